@@ -1,0 +1,113 @@
+package experiments
+
+// ABResult is what the abtest step measured. Matrices and per-class slices follow Labels.
+type ABResult struct {
+	Rows        int               `json:"rows"`
+	Arms        [2]ArmResult      `json:"arms"` // A, B
+	Differences []Difference      `json:"differences"`
+	McNemar     McNemar           `json:"mcnemar"`
+	Baselines   []Baseline        `json:"baselines"` // majority class, naive Bayes floor
+	Metrics     []ModuleResult    `json:"metrics"`   // WebAssembly metrics
+	Samples     []Sample          `json:"samples,omitempty"`
+	Device      string            `json:"device"`
+	Warmup      int               `json:"warmup"` // rows evaluated before timing, per arm
+	Environment map[string]string `json:"environment,omitempty"`
+}
+
+// ArmResult is one model's figures.
+type ArmResult struct {
+	Name      string       `json:"name"`  // "A", "B"
+	Model     string       `json:"model"` // folder
+	Kind      string       `json:"kind"`  // "hf", "so8t"
+	Scores    Scores       `json:"scores"`
+	Latency   Latency      `json:"latency"`
+	Confusion [][]int      `json:"confusion"` // [gold][predicted]
+	PerClass  []ClassScore `json:"per_class"`
+}
+
+// Scores are the headline figures of a classifier on one set.
+type Scores struct {
+	Accuracy float64 `json:"accuracy"`
+	MacroF1  float64 `json:"macro_f1"`
+}
+
+// ClassScore is one class's figures; a figure without a denominator is 0, as scikit-learn's default.
+type ClassScore struct {
+	Label     string  `json:"label"`
+	Support   int     `json:"support"`
+	Precision float64 `json:"precision"`
+	Recall    float64 `json:"recall"`
+	F1        float64 `json:"f1"`
+}
+
+// Latency of one classification, milliseconds, after warm-up.
+type Latency struct {
+	MedianMS float64 `json:"median_ms"`
+	P95MS    float64 `json:"p95_ms"`
+	MeanMS   float64 `json:"mean_ms"`
+}
+
+// Difference is B − A of one figure with a 95 % paired bootstrap interval (percentile method).
+type Difference struct {
+	Metric string  `json:"metric"`
+	A      float64 `json:"a"`
+	B      float64 `json:"b"`
+	Delta  float64 `json:"delta"`
+	Low    float64 `json:"low"`
+	High   float64 `json:"high"`
+	// Better is "higher" or "lower": which direction is the better one.
+	Better    string `json:"better"`
+	Resamples int    `json:"resamples"`
+}
+
+// McNemar's test on the discordant pairs; exact binomial under 25 of them, else chi-squared with
+// continuity correction.
+type McNemar struct {
+	OnlyA     int     `json:"only_a"` // rows only A has right
+	OnlyB     int     `json:"only_b"`
+	Statistic float64 `json:"statistic"`
+	PValue    float64 `json:"p_value"`
+	Exact     bool    `json:"exact"`
+}
+
+// Baseline is a floor computed by the same run on the same split.
+type Baseline struct {
+	Name   string `json:"name"`
+	Scores Scores `json:"scores"`
+	Detail string `json:"detail"`
+}
+
+// ModuleResult is what one WebAssembly metric gave.
+type ModuleResult struct {
+	Name    string         `json:"name"`
+	Version string         `json:"version"`
+	SHA256  string         `json:"sha256"`
+	Params  map[string]any `json:"params,omitempty"`
+	Outputs []MetricOutput `json:"outputs,omitempty"`
+	Error   string         `json:"error,omitempty"` // why it gave nothing; the run goes on
+	WallMS  float64        `json:"wall_ms"`
+}
+
+// MetricOutput is one named result of a module.
+type MetricOutput struct {
+	Name      string    `json:"name"`
+	Kind      string    `json:"kind"`      // "scalar", "vector", "column"
+	Direction string    `json:"direction"` // "higher", "lower", "none"
+	Values    []float64 `json:"values"`
+}
+
+// Sample is one held-out row with both arms' answers.
+type Sample struct {
+	Index        int       `json:"index"`
+	Group        string    `json:"group"`
+	Text         string    `json:"text"`
+	Language     string    `json:"language"`
+	Label        string    `json:"label"`
+	PredictionA  string    `json:"prediction_a"`
+	PredictionB  string    `json:"prediction_b"`
+	ProbabilityA []float64 `json:"probability_a"` // per label
+	ProbabilityB []float64 `json:"probability_b"`
+	LatencyAMS   float64   `json:"latency_a_ms"`
+	LatencyBMS   float64   `json:"latency_b_ms"`
+	Domain       string    `json:"domain"`
+}

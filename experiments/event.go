@@ -1,0 +1,19 @@
+package experiments
+
+import "encoding/json"
+
+// Event types.
+const (
+	EventRun      = "run"      // a run was created or changed; Data is the Run
+	EventMetrics  = "metrics"  // points were logged; Data is a MetricBatch
+	EventProgress = "progress" // a step moved on; Data is {"step": StepKind, "progress": Progress}
+	EventModule   = "module"   // a metric module was added; Data is the Module
+)
+
+// Event tells watchers what changed. IDs grow by one and survive a restart.
+type Event struct {
+	ID    uint64          `json:"id"`
+	Type  string          `json:"type"`
+	RunID string          `json:"run_id,omitempty"`
+	Data  json.RawMessage `json:"data"`
+}

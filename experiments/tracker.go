@@ -1,0 +1,25 @@
+package experiments
+
+import (
+	"context"
+	"io"
+)
+
+// Tracker is what a pipeline needs of the place that records it. Writes return after they are
+// durable. The store implements it for the server; Discard serves a run that nobody records.
+type Tracker interface {
+	// EnsureExperiment gives the experiment of that name, made if there is none.
+	EnsureExperiment(ctx context.Context, name string) (Experiment, error)
+	// SaveRun creates or replaces a run by its ID.
+	SaveRun(ctx context.Context, r Run) error
+	// LogMetrics appends points.
+	LogMetrics(ctx context.Context, runID string, batch MetricBatch) error
+	// Progress tells watchers how far a step is; nothing is stored.
+	Progress(runID string, step StepKind, p Progress)
+	// SaveArtifact stores a file of a run; the same path replaces it.
+	SaveArtifact(ctx context.Context, runID, path, mediaType string, r io.Reader) (Artifact, error)
+	// Module gives a metric module's record and bytes by its SHA-256.
+	Module(ctx context.Context, sha256 string) (Module, []byte, error)
+	// UseModule records that a run used a module, adding the module if it is new.
+	UseModule(ctx context.Context, runID string, m Module, wasm []byte) error
+}
