@@ -1,0 +1,20 @@
+package reference
+
+import "testing"
+
+// The known answers are those of Random123's kat_vectors for philox4x32-10.
+func TestPhiloxGivesItsKnownAnswers(t *testing.T) {
+	const ones = 0xffffffff
+	for name, c := range map[string]struct {
+		ctr  [4]uint32
+		key  [2]uint32
+		want [4]uint32
+	}{
+		"zeros": {[4]uint32{}, [2]uint32{}, [4]uint32{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+		"ones":  {[4]uint32{ones, ones, ones, ones}, [2]uint32{ones, ones}, [4]uint32{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+	} {
+		if got := philox(c.ctr, c.key); got != c.want {
+			t.Errorf("%s: %08x, want %08x", name, got, c.want)
+		}
+	}
+}

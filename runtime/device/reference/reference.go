@@ -1,0 +1,97 @@
+// Package reference is a device.Device in float64 with plain loops, one per definition in package
+// device. It is the oracle that every other device is tested against; it is not made to be fast.
+package reference
+
+import (
+	"fmt"
+	"sync"
+
+	"triality/runtime/device"
+)
+
+// Device runs every operation at once, on the caller's goroutine. Its methods may be called from
+// several goroutines; calls run one after another.
+type Device struct {
+	mu  sync.Mutex
+	err error // first error since the last Sync
+}
+
+// New returns a reference device.
+func New() *Device { return &Device{} }
+
+var _ device.Device = (*Device)(nil)
+
+// Info describes the device.
+func (d *Device) Info() device.Info {
+	return device.Info{Name: "reference", Model: "float64 loops", SIMD: "none"}
+}
+
+// Sync returns the first error since the last Sync and forgets it.
+func (d *Device) Sync() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.err
+	d.err = nil
+	return err
+}
+
+// Close does nothing: the garbage collector frees the memory.
+func (d *Device) Close() error { return nil }
+
+// call is one launch: it checks the arguments and keeps the first complaint.
+type call struct {
+	d      *Device
+	op     string
+	failed bool
+}
+
+func (d *Device) begin(op string) *call {
+	d.mu.Lock()
+	return &call{d: d, op: op}
+}
+
+func (c *call) end() { c.d.mu.Unlock() }
+
+func (c *call) fail(format string, args ...any) {
+	c.failed = true
+	if c.d.err == nil {
+		c.d.err = fmt.Errorf("reference: "+c.op+": "+format, args...)
+	}
+}
+
+// floats gives the first n elements of a float buffer, all of them where n < 0.
+func (c *call) floats(name string, b device.Buffer, n int) []float64 {
+	m, ok := b.(*buffer)
+	if !ok || m.t != device.Float {
+		c.fail("%s is not a float buffer of this device", name)
+		return nil
+	}
+	if n > len(m.f) {
+		c.fail("%s has %d elements, needs %d", name, len(m.f), n)
+		return nil
+	}
+	if n < 0 {
+		return m.f
+	}
+	return m.f[:n]
+}
+
+// ints gives the first n elements of an index buffer, each checked to lie in [lo, hi).
+func (c *call) ints(name string, b device.Buffer, n, lo, hi int) []int32 {
+	m, ok := b.(*buffer)
+	if !ok || m.t != device.Int32 {
+		c.fail("%s is not an index buffer of this device", name)
+		return nil
+	}
+	if n > len(m.i) {
+		c.fail("%s has %d elements, needs %d", name, len(m.i), n)
+		return nil
+	}
+	for i, v := range m.i[:n] {
+		if int(v) < lo || int(v) >= hi {
+			c.fail("%s[%d] is %d, outside [%d,%d)", name, i, v, lo, hi)
+			return nil
+		}
+	}
+	return m.i[:n]
+}
