@@ -1,0 +1,124 @@
+// Package config is the pipeline configuration: one struct, its defaults, one strict loader and the
+// reference page made from both.
+package config
+
+// Pipeline is a pipeline YAML. The doc tags make the reference page; defaults are in Default.
+type Pipeline struct {
+	Name      string   `yaml:"name" doc:"experiment that the run is filed under"`
+	OutputDir string   `yaml:"output_dir" doc:"folder for every step's output; made when missing"`
+	Seed      uint64   `yaml:"seed" doc:"seed of the split, the shuffling, the dropout and the bootstrap"`
+	Device    string   `yaml:"device" doc:"auto or cpu; auto takes the best device there is and says which"`
+	Threads   int      `yaml:"threads" doc:"worker threads of the cpu device; 0 is all cores"`
+	Data      Data     `yaml:"data" doc:"convert: rows to a Hugging Face dataset"`
+	Model     Model    `yaml:"model" doc:"the model that is fine-tuned"`
+	Training  Training `yaml:"training" doc:"finetune: names and meanings of Hugging Face TrainingArguments and PEFT LoraConfig"`
+	SO8T      SO8T     `yaml:"so8t" doc:"replace: the fine-tuned model becomes an SO8T model"`
+	Test      Test     `yaml:"test" doc:"abtest: model A against model B on the held-out split"`
+	Report    Report   `yaml:"report" doc:"report: one HTML file"`
+}
+
+// Data configures convert.
+type Data struct {
+	InputPath  string  `yaml:"input_path" doc:"a .jsonl file, a folder of four_class_*.jsonl files, or a glob pattern"`
+	FormatType string  `yaml:"format_type" doc:"instruction, chat (the tokenizer's chat template must be ChatML) or completion"`
+	MaxLength  int     `yaml:"max_length" doc:"longest row in tokens; a longer prompt is cut at its start, the answer never"`
+	ValRatio   float64 `yaml:"val_ratio" doc:"share of the groups in the validation split"`
+	TestRatio  float64 `yaml:"test_ratio" doc:"share of the groups in the test split"`
+	Strict     bool    `yaml:"strict" doc:"refuse a file with a bad line instead of skipping the line and saying so"`
+}
+
+// Model names the base model.
+type Model struct {
+	BaseModel string `yaml:"base_model" doc:"folder in Hugging Face form: config.json, model.safetensors, tokenizer.json"`
+	Create    Create `yaml:"create" doc:"makes base_model once when the folder is missing; leave out to require it"`
+}
+
+// Create describes a base model made on the spot: `triality model init`, then `triality pretrain`.
+type Create struct {
+	Shape        string  `yaml:"shape" doc:"named shape, see triality model init --help; empty: never create"`
+	VocabSize    int     `yaml:"vocab_size" doc:"entries of the byte-level BPE tokenizer trained on the text"`
+	Text         string  `yaml:"text" doc:"pre-training text: a .txt or .jsonl file; empty: the requests of the training split, without labels"`
+	Epochs       float64 `yaml:"num_train_epochs" doc:"passes over the text"`
+	LearningRate float64 `yaml:"learning_rate" doc:"peak learning rate of the pre-training"`
+	BatchSize    int     `yaml:"per_device_train_batch_size" doc:"sequences a step"`
+}
+
+// Training configures finetune.
+type Training struct {
+	Epochs                float64  `yaml:"num_train_epochs" doc:"passes over the training split"`
+	BatchSize             int      `yaml:"per_device_train_batch_size" doc:"rows a micro-batch"`
+	EvalBatchSize         int      `yaml:"per_device_eval_batch_size" doc:"rows an evaluation batch"`
+	GradientAccumulation  int      `yaml:"gradient_accumulation_steps" doc:"micro-batches an optimizer step; the loss is normalised by all their trained tokens"`
+	LearningRate          float64  `yaml:"learning_rate" doc:"peak learning rate"`
+	WeightDecay           float64  `yaml:"weight_decay" doc:"AdamW's decoupled decay"`
+	WarmupRatio           float64  `yaml:"warmup_ratio" doc:"share of the steps with a rising learning rate"`
+	Scheduler             string   `yaml:"lr_scheduler_type" doc:"cosine, linear or constant"`
+	MaxGradNorm           float64  `yaml:"max_grad_norm" doc:"clipping of the global gradient norm; 0 turns it off"`
+	LoggingSteps          int      `yaml:"logging_steps" doc:"optimizer steps between metric points"`
+	SaveSteps             int      `yaml:"save_steps" doc:"optimizer steps between checkpoints; 0: by time only"`
+	SaveTotalLimit        int      `yaml:"save_total_limit" doc:"checkpoints kept; 0 keeps all"`
+	CheckpointInterval    Duration `yaml:"checkpoint_interval" doc:"time between checkpoints, such as 5m"`
+	EvalSteps             int      `yaml:"eval_steps" doc:"optimizer steps between evaluations; 0: at the end only"`
+	FP16                  bool     `yaml:"fp16" doc:"float16 compute on a GPU; the cpu device computes in float32 and says so"`
+	BF16                  bool     `yaml:"bf16" doc:"bfloat16 compute on a GPU; the cpu device computes in float32 and says so"`
+	GradientCheckpointing bool     `yaml:"gradient_checkpointing" doc:"recompute activations in the backward pass: less memory, same result"`
+	Optim                 string   `yaml:"optim" doc:"adamw_torch"`
+	LoraR                 int      `yaml:"lora_r" doc:"rank of the adapters"`
+	LoraAlpha             float64  `yaml:"lora_alpha" doc:"adapter scaling is lora_alpha / lora_r"`
+	LoraDropout           float64  `yaml:"lora_dropout" doc:"dropout on the adapters' input"`
+	LoraTargetModules     []string `yaml:"lora_target_modules" doc:"projections that get an adapter, or all-linear"`
+}
+
+// SO8T configures replace.
+type SO8T struct {
+	Epochs       float64 `yaml:"num_train_epochs" doc:"passes over the training split for rotations and heads; 0 keeps the identity"`
+	LearningRate float64 `yaml:"learning_rate" doc:"peak learning rate of that phase"`
+	BatchSize    int     `yaml:"per_device_train_batch_size" doc:"rows a micro-batch"`
+	PETLambda    float64 `yaml:"pet_lambda" doc:"weight of the second-difference regularisation"`
+	HeadWeight   float64 `yaml:"head_weight" doc:"weight of the safety and authority losses"`
+}
+
+// Test configures abtest.
+type Test struct {
+	TestDataPath string   `yaml:"test_data_path" doc:"rows to test on (.jsonl or a dataset folder); empty: the test split of convert"`
+	ModelAPath   string   `yaml:"model_a_path" doc:"model A; empty: model.base_model"`
+	ModelBPath   string   `yaml:"model_b_path" doc:"model B; empty: the SO8T model of replace"`
+	Warmup       int      `yaml:"warmup" doc:"rows each arm answers before timing starts"`
+	Resamples    int      `yaml:"bootstrap_resamples" doc:"resamples of the paired bootstrap"`
+	Metrics      []Metric `yaml:"metrics" doc:"WebAssembly metrics to run"`
+}
+
+// Metric names a WebAssembly metric.
+type Metric struct {
+	Module  string         `yaml:"module" doc:"path of a .wasm file, or the SHA-256 of an uploaded module"`
+	Params  map[string]any `yaml:"params" doc:"the module's parameters"`
+	Timeout Duration       `yaml:"timeout" doc:"wall-clock limit of one call, such as 10s"`
+}
+
+// Report configures report.
+type Report struct {
+	Language string `yaml:"language" doc:"en or ja"`
+}
+
+// Default gives the values that a key left out has.
+func Default() Pipeline {
+	return Pipeline{
+		Name:      "default",
+		OutputDir: "work",
+		Seed:      42,
+		Device:    "auto",
+		Data:      Data{FormatType: "instruction", MaxLength: 256, ValRatio: 0.1, TestRatio: 0.2},
+		Model: Model{Create: Create{
+			VocabSize: 4096, Epochs: 3, LearningRate: 1e-3, BatchSize: 16,
+		}},
+		Training: Training{
+			Epochs: 3, BatchSize: 8, EvalBatchSize: 16, GradientAccumulation: 1, LearningRate: 2e-4,
+			WarmupRatio: 0.03, Scheduler: "cosine", MaxGradNorm: 1, LoggingSteps: 10, SaveTotalLimit: 2,
+			CheckpointInterval: Duration(defaultCheckpointInterval), Optim: "adamw_torch",
+			LoraR: 16, LoraAlpha: 32, LoraDropout: 0.05, LoraTargetModules: []string{"all-linear"},
+		},
+		SO8T:   SO8T{LearningRate: 1e-3, BatchSize: 16, PETLambda: 0.01, HeadWeight: 1},
+		Test:   Test{Warmup: 8, Resamples: 2000},
+		Report: Report{Language: "en"},
+	}
+}

@@ -1,0 +1,139 @@
+package config
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"triality/experiments"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+const minimal = "data:\n  input_path: rows.jsonl\nmodel:\n  base_model: base\n"
+
+func TestParseReadsValuesOverTheDefaults(t *testing.T) {
+	p, err := Parse("x.yaml", []byte(minimal+"training:\n  learning_rate: 3e-4\n  lora_target_modules: [q_proj, v_proj]\n  checkpoint_interval: 90s\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Training.LearningRate != 3e-4 || len(p.Training.LoraTargetModules) != 2 || p.Training.BatchSize != Default().Training.BatchSize {
+		t.Errorf("training = %+v", p.Training)
+	}
+	if time.Duration(p.Training.CheckpointInterval) != 90*time.Second {
+		t.Errorf("checkpoint_interval = %v", time.Duration(p.Training.CheckpointInterval))
+	}
+}
+
+func TestOneWordStandsForAListOfOne(t *testing.T) {
+	p, err := Parse("x.yaml", []byte(minimal+"training:\n  lora_target_modules: all-linear\n"))
+	if err != nil || len(p.Training.LoraTargetModules) != 1 {
+		t.Fatalf("%v %v", p.Training.LoraTargetModules, err)
+	}
+}
+
+func TestOverridesWinOverTheFile(t *testing.T) {
+	p, err := Parse("x.yaml", []byte(minimal), "data.input_path=other", "training.lora_r=4", "report.language=ja")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Data.InputPath != "other" || p.Training.LoraR != 4 || p.Report.Language != "ja" {
+		t.Errorf("got %q %d %q", p.Data.InputPath, p.Training.LoraR, p.Report.Language)
+	}
+}
+
+func TestBadInputIsNamedWithFileLineAndKey(t *testing.T) {
+	tests := []struct {
+		name, yaml string
+		set        []string
+		want       []string
+	}{
+		{"an unknown key names the nearest", minimal + "training:\n  learning_rte: 1\n", nil,
+			[]string{"x.yaml:6: training.learning_rte: unknown key", "nearest known key is training.learning_rate"}},
+		{"a key in the wrong section names its place", minimal + "learning_rate: 1\n", nil,
+			[]string{"x.yaml:5: learning_rate", "training.learning_rate"}},
+		{"an unknown key inside a list", minimal + "test:\n  metrics:\n    - modul: a.wasm\n", nil,
+			[]string{"test.metrics[0].modul", "test.metrics[].module"}},
+		{"a word where a number is wanted", minimal + "training:\n  lora_r: many\n", nil,
+			[]string{"x.yaml:6: training.lora_r: want a whole number", `"many"`}},
+		{"a duration without a unit", minimal + "training:\n  checkpoint_interval: 5\n", nil,
+			[]string{"x.yaml:6: training.checkpoint_interval", "5m"}},
+		{"a value out of range", minimal + "training:\n  lora_dropout: 1.5\n", nil,
+			[]string{"training.lora_dropout", "below 1", "1.5"}},
+		{"a key given twice", minimal + "seed: 1\nseed: 2\n", nil, []string{"seed"}},
+		{"a scheduler that is not there", minimal + "training:\n  lr_scheduler_type: cosin\n", nil,
+			[]string{"cosine, linear, constant", "cosin"}},
+		{"no data", "model:\n  base_model: b\n", nil, []string{"data.input_path", "is needed"}},
+		{"not YAML", "a: [", nil, []string{"x.yaml"}},
+		{"an override with an unknown key", minimal, []string{"trainig.lora_r=3"}, []string{"--set trainig.lora_r", "training.lora_r"}},
+		{"an override without a value", minimal, []string{"seed"}, []string{"KEY=VALUE"}},
+		{"an override with a wrong value", minimal, []string{"training.lora_r=x"}, []string{"--set training.lora_r=x", "whole number"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse("x.yaml", []byte(tt.yaml), tt.set...)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if experiments.CodeOf(err) != experiments.CodeInvalid {
+				t.Errorf("code = %s", experiments.CodeOf(err))
+			}
+			for _, w := range tt.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("error %q does not contain %q", err, w)
+				}
+			}
+		})
+	}
+}
+
+func TestAMissingFileIsNamed(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"))
+	if experiments.CodeOf(err) != experiments.CodeNotFound || !strings.Contains(err.Error(), "none.yaml") {
+		t.Fatal(err)
+	}
+}
+
+func TestShippedConfigurationsAreValid(t *testing.T) {
+	files, err := filepath.Glob("../../configs/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no configurations found", err)
+	}
+	for _, f := range files {
+		if _, err := Load(f); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestTheReferencePageIsWhatTheCodeGives(t *testing.T) {
+	const path = "../../docs/configuration.md"
+	if *update {
+		if err := os.WriteFile(path, []byte(Reference()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(path)
+	if err != nil || string(have) != Reference() {
+		t.Errorf("%s is not what `triality config reference` prints: %v", path, err)
+	}
+	for _, k := range Keys() {
+		if !strings.Contains(Reference(), "`"+k+"`") {
+			t.Errorf("key %s is missing", k)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(minimal))
+	f.Add([]byte("training: {lora_target_modules: [a, *x]}"))
+	f.Add([]byte("a: &a [*a]"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if _, err := Parse("x.yaml", text); err != nil && strings.TrimSpace(err.Error()) == "" {
+			t.Error("an error without a message")
+		}
+	})
+}

@@ -1,0 +1,30 @@
+package config
+
+import (
+	"fmt"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+const (
+	defaultCheckpointInterval = 5 * time.Minute
+	// DefaultMetricTimeout bounds a metric call whose timeout is left out.
+	DefaultMetricTimeout = 10 * time.Second
+)
+
+// Duration is a time.Duration written as in Go: 90s, 5m, 1h30m.
+type Duration time.Duration
+
+// UnmarshalYAML reads the text form.
+func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := time.ParseDuration(n.Value)
+	if err != nil || v < 0 {
+		return fmt.Errorf("want a duration such as 30s or 5m, have %q", n.Value)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalYAML writes the text form.
+func (d Duration) MarshalYAML() (any, error) { return time.Duration(d).String(), nil }

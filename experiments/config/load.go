@@ -1,0 +1,207 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"reflect"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"triality/experiments"
+)
+
+// maxFile bounds a configuration file.
+const maxFile = 1 << 20
+
+// Load reads a pipeline YAML over the defaults. Overrides are KEY=VALUE pairs with dotted keys that
+// win over the file. Every error names the file, the line and the key.
+func Load(path string, overrides ...string) (Pipeline, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Pipeline{}, experiments.Errorf(experiments.CodeNotFound, "%s: no such configuration file", path)
+	}
+	if err != nil {
+		return Pipeline{}, experiments.Errorf(experiments.CodeInvalid, "read configuration: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return Pipeline{}, experiments.Errorf(experiments.CodeInvalid, "read configuration %s: %w", path, err)
+	}
+	return Parse(path, text, overrides...)
+}
+
+// Parse is Load for text in memory; name stands for the file in errors.
+func Parse(name string, text []byte, overrides ...string) (Pipeline, error) {
+	if len(text) > maxFile {
+		return Pipeline{}, experiments.Errorf(experiments.CodeTooLarge, "%s: a configuration has at most %d bytes", name, maxFile)
+	}
+	p := Default()
+	l := loader{file: name}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return p, experiments.Errorf(experiments.CodeInvalid, "%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if len(doc.Content) > 0 {
+		l.decode(doc.Content[0], reflect.ValueOf(&p).Elem(), "")
+	}
+	for _, o := range overrides {
+		l.override(o, &p)
+	}
+	if len(l.problems) == 0 {
+		l.problems = p.problems(name)
+	}
+	if len(l.problems) > 0 {
+		return p, experiments.Errorf(experiments.CodeInvalid, "%s", strings.Join(l.problems, "\n"))
+	}
+	return p, nil
+}
+
+// loader decodes a YAML tree into a struct and collects every problem, not just the first.
+type loader struct {
+	file     string
+	problems []string
+}
+
+func (l *loader) fail(line int, key, format string, args ...any) {
+	where := l.file
+	if line > 0 {
+		where = fmt.Sprintf("%s:%d", l.file, line)
+	}
+	if key != "" {
+		where += ": " + key
+	}
+	l.problems = append(l.problems, where+": "+fmt.Sprintf(format, args...))
+}
+
+func (l *loader) decode(n *yaml.Node, v reflect.Value, key string) {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if n.Tag == "!!null" {
+		return
+	}
+	_, custom := v.Addr().Interface().(yaml.Unmarshaler)
+	switch {
+	case v.Kind() == reflect.Struct && !custom:
+		l.decodeStruct(n, v, key)
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		if n.Kind != yaml.SequenceNode {
+			l.fail(n.Line, key, "want a list")
+			return
+		}
+		out := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+		for i, item := range n.Content {
+			l.decode(item, out.Index(i), fmt.Sprintf("%s[%d]", key, i))
+		}
+		v.Set(out)
+	case v.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode:
+		// One word where a list is wanted: lora_target_modules: all-linear.
+		v.Set(reflect.ValueOf([]string{n.Value}))
+	default:
+		l.decodeScalar(n, v, key)
+	}
+}
+
+func (l *loader) decodeScalar(n *yaml.Node, v reflect.Value, key string) {
+	fresh := reflect.New(v.Type())
+	if err := n.Decode(fresh.Interface()); err != nil {
+		var te *yaml.TypeError
+		if errors.As(err, &te) {
+			l.fail(n.Line, key, "want %s, have %q", kindName(v.Type()), n.Value)
+		} else {
+			l.fail(n.Line, key, "%v", err)
+		}
+		return
+	}
+	v.Set(fresh.Elem())
+}
+
+func (l *loader) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
+	if n.Kind != yaml.MappingNode {
+		l.fail(n.Line, key, "want a mapping of keys")
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, value := n.Content[i].Value, n.Content[i+1]
+		full := join(key, name)
+		if seen[name] {
+			l.fail(n.Content[i].Line, full, "is given twice")
+			continue
+		}
+		seen[name] = true
+		field, ok := fieldByKey(v, name)
+		if !ok {
+			l.fail(n.Content[i].Line, full, "unknown key%s", suggest(full))
+			continue
+		}
+		l.decode(value, field, full)
+	}
+}
+
+func (l *loader) override(text string, p *Pipeline) {
+	key, value, ok := strings.Cut(text, "=")
+	if !ok {
+		l.fail(0, "", "--set wants KEY=VALUE, have %q", text)
+		return
+	}
+	v := reflect.ValueOf(p).Elem()
+	for part := range strings.SplitSeq(key, ".") {
+		field, ok := reflect.Value{}, false
+		if v.Kind() == reflect.Struct {
+			field, ok = fieldByKey(v, part)
+		}
+		if !ok {
+			l.fail(0, "--set "+key, "unknown key%s", suggest(key))
+			return
+		}
+		v = field
+	}
+	var n yaml.Node
+	if err := yaml.Unmarshal([]byte(value), &n); err != nil || len(n.Content) == 0 {
+		n = yaml.Node{Content: []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}}}
+	}
+	before := len(l.problems)
+	l.decode(n.Content[0], v, key)
+	for i := before; i < len(l.problems); i++ {
+		l.problems[i] = "--set " + key + "=" + value + l.problems[i][strings.Index(l.problems[i], key)+len(key):]
+	}
+}
+
+func fieldByKey(v reflect.Value, key string) (reflect.Value, bool) {
+	for i := range v.NumField() {
+		if v.Type().Field(i).Tag.Get("yaml") == key {
+			return v.Field(i), true
+		}
+	}
+	return reflect.Value{}, false
+}
+
+func join(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "." + b
+}
+
+func kindName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Uint64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Map:
+		return "a mapping"
+	default:
+		return "text"
+	}
+}

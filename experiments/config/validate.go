@@ -1,0 +1,76 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// problems lists what is wrong with the values, each with its key and what is wanted.
+func (p *Pipeline) problems(file string) []string {
+	var out []string
+	check := func(ok bool, key, format string, args ...any) {
+		if !ok {
+			out = append(out, fmt.Sprintf("%s: %s: ", file, key)+fmt.Sprintf(format, args...))
+		}
+	}
+	oneOf := func(key, value string, allowed ...string) {
+		check(slices.Contains(allowed, value), key, "want %s, have %q", strings.Join(allowed, ", "), value)
+	}
+	positive := func(key string, v float64) { check(v > 0, key, "must be over 0, is %v", v) }
+	atLeast := func(key string, v, low float64) { check(v >= low, key, "must be at least %v, is %v", low, v) }
+
+	check(p.Name != "", "name", "must not be empty")
+	check(p.OutputDir != "", "output_dir", "must not be empty")
+	oneOf("device", p.Device, "auto", "cpu", "cuda")
+	atLeast("threads", float64(p.Threads), 0)
+
+	check(p.Data.InputPath != "", "data.input_path", "is needed: a .jsonl file, a folder or a glob pattern")
+	oneOf("data.format_type", p.Data.FormatType, "instruction", "chat", "completion")
+	atLeast("data.max_length", float64(p.Data.MaxLength), 16)
+	check(p.Data.ValRatio >= 0 && p.Data.TestRatio >= 0 && p.Data.ValRatio+p.Data.TestRatio < 1,
+		"data.val_ratio, data.test_ratio", "must be at least 0 and sum to less than 1, are %v and %v", p.Data.ValRatio, p.Data.TestRatio)
+
+	check(p.Model.BaseModel != "", "model.base_model", "is needed: a folder with config.json, model.safetensors and tokenizer.json")
+	if c := p.Model.Create; c.Shape != "" {
+		atLeast("model.create.vocab_size", float64(c.VocabSize), 300)
+		atLeast("model.create.num_train_epochs", c.Epochs, 0)
+		positive("model.create.learning_rate", c.LearningRate)
+		atLeast("model.create.per_device_train_batch_size", float64(c.BatchSize), 1)
+	}
+
+	t := p.Training
+	positive("training.num_train_epochs", t.Epochs)
+	atLeast("training.per_device_train_batch_size", float64(t.BatchSize), 1)
+	atLeast("training.per_device_eval_batch_size", float64(t.EvalBatchSize), 1)
+	atLeast("training.gradient_accumulation_steps", float64(t.GradientAccumulation), 1)
+	positive("training.learning_rate", t.LearningRate)
+	atLeast("training.weight_decay", t.WeightDecay, 0)
+	check(t.WarmupRatio >= 0 && t.WarmupRatio <= 1, "training.warmup_ratio", "must lie between 0 and 1, is %v", t.WarmupRatio)
+	oneOf("training.lr_scheduler_type", t.Scheduler, "cosine", "linear", "constant")
+	atLeast("training.max_grad_norm", t.MaxGradNorm, 0)
+	atLeast("training.logging_steps", float64(t.LoggingSteps), 1)
+	atLeast("training.save_steps", float64(t.SaveSteps), 0)
+	atLeast("training.save_total_limit", float64(t.SaveTotalLimit), 0)
+	atLeast("training.eval_steps", float64(t.EvalSteps), 0)
+	check(t.Optim == "adamw_torch", "training.optim", "this version has adamw_torch; %q is not implemented", t.Optim)
+	check(!t.FP16 || !t.BF16, "training.fp16, training.bf16", "are both true: choose one")
+	atLeast("training.lora_r", float64(t.LoraR), 1)
+	positive("training.lora_alpha", t.LoraAlpha)
+	check(t.LoraDropout >= 0 && t.LoraDropout < 1, "training.lora_dropout", "must be at least 0 and below 1, is %v", t.LoraDropout)
+	check(len(t.LoraTargetModules) > 0, "training.lora_target_modules", "must name at least one projection, or all-linear")
+
+	atLeast("so8t.num_train_epochs", p.SO8T.Epochs, 0)
+	positive("so8t.learning_rate", p.SO8T.LearningRate)
+	atLeast("so8t.per_device_train_batch_size", float64(p.SO8T.BatchSize), 1)
+	atLeast("so8t.pet_lambda", p.SO8T.PETLambda, 0)
+	atLeast("so8t.head_weight", p.SO8T.HeadWeight, 0)
+
+	atLeast("test.warmup", float64(p.Test.Warmup), 0)
+	check(p.Test.Resamples >= 100 && p.Test.Resamples <= 100000, "test.bootstrap_resamples", "must lie between 100 and 100000, is %d", p.Test.Resamples)
+	for i, m := range p.Test.Metrics {
+		check(m.Module != "", fmt.Sprintf("test.metrics[%d].module", i), "is needed: a .wasm file or an uploaded module's SHA-256")
+	}
+	oneOf("report.language", p.Report.Language, "en", "ja")
+	return out
+}
