@@ -8,8 +8,12 @@
 // the method says so. Reductions have a fixed order, so the same inputs give the same bytes,
 // whatever the number of threads.
 //
-// Methods that launch work return no error: shapes were checked when the graph was compiled, and a
-// failure of the device itself is reported by Sync.
+// Methods that launch work return no error: shapes were checked when the graph was compiled. What
+// can still be wrong (an index outside its table, a buffer that is too short or of another device)
+// leaves every destination as it was and is reported by Sync. A buffer may be longer than the
+// operation needs; the element-wise ones work on the length of dst. Element-wise operations and
+// those marked "in place" may have dst be an input of the same size; all others may not, and no
+// destination may overlap an input in part.
 package device
 
 import "errors"
@@ -63,8 +67,9 @@ type Device interface {
 	// The lengths must agree.
 	Upload(dst Buffer, src any) error
 	// Download copies src to dst ([]float32, []float64 or []int32) after all earlier work is done.
+	// It returns, and leaves to Sync, the error of an earlier operation.
 	Download(dst any, src Buffer) error
-	// Sync waits for all earlier work and returns its first error.
+	// Sync waits for all earlier work and returns its first error since the last Sync.
 	Sync() error
 	// Close frees what the device holds.
 	Close() error
@@ -90,7 +95,7 @@ type Elementwise interface {
 	Scale(dst, a Buffer, s float64)
 	// ScaleBy: dst = s[0] · a, with s on the device.
 	ScaleBy(dst, a, s Buffer)
-	// AddBias: dst[t,n] = a[t,n] + bias[n]; a is [T,N].
+	// AddBias: dst[t,n] = a[t,n] + bias[n]; a is [T,N]. In place.
 	AddBias(dst, a, bias Buffer, T, N int)
 	// Dropout: dst = keep ? x/(1-rate) : 0. The mask of element i is a pure function of
 	// (key[0], key[1], stream, i): Philox4x32-10 with counter (i/4, 0, stream, 0) and key
@@ -127,15 +132,16 @@ type Transformer interface {
 	Embedding(dst, table, ids Buffer, T, D int)
 	// EmbeddingGrad: dst[V,D] = 0, then dst[ids[t],:] += dy[t,:] in order of t.
 	EmbeddingGrad(dst, ids, dy Buffer, T, V, D int)
-	// RMSNorm: dst[t,d] = w[d] · x[t,d] / sqrt(mean_d(x²) + eps)  (Zhang & Sennrich 2019).
+	// RMSNorm: dst[t,d] = w[d] · x[t,d] / sqrt(mean_d(x²) + eps)  (Zhang & Sennrich 2019). In place.
 	RMSNorm(dst, x, w Buffer, T, D int, eps float64)
-	// RMSNormGradX gives the gradient with respect to x.
+	// RMSNormGradX gives the gradient with respect to x. In place for dy.
 	RMSNormGradX(dst, x, w, dy Buffer, T, D int, eps float64)
 	// RMSNormGradW gives the gradient with respect to w, [D].
 	RMSNormGradW(dst, x, dy Buffer, T, D int, eps float64)
 	// Rotary turns each head of x[T, heads·headDim] by the angles pos[t]·freq[i], i < headDim/2, in
 	// the half-split convention of Hugging Face (element i pairs with i+headDim/2), and multiplies by
-	// scale; inverse turns back (its gradient, with the same scale). freq is [headDim/2].
+	// scale; inverse turns back (its gradient, with the same scale). freq is [headDim/2]. The angle is
+	// the product rounded to the device's float type, as Hugging Face computes it. In place.
 	Rotary(dst, x, pos, freq Buffer, T, heads, headDim int, scale float64, inverse bool)
 	// Attention: query row t attends to key rows lo[t] ≤ j < hi[t]; softmax(q·kᵀ·Scale)·v. q and dst
 	// are [Queries, Heads·HeadDim], k and v [Keys, KVHeads·HeadDim]; query head h reads key head
@@ -144,7 +150,7 @@ type Transformer interface {
 	Attention(dst, q, k, v, lo, hi Buffer, s AttentionShape)
 	// AttentionGrad gives the gradients with respect to q, k and v (overwritten).
 	AttentionGrad(dq, dk, dv, q, k, v, lo, hi, dy Buffer, s AttentionShape)
-	// CacheWrite: cache[slots[t],:] = x[t,:] for the T rows of x.
+	// CacheWrite: cache[slots[t],:] = x[t,:] for the T rows of x, in order of t.
 	CacheWrite(cache, x, slots Buffer, T, D int)
 	// CrossEntropy: nll[t] = logsumexp_v(h[t]·w[v]) − h[t]·w[labels[t]], 0 where labels[t] < 0. The
 	// logits [T,V] are never held whole, and rows without a label are not computed. h is [T,D], w [V,D].
@@ -160,7 +166,7 @@ type SO8 interface {
 	SkewExp(dst, a Buffer)
 	// SkewExpGrad: da[28] from the gradient dr[8,8] of the rotation.
 	SkewExpGrad(da, a, dr Buffer)
-	// BlockMul: each 8-vector b of each row, dst_b = m·x_b, or mᵀ·x_b with trans. m is [8,8].
+	// BlockMul: each 8-vector b of each row, dst_b = m·x_b, or mᵀ·x_b with trans. m is [8,8]. In place for x.
 	BlockMul(dst, x, m Buffer, T, D int, trans bool)
 	// BlockMulGradM: dm[8,8] = Σ over rows and blocks of dy_b·x_bᵀ.
 	BlockMulGradM(dm, x, dy Buffer, T, D int)

@@ -1,0 +1,159 @@
+// Package compliance holds an implementation of device.Device to the reference: every operation
+// over a table of awkward shapes, the same bytes for the same inputs, and errors where they belong.
+package compliance
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"triality/runtime/device"
+	"triality/runtime/device/reference"
+)
+
+// operation is one launch on random inputs. The outputs start with random values too, so that a
+// destination which is read or left unwritten by mistake shows.
+type operation struct {
+	name   string
+	floats []int     // sizes of the float inputs, normal(0,1)
+	ints   [][]int32 // index inputs
+	outs   []int     // sizes of the float outputs
+	launch func(d device.Device, o, x, i []device.Buffer)
+	// positive makes the outputs start above zero (the second moment of an optimizer is one).
+	positive bool
+}
+
+// Run compares each operation with the reference: the largest error of a result must be at most
+// tol times its largest element. open gives a fresh device a call.
+func Run(t *testing.T, open func() device.Device, tol float64) {
+	t.Helper()
+	dev := openFor(t, open)
+	for _, op := range operations() {
+		t.Run(op.name, func(t *testing.T) {
+			want := op.run(t, reference.New())
+			got := op.run(t, dev)
+			again := op.run(t, dev)
+			for i := range want {
+				compare(t, i, got[i], want[i], tol)
+				sameBytes(t, i, got[i], again[i], "a second run")
+			}
+		})
+	}
+	t.Run("memory", func(t *testing.T) { memory(t, dev) })
+	t.Run("bad arguments reach Sync and touch nothing", func(t *testing.T) { badArguments(t, dev) })
+}
+
+// SameBytes runs each operation on devices that must agree to the last bit, such as one
+// implementation with different numbers of threads.
+func SameBytes(t *testing.T, open ...func() device.Device) {
+	t.Helper()
+	var devs []device.Device
+	for _, o := range open {
+		devs = append(devs, openFor(t, o))
+	}
+	for _, op := range operations() {
+		t.Run(op.name, func(t *testing.T) {
+			first := op.run(t, devs[0])
+			for n, dev := range devs[1:] {
+				for i, got := range op.run(t, dev) {
+					sameBytes(t, i, got, first[i], "device "+string(rune('1'+n)))
+				}
+			}
+		})
+	}
+}
+
+func openFor(t *testing.T, open func() device.Device) device.Device {
+	t.Helper()
+	dev := open()
+	t.Cleanup(func() {
+		if err := dev.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return dev
+}
+
+func (op operation) run(t *testing.T, dev device.Device) [][]float64 {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(11, 17))
+	floats := func(n int, positive bool) device.Buffer {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(rng.NormFloat64())
+			if positive {
+				v[i] = float32(math.Abs(float64(v[i]))) + 0.1
+			}
+		}
+		return upload(t, dev, device.Float, n, v)
+	}
+	var o, x, ix []device.Buffer
+	for _, n := range op.floats {
+		x = append(x, floats(n, false))
+	}
+	for _, v := range op.ints {
+		ix = append(ix, upload(t, dev, device.Int32, len(v), v))
+	}
+	for _, n := range op.outs {
+		o = append(o, floats(n, op.positive))
+	}
+	op.launch(dev, o, x, ix)
+	if err := dev.Sync(); err != nil {
+		t.Fatalf("%s: %v", dev.Info().Name, err)
+	}
+	var results [][]float64
+	for _, b := range o {
+		v := make([]float64, b.Len())
+		if err := dev.Download(v, b); err != nil {
+			t.Fatal(err)
+		}
+		results = append(results, v)
+	}
+	for _, bufs := range [][]device.Buffer{o, x, ix} {
+		for _, b := range bufs {
+			dev.Free(b)
+		}
+	}
+	return results
+}
+
+func upload(t *testing.T, dev device.Device, dt device.DType, n int, src any) device.Buffer {
+	t.Helper()
+	b, err := dev.Alloc(dt, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dev.Upload(b, src); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func compare(t *testing.T, out int, got, want []float64, tol float64) {
+	t.Helper()
+	var largest, worst float64
+	at := 0
+	for i := range want {
+		largest = max(largest, math.Abs(want[i]))
+		if e := math.Abs(got[i] - want[i]); !(e <= worst) {
+			worst, at = e, i
+			if math.IsNaN(e) {
+				break
+			}
+		}
+	}
+	if !(worst <= tol*largest) {
+		t.Errorf("output %d element %d of %d: %g, reference %g (error %.2g of the largest element %g)",
+			out, at, len(want), got[at], want[at], worst/largest, largest)
+	}
+}
+
+func sameBytes(t *testing.T, out int, got, want []float64, what string) {
+	t.Helper()
+	for i := range want {
+		if math.Float64bits(got[i]) != math.Float64bits(want[i]) {
+			t.Errorf("output %d element %d: %s gave %v, the first %v", out, i, what, got[i], want[i])
+			return
+		}
+	}
+}
