@@ -1,0 +1,198 @@
+package graph
+
+import (
+	"fmt"
+	"strings"
+
+	G "gorgonia.org/gorgonia"
+
+	"triality/runtime/device"
+)
+
+// Machine runs a graph on a device. It implements gorgonia.VM. It is not safe for concurrent use, and
+// neither is the arena it shares with others.
+type Machine struct {
+	dev      device.Device
+	plan     *plan
+	graph    *G.ExprGraph
+	outputs  map[*G.Node]device.Buffer // nil until bound
+	leaves   map[*G.Node]device.Buffer // nil until set
+	arena    *Arena
+	owned    bool // the arena is this machine's own
+	launches []launch
+	growth   int  // the arena's when bound
+	bound    bool // launches hold the buffers of leaves and arena
+}
+
+var _ G.VM = (*Machine)(nil)
+
+// launch is a step with its buffers; a run only goes through them.
+type launch struct {
+	kernel
+	out, in []device.Buffer
+}
+
+// Option changes how a graph is compiled.
+type Option func(*options)
+
+type options struct {
+	arena *Arena
+}
+
+// WithArena puts the machine's intermediate results into an arena shared with other machines.
+func WithArena(a *Arena) Option { return func(o *options) { o.arena = a } }
+
+// Compile makes the machine that computes outputs. What they do not depend on is left out.
+func Compile(dev device.Device, outputs G.Nodes, opts ...Option) (*Machine, error) {
+	if dev == nil || len(outputs) == 0 {
+		return nil, fmt.Errorf("graph: compile: needs a device and at least one output")
+	}
+	for i, n := range outputs {
+		if n == nil {
+			return nil, fmt.Errorf("graph: compile: output %d is missing", i)
+		}
+		if n.Graph() != outputs[0].Graph() {
+			return nil, fmt.Errorf("graph: compile: output %s is of another graph", label(n))
+		}
+	}
+	var o options
+	for _, f := range opts {
+		f(&o)
+	}
+	p, err := newPlan(outputs)
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{
+		dev: dev, plan: p, graph: outputs[0].Graph(), arena: o.arena,
+		outputs: make(map[*G.Node]device.Buffer), leaves: make(map[*G.Node]device.Buffer),
+	}
+	if m.arena == nil {
+		m.arena, m.owned = NewArena(dev), true
+	} else if m.arena.dev != dev {
+		return nil, fmt.Errorf("graph: compile: the arena is on another device")
+	}
+	m.arena.reserve(p.arena)
+	for _, n := range outputs {
+		m.outputs[n] = nil
+	}
+	for _, n := range p.leaves {
+		m.leaves[n] = nil
+	}
+	return m, nil
+}
+
+// Set binds a leaf to a buffer of its type and size. The buffer is read at each run (and written, if
+// the graph holds a CacheWrite to it), so uploading into it needs no new Set. A leaf of the graph
+// that the outputs do not depend on is accepted and has no effect.
+func (m *Machine) Set(leaf *G.Node, buf device.Buffer) error {
+	if leaf == nil || buf == nil {
+		return fmt.Errorf("graph: set: the leaf or its buffer is missing")
+	}
+	if leaf.Op() != nil || leaf.Graph() != m.graph {
+		return fmt.Errorf("graph: set: %s is no leaf of this machine's graph", label(leaf))
+	}
+	if buf.Len() != size(leaf) || buf.DType() != dtypeOf(leaf) {
+		return fmt.Errorf("graph: set: leaf %s is %v of %v, the buffer holds %d of %v", label(leaf), leaf.Shape(), dtypeOf(leaf), buf.Len(), buf.DType())
+	}
+	old, used := m.leaves[leaf]
+	if used && old != buf {
+		m.leaves[leaf] = buf
+		m.bound = false
+	}
+	return nil
+}
+
+// Uses says whether the outputs depend on a leaf, so that it must be set.
+func (m *Machine) Uses(leaf *G.Node) bool { _, ok := m.leaves[leaf]; return ok }
+
+// RunAll computes the outputs. It names the leaves that were not set.
+func (m *Machine) RunAll() error {
+	if err := m.arena.ready(); err != nil {
+		return err
+	}
+	if !m.bound || m.growth != m.arena.growth {
+		if err := m.bind(); err != nil {
+			return err
+		}
+	}
+	for i := range m.launches {
+		l := &m.launches[i]
+		l.launch(m.dev, l.out, l.in)
+	}
+	if err := m.dev.Sync(); err != nil {
+		return fmt.Errorf("graph: run: %w", err)
+	}
+	return nil
+}
+
+// bind gives every launch its buffers.
+func (m *Machine) bind() error {
+	var unset []string
+	for _, n := range m.plan.leaves {
+		if m.leaves[n] == nil {
+			unset = append(unset, n.Name())
+		}
+	}
+	if len(unset) > 0 {
+		return fmt.Errorf("graph: run: not set: %s", strings.Join(unset, ", "))
+	}
+	m.launches = make([]launch, len(m.plan.steps))
+	for i, s := range m.plan.steps {
+		l := launch{kernel: s.kernel, out: cut(s.kernel, m.buffer(s.out)), in: make([]device.Buffer, len(s.in))}
+		for j, n := range s.in {
+			l.in[j] = m.buffer(m.plan.values[n])
+		}
+		m.launches[i] = l
+	}
+	for n := range m.outputs {
+		m.outputs[n] = m.buffer(m.plan.values[n])
+	}
+	m.bound, m.growth = true, m.arena.growth
+	return nil
+}
+
+// buffer is the memory of a value.
+func (m *Machine) buffer(v value) device.Buffer {
+	if v.leaf == nil {
+		return m.arena.buf.Slice(v.storage.off+v.off, v.storage.off+v.off+v.n)
+	}
+	buf := m.leaves[v.leaf]
+	if v.whole() {
+		return buf
+	}
+	return buf.Slice(v.off, v.off+v.n)
+}
+
+// Output is the memory of an output after RunAll, valid until the next RunAll of this machine or of
+// one that shares its arena. It is nil for a node that is no output, and before the first run.
+func (m *Machine) Output(n *G.Node) device.Buffer {
+	if !m.bound || m.growth != m.arena.growth {
+		return nil
+	}
+	return m.outputs[n]
+}
+
+// ArenaElements is the number of floats that the intermediate results need at most at once.
+func (m *Machine) ArenaElements() int { return m.plan.arena }
+
+// Steps is the number of launches of a run.
+func (m *Machine) Steps() int { return len(m.plan.steps) }
+
+// Reset forgets the buffers of all leaves.
+func (m *Machine) Reset() {
+	for n := range m.leaves {
+		m.leaves[n] = nil
+	}
+	m.bound = false
+}
+
+// Close frees the arena, unless it is shared.
+func (m *Machine) Close() error {
+	m.Reset()
+	m.launches = nil
+	if m.owned {
+		return m.arena.Close()
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package graph
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"triality/runtime/device"
+)
+
+// view is a span of another node's memory under another shape.
+type view struct{ Offset, N, Of int }
+
+// View is the span of shape's size from element offset of node, without a copy. It has a gradient
+// only where it covers the whole node, that is, where it only changes the shape.
+func View(node *G.Node, offset int, shape ...int) (*G.Node, error) {
+	if node == nil {
+		return nil, fmt.Errorf("graph: view: node is missing")
+	}
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	if len(shape) == 0 || n <= 0 || offset < 0 || offset+n > size(node) {
+		return nil, fmt.Errorf("graph: view: [%d, %d) of shape %v is outside %s of %d elements", offset, offset+n, shape, label(node), size(node))
+	}
+	return apply(view{offset, n, size(node)}, shape, node)
+}
+
+// launch does nothing: the machine gives a view the memory of its input.
+func (view) launch(device.Device, []device.Buffer, []device.Buffer) {}
+
+func (v view) aliasOffset() int { return v.Offset }
+func (v view) wrt() []bool      { return []bool{v.N == v.Of} }
+
+func (v view) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
+	dx, err := View(dy, 0, in[0].Shape()...)
+	return G.Nodes{dx}, err
+}
+
+// views gives the parts of a multi-result node as nodes of the given shapes.
+func views(k multi, flat *G.Node, shapes ...[]int) (G.Nodes, error) {
+	offsets, _ := partOffsets(k.parts())
+	out := make(G.Nodes, len(shapes))
+	for i, s := range shapes {
+		n, err := View(flat, offsets[i], s...)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = n
+	}
+	return out, nil
+}
+
+// applyMulti adds the flat node of a multi-result kernel.
+func applyMulti(k interface {
+	kernel
+	multi
+}, in ...*G.Node) (*G.Node, error) {
+	_, total := partOffsets(k.parts())
+	return apply(k, []int{total}, in...)
+}
