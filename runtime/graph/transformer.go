@@ -144,11 +144,11 @@ func Attention(q, k, v, lo, hi *G.Node, h Heads) (*G.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, _, err := matrix("attention", "v", v); err != nil {
+		return nil, err
+	}
 	if d != h.KVHeads*h.HeadDim || !sameShape(k.Shape(), v.Shape()) {
 		return nil, fmt.Errorf("graph: attention: k is %v and v %v, rows must be %d·%d", k.Shape(), v.Shape(), h.KVHeads, h.HeadDim)
-	}
-	if _, err := floats("attention", "v", v, -1); err != nil {
-		return nil, err
 	}
 	if _, err := indices("attention", "lo", lo, queries); err != nil {
 		return nil, err

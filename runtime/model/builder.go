@@ -1,0 +1,235 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	G "gorgonia.org/gorgonia"
+
+	"triality/runtime/device"
+	"triality/runtime/graph"
+)
+
+// freqName is the leaf of the rotary frequencies, which DeviceParams computes from the configuration.
+const freqName = "rotary.freq"
+
+// Hooks change the model that a Builder writes; the zero value is the plain model.
+type Hooks struct {
+	// Linear may add to the plain output y of a linear module, as LoRA does. module is for example
+	// "model.layers.3.self_attn.q_proj"; x is the module's input.
+	Linear func(b *Builder, module string, x, y *G.Node) (*G.Node, error)
+	// AttentionInput may change the normed hidden state before q, k and v.
+	AttentionInput func(b *Builder, layer int, h *G.Node) (*G.Node, error)
+	// HiddenStates sees each layer's output.
+	HiddenStates func(layer int, h *G.Node)
+	// KV makes attention read keys and values from a cache, which the graph writes first.
+	KV *KVCache
+}
+
+// KVCache asks for a key-value cache of Capacity rows in each layer: leaves CacheName(layer, "k") and
+// CacheName(layer, "v"), [Capacity, KVDim]. Inputs then has Slots, and Lo and Hi count cache rows.
+type KVCache struct{ Capacity int }
+
+// CacheName is the leaf of a layer's cache; part is "k" or "v".
+func CacheName(layer int, part string) string { return fmt.Sprintf("cache.%d.%s", layer, part) }
+
+// Inputs are the index leaves of a graph over T tokens, each Int32[T].
+type Inputs struct {
+	IDs *G.Node // token ids
+	Pos *G.Node // positions for the rotary embedding
+	// A token attends to the rows Lo ≤ j < Hi: in packed sequences Lo is its own sequence's first row
+	// and Hi its own row + 1.
+	Lo, Hi *G.Node
+	Slots  *G.Node // with a KVCache: the cache row that takes each token's key and value
+}
+
+// Builder writes a model into a Gorgonia graph.
+type Builder struct {
+	cfg    Config
+	hooks  Hooks
+	g      *G.ExprGraph
+	leaves map[string]*G.Node
+	err    error
+}
+
+// NewBuilder starts an empty graph.
+func NewBuilder(cfg Config, hooks Hooks) *Builder {
+	return &Builder{cfg: cfg, hooks: hooks, g: G.NewGraph(), leaves: make(map[string]*G.Node)}
+}
+
+// Config is the model's configuration.
+func (b *Builder) Config() Config { return b.cfg }
+
+// Graph is the graph written so far.
+func (b *Builder) Graph() *G.ExprGraph { return b.g }
+
+// Leaves gives the leaves by name.
+func (b *Builder) Leaves() map[string]*G.Node { return maps.Clone(b.leaves) }
+
+// Err is the first error of Leaf.
+func (b *Builder) Err() error { return b.err }
+
+// Leaf is the leaf of a name, made at the first call. A second call with another shape or type gives
+// nil and sets Err.
+func (b *Builder) Leaf(name string, dtype device.DType, shape ...int) *G.Node {
+	if n, ok := b.leaves[name]; ok {
+		if !slices.Equal([]int(n.Shape()), shape) || (n.Dtype() == G.Int32) != (dtype == device.Int32) {
+			b.fail(fmt.Errorf("model: leaf %q is %v, asked for again as %v of %v", name, n.Shape(), shape, dtype))
+			return nil
+		}
+		return n
+	}
+	n, err := graph.Leaf(b.g, name, dtype, shape...)
+	if err != nil {
+		b.fail(err)
+		return nil
+	}
+	b.leaves[name] = n
+	return n
+}
+
+func (b *Builder) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+// Inputs makes the index leaves for T tokens: "input.ids", "input.pos", "input.lo", "input.hi" and,
+// with a cache, "input.slots".
+func (b *Builder) Inputs(T int) Inputs {
+	leaf := func(name string) *G.Node { return b.Leaf("input."+name, device.Int32, T) }
+	in := Inputs{IDs: leaf("ids"), Pos: leaf("pos"), Lo: leaf("lo"), Hi: leaf("hi")}
+	if b.hooks.KV != nil {
+		in.Slots = leaf("slots")
+	}
+	return in
+}
+
+// Hidden is the final normed hidden state [T, HiddenSize].
+func (b *Builder) Hidden(in Inputs) (*G.Node, error) {
+	h, err := graph.Embedding(b.weight(embedName, b.cfg.VocabSize, b.cfg.HiddenSize), in.IDs)
+	for i := 0; i < b.cfg.Layers && err == nil; i++ {
+		if h, err = b.layer(i, h, in); err != nil {
+			err = fmt.Errorf("layer %d: %w", i, err)
+		} else if b.hooks.HiddenStates != nil {
+			b.hooks.HiddenStates(i, h)
+		}
+	}
+	if err == nil {
+		h, err = graph.RMSNorm(h, b.weight(normName, b.cfg.HiddenSize), b.cfg.RMSNormEps)
+	}
+	if b.err != nil {
+		err = b.err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	return h, nil
+}
+
+// Head is the language-model head [VocabSize, HiddenSize]: lm_head.weight or the tied embedding.
+func (b *Builder) Head() *G.Node {
+	if b.cfg.TieEmbeddings {
+		return b.weight(embedName, b.cfg.VocabSize, b.cfg.HiddenSize)
+	}
+	return b.weight(headName, b.cfg.VocabSize, b.cfg.HiddenSize)
+}
+
+func (b *Builder) weight(name string, shape ...int) *G.Node {
+	return b.Leaf(name, device.Float, shape...)
+}
+
+func (b *Builder) layer(i int, h *G.Node, in Inputs) (*G.Node, error) {
+	p, d := layerPrefix(i), b.cfg.HiddenSize
+	x, err := graph.RMSNorm(h, b.weight(p+"input_layernorm.weight", d), b.cfg.RMSNormEps)
+	if err != nil {
+		return nil, err
+	}
+	if b.hooks.AttentionInput != nil {
+		if x, err = b.hooks.AttentionInput(b, i, x); err != nil {
+			return nil, err
+		}
+	}
+	if x, err = b.attention(i, x, in); err != nil {
+		return nil, err
+	}
+	if h, err = graph.Add(h, x); err != nil {
+		return nil, err
+	}
+	if x, err = graph.RMSNorm(h, b.weight(p+"post_attention_layernorm.weight", d), b.cfg.RMSNormEps); err != nil {
+		return nil, err
+	}
+	gate, err := b.linear(i, "mlp.gate_proj", x)
+	if err != nil {
+		return nil, err
+	}
+	up, err := b.linear(i, "mlp.up_proj", x)
+	if err != nil {
+		return nil, err
+	}
+	if x, err = graph.SwiGLU(gate, up); err != nil {
+		return nil, err
+	}
+	if x, err = b.linear(i, "mlp.down_proj", x); err != nil {
+		return nil, err
+	}
+	return graph.Add(h, x)
+}
+
+func (b *Builder) attention(i int, x *G.Node, in Inputs) (*G.Node, error) {
+	c := b.cfg
+	q, err := b.turned(i, "self_attn.q_proj", x, in, c.Heads)
+	if err != nil {
+		return nil, err
+	}
+	k, err := b.turned(i, "self_attn.k_proj", x, in, c.KVHeads)
+	if err != nil {
+		return nil, err
+	}
+	v, err := b.linear(i, "self_attn.v_proj", x)
+	if err != nil {
+		return nil, err
+	}
+	if kv := b.hooks.KV; kv != nil {
+		if k, err = graph.CacheWrite(b.weight(CacheName(i, "k"), kv.Capacity, c.KVDim()), k, in.Slots); err != nil {
+			return nil, err
+		}
+		if v, err = graph.CacheWrite(b.weight(CacheName(i, "v"), kv.Capacity, c.KVDim()), v, in.Slots); err != nil {
+			return nil, err
+		}
+	}
+	heads := graph.Heads{Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: 1 / math.Sqrt(float64(c.HeadDim))}
+	if x, err = graph.Attention(q, k, v, in.Lo, in.Hi, heads); err != nil {
+		return nil, err
+	}
+	return b.linear(i, "self_attn.o_proj", x)
+}
+
+// turned is a linear module whose heads are turned by the rotary embedding.
+func (b *Builder) turned(i int, module string, x *G.Node, in Inputs, heads int) (*G.Node, error) {
+	y, err := b.linear(i, module, x)
+	if err != nil {
+		return nil, err
+	}
+	return graph.Rotary(y, in.Pos, b.weight(freqName, b.cfg.HeadDim/2), heads, b.cfg.HeadDim, 1)
+}
+
+// linear is x·Wᵀ plus the bias, as the hook leaves it.
+func (b *Builder) linear(i int, module string, x *G.Node) (*G.Node, error) {
+	at := slices.IndexFunc(b.cfg.linears(), func(l linear) bool { return l.module == module })
+	l := b.cfg.linears()[at]
+	name := layerPrefix(i) + module
+	y, err := graph.MatMul(x, b.weight(name+".weight", l.out, l.in), false, true)
+	if err == nil && l.bias {
+		y, err = graph.AddBias(y, b.weight(name+".bias", l.out))
+	}
+	if err == nil && b.hooks.Linear != nil {
+		y, err = b.hooks.Linear(b, name, x, y)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return y, nil
+}

@@ -1,0 +1,108 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"triality/runtime/device"
+	"triality/runtime/graph"
+)
+
+// DeviceParams are weights on a device, and the rotary frequencies. Machines share them.
+type DeviceParams struct {
+	dev   device.Device
+	names []string
+	bufs  map[string]device.Buffer
+	shape map[string][]int
+}
+
+// Upload puts the weights on a device.
+func Upload(dev device.Device, cfg Config, p *Params) (*DeviceParams, error) {
+	d := &DeviceParams{dev: dev, bufs: make(map[string]device.Buffer), shape: make(map[string][]int)}
+	for _, n := range p.names {
+		x := p.byName[n]
+		if err := d.Put(n, x.Shape, x.Data); err != nil {
+			d.Close()
+			return nil, err
+		}
+	}
+	if err := d.Put(freqName, []int{cfg.HeadDim / 2}, cfg.rotaryFrequencies()); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// rotaryFrequencies is theta^(-2i/headDim) (Su et al. 2021), rounded to float32 as transformers does.
+func (c Config) rotaryFrequencies() []float32 {
+	f := make([]float32, c.HeadDim/2)
+	for i := range f {
+		f[i] = float32(1 / math.Pow(c.RopeTheta, float64(2*i)/float64(c.HeadDim)))
+	}
+	return f
+}
+
+// Put uploads one weight; an existing one of the same size is overwritten in place.
+func (d *DeviceParams) Put(name string, shape []int, data []float32) error {
+	buf, ok := d.bufs[name]
+	if !ok || buf.Len() != len(data) {
+		var err error
+		if buf, err = d.dev.Alloc(device.Float, len(data)); err != nil {
+			return fmt.Errorf("upload %s %v: %w", name, shape, err)
+		}
+		if old := d.bufs[name]; old != nil {
+			d.dev.Free(old)
+		}
+		if !ok {
+			d.names = append(d.names, name)
+		}
+		d.bufs[name] = buf
+	}
+	d.shape[name] = slices.Clone(shape)
+	if err := d.dev.Upload(buf, data); err != nil {
+		return fmt.Errorf("upload %s %v: %w", name, shape, err)
+	}
+	return nil
+}
+
+// Buffer is a weight's memory.
+func (d *DeviceParams) Buffer(name string) (device.Buffer, bool) {
+	b, ok := d.bufs[name]
+	return b, ok
+}
+
+// Download reads one weight back.
+func (d *DeviceParams) Download(name string) (Param, error) {
+	buf, ok := d.bufs[name]
+	if !ok {
+		return Param{}, fmt.Errorf("download %s: not among the weights on the device", name)
+	}
+	p := Param{name, slices.Clone(d.shape[name]), make([]float32, buf.Len())}
+	if err := d.dev.Download(p.Data, buf); err != nil {
+		return Param{}, fmt.Errorf("download %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// Bind sets every leaf of the builder that is one of these weights. Other leaves (inputs, caches)
+// are the caller's.
+func (d *DeviceParams) Bind(m *graph.Machine, b *Builder) error {
+	for name, leaf := range b.leaves {
+		if buf, ok := d.bufs[name]; ok {
+			if err := m.Set(leaf, buf); err != nil {
+				return fmt.Errorf("bind weights: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// Close frees the weights.
+func (d *DeviceParams) Close() error {
+	for _, n := range d.names {
+		d.dev.Free(d.bufs[n])
+	}
+	d.names, d.bufs = nil, map[string]device.Buffer{}
+	return nil
+}

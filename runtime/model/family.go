@@ -1,0 +1,40 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// family is what a model type does differently.
+type family struct {
+	architecture string
+	maxPositions int                  // where config.json has no max_position_embeddings
+	biasField    bool                 // config.json has attention_bias
+	biases       func(*Config, *file) // sets QKVBias and OutputBias
+}
+
+var families = map[string]family{
+	"llama": llama,
+	"qwen2": qwen2,
+}
+
+// Families lists the model types the engine has.
+func Families() []string {
+	names := make([]string, 0, len(families))
+	for n := range families {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func familyNames() string { return strings.Join(Families(), ", ") }
+
+func familyOf(modelType string) (family, error) {
+	f, ok := families[modelType]
+	if !ok {
+		return family{}, fmt.Errorf("model_type %q is not supported; the engine has %s", modelType, familyNames())
+	}
+	return f, nil
+}

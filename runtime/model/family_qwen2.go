@@ -1,0 +1,8 @@
+package model
+
+// qwen2 is Qwen2 and Qwen2.5 (Yang et al. 2024): always biases on q, k and v, never on o.
+var qwen2 = family{
+	architecture: "Qwen2ForCausalLM",
+	maxPositions: 32768,
+	biases:       func(c *Config, _ *file) { c.QKVBias = true },
+}

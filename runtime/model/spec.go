@@ -1,0 +1,69 @@
+package model
+
+import "fmt"
+
+// Spec is the name and shape of one weight, as Hugging Face has them: a linear weight is [out, in].
+type Spec struct {
+	Name  string
+	Shape []int
+}
+
+const (
+	embedName = "model.embed_tokens.weight"
+	headName  = "lm_head.weight"
+	normName  = "model.norm.weight"
+)
+
+// Specs lists every weight of the model, in the order of the computation.
+func (c Config) Specs() []Spec {
+	d := c.HiddenSize
+	specs := []Spec{{embedName, []int{c.VocabSize, d}}}
+	for i := range c.Layers {
+		p := layerPrefix(i)
+		specs = append(specs, Spec{p + "input_layernorm.weight", []int{d}})
+		for _, l := range c.linears() {
+			if l.module == "mlp.gate_proj" {
+				specs = append(specs, Spec{p + "post_attention_layernorm.weight", []int{d}})
+			}
+			specs = append(specs, Spec{p + l.module + ".weight", []int{l.out, l.in}})
+			if l.bias {
+				specs = append(specs, Spec{p + l.module + ".bias", []int{l.out}})
+			}
+		}
+	}
+	specs = append(specs, Spec{normName, []int{d}})
+	if !c.TieEmbeddings {
+		specs = append(specs, Spec{headName, []int{c.VocabSize, d}})
+	}
+	return specs
+}
+
+// linear is one linear module of a layer.
+type linear struct {
+	module  string
+	out, in int
+	bias    bool
+}
+
+func (c Config) linears() []linear {
+	d, q, f := c.HiddenSize, c.Heads*c.HeadDim, c.IntermediateSize
+	return []linear{
+		{"self_attn.q_proj", q, d, c.QKVBias}, {"self_attn.k_proj", c.KVDim(), d, c.QKVBias},
+		{"self_attn.v_proj", c.KVDim(), d, c.QKVBias}, {"self_attn.o_proj", d, q, c.OutputBias},
+		{"mlp.gate_proj", f, d, false}, {"mlp.up_proj", f, d, false}, {"mlp.down_proj", d, f, false},
+	}
+}
+
+// Linears lists the linear modules of the model and their weights' shapes [out, in]; names are
+// without ".weight". The head is not among them.
+func (c Config) Linears() []Spec {
+	var specs []Spec
+	for i := range c.Layers {
+		for _, l := range c.linears() {
+			specs = append(specs, Spec{layerPrefix(i) + l.module, []int{l.out, l.in}})
+		}
+	}
+	return specs
+}
+
+func layerPrefix(i int) string { return fmt.Sprintf("model.layers.%d.", i) }
