@@ -1,0 +1,193 @@
+package metricabi
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"unicode/utf8"
+)
+
+// Kind says how many values a result has.
+type Kind uint32
+
+// The kinds of version 1.
+const (
+	Scalar       Kind = 1 // one value
+	Vector       Kind = 2 // any number of values
+	PerSampleCol Kind = 3 // one value a row of the table
+)
+
+var kindNames = []string{Scalar: "scalar", Vector: "vector", PerSampleCol: "column"}
+
+func (k Kind) String() string { return nameOf(kindNames, uint32(k)) }
+
+// MarshalText writes the kind's name.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads a kind's name.
+func (k *Kind) UnmarshalText(b []byte) error {
+	n, err := numberOf(kindNames, "kind", b)
+	*k = Kind(n)
+	return err
+}
+
+// Result is one named result of a metric.
+type Result struct {
+	Name   string    `json:"name"`
+	Kind   Kind      `json:"kind"`
+	Values []float64 `json:"values"` // finite; 0 where undefined
+
+	// Undefined is nil where every value is defined; else Undefined[i] says
+	// that value i has none (a rate over no rows, say).
+	Undefined []bool `json:"undefined,omitempty"`
+}
+
+// Defined reports whether value i is defined.
+func (r *Result) Defined(i int) bool { return r.Undefined == nil || !r.Undefined[i] }
+
+// Limits bounds what DecodeResults accepts.
+type Limits struct {
+	Rows       int // rows of the table: the length of a column result
+	MaxResults int // results in the block
+	MaxVector  int // values of a vector
+	MaxError   int // bytes of an error text
+}
+
+// DefaultLimits are the limits for a table of rows rows.
+func DefaultLimits(rows int) Limits {
+	return Limits{Rows: rows, MaxResults: 256, MaxVector: 1 << 16, MaxError: 4096}
+}
+
+// MetricError is the error text a metric returned instead of results.
+type MetricError struct{ Text string }
+
+func (e *MetricError) Error() string { return "the metric says: " + e.Text }
+
+// Status words of a result block.
+const (
+	statusOK    = 0
+	statusError = 1
+)
+
+// DecodeResults reads the block metric_eval returned. It refuses blocks that
+// reach outside themselves, unknown kinds, names that are empty, longer than
+// MaxNameBytes, not UTF-8, with control characters or used twice, and values
+// that are NaN or infinite: a metric marks a value it cannot compute as
+// undefined. A metric's own error text comes back as *MetricError.
+func DecodeResults(b []byte, lim Limits) ([]Result, error) {
+	if len(b) < headerSize {
+		return nil, fmt.Errorf("metric results: %d bytes, the header alone has %d", len(b), headerSize)
+	}
+	le := binary.LittleEndian
+	if m := le.Uint32(b); m != resultMagic {
+		return nil, fmt.Errorf("metric results: magic is %#x, want %#x", m, resultMagic)
+	}
+	if v := le.Uint32(b[4:]); v != Version {
+		return nil, fmt.Errorf("metric results: version %d, want %d", v, Version)
+	}
+	status, count := le.Uint32(b[8:]), le.Uint32(b[12:])
+	switch status {
+	case statusOK:
+	case statusError:
+		return nil, decodeError(b, count, lim)
+	default:
+		return nil, fmt.Errorf("metric results: status %d, want %d or %d", status, statusOK, statusError)
+	}
+	if int64(count) > int64(lim.MaxResults) || int(count) > (len(b)-headerSize)/recordSize {
+		return nil, fmt.Errorf("metric results: %d results, at most %d and at most what fits %d bytes", count, lim.MaxResults, len(b))
+	}
+	out := make([]Result, 0, count)
+	seen := make(map[string]bool, count)
+	for i := range int(count) {
+		r, err := decodeResult(b, b[headerSize+recordSize*i:][:recordSize], lim)
+		if err != nil {
+			return nil, fmt.Errorf("metric results: result %d: %w", i, err)
+		}
+		if seen[r.Name] {
+			return nil, fmt.Errorf("metric results: result %d: the name %q is used twice", i, r.Name)
+		}
+		seen[r.Name] = true
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func decodeError(b []byte, n uint32, lim Limits) error {
+	if int64(n) > int64(lim.MaxError) {
+		return fmt.Errorf("metric results: error text of %d bytes, at most %d", n, lim.MaxError)
+	}
+	text, err := section(b, "error text", headerSize, n)
+	if err != nil {
+		return fmt.Errorf("metric results: %w", err)
+	}
+	if !utf8.Valid(text) {
+		return fmt.Errorf("metric results: the error text is not UTF-8")
+	}
+	return &MetricError{Text: string(text)}
+}
+
+func decodeResult(b, record []byte, lim Limits) (Result, error) {
+	le := binary.LittleEndian
+	field := func(i int) uint32 { return le.Uint32(record[4*i:]) }
+	kind, dtype := Kind(field(0)), DType(field(1))
+	// The length comes first, so that nothing is copied for a name that is
+	// refused anyway.
+	if n := field(3); n > MaxNameBytes {
+		return Result{}, fmt.Errorf("the name has %d bytes, at most %d", n, MaxNameBytes)
+	}
+	name, err := section(b, "name", field(2), field(3))
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{Name: string(name), Kind: kind}
+	if err := checkName(r.Name); err != nil {
+		return r, err
+	}
+	if dtype != F64 || field(7) != 0 {
+		return r, fmt.Errorf("%q: dtype %s and reserved %d, want f64 and 0", r.Name, dtype, field(7))
+	}
+	data, err := section(b, "data", field(4), field(5))
+	if err != nil {
+		return r, fmt.Errorf("%q: %w", r.Name, err)
+	}
+	n := len(data) / 8
+	switch {
+	case len(data)%8 != 0:
+		return r, fmt.Errorf("%q: %d bytes are no whole number of f64", r.Name, len(data))
+	case kind == Scalar && n != 1:
+		return r, fmt.Errorf("%q: a scalar with %d values", r.Name, n)
+	case kind == PerSampleCol && n != lim.Rows:
+		return r, fmt.Errorf("%q: a column with %d values for %d rows", r.Name, n, lim.Rows)
+	case kind == Vector && n > lim.MaxVector:
+		return r, fmt.Errorf("%q: a vector with %d values, at most %d", r.Name, n, lim.MaxVector)
+	case kind < Scalar || kind > PerSampleCol:
+		return r, fmt.Errorf("%q: unknown kind %d", r.Name, uint32(kind))
+	}
+	var validity []byte
+	if off := field(6); off != 0 {
+		if validity, err = section(b, "validity", off, uint32((n+7)/8)); err != nil {
+			return r, fmt.Errorf("%q: %w", r.Name, err)
+		}
+	}
+	return r, r.fill(data, validity)
+}
+
+// fill copies the values, refusing what is not finite.
+func (r *Result) fill(data, validity []byte) error {
+	r.Values = make([]float64, len(data)/8)
+	for i := range r.Values {
+		if validity != nil && validity[i/8]>>(i%8)&1 == 0 {
+			if r.Undefined == nil {
+				r.Undefined = make([]bool, len(r.Values))
+			}
+			r.Undefined[i] = true
+			continue
+		}
+		v := math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("%q: value %d is %v; mark it undefined in the validity bitmap instead", r.Name, i, v)
+		}
+		r.Values[i] = v
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/sys"
+
+	"triality/runtime/metricabi"
+)
+
+// call makes a fresh instance, does what the frame asks, and returns the block
+// the module answered with.
+func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (block []byte, rep *reply, err error) {
+	w.memory.refused = false
+	inst := &instance{w: w}
+	defer func() {
+		// wazero turns the module's own faults into errors; a panic here is
+		// its initial memory being refused.
+		if p := recover(); p != nil {
+			block, rep, err = nil, nil, w.explain(fmt.Errorf("%v", p))
+		}
+		inst.close(ctx)
+	}()
+	start := time.Now()
+	if err := inst.open(ctx); err != nil {
+		return nil, nil, err
+	}
+	switch kind {
+	case frameDescribe:
+		block, err = inst.block(ctx, metricabi.ExportDescribe, metricabi.MaxDescriptionBytes)
+	case frameEval:
+		block, err = inst.eval(ctx, body, body.N)
+	case frameEvalWarm:
+		var table []byte
+		if table, err = io.ReadAll(body); err != nil {
+			return nil, nil, err
+		}
+		if _, err = inst.eval(ctx, bytes.NewReader(table), int64(len(table))); err == nil {
+			block, err = inst.eval(ctx, bytes.NewReader(table), int64(len(table)))
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	rep = &reply{EvalSeconds: time.Since(start).Seconds(), MemoryBytes: int64(inst.memory.Size()), Log: w.log.text()}
+	return bytes.Clone(block), rep, nil
+}
+
+// instance is one instantiated module.
+type instance struct {
+	w      *worker
+	mod    api.Module
+	memory api.Memory
+}
+
+func (i *instance) open(ctx context.Context) error {
+	if err := i.w.enter("instantiate"); err != nil {
+		return err
+	}
+	// Without a start function of wazero's own choosing: _initialize is called
+	// below, in a phase of its own. Clock, sleep and random source are
+	// wazero's fakes, which never differ.
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().
+		WithStdout(i.w.log).WithStderr(i.w.log)
+	mod, err := i.w.engine.InstantiateModule(experimental.WithMemoryAllocator(ctx, i.w.memory), i.w.compiled, config)
+	if err != nil {
+		return i.w.explain(err)
+	}
+	i.mod, i.memory = mod, mod.ExportedMemory(metricabi.ExportMemory)
+	if mod.ExportedFunction(metricabi.ExportInitialize) == nil {
+		return nil
+	}
+	_, err = i.run(ctx, metricabi.ExportInitialize)
+	return err
+}
+
+func (i *instance) close(ctx context.Context) {
+	if i.mod != nil {
+		// Closing runs nothing of the module's; its error is an exit status
+		// already reported.
+		_ = i.mod.Close(ctx)
+	}
+	i.w.memory.free()
+}
+
+func (i *instance) run(ctx context.Context, name string, args ...uint64) (uint64, error) {
+	if err := i.w.enter(name); err != nil {
+		return 0, err
+	}
+	out, err := i.mod.ExportedFunction(name).Call(ctx, args...)
+	if err != nil {
+		return 0, i.w.explain(err)
+	}
+	if len(out) == 0 {
+		return 0, nil
+	}
+	return out[0], nil
+}
+
+// block calls a function that returns pointer << 32 | length and returns a
+// view of those bytes.
+func (i *instance) block(ctx context.Context, name string, most int64, args ...uint64) ([]byte, error) {
+	v, err := i.run(ctx, name, args...)
+	if err != nil {
+		return nil, err
+	}
+	ptr, n := uint32(v>>32), uint32(v)
+	if int64(n) > most {
+		return nil, failf(ErrInvalidResult, name, "returned a block of %d bytes, at most %d", n, most)
+	}
+	b, ok := i.memory.Read(ptr, n)
+	if !ok {
+		return nil, failf(ErrInvalidResult, name, "returned a block at %d to %d, its memory has %d bytes",
+			ptr, uint64(ptr)+uint64(n), i.memory.Size())
+	}
+	return b, nil
+}
+
+// eval allocates n bytes in the module, reads the table straight into them and
+// evaluates it.
+func (i *instance) eval(ctx context.Context, table io.Reader, n int64) ([]byte, error) {
+	v, err := i.run(ctx, metricabi.ExportAlloc, api.EncodeU32(uint32(n)))
+	if err != nil {
+		return nil, err
+	}
+	ptr := uint32(v)
+	if ptr == 0 || ptr%metricabi.Align != 0 {
+		if ptr == 0 && i.w.memory.refused {
+			return nil, failf(ErrMemory, metricabi.ExportAlloc, "no room for a table of %d bytes within the limit of %d bytes",
+				n, i.w.memory.most)
+		}
+		return nil, failf(ErrInvalidResult, metricabi.ExportAlloc, "returned %d for %d bytes, want a multiple of %d above 0",
+			ptr, n, metricabi.Align)
+	}
+	room, ok := i.memory.Read(ptr, uint32(n))
+	if !ok {
+		return nil, failf(ErrInvalidResult, metricabi.ExportAlloc, "returned %d for %d bytes, its memory has %d bytes",
+			ptr, n, i.memory.Size())
+	}
+	if _, err := io.ReadFull(table, room); err != nil {
+		return nil, err
+	}
+	return i.block(ctx, metricabi.ExportEval, i.w.set.ResultBytes, uint64(ptr), api.EncodeU32(uint32(n)))
+}
+
+// explain turns what wazero says of a failed call into an *Error.
+func (w *worker) explain(err error) error {
+	var exit *sys.ExitError
+	switch {
+	case w.memory.refused:
+		return failf(ErrMemory, w.phase, "it asked for more than its %d bytes of memory, then failed: %s", w.memory.most, firstLines(err))
+	case errors.As(err, &exit):
+		return failf(ErrTrap, w.phase, "it called proc_exit(%d)", exit.ExitCode())
+	}
+	return failf(ErrTrap, w.phase, "%s", firstLines(err))
+}

@@ -1,0 +1,235 @@
+package sandbox
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"triality/runtime/metricabi"
+)
+
+// session is one worker process with one compiled module.
+type session struct {
+	h      *Host
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Reader
+	stderr *cappedWriter
+	phase  string
+	ended  bool
+
+	compileSeconds float64
+}
+
+// open runs preflight, starts a worker and compiles the module in it.
+func (h *Host) open(ctx context.Context, wasm []byte, interpreter bool) (*session, error) {
+	info, err := Preflight(wasm)
+	if err != nil {
+		return nil, err
+	}
+	if info.MemoryBytes > h.o.MemoryBytes {
+		return nil, failf(ErrMemory, "preflight", "its memory starts at %d bytes, at most %d", info.MemoryBytes, h.o.MemoryBytes)
+	}
+	select {
+	case h.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, canceled(ctx, "")
+	}
+	s, err := h.start()
+	if err != nil {
+		<-h.slots
+		return nil, &Error{Code: ErrWorker, Message: "cannot start a worker", Err: err}
+	}
+	set, err := json.Marshal(h.settings(interpreter))
+	if err == nil {
+		err = writeFrame(s.in, frameInit, set)
+	}
+	if err != nil {
+		// A worker that died at once says why when it is called.
+		s.stderr.Write([]byte(err.Error()))
+	}
+	_, rep, err := s.call(ctx, h.o.CompileTimeout, frameModule, wasm)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	s.compileSeconds = rep.CompileSeconds
+	return s, nil
+}
+
+func (h *Host) settings(interpreter bool) settings {
+	// The wall deadlines kill first. The processor limit is for a worker whose
+	// host is gone: compiling, describing and evaluating, each on two cores
+	// and more.
+	cpu := math.Ceil(4*(h.o.CompileTimeout+2*h.o.Timeout).Seconds()) + 1
+	return settings{
+		Interpreter: interpreter, CacheDir: h.o.CacheDir, MemoryBytes: h.o.MemoryBytes,
+		AddressBytes: h.o.MemoryBytes + h.o.WorkerBytes, HeapBytes: h.o.WorkerBytes / 2,
+		CPUSeconds: uint64(cpu), ResultBytes: h.o.MaxResultBytes, LogBytes: h.o.MaxLogBytes,
+	}
+}
+
+func (h *Host) start() (*session, error) {
+	s := &session{h: h, stderr: &cappedWriter{most: 16 << 10}, phase: "start"}
+	s.cmd = exec.Command(h.o.Executable, WorkerArg)
+	// Nothing of the server's environment (tokens, keys) reaches a worker.
+	// Without SYSTEMROOT no program starts on Windows.
+	s.cmd.Env = []string{"GOMAXPROCS=2", "GOTRACEBACK=none"}
+	if root := os.Getenv("SYSTEMROOT"); root != "" {
+		s.cmd.Env = append(s.cmd.Env, "SYSTEMROOT="+root)
+	}
+	s.cmd.Stderr = s.stderr
+	s.cmd.WaitDelay = 5 * time.Second
+	in, err := s.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	s.in, s.out = in, bufio.NewReaderSize(out, 1<<16)
+	return s, s.cmd.Start()
+}
+
+// close ends the worker and waits until it is gone. There is nothing in it
+// worth a graceful end.
+func (s *session) close() {
+	if s.ended {
+		return
+	}
+	s.ended = true
+	_ = s.cmd.Process.Kill() // it fails only for a process already gone
+	_ = s.in.Close()
+	_ = s.cmd.Wait() // its status is "killed", or explained by died
+	<-s.h.slots
+}
+
+// call sends a frame and waits for its answer, at most limit long; then, or
+// when ctx ends, the worker is killed.
+func (s *session) call(ctx context.Context, limit time.Duration, kind byte, payload []byte) ([]byte, *reply, error) {
+	timed, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	stop := context.AfterFunc(timed, func() { _ = s.cmd.Process.Kill() })
+	// A worker that is dying refuses the frame; what it says of itself is
+	// still to be read.
+	sent := writeFrame(s.in, kind, payload)
+	block, rep, err := s.answer(kind)
+	if !stop() {
+		s.close()
+		if ctx.Err() != nil {
+			return nil, nil, canceled(ctx, s.phase)
+		}
+		return nil, nil, failf(ErrTimeout, s.phase, "killed after its deadline of %v", limit)
+	}
+	if err == nil {
+		err = sent
+	}
+	var known *Error
+	if err != nil && !errors.As(err, &known) {
+		return nil, nil, s.died(err)
+	}
+	return block, rep, err
+}
+
+// answer reads frames until one that ends the call. Lengths are not trusted:
+// a worker may have been taken over by what it runs.
+func (s *session) answer(asked byte) ([]byte, *reply, error) {
+	for {
+		kind, n, err := readHeader(s.out)
+		if err != nil {
+			return nil, nil, err
+		}
+		most := int64(maxReply)
+		if kind == frameDone {
+			most += 4 + max(s.h.o.MaxResultBytes, metricabi.MaxDescriptionBytes)
+		}
+		b, err := readBody(s.out, n, most)
+		if err != nil {
+			return nil, nil, err
+		}
+		switch kind {
+		case framePhase:
+			s.phase = string(b[:min(len(b), 64)])
+		case frameFailed:
+			var f failure
+			if err := json.Unmarshal(b, &f); err != nil {
+				return nil, nil, err
+			}
+			return nil, nil, &Error{Code: f.Code, Phase: f.Phase, Message: f.Message, Log: f.Log}
+		case frameDone:
+			return splitReply(b)
+		default:
+			return nil, nil, fmt.Errorf("frame %q in answer to %q", kind, asked)
+		}
+	}
+}
+
+func splitReply(b []byte) ([]byte, *reply, error) {
+	if len(b) < 4 || int64(binary.LittleEndian.Uint32(b)) > int64(len(b)-4) {
+		return nil, nil, errors.New("reply cut short")
+	}
+	n := int(binary.LittleEndian.Uint32(b))
+	var r reply
+	if err := json.Unmarshal(b[4:4+n], &r); err != nil {
+		return nil, nil, err
+	}
+	return b[4+n:], &r, nil
+}
+
+// died explains a worker that ended or talked nonsense instead of answering.
+func (s *session) died(cause error) error {
+	// Give a crashing process the time to finish its last words; one that is
+	// still running then has broken the protocol and is killed.
+	timer := time.AfterFunc(time.Second, func() { _ = s.cmd.Process.Kill() })
+	_ = s.in.Close()
+	_, _ = io.Copy(io.Discard, s.out)
+	_ = s.cmd.Wait() // its status is read below
+	timer.Stop()
+	s.ended = true
+	<-s.h.slots
+
+	words, state := s.stderr.text(), s.cmd.ProcessState
+	short, _, _ := strings.Cut(strings.TrimSpace(words), "\n")
+	for _, sign := range []string{"out of memory", "cannot allocate memory", "failed to allocate", "failed to reserve", "failed to create new OS thread", "VirtualAlloc"} {
+		if strings.Contains(words, sign) {
+			return failf(ErrMemory, s.phase, "the worker ran into its memory limit (%s)", short)
+		}
+	}
+	if strings.Contains(words, "SIGXCPU") || killed(state) && state.UserTime()+state.SystemTime() >= time.Duration(s.h.settings(false).CPUSeconds)*time.Second {
+		return failf(ErrTimeout, s.phase, "the worker ran into its processor limit")
+	}
+	return &Error{Code: ErrWorker, Phase: s.phase, Message: fmt.Sprintf("the worker ended (%v) saying %q", state, short), Err: cause}
+}
+
+// killed reports whether a process ended by SIGKILL.
+func killed(state *os.ProcessState) bool {
+	st, ok := state.Sys().(syscall.WaitStatus)
+	return ok && st.Signaled() && st.Signal() == syscall.SIGKILL
+}
+
+func (s *session) describe(ctx context.Context) (*metricabi.Description, error) {
+	block, rep, err := s.call(ctx, s.h.o.Timeout, frameDescribe, nil)
+	if err != nil {
+		return nil, err
+	}
+	d, err := metricabi.ParseDescription(block)
+	if err != nil {
+		return nil, &Error{Code: ErrInvalidResult, Phase: metricabi.ExportDescribe, Log: rep.Log, Err: err}
+	}
+	return d, nil
+}
+
+func canceled(ctx context.Context, phase string) error {
+	return &Error{Code: ErrCanceled, Phase: phase, Err: ctx.Err()}
+}

@@ -1,0 +1,155 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+
+	"triality/runtime/metricabi"
+)
+
+// Report is what Validate found.
+type Report struct {
+	OK          bool                   `json:"ok"` // every check is
+	Module      *ModuleInfo            `json:"module,omitempty"`
+	Description *metricabi.Description `json:"description,omitempty"`
+	Checks      []Check                `json:"checks"`
+}
+
+// Check is one check; those after a failed one that they need are not made.
+type Check struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+// Names of the checks, in the order they are made.
+const (
+	CheckPreflight   = "preflight"   // the bytes are a module of the right shape
+	CheckDescribe    = "describe"    // it describes itself
+	CheckDryRun      = "dry_run"     // it evaluates a small table
+	CheckRepeat      = "repeat"      // a fresh instance returns the same bytes
+	CheckStateless   = "stateless"   // a used instance returns the same results
+	CheckInterpreter = "interpreter" // wazero's interpreter agrees with its compiler
+)
+
+// Validate tries a module out before it is accepted. What is wrong with the
+// module is in the report; the error is for what is not the module's doing: a
+// context that ended, a worker that could not be started.
+func (h *Host) Validate(ctx context.Context, wasm []byte) (*Report, error) {
+	rep := &Report{}
+	err := h.validate(ctx, wasm, rep)
+	var e *Error
+	if errors.As(err, &e) && (e.Code == ErrCanceled || e.Code == ErrWorker && e.Phase == "") {
+		return nil, err
+	}
+	rep.OK = err == nil && !slices.ContainsFunc(rep.Checks, func(c Check) bool { return !c.OK })
+	return rep, nil
+}
+
+// check appends a check's outcome and passes its error on.
+func (r *Report) check(name, detail string, err error) error {
+	c := Check{Name: name, OK: err == nil, Detail: detail}
+	if err != nil {
+		c.Detail = err.Error()
+	}
+	r.Checks = append(r.Checks, c)
+	return err
+}
+
+func (h *Host) validate(ctx context.Context, wasm []byte, rep *Report) error {
+	info, err := Preflight(wasm)
+	rep.Module = info
+	if rep.check(CheckPreflight, "", err) != nil {
+		return err
+	}
+	rep.Checks[0].Detail = fmt.Sprintf("%d bytes, %d functions, imports %q", info.Size, info.Functions, info.Imports)
+	s, err := h.open(ctx, wasm, false)
+	if err != nil {
+		return rep.check(CheckDescribe, "", err)
+	}
+	defer s.close()
+	if rep.Description, err = s.describe(ctx); err != nil {
+		return rep.check(CheckDescribe, "", err)
+	}
+	d := rep.Description
+	rep.check(CheckDescribe, fmt.Sprintf("%s %s, %d outputs", d.Name, d.Version, len(d.Outputs)), nil)
+
+	table, err := h.input(d, SyntheticTable(d, trialRows), trialParameters(d))
+	if err != nil {
+		return rep.check(CheckDryRun, "", err)
+	}
+	first, results, err := s.trial(ctx, frameEval, d, table)
+	if rep.check(CheckDryRun, fmt.Sprintf("%d results for %d rows", len(results), trialRows), err) != nil {
+		return err
+	}
+	again, _, err := s.trial(ctx, frameEval, d, table)
+	if err == nil && !bytes.Equal(first, again) {
+		err = errors.New("two fresh instances returned different bytes for the same table")
+	}
+	if rep.check(CheckRepeat, "two fresh instances returned the same bytes", err) != nil {
+		return err
+	}
+	_, used, err := s.trial(ctx, frameEvalWarm, d, table)
+	if err == nil {
+		err = same(results, used, "the first call of an instance", "its second call")
+	}
+	if rep.check(CheckStateless, "a second call of one instance returned the same results", err) != nil {
+		return err
+	}
+	s.close() // its slot is needed for the next worker
+	return h.validateInterpreter(ctx, wasm, rep, table, results)
+}
+
+// validateInterpreter runs the table through the other engine: a difference is
+// a miscompilation or a value the standard leaves open, such as NaN's bits.
+func (h *Host) validateInterpreter(ctx context.Context, wasm []byte, rep *Report, table []byte, want []metricabi.Result) error {
+	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
+		rep.check(CheckInterpreter, "not compared: there is no compiler for "+runtime.GOARCH, nil)
+		return nil
+	}
+	s, err := h.open(ctx, wasm, true)
+	if err != nil {
+		return rep.check(CheckInterpreter, "", err)
+	}
+	defer s.close()
+	_, got, err := s.trial(ctx, frameEval, rep.Description, table)
+	if err == nil {
+		err = same(want, got, "the compiler", "the interpreter")
+	}
+	return rep.check(CheckInterpreter, "compiler and interpreter agree to the bit", err)
+}
+
+// trial evaluates the synthetic table.
+func (s *session) trial(ctx context.Context, kind byte, d *metricabi.Description, table []byte) ([]byte, []metricabi.Result, error) {
+	block, rep, err := s.call(ctx, s.h.o.Timeout, kind, table)
+	if err != nil {
+		return nil, nil, err
+	}
+	results, err := decode(d, block, trialRows, rep.Log)
+	return block, results, err
+}
+
+// same compares two sets of results bit by bit.
+func same(a, b []metricabi.Result, nameA, nameB string) error {
+	if len(a) != len(b) {
+		return fmt.Errorf("%s returned %d results, %s %d", nameA, len(a), nameB, len(b))
+	}
+	for i := range a {
+		x, y := a[i], b[i]
+		if x.Name != y.Name || x.Kind != y.Kind || len(x.Values) != len(y.Values) {
+			return fmt.Errorf("result %d: %s returned %s %q of %d values, %s %s %q of %d", i,
+				nameA, x.Kind, x.Name, len(x.Values), nameB, y.Kind, y.Name, len(y.Values))
+		}
+		for j := range x.Values {
+			if x.Defined(j) != y.Defined(j) || math.Float64bits(x.Values[j]) != math.Float64bits(y.Values[j]) {
+				return fmt.Errorf("%q, value %d: %s returned %v, %s %v", x.Name, j, nameA, x.Values[j], nameB, y.Values[j])
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,3 @@
+module triality.example/metric
+
+go 1.26
