@@ -1,0 +1,83 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash"
+)
+
+// Masked is the label of a token that is not trained on, as in Hugging Face data sets.
+const Masked = -100
+
+// Example is one training sequence. Labels has the length of IDs and Hugging Face's alignment:
+// Labels[i] is the id of token i where it is trained on, Masked (or any negative number) elsewhere.
+// Token i is predicted from the tokens before it, so Labels[0] is never trained on.
+type Example struct {
+	IDs, Labels []int32
+}
+
+// trained counts the tokens of e that enter the loss.
+func (e Example) trained() int {
+	n := 0
+	for i := 1; i < len(e.Labels); i++ {
+		if e.Labels[i] >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// checkExamples holds each example to the vocabulary and to the longest sequence the model takes
+// (0 = any). name says which set it is in the errors: "train", "eval".
+func checkExamples(name string, set []Example, vocab, longest int) error {
+	for i, e := range set {
+		at := func(format string, a ...any) error {
+			return fmt.Errorf("%s example %d: %w", name, i, fmt.Errorf(format, a...))
+		}
+		switch {
+		case len(e.IDs) == 0:
+			return at("no tokens")
+		case len(e.Labels) != len(e.IDs):
+			return at("%d tokens but %d labels", len(e.IDs), len(e.Labels))
+		case longest > 0 && len(e.IDs) > longest:
+			return at("%d tokens, the model takes %d; lower max_length", len(e.IDs), longest)
+		}
+		for j, id := range e.IDs {
+			if id < 0 || int(id) >= vocab {
+				return at("token %d has id %d, the vocabulary has %d", j, id, vocab)
+			}
+			if int(e.Labels[j]) >= vocab {
+				return at("token %d has label %d, the vocabulary has %d", j, e.Labels[j], vocab)
+			}
+		}
+	}
+	return nil
+}
+
+// hashExamples is the SHA-256 of the sets, in order.
+func hashExamples(sets ...[]Example) string {
+	h := sha256.New()
+	for _, set := range sets {
+		hashInt(h, len(set))
+		for _, e := range set {
+			hashInts(h, e.IDs)
+			hashInts(h, e.Labels)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func hashInt(h hash.Hash, n int) {
+	h.Write(binary.LittleEndian.AppendUint64(nil, uint64(n)))
+}
+
+func hashInts(h hash.Hash, v []int32) {
+	hashInt(h, len(v))
+	b := make([]byte, 0, 4*len(v))
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint32(b, uint32(x))
+	}
+	h.Write(b)
+}

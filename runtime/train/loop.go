@@ -1,0 +1,319 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"triality/runtime/device"
+)
+
+// engineVersion changes when the same inputs would give other bytes, so that no run resumes from a
+// checkpoint it would not have made.
+const engineVersion = "1"
+
+// Result is what a finished run leaves.
+type Result struct {
+	Steps       int      // optimizer steps
+	ResumedFrom int      // steps that were done before this call
+	Records     []Record // the whole history
+	Weights     []Weight // trained values
+}
+
+// Last returns the newest value of that name in the history.
+func (r *Result) Last(name string) (float64, bool) {
+	for _, rec := range slices.Backward(r.Records) {
+		if v, ok := rec.Values[name]; ok {
+			return v, true
+		}
+	}
+	return 0, false
+}
+
+// Loop trains the task on the examples and evaluates it on eval, which may be empty. Checkpoints go
+// to dir, made where needed; where dir holds some of the same run, the newest whole one is resumed.
+// A finished run returns its result again. opt.LoRA is not Loop's and must be nil; observer may be.
+//
+// Errors to tell apart: ErrInterrupted, ErrNothingTrained, ErrNotFinite, ErrOtherRun.
+func Loop(ctx context.Context, dev device.Device, task Task, train, eval []Example, dir string, opt Options, observer Observer) (_ *Result, err error) {
+	if opt.LoRA != nil {
+		return nil, errors.New("train: Loop takes its weights from the task, not from a LoRA configuration")
+	}
+	r, err := newRunner(dev, task, train, eval, dir, opt, observer)
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	defer func() {
+		if e := r.close(); e != nil {
+			err = errors.Join(err, fmt.Errorf("train: %w", e))
+		}
+	}()
+	result, err := r.run(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	return result, nil
+}
+
+// runner is the state of a running Loop.
+type runner struct {
+	dev         device.Device
+	task        *Task
+	train, eval []Example
+	opt         Options
+	observer    Observer
+	now         func() time.Time
+	afterStep   func(step int) error // where not nil, an error ends the run as a crash would
+
+	plan     *plan
+	schedule schedule
+	slots    []*slot
+	norms    device.Buffer
+	programs *programs
+	evalSet  *Window
+	folder   *folder
+	identity map[string]string
+	bits     int
+
+	step    int // optimizer steps done
+	resumed int
+	records []Record
+	pending pending
+
+	saved   int // step of the newest checkpoint, -1 where there is none or it is behind
+	savedAt time.Time
+	mark    time.Time // when tokens was 0
+	tokens  int       // not padding, since mark
+}
+
+func newRunner(dev device.Device, task Task, train, eval []Example, dir string, opt Options, observer Observer) (_ *runner, err error) {
+	if err := opt.Validate(); err != nil {
+		return nil, err
+	}
+	if opt.EvalBatchSize == 0 {
+		opt.EvalBatchSize = opt.BatchSize
+	}
+	if observer == nil {
+		observer = silent{}
+	}
+	if len(train) == 0 {
+		return nil, errors.New("no train examples")
+	}
+	if err := errors.Join(checkExamples("train", train, task.Vocab, task.Longest), checkExamples("eval", eval, task.Vocab, task.Longest)); err != nil {
+		return nil, err
+	}
+	r := &runner{dev: dev, task: &task, train: train, eval: eval, opt: opt, observer: observer, now: time.Now, saved: -1}
+	r.pending = pending{Sums: map[string]float64{}, Last: map[string]float64{}}
+	r.plan = newPlan(len(train), opt.Epochs, opt.MaxSteps, opt.BatchSize, opt.GradientAccumulation, opt.Seed)
+	if err := r.plan.checkTrained(train); err != nil {
+		return nil, err
+	}
+	if len(eval) > 0 {
+		if r.evalSet, err = r.window(eval, chunks(indices(len(eval)), opt.EvalBatchSize), true); err != nil {
+			return nil, err
+		}
+	}
+	if r.schedule, err = newSchedule(opt.Scheduler, opt.LearningRate, opt.WarmupRatio, r.plan.total); err != nil {
+		return nil, err
+	}
+	if r.bits, err = floatBits(dev); err != nil {
+		return nil, err
+	}
+	r.identity = opt.identity()
+	maps.Copy(r.identity, task.Identity)
+	r.identity["engine_version"] = engineVersion
+	r.identity["examples"] = hashExamples(train, eval)
+	r.identity["initial_weights"] = hashWeights(task.Weights)
+	r.identity["device_float_bits"] = strconv.Itoa(r.bits)
+	if r.folder, err = openFolder(dir, opt.SaveTotalLimit, observer); err != nil {
+		return nil, err
+	}
+	if r.slots, err = newSlots(dev, task.Weights); err != nil {
+		return nil, err
+	}
+	r.programs = newPrograms(dev, r.task, r.slots)
+	if r.norms, err = dev.Alloc(device.Float, len(r.slots)); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	return r, nil
+}
+
+func (r *runner) close() error {
+	err := r.programs.close()
+	freeSlots(r.dev, r.slots)
+	if r.norms != nil {
+		r.dev.Free(r.norms)
+	}
+	return err
+}
+
+func (r *runner) run(ctx context.Context) (*Result, error) {
+	if _, err := r.folder.newest(r.identity, r.restore); err != nil {
+		return nil, err
+	}
+	count := 0
+	for _, s := range r.slots {
+		count += len(s.Data)
+	}
+	r.observer.Start(Start{TotalSteps: r.plan.total, StepsPerEpoch: r.plan.perEpoch, Weights: count, ResumedFrom: r.resumed, History: slices.Clone(r.records)})
+	r.savedAt, r.mark = r.now(), r.now()
+	for {
+		if err := r.settle(ctx); err != nil {
+			return nil, r.interrupted(ctx, err)
+		}
+		if r.step >= r.plan.total {
+			return r.result()
+		}
+		if err := r.advance(ctx); err != nil {
+			return nil, r.interrupted(ctx, err)
+		}
+		if r.afterStep != nil {
+			if err := r.afterStep(r.step); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// interrupted writes a last checkpoint where err is the context's end. The micro-batches of an
+// unfinished step are thrown away: the resumed run computes them again.
+func (r *runner) interrupted(ctx context.Context, err error) error {
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		return err
+	}
+	if r.saved != r.step {
+		if e := r.save(); e != nil {
+			return errors.Join(fmt.Errorf("%w after step %d", ErrInterrupted, r.step), e)
+		}
+	}
+	return fmt.Errorf("%w after step %d of %d; the same command resumes it: %w", ErrInterrupted, r.step, r.plan.total, context.Cause(ctx))
+}
+
+// window packs micro-batches of set.
+func (r *runner) window(set []Example, micro [][]int, eval bool) (*Window, error) {
+	w := &Window{Step: r.step, Eval: eval}
+	for _, indices := range micro {
+		p := pack(set, indices)
+		w.Batches = append(w.Batches, p)
+		w.Trained += p.Trained
+	}
+	if w.Trained == 0 {
+		return nil, fmt.Errorf("%w: eval=%t, examples %s", ErrNothingTrained, eval, someOf(slices.Concat(micro...)))
+	}
+	return w, nil
+}
+
+// advance takes one optimizer step.
+func (r *runner) advance(ctx context.Context) error {
+	micro := r.plan.window(r.step)
+	w, err := r.window(r.train, micro, false)
+	if err != nil {
+		return fmt.Errorf("step %d: %w", r.step+1, err)
+	}
+	sums := map[string]float64{}
+	for k, p := range w.Batches {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		// The counter is the number of the micro-batch in the whole run.
+		w.DropoutKey = [2]int32{int32(uint32(r.opt.Seed) ^ uint32(r.opt.Seed>>32)), int32(uint32(r.step*r.opt.GradientAccumulation + k))}
+		c, err := r.programs.get(p.T(), true)
+		if err != nil {
+			return fmt.Errorf("step %d: %w", r.step+1, err)
+		}
+		if err := r.programs.run(c, p, w); err != nil {
+			return fmt.Errorf("step %d: %w", r.step+1, err)
+		}
+		for i, s := range r.slots {
+			g := c.machine.Output(c.grads[i])
+			if k == 0 {
+				r.dev.Copy(s.grad, g)
+			} else {
+				r.dev.Add(s.grad, s.grad, g)
+			}
+		}
+		if err := r.programs.scalars(c, sums); err != nil {
+			return fmt.Errorf("step %d: %w", r.step+1, err)
+		}
+	}
+	norm, err := gradNorm(r.dev, r.slots, r.norms)
+	if err != nil {
+		return fmt.Errorf("step %d: %w", r.step+1, err)
+	}
+	for name, v := range map[string]float64{"loss": sums["loss"], "gradient norm": norm} {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("step %d (learning rate %g): the %s is %v, %w; train examples %s", r.step+1, r.schedule.rate(r.step), name, v, ErrNotFinite, someOf(slices.Concat(micro...)))
+		}
+	}
+	clip(r.dev, r.slots, norm, r.opt.MaxGradNorm)
+	rate := r.schedule.rate(r.step)
+	for _, s := range r.slots {
+		c := device.AdamW{LR: rate, Beta1: r.opt.Beta1, Beta2: r.opt.Beta2, Eps: r.opt.Epsilon, Step: r.step + 1}
+		if s.Decay {
+			c.WeightDecay = r.opt.WeightDecay
+		}
+		r.dev.AdamWStep(s.value, s.grad, s.m, s.v, c)
+	}
+	if err := r.dev.Sync(); err != nil {
+		return fmt.Errorf("step %d: %w", r.step+1, err)
+	}
+	r.step++
+	r.pending.Steps++
+	r.pending.Trained += int64(w.Trained)
+	for name, v := range sums {
+		r.pending.Sums[name] += v
+	}
+	r.pending.Last["grad_norm"], r.pending.Last["learning_rate"] = norm, rate
+	for _, p := range w.Batches {
+		r.tokens += p.Tokens
+	}
+	return nil
+}
+
+// settle does what is due between two steps: record, evaluate, save. It may run again after a
+// resumption and then does only what was not done.
+func (r *runner) settle(ctx context.Context) error {
+	done := r.step >= r.plan.total
+	due := func(every int) bool { return r.step > 0 && (done || every > 0 && r.step%every == 0) }
+	if due(r.opt.LoggingSteps) && r.pending.Steps > 0 {
+		if err := r.log(); err != nil {
+			return err
+		}
+	}
+	if r.evalSet != nil && due(r.opt.EvalSteps) && !r.evaluated() {
+		if err := r.evaluate(ctx); err != nil {
+			return err
+		}
+	}
+	overdue := r.opt.CheckpointInterval > 0 && r.step > r.resumed && r.now().Sub(r.savedAt) >= r.opt.CheckpointInterval
+	if r.saved != r.step && (due(r.opt.SaveSteps) || overdue) {
+		return r.save()
+	}
+	return nil
+}
+
+func (r *runner) result() (*Result, error) {
+	res := &Result{Steps: r.step, ResumedFrom: r.resumed, Records: r.records}
+	for _, s := range r.slots {
+		w := s.Weight
+		w.Data = make([]float32, len(s.Data))
+		if err := r.dev.Download(w.Data, s.value); err != nil {
+			return nil, fmt.Errorf("read %s: %w", w.Name, err)
+		}
+		res.Weights = append(res.Weights, w)
+	}
+	return res, nil
+}
+
+func indices(n int) []int {
+	v := make([]int, n)
+	for i := range v {
+		v[i] = i
+	}
+	return v
+}

@@ -1,0 +1,78 @@
+package train
+
+import (
+	G "gorgonia.org/gorgonia"
+
+	"triality/runtime/graph"
+)
+
+// Task is what Loop trains.
+type Task struct {
+	// Weights are the trainable tensors with their values at the start of the run.
+	Weights []Weight
+	// Vocab bounds the token ids of the examples; Longest bounds their length, 0 = any.
+	Vocab, Longest int
+	// Identity adds to the checkpoints' identity: the model, the data beyond the examples, settings.
+	Identity map[string]string
+	// Build makes the graph for packed batches of rows rows; dropout only where training is set.
+	Build func(rows int, training bool) (*Program, error)
+	// Monitor, where not nil, gives further values for each training record. weight reads the
+	// present values of a trainable tensor.
+	Monitor func(weight func(name string) ([]float32, error)) (map[string]float64, error)
+}
+
+// Weight is a trainable tensor.
+type Weight struct {
+	Name  string
+	Shape []int
+	Data  []float32
+	Decay bool // weight decay applies
+}
+
+// Program is a graph of one packed length.
+type Program struct {
+	// Cost, of shape [1], is this batch's share of its window's loss: the shares are added.
+	Cost *G.Node
+	// Parts are further [1] nodes, added over the window and recorded beside the loss.
+	Parts []Part
+	// Leaves holds the leaf of every trainable tensor, by name.
+	Leaves map[string]*G.Node
+	// Bind sets the leaves that are neither trainable nor fed: the frozen weights.
+	Bind func(*graph.Machine) error
+	// Feed gives the values of the other leaves for one batch of a window.
+	Feed func(p *Packed, w *Window) ([]Input, error)
+}
+
+// Part is a named share of the loss.
+type Part struct {
+	Name string
+	Node *G.Node
+}
+
+// Input is the value of a leaf: []int32, []float32 or []float64.
+type Input struct {
+	Leaf   *G.Node
+	Values any
+}
+
+// Window is what one optimizer step, or one evaluation, adds up.
+type Window struct {
+	Step    int       // optimizer steps done before it
+	Eval    bool      // the packed examples are of the evaluation set
+	Batches []*Packed // all micro-batches
+	Trained int       // tokens with a label in all of them
+	// DropoutKey differs for every micro-batch of the run.
+	DropoutKey [2]int32
+}
+
+// LossWeights gives each trained token of p its share 1/Trained of the window's loss, for Dot with
+// the tokens' negative log-likelihoods.
+func (w *Window) LossWeights(p *Packed) []float32 {
+	out := make([]float32, p.T())
+	for t, label := range p.Labels {
+		if label >= 0 {
+			out[t] = float32(1 / float64(w.Trained))
+		}
+	}
+	return out
+}

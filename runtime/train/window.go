@@ -1,0 +1,85 @@
+package train
+
+import (
+	"fmt"
+	"math"
+)
+
+// plan cuts epochs into optimizer steps. An epoch is ceil(n/batch) micro-batches, the last one
+// maybe short; a step takes accumulate of them, the last of an epoch maybe fewer.
+type plan struct {
+	n, batch, accumulate int
+	seed                 uint64
+	perEpoch, total      int
+
+	epoch int // whose order is held; -1 when none is
+	order []int
+}
+
+// newPlan plans epochs (a fraction is allowed; the steps are rounded up, as in transformers) over n
+// examples. maxSteps > 0 sets the number of steps instead.
+func newPlan(n int, epochs float64, maxSteps, batch, accumulate int, seed uint64) *plan {
+	p := &plan{n: n, batch: batch, accumulate: accumulate, seed: seed, epoch: -1}
+	micro := (n + batch - 1) / batch
+	p.perEpoch = (micro + accumulate - 1) / accumulate
+	p.total = int(math.Ceil(epochs * float64(p.perEpoch)))
+	if maxSteps > 0 {
+		p.total = maxSteps
+	}
+	return p
+}
+
+// window returns the micro-batches, as indices of examples, of the step that follows done steps.
+func (p *plan) window(done int) [][]int {
+	epoch, inEpoch := done/p.perEpoch, done%p.perEpoch
+	if p.epoch != epoch {
+		p.epoch, p.order = epoch, permutation(p.seed, epoch, p.n)
+	}
+	from := inEpoch * p.accumulate * p.batch
+	to := min(p.n, from+p.accumulate*p.batch)
+	return chunks(p.order[from:to], p.batch)
+}
+
+// position is the epoch, with its fraction, after done steps.
+func (p *plan) position(done int) float64 { return float64(done) / float64(p.perEpoch) }
+
+// checkTrained looks for a step none of whose tokens is trained on, before any time is spent.
+func (p *plan) checkTrained(set []Example) error {
+	counts := make([]int, len(set))
+	for i, e := range set {
+		counts[i] = e.trained()
+	}
+	for done := range p.total {
+		var all []int
+		sum := 0
+		for _, micro := range p.window(done) {
+			for _, i := range micro {
+				sum += counts[i]
+			}
+			all = append(all, micro...)
+		}
+		if sum == 0 {
+			return fmt.Errorf("step %d (epoch %d): %w: train examples %s", done+1, done/p.perEpoch+1, ErrNothingTrained, someOf(all))
+		}
+	}
+	return nil
+}
+
+// chunks cuts v into spans of size, the last maybe shorter.
+func chunks(v []int, size int) [][]int {
+	var out [][]int
+	for len(v) > 0 {
+		n := min(size, len(v))
+		out = append(out, v[:n])
+		v = v[n:]
+	}
+	return out
+}
+
+// someOf prints at most twenty of the indices.
+func someOf(v []int) string {
+	if len(v) > 20 {
+		return fmt.Sprintf("%v and %d more", v[:20], len(v)-20)
+	}
+	return fmt.Sprint(v)
+}
