@@ -1,0 +1,159 @@
+package cpu
+
+import (
+	"math"
+	"math/bits"
+
+	"triality/runtime/device"
+)
+
+// Fill sets every element to v.
+func (d *Device) Fill(dst device.Buffer, v float64) {
+	c := d.begin("fill")
+	defer c.end()
+	o := c.all("dst", dst)
+	d.split(len(o), grain, func(from, to int) {
+		s, f := o[from:to], float32(v)
+		for i := range s {
+			s[i] = f
+		}
+	})
+}
+
+// Copy copies src to dst.
+func (d *Device) Copy(dst, src device.Buffer) {
+	c := d.begin("copy")
+	defer c.end()
+	if b, ok := dst.(*buffer); ok && b.t == device.Int32 {
+		copy(b.i, c.indices("src", src, len(b.i)))
+		return
+	}
+	o := c.all("dst", dst)
+	x := c.floats("src", src, len(o))
+	if c.failed {
+		return
+	}
+	d.split(len(o), grain, func(from, to int) { copy(o[from:to], x[from:to]) })
+}
+
+// Add: dst = a + b.
+func (d *Device) Add(dst, a, b device.Buffer) { d.zip("add", d.k.add, dst, a, b) }
+
+// Mul: dst = a · b.
+func (d *Device) Mul(dst, a, b device.Buffer) { d.zip("mul", d.k.mul, dst, a, b) }
+
+// SwiGLU: dst = silu(gate) · up.
+func (d *Device) SwiGLU(dst, gate, up device.Buffer) { d.zip("swiglu", d.k.swiglu, dst, gate, up) }
+
+func (d *Device) zip(op string, f func(dst, x, y []float32), dst, a, b device.Buffer) {
+	c := d.begin(op)
+	defer c.end()
+	o := c.all("dst", dst)
+	x := c.floats("a", a, len(o))
+	y := c.floats("b", b, len(o))
+	if c.failed {
+		return
+	}
+	d.split(len(o), grain, func(from, to int) { f(o[from:to], x[from:to], y[from:to]) })
+}
+
+// SwiGLUGrad gives the gradients with respect to gate and up.
+func (d *Device) SwiGLUGrad(dgate, dup, gate, up, dy device.Buffer) {
+	c := d.begin("swiglu grad")
+	defer c.end()
+	dg := c.all("dgate", dgate)
+	du := c.floats("dup", dup, len(dg))
+	g := c.floats("gate", gate, len(dg))
+	u := c.floats("up", up, len(dg))
+	y := c.floats("dy", dy, len(dg))
+	if c.failed {
+		return
+	}
+	d.split(len(dg), grain/2, func(from, to int) {
+		d.k.swigluGrad(dg[from:to], du[from:to], g[from:to], u[from:to], y[from:to])
+	})
+}
+
+// Scale: dst = s · a.
+func (d *Device) Scale(dst, a device.Buffer, s float64) {
+	c := d.begin("scale")
+	defer c.end()
+	o := c.all("dst", dst)
+	x := c.floats("a", a, len(o))
+	if c.failed {
+		return
+	}
+	d.split(len(o), grain, func(from, to int) { d.k.scale(o[from:to], x[from:to], float32(s)) })
+}
+
+// ScaleBy: dst = s[0] · a.
+func (d *Device) ScaleBy(dst, a, s device.Buffer) {
+	c := d.begin("scale by")
+	defer c.end()
+	o := c.all("dst", dst)
+	x := c.floats("a", a, len(o))
+	k := c.floats("s", s, 1)
+	if c.failed {
+		return
+	}
+	f := k[0] // read before dst is written: dst may be s
+	d.split(len(o), grain, func(from, to int) { d.k.scale(o[from:to], x[from:to], f) })
+}
+
+// AddBias: dst[t,n] = a[t,n] + bias[n].
+func (d *Device) AddBias(dst, a, bias device.Buffer, T, N int) {
+	c := d.begin("add bias")
+	defer c.end()
+	o := c.floats("dst", dst, T*N)
+	x := c.floats("a", a, T*N)
+	b := c.floats("bias", bias, N)
+	if c.failed || N == 0 {
+		return
+	}
+	d.splitRows(T, N, func(from, to int) {
+		for t := from; t < to; t++ {
+			d.k.add(o[t*N:(t+1)*N], x[t*N:(t+1)*N], b)
+		}
+	})
+}
+
+// Dropout masks x by a counter-based generator.
+func (d *Device) Dropout(dst, x, key device.Buffer, stream uint32, rate float64) {
+	c := d.begin("dropout")
+	defer c.end()
+	o := c.all("dst", dst)
+	v := c.floats("x", x, len(o))
+	k := c.indices("key", key, 2)
+	if c.failed {
+		return
+	}
+	// lane/2³² ≥ rate, in integers
+	least := uint64(math.Ceil(min(max(rate, 0), 1) * (1 << 32)))
+	inverse := float32(1 / (1 - rate))
+	seed := [2]uint32{uint32(k[0]), uint32(k[1])}
+	d.split(len(o), grain, func(from, to int) { // grain is a multiple of 4
+		for i := from; i < to; i += 4 {
+			lanes := philox([4]uint32{uint32(i / 4), 0, stream, 0}, seed)
+			for j := i; j < min(i+4, to); j++ {
+				if uint64(lanes[j-i]) >= least {
+					o[j] = v[j] * inverse
+				} else {
+					o[j] = 0
+				}
+			}
+		}
+	})
+}
+
+// philox is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
+func philox(c [4]uint32, key [2]uint32) [4]uint32 {
+	c0, c1, c2, c3, k0, k1 := c[0], c[1], c[2], c[3], key[0], key[1]
+	for range 10 {
+		hi0, lo0 := bits.Mul32(0xD2511F53, c0)
+		hi1, lo1 := bits.Mul32(0xCD9E8D57, c2)
+		c0, c1, c2, c3 = hi1^c1^k0, lo1, hi0^c3^k1, lo0
+		k0 += 0x9E3779B9
+		k1 += 0xBB67AE85
+	}
+	return [4]uint32{c0, c1, c2, c3}
+}
