@@ -1,0 +1,173 @@
+package generate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Logits gives the logits [len(ids)][vocabulary] after each token, in one pass without the cache.
+func (e *Engine) Logits(ids []int32) ([][]float32, error) {
+	if err := e.check("the sequence", ids, 0); err != nil {
+		return nil, err
+	}
+	p, err := e.pass(everyLogit, bucket(len(ids)))
+	if err != nil {
+		return nil, err
+	}
+	p.fill(ids, 0)
+	if err := p.run(e.dev); err != nil {
+		return nil, err
+	}
+	V := e.cfg.VocabSize
+	flat := make([]float32, len(ids)*V)
+	if err := e.dev.Download(flat, p.m.Output(p.out).Slice(0, len(flat))); err != nil {
+		return nil, fmt.Errorf("generate: %w", err)
+	}
+	out := make([][]float32, len(ids))
+	for t := range out {
+		out[t] = flat[t*V : (t+1)*V : (t+1)*V]
+	}
+	return out, nil
+}
+
+// next runs tokens at positions from start on through the cache and leaves the logits after the last
+// one in e.logits.
+func (e *Engine) next(ids []int32, start int) error {
+	p, err := e.pass(nextLogits, bucket(len(ids)))
+	if err != nil {
+		return err
+	}
+	p.fill(ids, start)
+	p.ints[5*p.T] = int32(len(ids) - 1)
+	if err := p.run(e.dev); err != nil {
+		return err
+	}
+	if err := e.dev.Download(e.boxed, p.m.Output(p.out)); err != nil {
+		return fmt.Errorf("generate: %w", err)
+	}
+	return nil
+}
+
+// prefill runs a prompt through the cache in chunks.
+func (e *Engine) prefill(ctx context.Context, prompt []int32) error {
+	for start := 0; start < len(prompt); start += maxChunk {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := e.next(prompt[start:min(start+maxChunk, len(prompt))], start); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Greedy continues prompt with the likeliest token at each step (of equals, the lowest id), and gives
+// the new tokens: at most maxNew, up to the first of stop, which is not among them, or to the
+// end of the model's positions.
+func (e *Engine) Greedy(ctx context.Context, prompt []int32, maxNew int, stop []int32) ([]int32, error) {
+	if err := e.check("the prompt", prompt, 0); err != nil {
+		return nil, err
+	}
+	maxNew = min(maxNew, e.cfg.MaxPositions-len(prompt))
+	if maxNew <= 0 {
+		return nil, nil
+	}
+	if err := e.reserve(max(reach(0, len(prompt)), len(prompt)+maxNew)); err != nil {
+		return nil, err
+	}
+	if err := e.prefill(ctx, prompt); err != nil {
+		return nil, err
+	}
+	out := make([]int32, 0, maxNew)
+	for {
+		id := argmax(e.logits)
+		if slices.Contains(stop, id) {
+			return out, nil
+		}
+		out = append(out, id)
+		if len(out) == maxNew {
+			return out, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return out, err
+		}
+		if err := e.next(out[len(out)-1:], len(prompt)+len(out)-1); err != nil {
+			return out, err
+		}
+	}
+}
+
+func argmax(x []float32) int32 {
+	best := 0
+	for i, v := range x {
+		if v > x[best] {
+			best = i
+		}
+	}
+	return int32(best)
+}
+
+// Score gives the natural logarithm of each continuation's probability after prompt: the sum over
+// its tokens. The prompt is computed once; each continuation then writes the cache rows after it.
+func (e *Engine) Score(ctx context.Context, prompt []int32, continuations [][]int32) ([]float64, error) {
+	if err := e.check("the prompt", prompt, 0); err != nil {
+		return nil, err
+	}
+	// The prompt's last token goes with each continuation, whose first token it predicts.
+	start := len(prompt) - 1
+	need := reach(0, len(prompt))
+	for i, c := range continuations {
+		if err := e.check(fmt.Sprintf("continuation %d", i), c, len(prompt)); err != nil {
+			return nil, err
+		}
+		need = max(need, reach(start, len(c)))
+	}
+	if err := e.reserve(need); err != nil {
+		return nil, err
+	}
+	if err := e.prefill(ctx, prompt[:start]); err != nil {
+		return nil, err
+	}
+	out := make([]float64, len(continuations))
+	for i, c := range continuations {
+		ids := append([]int32{prompt[start]}, c[:len(c)-1]...)
+		for from := 0; from < len(c); from += maxChunk {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			to := min(from+maxChunk, len(c))
+			nll, err := e.nll(ids[from:to], c[from:to], start+from)
+			if err != nil {
+				return nil, err
+			}
+			out[i] -= nll
+		}
+	}
+	return out, nil
+}
+
+// nll is the sum of the labels' negative log-likelihoods.
+func (e *Engine) nll(ids, labels []int32, start int) (float64, error) {
+	p, err := e.pass(labelScores, bucket(len(ids)))
+	if err != nil {
+		return 0, err
+	}
+	p.fill(ids, start)
+	for t := range p.T {
+		p.ints[5*p.T+t] = -1
+	}
+	copy(p.ints[5*p.T:], labels)
+	if err := p.run(e.dev); err != nil {
+		return 0, err
+	}
+	rows := make([]float64, p.T)
+	if err := e.dev.Download(rows, p.m.Output(p.out)); err != nil {
+		return 0, fmt.Errorf("generate: %w", err)
+	}
+	sum := 0.0
+	for _, x := range rows {
+		sum += x
+	}
+	return sum, nil
+}
