@@ -1,0 +1,355 @@
+package sandbox_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"triality/runtime/metricabi"
+	"triality/runtime/sandbox"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == sandbox.WorkerArg {
+		os.Exit(sandbox.WorkerMain(os.Stdin, os.Stdout))
+	}
+	os.Exit(m.Run())
+}
+
+const deadline = 300 * time.Millisecond
+
+func host(t testing.TB, change func(*sandbox.Options)) *sandbox.Host {
+	t.Helper()
+	o := sandbox.Options{Timeout: deadline, CompileTimeout: 20 * time.Second, MemoryBytes: 16 << 20, MaxLogBytes: 1 << 10}
+	if change != nil {
+		change(&o)
+	}
+	h, err := sandbox.NewHost(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func table(rows int) metricabi.Table {
+	return metricabi.Table{Rows: rows, Columns: []metricabi.Column{
+		metricabi.Int32Column(metricabi.RoleLabel, metricabi.ArmShared, "", make([]int32, rows))}}
+}
+
+func TestAModuleThatDoesEverythingRightIsEvaluated(t *testing.T) {
+	results, usage, err := host(t, nil).Evaluate(context.Background(), good().bytes(), table(3), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(results) != 1 || results[0].Name != "x" || results[0].Values[0] != 2 {
+		t.Errorf("results %+v, want x = 2", results)
+	}
+	if usage.InputBytes == 0 || usage.MemoryBytes != 4*65536 || usage.WallSeconds <= 0 {
+		t.Errorf("usage %+v", usage)
+	}
+}
+
+// wasiLog imports fd_write and writes 64 bytes of memory from describeAt.
+func wasiLog(m *metric) []byte {
+	m.imports = []imported{{"wasi_snapshot_preview1", "fd_write", []byte{tI32, tI32, tI32, tI32}, []byte{tI32}}}
+	m.data[512] = []byte{0, 4, 0, 0, 64, 0, 0, 0} // iovec {1024, 64}
+	return cat(i32c(1), i32c(512), i32c(1), i32c(520), callf(0), drop)
+}
+
+func initializer(body []byte) func(*metric) {
+	return func(m *metric) { m.initialize = &function{body: body} }
+}
+
+// treeModule has functions that each call the next twice: 2^60 calls without a
+// loop.
+func treeModule() *metric {
+	m := good()
+	for i := range 60 {
+		next := 4 + i + 1
+		m.more = append(m.more, function{body: cat(callf(next), callf(next))})
+	}
+	m.more = append(m.more, function{})
+	m.eval.body = cat(callf(4), m.eval.body)
+	return m
+}
+
+func TestAModuleThatMisbehavesIsStoppedAndTheReasonNamed(t *testing.T) {
+	le64 := func(m *metric, at, n uint32) *metric { m.eval.body = pack(at, n); return m }
+	cases := []struct {
+		name   string
+		module *metric
+		code   sandbox.Code
+		says   string
+	}{
+		{"an endless loop in metric_eval", good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) }), sandbox.ErrTimeout, "metric_eval"},
+		{"an endless loop in metric_alloc", good().with(func(m *metric) { m.alloc.body = cat(forever, m.alloc.body) }), sandbox.ErrTimeout, "metric_alloc"},
+		{"an endless loop in metric_describe", good().with(func(m *metric) { m.describe.body = cat(forever, m.describe.body) }), sandbox.ErrTimeout, "metric_describe"},
+		{"an endless loop in _initialize", good().with(initializer(forever)), sandbox.ErrTimeout, "_initialize"},
+		{"an endless loop in the start function", good().with(func(m *metric) { m.more, m.start = []function{{body: forever}}, 4 }), sandbox.ErrTimeout, "instantiate"},
+		{"an exponential tree of calls without a loop", treeModule(), sandbox.ErrTimeout, "metric_eval"},
+		{"a loop that grows memory for ever", good().with(func(m *metric) {
+			m.eval.body = cat([]byte{0x03, 0x40}, i32c(1), []byte{0x40, 0, 0x1a, 0x0c, 0, 0x0b}, m.eval.body)
+		}), sandbox.ErrTimeout, "metric_eval"},
+		{"growing memory until it is refused, then giving up", good().with(func(m *metric) {
+			m.eval.body = cat([]byte{0x03, 0x40}, i32c(1), []byte{0x40, 0}, i32c(-1), []byte{0x47, 0x0d, 0, 0x0b}, unreachable)
+		}), sandbox.ErrMemory, "more than its 16777216 bytes"},
+		{"a trap", good().with(func(m *metric) { m.eval.body = unreachable }), sandbox.ErrTrap, "unreachable"},
+		{"proc_exit in metric_eval", good().with(func(m *metric) {
+			m.imports = []imported{{"wasi_snapshot_preview1", "proc_exit", []byte{tI32}, nil}}
+			m.eval.body = cat(i32c(0), callf(0), m.eval.body)
+		}), sandbox.ErrTrap, "proc_exit(0)"},
+		{"metric_alloc that returns 0", good().with(func(m *metric) { m.alloc.body = i32c(0) }), sandbox.ErrInvalidResult, "metric_alloc: returned 0"},
+		{"metric_alloc that returns an odd address", good().with(func(m *metric) { m.alloc.body = i32c(65537) }), sandbox.ErrInvalidResult, "multiple of 16"},
+		{"metric_alloc that returns the end of memory", good().with(func(m *metric) { m.alloc.body = i32c(4*65536 - 16) }), sandbox.ErrInvalidResult, "its memory has"},
+		{"metric_alloc that returns an address above memory", good().with(func(m *metric) { m.alloc.body = i32c(-16) }), sandbox.ErrInvalidResult, "its memory has"},
+		{"results outside memory", le64(good(), 4*65536-8, 16), sandbox.ErrInvalidResult, "its memory has"},
+		{"results whose end overflows 32 bits", le64(good(), 0xfffffff0, 0x20), sandbox.ErrInvalidResult, "its memory has"},
+		{"results longer than allowed", le64(good(), 0, 0xffffffff), sandbox.ErrInvalidResult, "at most"},
+		{"results of no bytes", le64(good(), 0, 0), sandbox.ErrInvalidResult, "header"},
+		{"a description longer than allowed", good().with(func(m *metric) { m.describe.body = pack(0, 1<<20) }), sandbox.ErrInvalidResult, "at most 65536"},
+		{"a description that is no JSON", good().with(func(m *metric) { m.describe.body = pack(0, 8) }), sandbox.ErrInvalidResult, "description"},
+		{"a result that is NaN", good().returns(results(value{"x", 1, []float64{math.NaN()}})), sandbox.ErrInvalidResult, "NaN"},
+		{"a result that is infinite", good().returns(results(value{"x", 1, []float64{math.Inf(1)}})), sandbox.ErrInvalidResult, "Inf"},
+		{"two results of one name", good().returns(results(value{"x", 1, []float64{1}}, value{"x", 1, []float64{1}})), sandbox.ErrInvalidResult, "twice"},
+		{"a name that is not UTF-8", good().returns(results(value{"x\xff", 1, []float64{1}})), sandbox.ErrInvalidResult, "not UTF-8"},
+		{"a name with NUL", good().returns(results(value{"x\x00", 1, []float64{1}})), sandbox.ErrInvalidResult, "control"},
+		{"a result the description does not name", good().returns(results(value{"y", 1, []float64{1}})), sandbox.ErrInvalidResult, "not among the outputs"},
+		{"a result of another kind than described", good().returns(results(value{"x", 2, []float64{1}})), sandbox.ErrInvalidResult, "the description says scalar"},
+		{"a column shorter than the table", good().returns(results(value{"c", 3, []float64{1}})), sandbox.ErrInvalidResult, "3 rows"},
+		{"an error text of its own", good().returns([]byte("TMR1\x01\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x00no A")), sandbox.ErrMetric, "no A"},
+		{"a memory that starts above the limit", good().with(func(m *metric) { m.pages = 1000 }), sandbox.ErrMemory, "at most 16777216"},
+		{"a body that does not validate", good().with(func(m *metric) { m.eval.body = nil }), sandbox.ErrRejected, "compile"},
+		{"an export too few", good().with(func(m *metric) { m.drop = "metric_eval" }), sandbox.ErrRejected, `no function "metric_eval"`},
+	}
+	h := host(t, nil)
+	before := runtime.NumGoroutine()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			start := time.Now()
+			_, usage, err := h.Evaluate(context.Background(), c.module.bytes(), table(3), nil)
+			if took := time.Since(start); took > 10*deadline {
+				t.Errorf("took %v with a deadline of %v", took, deadline)
+			}
+			if err == nil {
+				t.Fatal("it was evaluated")
+			}
+			if !errors.Is(err, c.code) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v, want %v saying %q", err, c.code, c.says)
+			}
+			if usage.WallSeconds <= 0 {
+				t.Error("no wall time was reported")
+			}
+		})
+	}
+	leftNothing(t, before)
+}
+
+func TestInfiniteRecursionOverflowsTheModulesStackNotTheWorkers(t *testing.T) {
+	m := good()
+	m.more = []function{{body: callf(4)}}
+	m.eval.body = cat(callf(4), m.eval.body)
+	h := host(t, func(o *sandbox.Options) { o.Timeout = 20 * time.Second })
+	_, _, err := h.Evaluate(context.Background(), m.bytes(), table(1), nil)
+	if !errors.Is(err, sandbox.ErrTrap) || !strings.Contains(err.Error(), "stack overflow") {
+		t.Errorf("%v, want a stack overflow", err)
+	}
+	// With less address space than the stack's ceiling it is the memory that
+	// runs out, and that is told apart.
+	h = host(t, func(o *sandbox.Options) { o.Timeout, o.WorkerBytes = 20*time.Second, 128<<20 })
+	if _, _, err := h.Evaluate(context.Background(), m.bytes(), table(1), nil); !errors.Is(err, sandbox.ErrMemory) && runtime.GOOS == "linux" {
+		t.Errorf("with 128 MiB: %v, want it out of memory", err)
+	}
+}
+
+func TestATableThatGrowsIsHeldByTheProcessLimit(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("address space is limited on Linux only")
+	}
+	// (loop (drop (table.grow 0 (ref.null func) (i32.const 10000000))) (br 0))
+	m := good()
+	m.tables = vec([]byte{0x70, 0, 1})
+	m.eval.body = cat([]byte{0x03, 0x40, 0xd0, 0x70}, i32c(10_000_000), []byte{0xfc, 15, 0, 0x1a, 0x0c, 0, 0x0b}, m.eval.body)
+	h := host(t, func(o *sandbox.Options) { o.Timeout, o.WorkerBytes = 20*time.Second, 256<<20 })
+	if _, _, err := h.Evaluate(context.Background(), m.bytes(), table(1), nil); !errors.Is(err, sandbox.ErrMemory) {
+		t.Errorf("%v, want it out of memory", err)
+	}
+}
+
+func TestWhatAModuleWritesIsKeptUpToACap(t *testing.T) {
+	m := good()
+	line := wasiLog(m)
+	m.eval.body = cat(repeat(line, 100), m.eval.body)
+	h := host(t, nil)
+	_, usage, err := h.Evaluate(context.Background(), m.bytes(), table(3), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(usage.Log, description[:64]) || !strings.HasSuffix(usage.Log, "dropped]") || len(usage.Log) > 1100 {
+		t.Errorf("log of %d bytes: %q", len(usage.Log), usage.Log)
+	}
+	m.eval.body = cat(line, unreachable)
+	_, _, err = h.Evaluate(context.Background(), m.bytes(), table(3), nil)
+	var e *sandbox.Error
+	if !errors.As(err, &e) || e.Log != description[:64] {
+		t.Errorf("the trap's log is not what was written: %+v", e)
+	}
+	m.eval.body = cat([]byte{0x03, 0x40}, line, []byte{0x0c, 0, 0x0b}, unreachable)
+	if _, _, err = h.Evaluate(context.Background(), m.bytes(), table(3), nil); !errors.Is(err, sandbox.ErrTimeout) {
+		t.Errorf("a flood of writes ended with %v, want a timeout", err)
+	}
+}
+
+func TestValidateAcceptsAGoodModuleAndRefusesOthersByCheck(t *testing.T) {
+	// The result block's x is the value of a global that each call raises.
+	counting := good()
+	counting.globals = vec(cat([]byte{tF64, 1, 0x44}, make([]byte, 8), end))
+	one := []byte{0, 0, 0, 0, 0, 0, 0xf0, 0x3f}
+	counting.eval.body = cat([]byte{0x23, 0, 0x44}, one, []byte{0xa0, 0x24, 0},
+		i32c(resultAt+49), []byte{0x23, 0, 0x39, 0, 0}, counting.eval.body)
+
+	trap := good().with(func(m *metric) { m.eval.body = unreachable })
+	slow := good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) })
+	shapeless := good().with(func(m *metric) { m.drop = "memory" })
+	mute := good().with(func(m *metric) { m.describe.body = pack(0, 0) })
+	cases := []struct {
+		name   string
+		module *metric
+		fails  string // the check that fails; empty: none
+	}{
+		{"a good one", good(), ""},
+		{"one that counts its calls", counting, sandbox.CheckStateless},
+		{"one that traps", trap, sandbox.CheckDryRun},
+		{"one that never ends", slow, sandbox.CheckDryRun},
+		{"one without memory", shapeless, sandbox.CheckPreflight},
+		{"one without a description", mute, sandbox.CheckDescribe},
+	}
+	h := host(t, func(o *sandbox.Options) { o.MaxWorkers = 1 })
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			rep, err := h.Validate(context.Background(), c.module.bytes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rep.OK != (c.fails == "") {
+				t.Errorf("ok is %v: %+v", rep.OK, rep.Checks)
+			}
+			last := rep.Checks[len(rep.Checks)-1]
+			if c.fails == "" && (len(rep.Checks) != 6 || !last.OK) || c.fails != "" && (last.Name != c.fails || last.OK) {
+				t.Errorf("checks %+v, want the failing one to be %q", rep.Checks, c.fails)
+			}
+			if _, err := json.Marshal(rep); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestWhatDoesNotSuitTheMetricIsSaidBeforeItRuns(t *testing.T) {
+	h := host(t, func(o *sandbox.Options) { o.MaxInputBytes = 1 << 10 })
+	for name, c := range map[string]struct {
+		table  metricabi.Table
+		params map[string]any
+		says   string
+	}{
+		"a missing column":     {metricabi.Table{Rows: 1}, nil, "label column"},
+		"an unknown parameter": {table(1), map[string]any{"bins": 3}, `no parameter "bins"`},
+		"a table too large":    {table(1000), nil, "at most 1024"},
+		"a malformed table":    {metricabi.Table{Rows: 2, Columns: table(1).Columns}, nil, "1 values for 2 rows"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := h.Evaluate(context.Background(), good().bytes(), c.table, c.params)
+			if !errors.Is(err, sandbox.ErrInput) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v, want an input error saying %q", err, c.says)
+			}
+		})
+	}
+}
+
+func TestACallerThatGivesUpLeavesNothingBehind(t *testing.T) {
+	h := host(t, func(o *sandbox.Options) { o.Timeout, o.MaxWorkers = time.Minute, 1 })
+	before := runtime.NumGoroutine()
+	slow := good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) }).bytes()
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	if _, _, err := h.Evaluate(ctx, slow, table(1), nil); !errors.Is(err, sandbox.ErrCanceled) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want canceled by the caller's deadline", err)
+	}
+	leftNothing(t, before)
+	// Its slot is free again.
+	if _, err := h.Describe(context.Background(), good().bytes()); err != nil {
+		t.Error(err)
+	}
+	// And a full house is waited for no longer than the caller wants.
+	busy, stop := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() {
+		_, _, err := h.Evaluate(busy, slow, table(1), nil)
+		done <- err
+	}()
+	time.Sleep(100 * time.Millisecond)
+	short, cancelShort := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancelShort()
+	if _, err := h.Describe(short, good().bytes()); !errors.Is(err, sandbox.ErrCanceled) {
+		t.Errorf("with every worker busy: %v, want canceled", err)
+	}
+	stop()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want context.Canceled in the chain", err)
+	}
+	leftNothing(t, before)
+}
+
+func TestAProgramThatIsNoWorkerIsReported(t *testing.T) {
+	for name, exe := range map[string]string{"one that ends at once": "/bin/false", "one that is not there": "/nonexistent/triality"} {
+		t.Run(name, func(t *testing.T) {
+			if runtime.GOOS == "windows" {
+				t.Skip("the programs named here are Unix ones")
+			}
+			h := host(t, func(o *sandbox.Options) { o.Executable = exe })
+			if _, err := h.Describe(context.Background(), good().bytes()); !errors.Is(err, sandbox.ErrWorker) {
+				t.Errorf("%v, want a worker error", err)
+			}
+		})
+	}
+}
+
+func TestACacheOthersCanWriteToIsRefused(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no permission bits")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sandbox.NewHost(sandbox.Options{CacheDir: dir}); err == nil || !strings.Contains(err.Error(), "writable by others") {
+		t.Errorf("%v", err)
+	}
+}
+
+// leftNothing waits briefly for goroutines to end and, on Linux, looks for
+// children of this process.
+func leftNothing(t *testing.T, before int) {
+	t.Helper()
+	for wait := time.Now().Add(2 * time.Second); runtime.NumGoroutine() > before; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(wait) {
+			buf := make([]byte, 1<<16)
+			t.Fatalf("%d goroutines, there were %d:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+		}
+	}
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return // not Linux
+	}
+	for _, task := range tasks {
+		children, err := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
+		if err == nil && len(children) > 0 {
+			t.Errorf("processes %sare left", children)
+		}
+	}
+}
