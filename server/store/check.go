@@ -1,0 +1,226 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"go.etcd.io/bbolt"
+
+	"triality/experiments"
+)
+
+// Check reads the whole store and lists what is wrong with it, one line each; none means it is sound.
+// It keeps one read transaction open, so the file may grow while others write. The error is a fault of
+// the check itself.
+func (s *Store) Check(ctx context.Context) (problems []string, err error) {
+	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	sizes := map[string]int64{} // of every file a record points to
+	err = s.view(ctx, func(tx *bbolt.Tx) error {
+		for e := range tx.Check() {
+			add("database pages: %v", e)
+		}
+		if len(problems) > 0 {
+			return nil // records read through broken pages say nothing
+		}
+		for _, part := range []func(*bbolt.Tx, func(string, ...any)){checkRuns, checkSeries, checkEvents} {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			part(tx, add)
+		}
+		checkFiles(tx, add, sizes)
+		return nil
+	})
+	if err != nil {
+		return problems, err
+	}
+	for sum, size := range sizes {
+		if err := s.checkBlob(ctx, sum, size); ctx.Err() != nil {
+			return problems, ctx.Err()
+		} else if err != nil {
+			add("artifact file %s: %v", s.blobs.path(sum), err)
+		}
+	}
+	return problems, s.findOrphans(ctx, sizes, add)
+}
+
+func checkRuns(tx *bbolt.Tx, add func(string, ...any)) {
+	index, entries := tx.Bucket(bucketRunIndex), 0
+	for c, k := newKeys(index); k != nil; k, _ = c.Next() {
+		entries++
+	}
+	c := tx.Bucket(bucketRuns).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		var r experiments.Run
+		if err := json.Unmarshal(v, &r); err != nil {
+			add("run %s: %v", k, err)
+			continue
+		}
+		if tx.Bucket(bucketExperiments).Get([]byte(r.ExperimentID)) == nil {
+			add("run %s: its experiment %s is missing", k, r.ExperimentID)
+		}
+		for _, ik := range indexKeys(r) {
+			if at, _ := index.Cursor().Seek(ik); !bytes.Equal(at, ik) {
+				add("run %s: missing in the list %q", k, ik[0])
+			}
+			entries--
+		}
+	}
+	if entries > 0 {
+		add("run list: %d entries without a run", entries)
+	}
+	c = tx.Bucket(bucketExperiments).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		var e experiments.Experiment
+		if err := json.Unmarshal(v, &e); err != nil {
+			add("experiment %s: %v", k, err)
+		} else if id := tx.Bucket(bucketNames).Get([]byte(e.Name)); !bytes.Equal(id, k) {
+			add("experiment %s: its name %q leads to %q", k, e.Name, id)
+		}
+	}
+}
+
+func newKeys(b *bbolt.Bucket) (*bbolt.Cursor, []byte) {
+	c := b.Cursor()
+	k, _ := c.First()
+	return c, k
+}
+
+func checkSeries(tx *bbolt.Tx, add func(string, ...any)) {
+	chunks := 0
+	for c, k := newKeys(tx.Bucket(bucketPoints)); k != nil; k, _ = c.Next() {
+		chunks++
+	}
+	var points []experiments.Point
+	c := tx.Bucket(bucketSeries).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		run, name, _ := bytes.Cut(k, []byte{0})
+		if tx.Bucket(bucketRuns).Get(run) == nil {
+			add("series %q: its run %s is missing", name, run)
+		}
+		h, err := decodeHead(v)
+		var count uint64
+		for i := uint32(0); err == nil && i < h.chunks; i++ {
+			points, err = decodeChunk(points[:0], tx.Bucket(bucketPoints).Get(chunkKey(h.id, i)))
+			count += uint64(len(points))
+			chunks--
+		}
+		if err != nil {
+			add("series %q of run %s: %v", name, run, err)
+		} else if count != h.count {
+			add("series %q of run %s: %d points, its record says %d", name, run, count, h.count)
+		}
+	}
+	if chunks != 0 {
+		add("points: %d chunks are not accounted for by a series", chunks)
+	}
+}
+
+func checkEvents(tx *bbolt.Tx, add func(string, ...any)) {
+	l := loadEventLog(tx)
+	for i := range l.count {
+		id := l.last - uint64(l.count) + 1 + uint64(i)
+		if tx.Bucket(bucketEvents).Get(uintKey(id)) == nil {
+			add("event log: event %d is missing", id)
+		}
+	}
+}
+
+// checkFiles holds artifact and module records to the references and collects the files they name.
+func checkFiles(tx *bbolt.Tx, add func(string, ...any), sizes map[string]int64) {
+	refs := 0
+	for c, k := newKeys(tx.Bucket(bucketBlobRefs)); k != nil; k, _ = c.Next() {
+		refs++
+	}
+	hold := func(what string, k []byte, sum string, size int64, ref []byte) {
+		if !hexSHA256.MatchString(sum) {
+			add("%s %q: SHA-256 %q", what, k, sum)
+			return
+		}
+		if at, _ := tx.Bucket(bucketBlobRefs).Cursor().Seek(ref); !bytes.Equal(at, ref) {
+			add("%s %q: nothing holds its file %s", what, k, sum)
+		} else {
+			refs--
+		}
+		sizes[sum] = size
+	}
+	c := tx.Bucket(bucketArtifacts).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		var a experiments.Artifact
+		run, p, _ := bytes.Cut(k, []byte{0})
+		if err := json.Unmarshal(v, &a); err != nil {
+			add("artifact %q: %v", k, err)
+		} else if tx.Bucket(bucketRuns).Get(run) == nil {
+			add("artifact %q: its run is missing", k)
+		} else {
+			hold("artifact", k, a.SHA256, a.Size, key(a.SHA256, string(run), string(p)))
+		}
+	}
+	c = tx.Bucket(bucketModules).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		var m moduleRecord
+		if err := json.Unmarshal(v, &m); err != nil {
+			add("module %s: %v", k, err)
+		} else {
+			hold("module", k, m.SHA256, m.Size, key(m.SHA256, moduleHolder))
+		}
+	}
+	if refs > 0 {
+		add("%d references to files belong to no record", refs)
+	}
+}
+
+func (s *Store) checkBlob(ctx context.Context, sum string, size int64) error {
+	f, err := os.Open(s.blobs.path(sum))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, contextReader{ctx, f})
+	if err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); n != size || got != sum {
+		return fmt.Errorf("%d bytes with SHA-256 %s, want %d with %s", n, got, size, sum)
+	}
+	return nil
+}
+
+// findOrphans names files that no record points to, as a kill between the two leaves them.
+func (s *Store) findOrphans(ctx context.Context, known map[string]int64, add func(string, ...any)) error {
+	s.blobs.mu.Lock() // no file is between its place and its record
+	defer s.blobs.mu.Unlock()
+	root := filepath.Join(s.blobs.dir, "sha256")
+	var strange []string
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if _, ok := known[sumOf(p)]; !ok {
+			strange = append(strange, p)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	return s.view(ctx, func(tx *bbolt.Tx) error {
+		for _, p := range strange {
+			if !referred(tx, sumOf(p)) { // it may be newer than known
+				add("file %s: no record points to it; it may be removed", p)
+			}
+		}
+		return nil
+	})
+}
+
+func sumOf(path string) string { return filepath.Base(filepath.Dir(path)) + filepath.Base(path) }

@@ -1,0 +1,130 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+
+	"triality/experiments"
+)
+
+// Points of one series lie in chunks: crc32c of the rest (4 bytes), number of points (2), then for each
+// point the signed varint differences of step and time to the point before (0, 0 at a chunk's start)
+// and the 8 bytes of the value, so NaN and infinities keep their bits. Integers are little-endian.
+const (
+	chunkHeader    = 6
+	maxChunkPoints = 256
+	maxChunkBytes  = 3 << 10 // several in a page of 4 KiB would be split anyway
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// chunk is a chunk being filled.
+type chunk struct {
+	b     []byte
+	count int
+	last  experiments.Point
+}
+
+func newChunk() *chunk { return &chunk{b: make([]byte, chunkHeader, 64)} }
+
+// reopenChunk goes on with a stored chunk whose last point is known. It copies b.
+func reopenChunk(b []byte, last experiments.Point) (*chunk, error) {
+	n, err := checkChunk(b)
+	if err != nil {
+		return nil, err
+	}
+	return &chunk{b: append(make([]byte, 0, len(b)+64), b...), count: n, last: last}, nil
+}
+
+func (c *chunk) full() bool { return c.count >= maxChunkPoints || len(c.b) >= maxChunkBytes }
+
+func (c *chunk) add(p experiments.Point) {
+	c.b = binary.AppendVarint(c.b, p.Step-c.last.Step)
+	c.b = binary.AppendVarint(c.b, p.Time-c.last.Time)
+	c.b = binary.LittleEndian.AppendUint64(c.b, math.Float64bits(p.Value))
+	c.last = p
+	c.count++
+}
+
+// seal writes the header and gives the bytes to store.
+func (c *chunk) seal() []byte {
+	binary.LittleEndian.PutUint16(c.b[4:], uint16(c.count))
+	binary.LittleEndian.PutUint32(c.b, crc32.Checksum(c.b[4:], castagnoli))
+	return c.b
+}
+
+func checkChunk(b []byte) (points int, err error) {
+	if len(b) < chunkHeader {
+		return 0, fmt.Errorf("chunk of %d bytes, want at least %d", len(b), chunkHeader)
+	}
+	if got, want := crc32.Checksum(b[4:], castagnoli), binary.LittleEndian.Uint32(b); got != want {
+		return 0, fmt.Errorf("chunk checksum %08x, want %08x", got, want)
+	}
+	return int(binary.LittleEndian.Uint16(b[4:])), nil
+}
+
+// decodeChunk appends a chunk's points to out.
+func decodeChunk(out []experiments.Point, b []byte) ([]experiments.Point, error) {
+	n, err := checkChunk(b)
+	if err != nil {
+		return out, err
+	}
+	b = b[chunkHeader:]
+	var p experiments.Point
+	for range n {
+		step, sn := binary.Varint(b)
+		if sn <= 0 {
+			return out, errors.New("chunk ends inside a point's step")
+		}
+		t, tn := binary.Varint(b[sn:])
+		if tn <= 0 || len(b) < sn+tn+8 {
+			return out, errors.New("chunk ends inside a point")
+		}
+		p.Step += step
+		p.Time += t
+		p.Value = math.Float64frombits(binary.LittleEndian.Uint64(b[sn+tn:]))
+		out = append(out, p)
+		b = b[sn+tn+8:]
+	}
+	if len(b) != 0 {
+		return out, fmt.Errorf("chunk has %d bytes after its last point", len(b))
+	}
+	return out, nil
+}
+
+// head is what a series' record holds: 44 bytes, little-endian, in this order.
+type head struct {
+	id     uint64
+	count  uint64
+	chunks uint32
+	last   experiments.Point
+}
+
+const headBytes = 8 + 8 + 4 + 8 + 8 + 8
+
+func (h head) encode() []byte {
+	b := binary.LittleEndian.AppendUint64(make([]byte, 0, headBytes), h.id)
+	b = binary.LittleEndian.AppendUint64(b, h.count)
+	b = binary.LittleEndian.AppendUint32(b, h.chunks)
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.last.Step))
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.last.Time))
+	return binary.LittleEndian.AppendUint64(b, math.Float64bits(h.last.Value))
+}
+
+func decodeHead(b []byte) (head, error) {
+	if len(b) != headBytes {
+		return head{}, fmt.Errorf("series record of %d bytes, want %d", len(b), headBytes)
+	}
+	u := binary.LittleEndian.Uint64
+	return head{
+		id: u(b), count: u(b[8:]), chunks: binary.LittleEndian.Uint32(b[16:]),
+		last: experiments.Point{Step: int64(u(b[20:])), Time: int64(u(b[28:])), Value: math.Float64frombits(u(b[36:]))},
+	}, nil
+}
+
+func chunkKey(series uint64, n uint32) []byte {
+	return binary.BigEndian.AppendUint32(uintKey(series), n)
+}

@@ -1,0 +1,51 @@
+package store
+
+import (
+	"encoding/binary"
+	"strings"
+	"time"
+)
+
+// FormatVersion is the version of the layout this code reads and writes.
+const FormatVersion = 1
+
+// FileName is the database's name in the data folder.
+const FileName = "triality.db"
+
+// Buckets. Keys with several parts join them with a zero byte, which no part may hold.
+var (
+	bucketMeta        = []byte("meta")             // "format" → uint32; "created" → RFC 3339
+	bucketExperiments = []byte("experiments")      // id → JSON
+	bucketNames       = []byte("experiment_names") // name → id
+	bucketRuns        = []byte("runs")             // id → JSON
+	bucketRunIndex    = []byte("run_index")        // scope, newest-first time, run id → nothing
+	bucketSeries      = []byte("series")           // run id, metric name → head
+	bucketPoints      = []byte("points")           // series number, chunk number → chunk
+	bucketArtifacts   = []byte("artifacts")        // run id, path → JSON
+	bucketBlobRefs    = []byte("blob_refs")        // sha256, holder → nothing
+	bucketModules     = []byte("modules")          // sha256 → JSON
+	bucketModuleUses  = []byte("module_uses")      // sha256, run id → nothing
+	bucketEvents      = []byte("events")           // event id → JSON
+
+	buckets = [][]byte{
+		bucketMeta, bucketExperiments, bucketNames, bucketRuns, bucketRunIndex, bucketSeries,
+		bucketPoints, bucketArtifacts, bucketBlobRefs, bucketModules, bucketModuleUses, bucketEvents,
+	}
+
+	keyFormat  = []byte("format")
+	keyCreated = []byte("created")
+)
+
+func key(parts ...string) []byte { return []byte(strings.Join(parts, "\x00")) }
+
+// under is the prefix of every key whose first parts are these.
+func under(parts ...string) []byte { return append(key(parts...), 0) }
+
+func uintKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// newestFirst turns a time into 8 bytes that sort later times first. Microseconds: nanoseconds would
+// overflow outside 1678–2262.
+func newestFirst(t time.Time) string {
+	ordered := uint64(t.UnixMicro()) ^ 1<<63
+	return string(binary.BigEndian.AppendUint64(nil, ^ordered))
+}

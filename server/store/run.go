@@ -1,0 +1,246 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"regexp"
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"triality/experiments"
+	"triality/server/events/wire"
+)
+
+var runID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
+var statuses = map[experiments.Status]bool{
+	experiments.Queued: true, experiments.Running: true, experiments.Finished: true,
+	experiments.Failed: true, experiments.Interrupted: true, experiments.Reused: true,
+}
+
+// NewRunID makes an id that begins with the time.
+func NewRunID() (string, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("run id: %w", err)
+	}
+	return id.String(), nil
+}
+
+func checkRun(r experiments.Run) error {
+	if !runID.MatchString(r.ID) {
+		return experiments.Errorf(experiments.CodeInvalid, "run id %q: want 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", r.ID)
+	}
+	if !statuses[r.Status] {
+		return experiments.Errorf(experiments.CodeInvalid, "run %s: status %q: want queued, running, finished, failed, interrupted or reused", r.ID, r.Status)
+	}
+	return checkName("run "+r.ID, r.Name)
+}
+
+// SaveRun creates or replaces a run by its ID. Its experiment must exist. A zero CreatedAt keeps the
+// stored time, or is now. The summary of metric series is derived when the run is read.
+func (s *Store) SaveRun(ctx context.Context, r experiments.Run) error {
+	if err := checkRun(r); err != nil {
+		return err
+	}
+	return s.update(ctx, 1, func(t *txn) error {
+		_, err := putRun(t, r)
+		return err
+	})
+}
+
+// CreateRun stores a new run; an ID in use is CodeConflict. It gives the run as stored.
+func (s *Store) CreateRun(ctx context.Context, r experiments.Run) (experiments.Run, error) {
+	if err := checkRun(r); err != nil {
+		return r, err
+	}
+	var out experiments.Run
+	err := s.update(ctx, 1, func(t *txn) (err error) {
+		if t.Bucket(bucketRuns).Get([]byte(r.ID)) != nil {
+			return experiments.Errorf(experiments.CodeConflict, "run %s exists already", r.ID)
+		}
+		out, err = putRun(t, r)
+		return err
+	})
+	return out, err
+}
+
+// UpdateRun changes a run; its ID, ExperimentID and CreatedAt stay. change may run more than once.
+func (s *Store) UpdateRun(ctx context.Context, id string, change func(*experiments.Run) error) (experiments.Run, error) {
+	var out experiments.Run
+	err := s.update(ctx, 1, func(t *txn) error {
+		old, err := readRun(t.Tx, id)
+		if err != nil {
+			return err
+		}
+		r := old
+		if err := change(&r); err != nil {
+			return err
+		}
+		r.ID, r.ExperimentID, r.CreatedAt = old.ID, old.ExperimentID, old.CreatedAt
+		if err := checkRun(r); err != nil {
+			return err
+		}
+		out, err = putRun(t, r)
+		return err
+	})
+	return out, err
+}
+
+func putRun(t *txn, r experiments.Run) (experiments.Run, error) {
+	if t.Bucket(bucketExperiments).Get([]byte(r.ExperimentID)) == nil {
+		return r, notFound("experiment", r.ExperimentID)
+	}
+	runs, index := t.bucket(bucketRuns), t.bucket(bucketRunIndex)
+	if b := runs.Get([]byte(r.ID)); b != nil {
+		var old experiments.Run
+		if err := json.Unmarshal(b, &old); err != nil {
+			return r, fmt.Errorf("record of run %q: %w", r.ID, err)
+		}
+		if r.CreatedAt.IsZero() {
+			r.CreatedAt = old.CreatedAt
+		}
+		for _, k := range indexKeys(old) {
+			if err := index.Delete(k); err != nil {
+				return r, err
+			}
+		}
+	}
+	if r.CreatedAt.IsZero() {
+		r.CreatedAt = time.Now()
+	}
+	r.CreatedAt = r.CreatedAt.UTC()
+	for _, k := range indexKeys(r) {
+		if err := index.Put(k, nil); err != nil {
+			return r, err
+		}
+	}
+	if err := putJSON(runs, []byte(r.ID), storable(r)); err != nil {
+		return r, err
+	}
+	if err := summarise(t.Tx, &r); err != nil {
+		return r, err
+	}
+	data, err := wire.Marshal(r)
+	if err != nil {
+		return r, fmt.Errorf("event of run %s: %w", r.ID, err)
+	}
+	t.emit(experiments.EventRun, r.ID, data)
+	return r, nil
+}
+
+// storable leaves out the numbers JSON has no word for. Values of metric series keep theirs in the
+// series; a rate that is not finite is unknown, 0.
+func storable(r experiments.Run) experiments.Run {
+	if r.Summary != nil {
+		sum := make(map[string]float64, len(r.Summary))
+		for k, v := range r.Summary {
+			if !math.IsNaN(v) && !math.IsInf(v, 0) {
+				sum[k] = v
+			}
+		}
+		r.Summary = sum
+	}
+	for i, st := range r.Steps {
+		if p := st.Progress; p != nil && (math.IsNaN(p.Rate) || math.IsInf(p.Rate, 0)) {
+			r.Steps = append([]experiments.Step(nil), r.Steps...)
+			known := *p
+			known.Rate = 0
+			r.Steps[i].Progress = &known
+		}
+	}
+	return r
+}
+
+func indexKeys(r experiments.Run) [][]byte {
+	tail := newestFirst(r.CreatedAt) + r.ID
+	return [][]byte{
+		append(under("a"), tail...),
+		append(under("e", r.ExperimentID), tail...),
+		append(under("s", string(r.Status)), tail...),
+	}
+}
+
+func runOfIndex(tail []byte) string { return string(tail[8:]) }
+
+// readRun gives the stored run with its summary.
+func readRun(tx *bbolt.Tx, id string) (experiments.Run, error) {
+	var r experiments.Run
+	if err := readJSON(tx, bucketRuns, id, "run", &r); err != nil {
+		return r, err
+	}
+	return r, summarise(tx, &r)
+}
+
+// summarise sets the last value of each series.
+func summarise(tx *bbolt.Tx, r *experiments.Run) error {
+	return eachSeries(tx, r.ID, func(name string, h head) error {
+		if r.Summary == nil {
+			r.Summary = map[string]float64{}
+		}
+		r.Summary[name] = h.last.Value
+		return nil
+	})
+}
+
+// Run gives one run.
+func (s *Store) Run(ctx context.Context, id string) (experiments.Run, error) {
+	var r experiments.Run
+	err := s.view(ctx, func(tx *bbolt.Tx) (err error) {
+		r, err = readRun(tx, id)
+		return err
+	})
+	return r, err
+}
+
+// DeleteRun removes a run with its points and artifacts. One that is queued or running is CodeConflict.
+func (s *Store) DeleteRun(ctx context.Context, id string) error {
+	var freed []string
+	err := s.update(ctx, 1, func(t *txn) error {
+		freed = nil
+		return deleteRun(t, id, &freed)
+	})
+	if err != nil {
+		return err
+	}
+	return s.dropBlobs(ctx, freed)
+}
+
+func deleteRun(t *txn, id string, freed *[]string) error {
+	var r experiments.Run
+	if err := readJSON(t.Tx, bucketRuns, id, "run", &r); err != nil {
+		return err
+	}
+	if !r.Status.Done() {
+		return experiments.Errorf(experiments.CodeConflict, "run %s is %s: cancel it first", id, r.Status)
+	}
+	if err := deleteSeries(t, id); err != nil {
+		return err
+	}
+	if err := deleteArtifacts(t, id, freed); err != nil {
+		return err
+	}
+	if err := forgetUses(t, id, freed); err != nil {
+		return err
+	}
+	for _, k := range indexKeys(r) {
+		if err := t.Bucket(bucketRunIndex).Delete(k); err != nil {
+			return err
+		}
+	}
+	return t.Bucket(bucketRuns).Delete([]byte(id))
+}
+
+// keysUnder lists a bucket's keys with a prefix, all of them for none.
+func keysUnder(tx *bbolt.Tx, bucket, prefix []byte) (keys [][]byte) {
+	c := tx.Bucket(bucket).Cursor()
+	for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+	}
+	return keys
+}

@@ -1,0 +1,240 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sort"
+
+	"go.etcd.io/bbolt"
+
+	"triality/experiments"
+	"triality/server/events/wire"
+)
+
+// MaxMetricName is the longest name of a metric, in bytes.
+const MaxMetricName = 250
+
+// eventPoints bounds the points one metrics event carries; a larger batch makes several events.
+const eventPoints = 1000
+
+// SeriesInfo is a metric series without its points.
+type SeriesInfo struct {
+	Name  string            `json:"name"`
+	Count int64             `json:"count"`
+	Last  experiments.Point `json:"last"`
+}
+
+func checkMetricName(name string) error {
+	if name == "" || len(name) > MaxMetricName {
+		return experiments.Errorf(experiments.CodeInvalid, "metric name %.40q: want 1 to %d bytes", name, MaxMetricName)
+	}
+	return checkText("metric name", name)
+}
+
+// LogMetrics appends points to a run's series and returns when they are durable.
+func (s *Store) LogMetrics(ctx context.Context, run string, batch experiments.MetricBatch) error {
+	names, records := make([]string, 0, len(batch)), 0
+	for name, points := range batch {
+		if err := checkMetricName(name); err != nil {
+			return err
+		}
+		if len(points) > 0 {
+			names, records = append(names, name), records+len(points)
+		}
+	}
+	if records == 0 {
+		_, err := s.Run(ctx, run)
+		return err
+	}
+	sort.Strings(names)
+	data, err := metricEvents(names, batch)
+	if err != nil {
+		return err
+	}
+	return s.update(ctx, records, func(t *txn) error {
+		if t.Bucket(bucketRuns).Get([]byte(run)) == nil {
+			return notFound("run", run)
+		}
+		for _, name := range names {
+			if err := appendPoints(t, run, name, batch[name]); err != nil {
+				return fmt.Errorf("series %q of run %s: %w", name, run, err)
+			}
+		}
+		for _, d := range data {
+			t.emit(experiments.EventMetrics, run, d)
+		}
+		return nil
+	})
+}
+
+func metricEvents(names []string, batch experiments.MetricBatch) (data [][]byte, err error) {
+	part, n := experiments.MetricBatch{}, 0
+	flush := func() error {
+		if n == 0 {
+			return nil
+		}
+		b, err := wire.Marshal(part)
+		data, part, n = append(data, b), experiments.MetricBatch{}, 0
+		return err
+	}
+	for _, name := range names {
+		for points := batch[name]; len(points) > 0; {
+			take := min(len(points), eventPoints-n)
+			part[name] = points[:take:take]
+			points, n = points[take:], n+take
+			if n == eventPoints {
+				if err := flush(); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return data, flush()
+}
+
+func appendPoints(t *txn, run, name string, points []experiments.Point) error {
+	series, store := t.bucket(bucketSeries), t.bucket(bucketPoints)
+	k := key(run, name)
+	var h head
+	var c *chunk
+	var err error
+	if b := series.Get(k); b != nil {
+		if h, err = decodeHead(b); err != nil {
+			return err
+		}
+		if c, err = reopenChunk(store.Get(chunkKey(h.id, h.chunks-1)), h.last); err != nil {
+			return err
+		}
+	} else {
+		if h.id, err = series.NextSequence(); err != nil {
+			return err
+		}
+		h.chunks, c = 1, newChunk()
+	}
+	for _, p := range points {
+		if c.full() {
+			if err := store.Put(chunkKey(h.id, h.chunks-1), c.seal()); err != nil {
+				return err
+			}
+			h.chunks++
+			c = newChunk()
+		}
+		c.add(p)
+	}
+	if err := store.Put(chunkKey(h.id, h.chunks-1), c.seal()); err != nil {
+		return err
+	}
+	h.count += uint64(len(points))
+	h.last = points[len(points)-1]
+	return series.Put(k, h.encode())
+}
+
+func eachSeries(tx *bbolt.Tx, run string, f func(name string, h head) error) error {
+	prefix := under(run)
+	c := tx.Bucket(bucketSeries).Cursor()
+	for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		name := string(k[len(prefix):])
+		h, err := decodeHead(v)
+		if err == nil {
+			err = f(name, h)
+		}
+		if err != nil {
+			return fmt.Errorf("series %q of run %s: %w", name, run, err)
+		}
+	}
+	return nil
+}
+
+// Series lists a run's metric series by name.
+func (s *Store) Series(ctx context.Context, run string) ([]SeriesInfo, error) {
+	items := []SeriesInfo{}
+	err := s.view(ctx, func(tx *bbolt.Tx) error {
+		if tx.Bucket(bucketRuns).Get([]byte(run)) == nil {
+			return notFound("run", run)
+		}
+		items = items[:0]
+		return eachSeries(tx, run, func(name string, h head) error {
+			items = append(items, SeriesInfo{Name: name, Count: int64(h.count), Last: h.last})
+			return nil
+		})
+	})
+	return items, err
+}
+
+// Points hands a series to yield in the order it was logged, some thousand points at a time; yield must
+// not keep the slice. total is the number of points when it began; those logged meanwhile are left out.
+// Each part is read in a transaction of its own and yield runs outside of it.
+func (s *Store) Points(ctx context.Context, run, name string, yield func(total int64, part []experiments.Point) error) error {
+	var h head
+	err := s.view(ctx, func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketSeries).Get(key(run, name))
+		if b == nil {
+			return notFound("series", run+"/"+name)
+		}
+		var err error
+		h, err = decodeHead(b)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	const chunksAtOnce = 32
+	left := int64(h.count)
+	part := make([]experiments.Point, 0, min(left, chunksAtOnce*maxChunkPoints))
+	for n := uint32(0); left > 0; n += chunksAtOnce {
+		part = part[:0]
+		err := s.view(ctx, func(tx *bbolt.Tx) error {
+			for i := n; i < min(n+chunksAtOnce, h.chunks); i++ {
+				b := tx.Bucket(bucketPoints).Get(chunkKey(h.id, i))
+				if b == nil && tx.Bucket(bucketSeries).Get(key(run, name)) == nil {
+					return notFound("series", run+"/"+name) // deleted meanwhile
+				}
+				var err error
+				if part, err = decodeChunk(part, b); err != nil {
+					return fmt.Errorf("series %q of run %s, chunk %d: %w", name, run, i, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if len(part) == 0 {
+			return fmt.Errorf("series %q of run %s: %d points are missing", name, run, left)
+		}
+		if int64(len(part)) > left {
+			part = part[:left]
+		}
+		left -= int64(len(part))
+		if err := yield(int64(h.count), part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func deleteSeries(t *txn, run string) error {
+	series, points := t.Bucket(bucketSeries), t.Bucket(bucketPoints)
+	var heads []head
+	err := eachSeries(t.Tx, run, func(_ string, h head) error {
+		heads = append(heads, h)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, h := range heads {
+		for i := range h.chunks {
+			if err := points.Delete(chunkKey(h.id, i)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, k := range keysUnder(t.Tx, bucketSeries, under(run)) {
+		if err := series.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,23 @@
+package store
+
+import (
+	"encoding/json"
+
+	"triality/experiments"
+	"triality/server/events/wire"
+)
+
+var _ experiments.Tracker = (*Store)(nil)
+
+// Progress tells watchers how far a step is; nothing is stored and the event has id 0.
+func (s *Store) Progress(run string, step experiments.StepKind, p experiments.Progress) {
+	data, err := wire.Marshal(struct {
+		Step     experiments.StepKind `json:"step"`
+		Progress experiments.Progress `json:"progress"`
+	}{step, p})
+	if err != nil {
+		s.log.Error("a progress event was not sent", "run", run, "error", err)
+		return
+	}
+	s.broker.Publish(experiments.Event{Type: experiments.EventProgress, RunID: run, Data: json.RawMessage(data)})
+}
