@@ -1,0 +1,162 @@
+package lora
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	G "gorgonia.org/gorgonia"
+
+	"triality/runtime/device"
+	"triality/runtime/graph"
+	"triality/runtime/model"
+)
+
+// DropoutKey is the leaf of the dropout key, Int32[2], in a graph built for training.
+const DropoutKey = "lora.dropout_key"
+
+// Adapter is an adapter with its weights.
+type Adapter struct {
+	Config
+	BaseModel string   // base_model_name_or_path, for adapter_config.json
+	Modules   []Module // in the model's order
+}
+
+// Module is the adapter of one linear module.
+type Module struct {
+	Name string // for example "model.layers.0.self_attn.q_proj"
+	In   int
+	Out  int
+	A    []float32 // [R, In]
+	B    []float32 // [Out, R]
+}
+
+// WeightA and WeightB are the names of the module's weights in files, as peft has them.
+func (m Module) WeightA() string { return "base_model.model." + m.Name + ".lora_A.weight" }
+
+// WeightB is the other one.
+func (m Module) WeightB() string { return "base_model.model." + m.Name + ".lora_B.weight" }
+
+// New makes an adapter for a model as peft initialises it: A Kaiming uniform, B zero, so that it
+// changes nothing yet.
+func New(c Config, cfg model.Config, seed uint64) (*Adapter, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	a := &Adapter{Config: c}
+	modules, err := targets(c, cfg)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range modules {
+		m.A, m.B = make([]float32, c.R*m.In), make([]float32, m.Out*c.R)
+		kaimingUniform(m.A, m.In, seed, m.Name)
+		a.Modules = append(a.Modules, m)
+	}
+	return a, nil
+}
+
+// targets lists the targeted modules of a model, without weights.
+func targets(c Config, cfg model.Config) ([]Module, error) {
+	linears := cfg.Linears()
+	names := make([]string, len(linears))
+	for i, l := range linears {
+		names[i] = l.Name
+	}
+	found, err := c.resolve(names)
+	if err != nil {
+		return nil, err
+	}
+	var out []Module
+	for _, l := range linears {
+		if slices.Contains(found, l.Name) {
+			out = append(out, Module{Name: l.Name, Out: l.Shape[0], In: l.Shape[1]})
+		}
+	}
+	return out, nil
+}
+
+// Linear is the hook that adds the adapter to a model's graph: y + scaling·dropout(x)·Aᵀ·Bᵀ, with
+// leaves named WeightA and WeightB. Dropout is there only in training, from the leaf DropoutKey;
+// every module draws its own mask.
+func (a *Adapter) Linear(training bool) func(b *model.Builder, module string, x, y *G.Node) (*G.Node, error) {
+	return func(b *model.Builder, module string, x, y *G.Node) (*G.Node, error) {
+		i := slices.IndexFunc(a.Modules, func(m Module) bool { return m.Name == module })
+		if i < 0 {
+			return y, nil
+		}
+		m := a.Modules[i]
+		wa, wb := b.Leaf(m.WeightA(), device.Float, a.R, m.In), b.Leaf(m.WeightB(), device.Float, m.Out, a.R)
+		var err error
+		if training && a.Dropout > 0 {
+			key := b.Leaf(DropoutKey, device.Int32, 2)
+			if x, err = graph.Dropout(x, key, uint32(i), a.Dropout); err != nil {
+				return nil, errors.Join(err, b.Err())
+			}
+		}
+		down, err := graph.MatMul(x, wa, false, true)
+		if err != nil {
+			return nil, errors.Join(err, b.Err())
+		}
+		up, err := graph.MatMul(down, wb, false, true)
+		if err != nil {
+			return nil, errors.Join(err, b.Err())
+		}
+		if up, err = graph.Scale(up, a.Scaling()); err != nil {
+			return nil, err
+		}
+		return graph.Add(y, up)
+	}
+}
+
+// Put uploads the adapter's weights beside a model's, for graphs that only read them.
+func (a *Adapter) Put(d *model.DeviceParams) error {
+	for _, m := range a.Modules {
+		if err := d.Put(m.WeightA(), []int{a.R, m.In}, m.A); err != nil {
+			return err
+		}
+		if err := d.Put(m.WeightB(), []int{m.Out, a.R}, m.B); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Merge gives the model with the adapter folded in: W + scaling·B·A, summed in float64. The weights
+// that are not targeted are shared with base, which is not changed.
+func (a *Adapter) Merge(base *model.Params) (*model.Params, error) {
+	merged, err := model.NewParams()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range base.Names() {
+		p, _ := base.Get(name)
+		if err := merged.Set(*p); err != nil {
+			return nil, err
+		}
+	}
+	s := a.Scaling()
+	for _, m := range a.Modules {
+		p, ok := merged.Get(m.Name + ".weight")
+		if !ok || !slices.Equal(p.Shape, []int{m.Out, m.In}) {
+			return nil, fmt.Errorf("merge adapter: the model has no weight %s.weight of shape [%d %d]: the adapter belongs to another model", m.Name, m.Out, m.In)
+		}
+		w, row := make([]float32, len(p.Data)), make([]float64, m.In)
+		for o := range m.Out {
+			clear(row)
+			for k := range a.R {
+				f := float64(m.B[o*a.R+k])
+				for i, v := range m.A[k*m.In : (k+1)*m.In] {
+					row[i] += f * float64(v)
+				}
+			}
+			for i, v := range row {
+				w[o*m.In+i] = float32(float64(p.Data[o*m.In+i]) + s*v)
+			}
+		}
+		if err := merged.Set(model.Param{Name: p.Name, Shape: p.Shape, Data: w}); err != nil {
+			return nil, err
+		}
+	}
+	return merged, nil
+}

@@ -1,0 +1,270 @@
+package lora
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	G "gorgonia.org/gorgonia"
+
+	"triality/runtime/device"
+	"triality/runtime/device/reference"
+	"triality/runtime/graph"
+	"triality/runtime/model"
+	"triality/runtime/safetensors"
+)
+
+func smallModel(t *testing.T, family string) (model.Config, *model.Params) {
+	t.Helper()
+	cfg, err := model.NamedShape{Name: "test", Hidden: 16, Layers: 2, Heads: 4, KVHeads: 2, FFN: 24, Positions: 64}.Config(family, 19)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := model.Init(cfg, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Larger than the usual 0.02, so that a mistake shows in the output.
+	for _, n := range p.Names() {
+		if x, _ := p.Get(n); len(x.Shape) == 2 {
+			for i := range x.Data {
+				x.Data[i] *= 20
+			}
+		}
+	}
+	return cfg, p
+}
+
+// trained is an adapter whose B is not zero any more.
+func trained(t *testing.T, c Config, cfg model.Config) *Adapter {
+	t.Helper()
+	a, err := New(c, cfg, 11)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, m := range a.Modules {
+		for i := range m.B {
+			m.B[i] = float32(0.2 * r.NormFloat64())
+		}
+	}
+	return a
+}
+
+func hidden(t *testing.T, cfg model.Config, p *model.Params, a *Adapter) []float64 {
+	t.Helper()
+	dev := reference.New()
+	defer dev.Close()
+	d, err := model.Upload(dev, cfg, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	var hooks model.Hooks
+	if a != nil {
+		hooks.Linear = a.Linear(false)
+		if err := a.Put(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const T = 6
+	b := model.NewBuilder(cfg, hooks)
+	in := b.Inputs(T)
+	h, err := b.Hidden(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := graph.Compile(dev, G.Nodes{h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := d.Bind(m, b); err != nil {
+		t.Fatal(err)
+	}
+	for leaf, v := range map[*G.Node][]int32{in.IDs: {3, 1, 4, 1, 5, 9}, in.Pos: {0, 1, 2, 3, 4, 5}, in.Lo: make([]int32, T), in.Hi: {1, 2, 3, 4, 5, 6}} {
+		buf, err := dev.Alloc(device.Int32, T)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := dev.Upload(buf, v); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Set(leaf, buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	out := make([]float64, T*cfg.HiddenSize)
+	if err := dev.Download(out, m.Output(h)); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func distance(a, b []float64) float64 {
+	d := 0.0
+	for i := range a {
+		d = math.Max(d, math.Abs(a[i]-b[i]))
+	}
+	return d
+}
+
+func TestAFreshAdapterChangesNothing(t *testing.T) {
+	cfg, p := smallModel(t, "qwen2")
+	a, err := New(Config{R: 4, Alpha: 8, TargetModules: []string{AllLinear}}, cfg, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a.Modules) != 14 {
+		t.Errorf("%d modules", len(a.Modules))
+	}
+	if d := distance(hidden(t, cfg, p, nil), hidden(t, cfg, p, a)); d != 0 {
+		t.Errorf("off by %g", d)
+	}
+}
+
+func TestAIsKaimingUniform(t *testing.T) {
+	a := make([]float32, 40000)
+	kaimingUniform(a, 16, 1, "x")
+	sum, squares, most := 0.0, 0.0, 0.0
+	for _, v := range a {
+		sum += float64(v)
+		squares += float64(v) * float64(v)
+		most = max(most, math.Abs(float64(v)))
+	}
+	n := float64(len(a))
+	if most > 0.25 || most < 0.249 || math.Abs(sum/n) > 0.004 || math.Abs(squares/n-0.0625/3) > 5e-4 {
+		t.Errorf("bound %g, mean %g, variance %g", most, sum/n, squares/n)
+	}
+	b := make([]float32, len(a))
+	kaimingUniform(b, 16, 1, "y")
+	if reflect.DeepEqual(a, b) {
+		t.Error("two modules draw the same values")
+	}
+}
+
+func TestTheMergedModelEqualsTheAdapterApplied(t *testing.T) {
+	for _, c := range []Config{
+		{R: 4, Alpha: 8, Dropout: 0.5, TargetModules: []string{AllLinear}},
+		{R: 3, Alpha: 6, RSLoRA: true, TargetModules: []string{"q_proj", "down_proj"}},
+	} {
+		for _, family := range []string{"qwen2", "llama"} {
+			t.Run(fmt.Sprint(family, " ", c.TargetModules), func(t *testing.T) {
+				cfg, p := smallModel(t, family)
+				before := values(p)
+				a := trained(t, c, cfg)
+				merged, err := a.Merge(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				plain, applied, folded := hidden(t, cfg, p, nil), hidden(t, cfg, p, a), hidden(t, cfg, merged, nil)
+				if distance(plain, applied) < 0.01 {
+					t.Error("the adapter has no effect")
+				}
+				if d := distance(applied, folded); d > 1e-6 {
+					t.Errorf("off by %g", d)
+				}
+				if !reflect.DeepEqual(before, values(p)) {
+					t.Error("Merge changed the base")
+				}
+			})
+		}
+	}
+}
+
+// values copies all values.
+func values(p *model.Params) (all []float32) {
+	for _, n := range p.Names() {
+		x, _ := p.Get(n)
+		all = append(all, x.Data...)
+	}
+	return all
+}
+
+func TestMergingIntoAnotherModelIsRefused(t *testing.T) {
+	cfg, _ := smallModel(t, "llama")
+	a := trained(t, Config{R: 2, Alpha: 2, TargetModules: []string{"q_proj"}}, cfg)
+	other, err := model.NewParams()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Merge(other); err == nil || !strings.Contains(err.Error(), "another model") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnAdapterReadsBackAsWritten(t *testing.T) {
+	cfg, _ := smallModel(t, "qwen2")
+	dir := t.TempDir()
+	a := trained(t, Config{R: 4, Alpha: 8, Dropout: 0.1, RSLoRA: true, TargetModules: []string{AllLinear}}, cfg)
+	a.BaseModel = "org/base"
+	if err := a.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(dir, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj"; strings.Join(got.TargetModules, " ") != want {
+		t.Errorf("targets %v", got.TargetModules)
+	}
+	got.TargetModules = a.TargetModules
+	if !reflect.DeepEqual(got, a) {
+		t.Error("the adapter differs")
+	}
+}
+
+func TestTheWeightsHavePeftsNamesAndShapes(t *testing.T) {
+	cfg, _ := smallModel(t, "llama")
+	dir := t.TempDir()
+	if err := trained(t, Config{R: 4, Alpha: 8, TargetModules: []string{"k_proj"}}, cfg).Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	f, err := safetensors.Open(filepath.Join(dir, WeightsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	a, okA := f.Info("base_model.model.model.layers.1.self_attn.k_proj.lora_A.weight")
+	b, okB := f.Info("base_model.model.model.layers.1.self_attn.k_proj.lora_B.weight")
+	if !okA || !okB || len(f.Names()) != 4 || !reflect.DeepEqual(a.Shape, []int{4, 16}) || !reflect.DeepEqual(b.Shape, []int{8, 4}) || f.Metadata()["format"] != "pt" {
+		t.Errorf("%v %v %v", f.Names(), a, b)
+	}
+}
+
+func TestWeightsThatDoNotFitAreNamed(t *testing.T) {
+	cfg, _ := smallModel(t, "llama")
+	dir := t.TempDir()
+	if err := trained(t, Config{R: 4, Alpha: 8, TargetModules: []string{"k_proj"}}, cfg).Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, ConfigFile)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct{ from, to, want string }{
+		"another rank":    {`"r": 4`, `"r": 2`, "lora_A.weight is [4 16], want [2 16]"},
+		"more targets":    {`"k_proj"`, `"k_proj", "v_proj"`, "v_proj.lora_A.weight is missing"},
+		"other targets":   {`"k_proj"`, `"v_proj"`, "k_proj.lora_B.weight is unexpected"},
+		"unknown targets": {`"k_proj"`, `"c_attn"`, `no module is called "c_attn"; there are down_proj`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(path, []byte(strings.Replace(string(raw), tt.from, tt.to, 1)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Read(dir, cfg); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,140 @@
+package lora
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestValidateNamesTheFieldAsTheConfigurationDoes(t *testing.T) {
+	good := Config{R: 8, Alpha: 16, Dropout: 0.05, TargetModules: []string{"q_proj"}}
+	if err := good.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]func(*Config){
+		"lora_r: 0":                       func(c *Config) { c.R = 0 },
+		"lora_alpha: NaN":                 func(c *Config) { c.Alpha = math.NaN() },
+		"lora_dropout: 1":                 func(c *Config) { c.Dropout = 1 },
+		"lora_target_modules: empty":      func(c *Config) { c.TargetModules = nil },
+		`lora_target_modules: "all-linea`: func(c *Config) { c.TargetModules = []string{"q_proj", AllLinear} },
+		"lora_target_modules: a name":     func(c *Config) { c.TargetModules = []string{""} },
+	}
+	for want, spoil := range tests {
+		c := good
+		spoil(&c)
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: got %v", want, err)
+		}
+	}
+}
+
+func TestScaling(t *testing.T) {
+	c := Config{R: 16, Alpha: 32}
+	if c.Scaling() != 2 {
+		t.Errorf("lora %g", c.Scaling())
+	}
+	c.RSLoRA = true
+	if c.Scaling() != 8 {
+		t.Errorf("rslora %g", c.Scaling())
+	}
+}
+
+func TestTargetsMatchFullNamesAndEndings(t *testing.T) {
+	modules := []string{"model.layers.0.self_attn.q_proj", "model.layers.0.mlp.up_proj", "model.layers.1.self_attn.q_proj", "model.layers.1.mlp.up_proj"}
+	tests := map[string]struct {
+		targets []string
+		want    []int
+	}{
+		"an ending":       {[]string{"q_proj"}, []int{0, 2}},
+		"a longer ending": {[]string{"1.mlp.up_proj"}, []int{3}},
+		"a full name":     {[]string{"model.layers.0.self_attn.q_proj"}, []int{0}},
+		"two, in order":   {[]string{"up_proj", "q_proj"}, []int{0, 1, 2, 3}},
+		"all":             {[]string{AllLinear}, []int{0, 1, 2, 3}},
+	}
+	for name, tt := range tests {
+		got, err := Config{TargetModules: tt.targets}.resolve(modules)
+		var want []string
+		for _, i := range tt.want {
+			want = append(want, modules[i])
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v %v", name, got, err)
+		}
+	}
+	_, err := Config{TargetModules: []string{"q_proj", "roj"}}.resolve(modules)
+	if err == nil || !strings.Contains(err.Error(), `"roj"; there are q_proj, up_proj`) {
+		t.Errorf("unknown target: %v", err)
+	}
+}
+
+// peftFile has the fields that peft 0.15 writes.
+const peftFile = `{
+  "alpha_pattern": {}, "auto_mapping": null, "base_model_name_or_path": "org/base", "bias": "none",
+  "corda_config": null, "eva_config": null, "exclude_modules": null, "fan_in_fan_out": false,
+  "inference_mode": true, "init_lora_weights": true, "layer_replication": null, "layers_pattern": null,
+  "layers_to_transform": null, "loftq_config": {}, "lora_alpha": 16, "lora_bias": false,
+  "lora_dropout": 0.05, "megatron_config": null, "megatron_core": "megatron.core",
+  "modules_to_save": null, "peft_type": "LORA", "r": 8, "rank_pattern": {}, "revision": null,
+  "target_modules": ["v_proj", "q_proj"], "task_type": "CAUSAL_LM", "trainable_token_indices": null,
+  "use_dora": false, "use_rslora": true
+}`
+
+func TestAConfigurationByPeftIsRead(t *testing.T) {
+	c, base, err := parsePEFT([]byte(peftFile))
+	if err != nil || base != "org/base" || c.R != 8 || c.Alpha != 16 || c.Dropout != 0.05 || !c.RSLoRA || !slices.Equal(c.TargetModules, []string{"v_proj", "q_proj"}) {
+		t.Errorf("%+v %q %v", c, base, err)
+	}
+}
+
+func TestFeaturesThatAreNotAppliedAreRefusedByName(t *testing.T) {
+	for from, to := range map[string]string{
+		`"use_dora": false`:            `"use_dora": true`,
+		`"bias": "none"`:               `"bias": "lora_only"`,
+		`"modules_to_save": null`:      `"modules_to_save": ["lm_head"]`,
+		`"rank_pattern": {}`:           `"rank_pattern": {"q_proj": 4}`,
+		`"alpha_pattern": {}`:          `"alpha_pattern": {"q_proj": 4}`,
+		`"layers_to_transform": null`:  `"layers_to_transform": [0]`,
+		`"fan_in_fan_out": false`:      `"fan_in_fan_out": true`,
+		`"init_lora_weights": true`:    `"init_lora_weights": "pissa"`,
+		`"peft_type": "LORA"`:          `"peft_type": "LOHA"`,
+		`["v_proj", "q_proj"]`:         `".*_proj"`,
+		`"lora_bias": false`:           `"lora_bias": true`,
+		`"exclude_modules": null`:      `"exclude_modules": ["o_proj"]`,
+		`"layer_replication": null`:    `"layer_replication": [[0, 1]]`,
+		`"trainable_token_indices": n`: `"trainable_token_indices": [1], "x": n`,
+	} {
+		changed := strings.Replace(peftFile, from, to, 1)
+		if changed == peftFile {
+			t.Fatalf("%s is not in the sample", from)
+		}
+		field, _, _ := strings.Cut(strings.Trim(to, `"`), `"`)
+		if strings.HasPrefix(field, ".") {
+			field = "target_modules"
+		}
+		_, _, err := parsePEFT([]byte(changed))
+		if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", to, err)
+		}
+	}
+}
+
+func FuzzParsePEFT(f *testing.F) {
+	f.Add([]byte(peftFile))
+	f.Add([]byte(`{"peft_type":"LORA","r":1,"lora_alpha":1,"target_modules":"all-linear"}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		c, base, err := parsePEFT(raw)
+		if err != nil {
+			return
+		}
+		again, err := formatPEFT(c, base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c2, base2, err := parsePEFT(again)
+		if err != nil || base2 != base || c2.R != c.R || c2.Alpha != c.Alpha || !slices.Equal(c2.TargetModules, c.TargetModules) {
+			t.Fatalf("%+v became %+v: %v", c, c2, err)
+		}
+	})
+}

@@ -1,0 +1,170 @@
+package train
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	G "gorgonia.org/gorgonia"
+
+	"triality/runtime/device"
+	"triality/runtime/graph"
+	"triality/runtime/lora"
+	"triality/runtime/model"
+)
+
+// LanguageResult is what Run leaves.
+type LanguageResult struct {
+	Result
+	Adapter *lora.Adapter // with Options.LoRA
+	Params  *model.Params // without: the trained model
+}
+
+// Run trains a language model to predict the labelled tokens: a LoRA adapter where opt.LoRA is set,
+// the whole model otherwise (fine-tuning, or pretraining from model.Init with every token labelled).
+// params is not changed. dir, checkpoints, eval, observer and errors are Loop's.
+func Run(ctx context.Context, dev device.Device, cfg model.Config, params *model.Params, train, eval []Example, dir string, opt Options, observer Observer) (_ *LanguageResult, err error) {
+	if err := opt.Validate(); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	task := Task{Vocab: cfg.VocabSize, Longest: cfg.MaxPositions}
+	var adapter *lora.Adapter
+	if opt.LoRA != nil {
+		if adapter, err = lora.New(*opt.LoRA, cfg, opt.Seed); err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
+		for _, m := range adapter.Modules {
+			task.Weights = append(task.Weights,
+				Weight{Name: m.WeightA(), Shape: []int{adapter.R, m.In}, Data: m.A, Decay: true},
+				Weight{Name: m.WeightB(), Shape: []int{m.Out, adapter.R}, Data: m.B, Decay: true})
+		}
+	} else {
+		task.Weights = wholeModel(params)
+	}
+	if task.Identity, err = modelIdentity(cfg, params, opt.LoRA); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	frozen, err := uploadFrozen(dev, cfg, params, adapter != nil)
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	defer func() { err = errors.Join(err, frozen.Close()) }()
+	task.Build = func(rows int, training bool) (*Program, error) {
+		return languageProgram(cfg, adapter, frozen, rows, training)
+	}
+	opt.LoRA = nil // from here on the task's
+	res, err := Loop(ctx, dev, task, train, eval, dir, opt, observer)
+	if err != nil {
+		return nil, err
+	}
+	out := &LanguageResult{Result: *res, Adapter: adapter}
+	if adapter != nil {
+		for i := range adapter.Modules {
+			adapter.Modules[i].A, adapter.Modules[i].B = res.Weights[2*i].Data, res.Weights[2*i+1].Data
+		}
+		return out, nil
+	}
+	list := make([]model.Param, len(res.Weights))
+	for i, w := range res.Weights {
+		list[i] = model.Param{Name: w.Name, Shape: w.Shape, Data: w.Data}
+	}
+	out.Params, err = model.NewParams(list...)
+	return out, err
+}
+
+// wholeModel makes every weight trainable; norms and biases do not decay (transformers'
+// get_decay_parameter_names).
+func wholeModel(params *model.Params) []Weight {
+	var weights []Weight
+	for _, name := range params.Names() {
+		p, _ := params.Get(name)
+		weights = append(weights, Weight{
+			Name: name, Shape: p.Shape, Data: p.Data,
+			Decay: !strings.HasSuffix(name, ".bias") && !strings.HasSuffix(name, "norm.weight"),
+		})
+	}
+	return weights
+}
+
+// uploadFrozen uploads what is not trained: the whole model under an adapter, else only what is
+// computed from the configuration.
+func uploadFrozen(dev device.Device, cfg model.Config, params *model.Params, all bool) (*model.DeviceParams, error) {
+	if !all {
+		none, err := model.NewParams()
+		if err != nil {
+			return nil, err
+		}
+		params = none
+	}
+	return model.Upload(dev, cfg, params)
+}
+
+// languageProgram is the graph of next-token loss on packed batches.
+func languageProgram(cfg model.Config, adapter *lora.Adapter, frozen *model.DeviceParams, rows int, training bool) (*Program, error) {
+	var hooks model.Hooks
+	if adapter != nil {
+		hooks.Linear = adapter.Linear(training)
+	}
+	b := model.NewBuilder(cfg, hooks)
+	in := b.Inputs(rows)
+	h, err := b.Hidden(in)
+	if err != nil {
+		return nil, err
+	}
+	labels, share := b.Leaf("input.labels", device.Int32, rows), b.Leaf("input.loss_weights", device.Float, rows)
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	nll, err := graph.CrossEntropy(h, b.Head(), labels)
+	if err != nil {
+		return nil, err
+	}
+	cost, err := graph.Dot(share, nll)
+	if err != nil {
+		return nil, err
+	}
+	return &Program{
+		Cost: cost, Leaves: b.Leaves(),
+		Bind: func(m *graph.Machine) error { return frozen.Bind(m, b) },
+		Feed: func(p *Packed, w *Window) ([]Input, error) {
+			feed := append(p.Inputs(in), Input{labels, p.Labels}, Input{share, w.LossWeights(p)})
+			return append(feed, dropoutKey(b.Leaves(), w)...), nil
+		},
+	}, nil
+}
+
+// Inputs gives the values of a model's index leaves.
+func (p *Packed) Inputs(in model.Inputs) []Input {
+	return []Input{{in.IDs, p.IDs}, {in.Pos, p.Pos}, {in.Lo, p.Lo}, {in.Hi, p.Hi}}
+}
+
+func dropoutKey(leaves map[string]*G.Node, w *Window) []Input {
+	if leaf := leaves[lora.DropoutKey]; leaf != nil {
+		return []Input{{leaf, w.DropoutKey[:]}}
+	}
+	return nil
+}
+
+// modelIdentity is what a checkpoint depends on besides the options: model and adapter settings.
+func modelIdentity(cfg model.Config, params *model.Params, c *lora.Config) (map[string]string, error) {
+	raw, err := cfg.JSON()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(raw)
+	id := map[string]string{"model_config": hex.EncodeToString(sum[:]), "base_model": HashParams(params), "lora": "off"}
+	if c != nil {
+		number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+		delete(id, "lora")
+		id["lora_r"], id["lora_alpha"], id["lora_dropout"] = strconv.Itoa(c.R), number(c.Alpha), number(c.Dropout)
+		id["lora_target_modules"], id["use_rslora"] = strings.Join(c.TargetModules, " "), strconv.FormatBool(c.RSLoRA)
+	}
+	return id, nil
+}
+
+// HashParams is the SHA-256, in hexadecimal, of a model's weights: names, shapes and float32 values.
+func HashParams(params *model.Params) string { return hashWeights(wholeModel(params)) }

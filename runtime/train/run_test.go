@@ -1,0 +1,193 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"triality/runtime/device"
+	"triality/runtime/device/cpu"
+	"triality/runtime/device/reference"
+	"triality/runtime/lora"
+	"triality/runtime/model"
+)
+
+func testModel(t *testing.T, family string) (model.Config, *model.Params) {
+	t.Helper()
+	cfg, err := model.NamedShape{Name: "test", Hidden: 16, Layers: 2, Heads: 4, KVHeads: 2, FFN: 24, Positions: 64}.Config(family, testVocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := model.Init(cfg, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg, p
+}
+
+// devices are those whose runs must resume to the same bytes.
+func devices(t *testing.T, test func(t *testing.T, dev device.Device)) {
+	for name, open := range map[string]func() device.Device{
+		"reference": func() device.Device { return reference.New() },
+		"cpu":       func() device.Device { return cpu.New(cpu.Options{Threads: 2}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dev := open()
+			defer dev.Close()
+			test(t, dev)
+		})
+	}
+}
+
+func languageOptions(c *lora.Config) Options {
+	o := testOptions()
+	o.Epochs, o.SaveSteps, o.LearningRate, o.LoRA = 1, 0, 0.02, c
+	return o
+}
+
+var testLoRA = lora.Config{R: 2, Alpha: 4, Dropout: 0.2, TargetModules: []string{"q_proj", "down_proj"}}
+
+func TestALanguageModelCutBySignalsEndsAsOneThatWasNot(t *testing.T) {
+	for name, c := range map[string]*lora.Config{"lora with dropout": &testLoRA, "whole model": nil} {
+		t.Run(name, func(t *testing.T) {
+			devices(t, func(t *testing.T, dev device.Device) {
+				cfg, p := testModel(t, "qwen2")
+				train, eval, opt := sentences(1, 20), sentences(2, 5), languageOptions(c)
+				whole := t.TempDir()
+				want, err := Run(context.Background(), dev, cfg, p, train, eval, whole, opt, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				dir := t.TempDir()
+				for range 2 { // after the records of steps 3 and 4
+					ctx, cancel := context.WithCancel(context.Background())
+					_, err := Run(ctx, dev, cfg, p, train, eval, dir, opt, &journal{onRecord: func(Record) { cancel() }})
+					if !errors.Is(err, ErrInterrupted) {
+						t.Fatal(err)
+					}
+				}
+				got, err := Run(context.Background(), dev, cfg, p, train, eval, dir, opt, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(fingerprint(t, &got.Result, dir), fingerprint(t, &want.Result, whole)) {
+					t.Error("the result differs")
+				}
+				if (got.Adapter == nil) != (c == nil) || (got.Params == nil) != (c != nil) {
+					t.Error("the wrong kind of result")
+				}
+			})
+		})
+	}
+}
+
+func TestRunTrainsTheAdapterAndLeavesTheModel(t *testing.T) {
+	cfg, p := testModel(t, "llama")
+	before := HashParams(p)
+	dev := reference.New()
+	defer dev.Close()
+	c := testLoRA
+	c.Dropout = 0
+	opt := languageOptions(&c)
+	opt.Epochs, opt.LearningRate = 8, 0.05
+	j := &journal{}
+	res, err := Run(context.Background(), dev, cfg, p, sentences(1, 20), nil, t.TempDir(), opt, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _ := res.Records[0].Values["loss"], 0
+	if last, _ := res.Last("loss"); last > first-0.02 {
+		t.Errorf("loss %g → %g", first, last)
+	}
+	if HashParams(p) != before {
+		t.Error("the base changed")
+	}
+	if want := 2 * (2*(16+16) + 2*(24+16)); j.starts[0].Weights != want {
+		t.Errorf("%d trainable, want %d", j.starts[0].Weights, want)
+	}
+	moved := 0.0
+	for _, m := range res.Adapter.Modules {
+		for _, v := range m.B {
+			moved += math.Abs(float64(v))
+		}
+	}
+	if moved == 0 {
+		t.Error("B did not move")
+	}
+}
+
+func TestPretrainingLearnsTheSequence(t *testing.T) {
+	cfg, p := testModel(t, "llama")
+	before := HashParams(p)
+	dev := cpu.New(cpu.Options{Threads: 1})
+	defer dev.Close()
+	opt := languageOptions(nil)
+	opt.Epochs, opt.LearningRate, opt.Scheduler = 15, 0.03, "constant"
+	res, err := Run(context.Background(), dev, cfg, p, sentences(1, 20), sentences(2, 5), t.TempDir(), opt, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, _ := res.Last("loss")
+	if first := res.Records[0].Values["loss"]; first < 2.2 || last > 1.2 {
+		t.Errorf("loss %g → %g; an even guess has %g", first, last, math.Log(testVocab))
+	}
+	if HashParams(p) != before || HashParams(res.Params) == before {
+		t.Error("the trained model must be a new one")
+	}
+	if !slices.Equal(res.Params.Names(), p.Names()) {
+		t.Error("weights are missing")
+	}
+}
+
+// A packed window must give what its sequences give alone.
+func TestPackedSequencesDoNotSeeEachOther(t *testing.T) {
+	cfg, p := testModel(t, "qwen2")
+	dev := reference.New()
+	defer dev.Close()
+	run := func(batch, accumulate int) *LanguageResult {
+		opt := languageOptions(&lora.Config{R: 2, Alpha: 4, TargetModules: []string{lora.AllLinear}})
+		opt.Epochs, opt.BatchSize, opt.GradientAccumulation, opt.LoggingSteps, opt.WarmupRatio = 2, batch, accumulate, 1, 0
+		res, err := Run(context.Background(), dev, cfg, p, sentences(1, 6), nil, t.TempDir(), opt, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	packed, alone := run(6, 1), run(1, 6)
+	for i, w := range packed.Weights {
+		for k, v := range w.Data {
+			if d := math.Abs(float64(v - alone.Weights[i].Data[k])); d > 1e-6 {
+				t.Fatalf("%s[%d] differs by %g", w.Name, k, d)
+			}
+		}
+	}
+	for i, r := range packed.Records {
+		if d := math.Abs(r.Values["loss"] - alone.Records[i].Values["loss"]); d > 1e-6 {
+			t.Errorf("loss differs by %g", d)
+		}
+	}
+}
+
+func TestNormsAndBiasesDoNotDecay(t *testing.T) {
+	_, p := testModel(t, "qwen2")
+	for _, w := range wholeModel(p) {
+		if w.Decay != (len(w.Shape) == 2) {
+			t.Errorf("%s %v: decay %t", w.Name, w.Shape, w.Decay)
+		}
+	}
+}
+
+func TestRunNamesAnUnknownTargetModule(t *testing.T) {
+	cfg, p := testModel(t, "llama")
+	dev := reference.New()
+	defer dev.Close()
+	opt := languageOptions(&lora.Config{R: 2, Alpha: 4, TargetModules: []string{"c_attn"}})
+	_, err := Run(context.Background(), dev, cfg, p, sentences(1, 6), nil, t.TempDir(), opt, nil)
+	if err == nil || !strings.Contains(err.Error(), "lora_target_modules") || !strings.Contains(err.Error(), "q_proj") {
+		t.Errorf("got %v", err)
+	}
+}
