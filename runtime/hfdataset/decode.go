@@ -31,7 +31,7 @@ func readStream(path string, columns []string) ([]Column, error) {
 	return decode(bufio.NewReaderSize(f, 1<<20), st.Size(), columns)
 }
 
-// decode is readStream over a reader of size bytes; no message may claim more.
+// decode is readStream over a reader of size bytes.
 func decode(r io.Reader, size int64, columns []string) (cols []Column, err error) {
 	// arrow-go panics on some corrupt buffers that it does not check.
 	defer func() {
@@ -39,8 +39,7 @@ func decode(r io.Reader, size int64, columns []string) (cols []Column, err error
 			cols, err = nil, fmt.Errorf("%w: %v", ErrStream, p)
 		}
 	}()
-	messages := &wholeStream{MessageReader: ipc.NewMessageReader(r, ipc.WithMetadataSizeLimit(max(size, 1)), ipc.WithBodySizeLimit(max(size, 1)))}
-	sr, err := ipc.NewReaderFromMessageReader(messages)
+	sr, err := ipc.NewReaderFromMessageReader(&messages{r: r, left: size})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrStream, err)
 	}
@@ -63,18 +62,6 @@ func decode(r io.Reader, size int64, columns []string) (cols []Column, err error
 		return nil, fmt.Errorf("%w: %w", ErrStream, err)
 	}
 	return cols, nil
-}
-
-// wholeStream tells the mark that ends a stream from the end of a file that was
-// cut between two batches, which the reader takes for the same.
-type wholeStream struct{ ipc.MessageReader }
-
-func (w *wholeStream) Message() (*ipc.Message, error) {
-	m, err := w.MessageReader.Message()
-	if err != nil && err != io.EOF && errors.Is(err, io.EOF) {
-		return nil, io.ErrUnexpectedEOF
-	}
-	return m, err
 }
 
 // pick returns the empty columns to fill and their places in the schema.

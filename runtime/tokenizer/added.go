@@ -114,7 +114,7 @@ func endsWithWord(s string) bool {
 // isWord is \w of UTS #18, annex C.
 func isWord(r rune) bool {
 	return unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc,
-		unicode.Other_Alphabetic, unicode.Join_Control)
+		unicode.Other_Alphabetic, unicode.Join_Control, newLetters, newNumbers)
 }
 
 // addAll sorts the added tokens into those found in the text as given and those

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -146,10 +145,10 @@ func parseDigits(raw json.RawMessage) (cutter, error) {
 	return func(s string, first bool, emit func(string, bool)) {
 		for s != "" {
 			r, n := utf8.DecodeRuneInString(s)
-			digit := unicode.IsNumber(r)
+			digit := isNumber(r)
 			for n < len(s) && !(digit && c.Individual) {
 				r, size := utf8.DecodeRuneInString(s[n:])
-				if unicode.IsNumber(r) != digit {
+				if isNumber(r) != digit {
 					break
 				}
 				n += size
