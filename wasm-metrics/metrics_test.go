@@ -4,11 +4,14 @@ package wasmmetrics_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"triality/runtime/metricabi"
@@ -223,4 +226,173 @@ func TestFalseAllowCountsUnsafeRequestsLetThroughAndSafeOnesTurnedAway(t *testin
 		}
 		return out
 	})
+}
+
+func TestCalibrationIsTheMeanGapBetweenConfidenceAndAccuracy(t *testing.T) {
+	for _, bins := range []int{10, 3} {
+		t.Run(fmt.Sprintf("%d bins", bins), func(t *testing.T) {
+			params := map[string]any{"bins": bins}
+			if bins == 10 {
+				params = nil // the default
+			}
+			check(t, "calibration", params, func(s sample) map[string][]float64 {
+				out := map[string][]float64{}
+				for arm, name := range []string{"A", "B"} {
+					rows, conf, acc := make([]float64, bins), make([]float64, bins), make([]float64, bins)
+					for i, p := range s.probabilities[arm] {
+						if !s.labelled[i] {
+							continue
+						}
+						best := slices.Index(p, slices.Max(p))
+						b := int(p[best] * float64(bins))
+						rows[b]++
+						conf[b] += p[best]
+						if best == s.label[i] {
+							acc[b]++
+						}
+					}
+					ece, all := 0.0, 0.0
+					for b := range rows {
+						all += rows[b]
+						conf[b] /= rows[b]
+						acc[b] /= rows[b]
+					}
+					for b := range rows {
+						if rows[b] > 0 {
+							ece += rows[b] / all * math.Abs(acc[b]-conf[b])
+						}
+					}
+					if all == 0 {
+						ece = math.NaN()
+					}
+					out["ece."+name] = []float64{ece}
+					out["rows."+name], out["confidence."+name], out["accuracy."+name] = rows, conf, acc
+				}
+				out["ece.difference"] = []float64{out["ece.B"][0] - out["ece.A"][0]}
+				return out
+			})
+		})
+	}
+}
+
+func TestMCCIsTheCorrelationOfIndicatorVectors(t *testing.T) {
+	// The definition as a covariance of one-hot vectors, not the closed form
+	// the module uses.
+	check(t, "mcc", nil, func(s sample) map[string][]float64 {
+		out := map[string][]float64{}
+		k := len(classes) + 1 // one more for "no prediction"
+		for arm, name := range []string{"A", "B"} {
+			var x, y [][]float64
+			for i := range s.label {
+				if !s.labelled[i] {
+					continue
+				}
+				gx, px := make([]float64, k), make([]float64, k)
+				gx[s.label[i]] = 1
+				if s.predicted[arm][i] {
+					px[s.prediction[arm][i]] = 1
+				} else {
+					px[k-1] = 1
+				}
+				x, y = append(x, gx), append(y, px)
+			}
+			cov := func(a, b [][]float64) float64 {
+				sum := 0.0
+				for c := range k {
+					ma, mb := 0.0, 0.0
+					for i := range a {
+						ma += a[i][c] / float64(len(a))
+						mb += b[i][c] / float64(len(a))
+					}
+					for i := range a {
+						sum += (a[i][c] - ma) * (b[i][c] - mb)
+					}
+				}
+				return sum
+			}
+			out["mcc."+name] = []float64{cov(x, y) / math.Sqrt(cov(x, x)*cov(y, y))}
+		}
+		out["mcc.difference"] = []float64{out["mcc.B"][0] - out["mcc.A"][0]}
+		return out
+	})
+}
+
+func TestCostRiskIsTheMeanOfTheCostMatrix(t *testing.T) {
+	matrix := []float64{0, 1, 2, 2, 2, 0, 1, 1, 8, 2, 0, 1, 10, 3, 1, 0}
+	other := []float64{0.5, 1, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, -2}
+	for name, c := range map[string]struct {
+		params  map[string]any
+		cost    []float64
+		missing float64
+	}{
+		"by default":                {nil, matrix, 5},
+		"with a matrix of the user": {map[string]any{"cost": other, "missing": 0.25}, other, 0.25},
+	} {
+		t.Run(name, func(t *testing.T) {
+			check(t, "cost_risk", c.params, func(s sample) map[string][]float64 {
+				out := map[string][]float64{}
+				for arm, name := range []string{"A", "B"} {
+					costs := []float64{}
+					sum, n := 0.0, 0.0
+					for i := range s.label {
+						v := c.cost[4*s.label[i]+s.prediction[arm][i]]
+						switch {
+						case !s.labelled[i]:
+							v = math.NaN()
+						case !s.predicted[arm][i]:
+							v = c.missing
+						}
+						costs = append(costs, v)
+						if s.labelled[i] {
+							sum += v
+							n++
+						}
+					}
+					out["risk."+name], out["cost."+name] = []float64{sum / n}, costs
+				}
+				out["risk.difference"] = []float64{out["risk.B"][0] - out["risk.A"][0]}
+				return out
+			})
+		})
+	}
+	_, _, err := host(t).Evaluate(context.Background(), module(t, "cost_risk"), draw(1, 5).table(), map[string]any{"cost": []float64{1, 2}})
+	if !errors.Is(err, sandbox.ErrMetric) || !strings.Contains(err.Error(), "4 classes need 16") {
+		t.Errorf("with a matrix of two values: %v", err)
+	}
+}
+
+func TestAccuracyIsTheShareOfRowsThatAgree(t *testing.T) {
+	check(t, "accuracy", nil, func(s sample) map[string][]float64 {
+		right, all := 0.0, 0.0
+		for i := range s.label {
+			if s.labelled[i] {
+				all++
+				if s.predicted[0][i] && s.prediction[0][i] == s.label[i] {
+					right++
+				}
+			}
+		}
+		return map[string][]float64{"accuracy.A": {right / all}}
+	})
+}
+
+func TestAMetricOfTwoArmsMeasuresOneAlone(t *testing.T) {
+	one := draw(3, 200).table()
+	one.Columns = slices.DeleteFunc(one.Columns, func(c metricabi.Column) bool { return c.Arm == metricabi.ArmB })
+	for _, name := range []string{"false_allow", "calibration", "mcc", "cost_risk"} {
+		t.Run(name, func(t *testing.T) {
+			results, _, err := host(t).Evaluate(context.Background(), module(t, name), one, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(results) == 0 {
+				t.Error("no results")
+			}
+			for _, r := range results {
+				if !strings.HasSuffix(r.Name, ".A") {
+					t.Errorf("result %s without an arm B", r.Name)
+				}
+			}
+		})
+	}
 }
