@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"triality/runtime/atomicfile"
 )
@@ -120,7 +121,7 @@ func ParseConfig(data []byte) (Config, error) {
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return Config{}, fmt.Errorf("not a JSON object: %w", err)
 	}
-	if err := json.Unmarshal(data, &f); err != nil {
+	if err := decodeExact(raw, &f); err != nil {
 		return Config{}, err
 	}
 	if f.ModelType == nil {
@@ -168,6 +169,22 @@ func ParseConfig(data []byte) (Config, error) {
 	}
 	fam.biases(&c, &f)
 	return c, c.Check()
+}
+
+// decodeExact decodes the fields whose keys are spelled exactly: encoding/json alone would also take
+// "Vocab_Size" for vocab_size.
+func decodeExact(raw map[string]json.RawMessage, f *file) error {
+	exact := make(map[string]json.RawMessage, len(raw))
+	for k, v := range raw {
+		if strings.IndexFunc(k, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) < 0 {
+			exact[k] = v
+		}
+	}
+	b, err := json.Marshal(exact)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, f)
 }
 
 // unsupported names what this engine does not compute.
