@@ -1,0 +1,611 @@
+#include "textflag.h"
+
+// Element-wise kernels and reductions, 8 floats at a time. AX counts elements, CX what is left; the
+// last few go through a lane mask in Y15, so that nothing past the end is read or written.
+#define TAILMASK \
+	LEAQ ·lanemask(SB), R12; \
+	NEGQ CX; \
+	VMOVUPS 32(R12)(CX*4), Y15
+
+// func add256(dst, x, y []float32)
+TEXT ·add256(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	MOVQ y_base+48(FP), DX
+	XORL AX, AX
+	JMP  more
+
+loop:
+	VMOVUPS (SI)(AX*4), Y0
+	VADDPS (DX)(AX*4), Y0, Y0
+	VMOVUPS Y0, (DI)(AX*4)
+	ADDQ $8, AX
+	SUBQ $8, CX
+
+more:
+	CMPQ CX, $8
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMASKMOVPS (SI)(AX*4), Y15, Y0
+	VMASKMOVPS (DX)(AX*4), Y15, Y1
+	VADDPS Y1, Y0, Y0
+	VMASKMOVPS Y0, Y15, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func mul256(dst, x, y []float32)
+TEXT ·mul256(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	MOVQ y_base+48(FP), DX
+	XORL AX, AX
+	JMP  more
+
+loop:
+	VMOVUPS (SI)(AX*4), Y0
+	VMULPS (DX)(AX*4), Y0, Y0
+	VMOVUPS Y0, (DI)(AX*4)
+	ADDQ $8, AX
+	SUBQ $8, CX
+
+more:
+	CMPQ CX, $8
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMASKMOVPS (SI)(AX*4), Y15, Y0
+	VMASKMOVPS (DX)(AX*4), Y15, Y1
+	VMULPS Y1, Y0, Y0
+	VMASKMOVPS Y0, Y15, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func scale256(dst, x []float32, a float32)
+TEXT ·scale256(SB), NOSPLIT, $0-52
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	VBROADCASTSS a+48(FP), Y14
+	XORL AX, AX
+	JMP  more
+
+loop:
+	VMULPS (SI)(AX*4), Y14, Y0
+	VMOVUPS Y0, (DI)(AX*4)
+	ADDQ $8, AX
+	SUBQ $8, CX
+
+more:
+	CMPQ CX, $8
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMASKMOVPS (SI)(AX*4), Y15, Y0
+	VMULPS Y14, Y0, Y0
+	VMASKMOVPS Y0, Y15, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func axpy256(y, x []float32, a float32)
+TEXT ·axpy256(SB), NOSPLIT, $0-52
+	MOVQ y_base+0(FP), DI
+	MOVQ y_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	VBROADCASTSS a+48(FP), Y14
+	XORL AX, AX
+	JMP  more
+
+loop:
+	VMOVUPS (DI)(AX*4), Y0
+	VFMADD231PS (SI)(AX*4), Y14, Y0
+	VMOVUPS Y0, (DI)(AX*4)
+	ADDQ $8, AX
+	SUBQ $8, CX
+
+more:
+	CMPQ CX, $8
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMASKMOVPS (SI)(AX*4), Y15, Y1
+	VMASKMOVPS (DI)(AX*4), Y15, Y0
+	VFMADD231PS Y1, Y14, Y0
+	VMASKMOVPS Y0, Y15, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func axpby256(dst, x, y []float32, a, b float32)
+TEXT ·axpby256(SB), NOSPLIT, $0-80
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	MOVQ y_base+48(FP), DX
+	VBROADCASTSS a+72(FP), Y14
+	VBROADCASTSS b+76(FP), Y13
+	XORL AX, AX
+	JMP  more
+
+loop:
+	VMULPS (DX)(AX*4), Y13, Y0
+	VFMADD231PS (SI)(AX*4), Y14, Y0
+	VMOVUPS Y0, (DI)(AX*4)
+	ADDQ $8, AX
+	SUBQ $8, CX
+
+more:
+	CMPQ CX, $8
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMASKMOVPS (SI)(AX*4), Y15, Y1
+	VMASKMOVPS (DX)(AX*4), Y15, Y0
+	VMULPS Y13, Y0, Y0
+	VFMADD231PS Y1, Y14, Y0
+	VMASKMOVPS Y0, Y15, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func axxpy256(z, x, y []float32, a float32)
+TEXT ·axxpy256(SB), NOSPLIT, $0-76
+	MOVQ z_base+0(FP), DI
+	MOVQ z_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	MOVQ y_base+48(FP), DX
+	VBROADCASTSS a+72(FP), Y14
+	XORL AX, AX
+	JMP  more
+
+loop:
+	VMOVUPS (DI)(AX*4), Y0
+	VMULPS (SI)(AX*4), Y14, Y1
+	VFMADD231PS (DX)(AX*4), Y1, Y0
+	VMOVUPS Y0, (DI)(AX*4)
+	ADDQ $8, AX
+	SUBQ $8, CX
+
+more:
+	CMPQ CX, $8
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMASKMOVPS (DI)(AX*4), Y15, Y0
+	VMASKMOVPS (SI)(AX*4), Y15, Y1
+	VMASKMOVPS (DX)(AX*4), Y15, Y2
+	VMULPS Y14, Y1, Y1
+	VFMADD231PS Y2, Y1, Y0
+	VMASKMOVPS Y0, Y15, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func softmaxGrad256(ds, p, dp []float32, mean, scale float32)
+TEXT ·softmaxGrad256(SB), NOSPLIT, $0-80
+	MOVQ ds_base+0(FP), DI
+	MOVQ ds_len+8(FP), CX
+	MOVQ p_base+24(FP), SI
+	MOVQ dp_base+48(FP), DX
+	VBROADCASTSS mean+72(FP), Y14
+	VBROADCASTSS scale+76(FP), Y13
+	XORL AX, AX
+	JMP  more
+
+loop:
+	VMOVUPS (DX)(AX*4), Y0
+	VSUBPS Y14, Y0, Y0
+	VMULPS (SI)(AX*4), Y0, Y0
+	VMULPS Y13, Y0, Y0
+	VMOVUPS Y0, (DI)(AX*4)
+	ADDQ $8, AX
+	SUBQ $8, CX
+
+more:
+	CMPQ CX, $8
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMASKMOVPS (DX)(AX*4), Y15, Y0
+	VMASKMOVPS (SI)(AX*4), Y15, Y1
+	VSUBPS Y14, Y0, Y0
+	VMULPS Y1, Y0, Y0
+	VMULPS Y13, Y0, Y0
+	VMASKMOVPS Y0, Y15, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// SUM8 adds the lanes of y; the sum is left in x, its low half.
+#define SUM8(y, x, t) \
+	VEXTRACTF128 $1, y, t; \
+	VADDPS t, x, x; \
+	VMOVHLPS x, x, t; \
+	VADDPS t, x, x; \
+	VMOVSHDUP x, t; \
+	VADDSS t, x, x
+
+// func dot256(x, y []float32) float32
+TEXT ·dot256(SB), NOSPLIT, $0-52
+	MOVQ x_base+0(FP), SI
+	MOVQ x_len+8(FP), CX
+	MOVQ y_base+24(FP), DX
+	XORL AX, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	JMP  more32
+
+loop32:
+	VMOVUPS (SI)(AX*4), Y4
+	VMOVUPS 32(SI)(AX*4), Y5
+	VMOVUPS 64(SI)(AX*4), Y6
+	VMOVUPS 96(SI)(AX*4), Y7
+	VFMADD231PS (DX)(AX*4), Y4, Y0
+	VFMADD231PS 32(DX)(AX*4), Y5, Y1
+	VFMADD231PS 64(DX)(AX*4), Y6, Y2
+	VFMADD231PS 96(DX)(AX*4), Y7, Y3
+	ADDQ $32, AX
+	SUBQ $32, CX
+
+more32:
+	CMPQ CX, $32
+	JGE  loop32
+	JMP  more
+
+loop:
+	VMOVUPS (SI)(AX*4), Y4
+	VFMADD231PS (DX)(AX*4), Y4, Y0
+	ADDQ $8, AX
+	SUBQ $8, CX
+
+more:
+	CMPQ CX, $8
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMASKMOVPS (SI)(AX*4), Y15, Y4
+	VMASKMOVPS (DX)(AX*4), Y15, Y5
+	VFMADD231PS Y5, Y4, Y1
+
+done:
+	VADDPS Y1, Y0, Y0
+	VADDPS Y3, Y2, Y2
+	VADDPS Y2, Y0, Y0
+	SUM8(Y0, X0, X1)
+	VMOVSS X0, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func dot4x256(out *[4]float32, x, w *float32, ld, n int)
+TEXT ·dot4x256(SB), NOSPLIT, $0-40
+	MOVQ out+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ w+16(FP), R8
+	MOVQ ld+24(FP), R9
+	MOVQ n+32(FP), CX
+	LEAQ (R8)(R9*4), R10
+	LEAQ (R10)(R9*4), R11
+	LEAQ (R11)(R9*4), R13
+	XORL AX, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	JMP  more16
+
+loop16:
+	VMOVUPS (SI)(AX*4), Y8
+	VMOVUPS 32(SI)(AX*4), Y9
+	VFMADD231PS (R8)(AX*4), Y8, Y0
+	VFMADD231PS (R10)(AX*4), Y8, Y1
+	VFMADD231PS (R11)(AX*4), Y8, Y2
+	VFMADD231PS (R13)(AX*4), Y8, Y3
+	VFMADD231PS 32(R8)(AX*4), Y9, Y4
+	VFMADD231PS 32(R10)(AX*4), Y9, Y5
+	VFMADD231PS 32(R11)(AX*4), Y9, Y6
+	VFMADD231PS 32(R13)(AX*4), Y9, Y7
+	ADDQ $16, AX
+	SUBQ $16, CX
+
+more16:
+	CMPQ CX, $16
+	JGE  loop16
+	JMP  more
+
+loop:
+	VMOVUPS (SI)(AX*4), Y8
+	VFMADD231PS (R8)(AX*4), Y8, Y0
+	VFMADD231PS (R10)(AX*4), Y8, Y1
+	VFMADD231PS (R11)(AX*4), Y8, Y2
+	VFMADD231PS (R13)(AX*4), Y8, Y3
+	ADDQ $8, AX
+	SUBQ $8, CX
+
+more:
+	CMPQ CX, $8
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMASKMOVPS (SI)(AX*4), Y15, Y8
+	VMASKMOVPS (R8)(AX*4), Y15, Y9
+	VMASKMOVPS (R10)(AX*4), Y15, Y10
+	VMASKMOVPS (R11)(AX*4), Y15, Y11
+	VMASKMOVPS (R13)(AX*4), Y15, Y12
+	VFMADD231PS Y9, Y8, Y4
+	VFMADD231PS Y10, Y8, Y5
+	VFMADD231PS Y11, Y8, Y6
+	VFMADD231PS Y12, Y8, Y7
+
+done:
+	VADDPS Y4, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y7, Y3, Y3
+	VHADDPS Y1, Y0, Y0
+	VHADDPS Y3, Y2, Y2
+	VHADDPS Y2, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VMOVUPS X0, (DI)
+	VZEROUPPER
+	RET
+
+// func dot64x256(x, y *float32, groups int) float64
+TEXT ·dot64x256(SB), NOSPLIT, $0-32
+	MOVQ x+0(FP), SI
+	MOVQ y+8(FP), DX
+	MOVQ groups+16(FP), CX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y6, Y6, Y6
+	VXORPD Y7, Y7, Y7
+	BTL  $0, CX
+	JCC  pairs
+	VCVTPS2PD (SI), Y6
+	VCVTPS2PD (DX), Y7
+	VMULPD Y7, Y6, Y6
+	VCVTPS2PD 16(SI), Y2
+	VCVTPS2PD 16(DX), Y7
+	VMULPD Y7, Y2, Y7
+	ADDQ $32, SI
+	ADDQ $32, DX
+
+pairs:
+	SHRQ $1, CX
+	JZ   done
+
+loop:
+	VCVTPS2PD (SI), Y2
+	VCVTPS2PD (DX), Y3
+	VCVTPS2PD 16(SI), Y4
+	VCVTPS2PD 16(DX), Y5
+	VFMADD231PD Y3, Y2, Y0
+	VFMADD231PD Y5, Y4, Y1
+	VCVTPS2PD 32(SI), Y2
+	VCVTPS2PD 32(DX), Y3
+	VCVTPS2PD 48(SI), Y4
+	VCVTPS2PD 48(DX), Y5
+	VFMADD231PD Y3, Y2, Y6
+	VFMADD231PD Y5, Y4, Y7
+	ADDQ $64, SI
+	ADDQ $64, DX
+	DECQ CX
+	JNZ  loop
+
+done:
+	VADDPD Y1, Y0, Y0
+	VADDPD Y7, Y6, Y6
+	VADDPD Y6, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPD X1, X0, X0
+	VUNPCKHPD X0, X0, X1
+	VADDSD X1, X0, X0
+	VMOVSD X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func largest256(x *float32, groups int) float32
+TEXT ·largest256(SB), NOSPLIT, $0-20
+	MOVQ x+0(FP), SI
+	MOVQ groups+8(FP), CX
+	VMOVUPS (SI), Y0
+	JMP  next
+
+loop:
+	VMAXPS (SI), Y0, Y0
+
+next:
+	ADDQ $32, SI
+	DECQ CX
+	JNZ  loop
+	VEXTRACTF128 $1, Y0, X1
+	VMAXPS X1, X0, X0
+	VMOVHLPS X0, X0, X1
+	VMAXPS X1, X0, X0
+	VMOVSHDUP X0, X1
+	VMAXSS X1, X0, X0
+	VMOVSS X0, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func blockMul256(dst, x []float32, m *[64]float32)
+#define COLUMN(off, m, y) \
+	VBROADCASTSS off(SI), Y2; \
+	VFMADD231PS m, Y2, y
+
+TEXT ·blockMul256(SB), NOSPLIT, $0-56
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	MOVQ m+48(FP), DX
+	VMOVUPS (DX), Y8
+	VMOVUPS 32(DX), Y9
+	VMOVUPS 64(DX), Y10
+	VMOVUPS 96(DX), Y11
+	VMOVUPS 128(DX), Y12
+	VMOVUPS 160(DX), Y13
+	VMOVUPS 192(DX), Y14
+	VMOVUPS 224(DX), Y15
+	SHRQ $3, CX
+	JZ   done
+
+loop:
+	VBROADCASTSS (SI), Y2
+	VMULPS Y8, Y2, Y0
+	VBROADCASTSS 4(SI), Y2
+	VMULPS Y9, Y2, Y1
+	COLUMN(8, Y10, Y0)
+	COLUMN(12, Y11, Y1)
+	COLUMN(16, Y12, Y0)
+	COLUMN(20, Y13, Y1)
+	COLUMN(24, Y14, Y0)
+	COLUMN(28, Y15, Y1)
+	VADDPS Y1, Y0, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	DECQ CX
+	JNZ  loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func outer8x256(m *[64]float32, x, y []float32)
+#define OUTER(off, y) \
+	VBROADCASTSS off(DX), Y9; \
+	VFMADD231PS Y8, Y9, y
+
+TEXT ·outer8x256(SB), NOSPLIT, $0-56
+	MOVQ m+0(FP), DI
+	MOVQ x_base+8(FP), SI
+	MOVQ x_len+16(FP), CX
+	MOVQ y_base+32(FP), DX
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	VMOVUPS 160(DI), Y5
+	VMOVUPS 192(DI), Y6
+	VMOVUPS 224(DI), Y7
+	SHRQ $3, CX
+	JZ   done
+
+loop:
+	VMOVUPS (SI), Y8
+	OUTER(0, Y0)
+	OUTER(4, Y1)
+	OUTER(8, Y2)
+	OUTER(12, Y3)
+	OUTER(16, Y4)
+	OUTER(20, Y5)
+	OUTER(24, Y6)
+	OUTER(28, Y7)
+	ADDQ $32, SI
+	ADDQ $32, DX
+	DECQ CX
+	JNZ  loop
+
+done:
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
+	VMOVUPS Y5, 160(DI)
+	VMOVUPS Y6, 192(DI)
+	VMOVUPS Y7, 224(DI)
+	VZEROUPPER
+	RET
+
+// func adamw256(p, g, m, v []float32, c *adamConstants)
+// ADAMW takes p, g, m and v in Y0–Y3 and leaves p, m and v in Y0, Y2 and Y3.
+#define ADAMW \
+	VMULPS Y6, Y2, Y2; \
+	VFMADD231PS Y7, Y1, Y2; \
+	VMULPS Y1, Y1, Y4; \
+	VMULPS Y8, Y3, Y3; \
+	VFMADD231PS Y9, Y4, Y3; \
+	VSQRTPS Y3, Y4; \
+	VFMADD213PS Y12, Y11, Y4; \
+	VMULPS Y10, Y2, Y13; \
+	VDIVPS Y4, Y13, Y13; \
+	VMULPS Y5, Y0, Y0; \
+	VSUBPS Y13, Y0, Y0
+
+TEXT ·adamw256(SB), NOSPLIT, $0-104
+	MOVQ p_base+0(FP), DI
+	MOVQ p_len+8(FP), CX
+	MOVQ g_base+24(FP), SI
+	MOVQ m_base+48(FP), DX
+	MOVQ v_base+72(FP), BX
+	MOVQ c+96(FP), R8
+	VBROADCASTSS (R8), Y5
+	VBROADCASTSS 4(R8), Y6
+	VBROADCASTSS 8(R8), Y7
+	VBROADCASTSS 12(R8), Y8
+	VBROADCASTSS 16(R8), Y9
+	VBROADCASTSS 20(R8), Y10
+	VBROADCASTSS 24(R8), Y11
+	VBROADCASTSS 28(R8), Y12
+	XORL AX, AX
+	JMP  more
+
+loop:
+	VMOVUPS (DI)(AX*4), Y0
+	VMOVUPS (SI)(AX*4), Y1
+	VMOVUPS (DX)(AX*4), Y2
+	VMOVUPS (BX)(AX*4), Y3
+	ADAMW
+	VMOVUPS Y0, (DI)(AX*4)
+	VMOVUPS Y2, (DX)(AX*4)
+	VMOVUPS Y3, (BX)(AX*4)
+	ADDQ $8, AX
+	SUBQ $8, CX
+
+more:
+	CMPQ CX, $8
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMASKMOVPS (DI)(AX*4), Y15, Y0
+	VMASKMOVPS (SI)(AX*4), Y15, Y1
+	VMASKMOVPS (DX)(AX*4), Y15, Y2
+	VMASKMOVPS (BX)(AX*4), Y15, Y3
+	ADAMW
+	VMASKMOVPS Y0, Y15, (DI)(AX*4)
+	VMASKMOVPS Y2, Y15, (DX)(AX*4)
+	VMASKMOVPS Y3, Y15, (BX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET

@@ -1,0 +1,345 @@
+#include "textflag.h"
+
+// The kernels of vector256_amd64.s and exp256_amd64.s at 16 floats a time, the last few under a
+// mask in K1.
+#define TAILMASK \
+	MOVL $1, R12; \
+	SHLL CX, R12; \
+	DECL R12; \
+	KMOVW R12, K1
+
+// func axpy512(y, x []float32, a float32)
+TEXT ·axpy512(SB), NOSPLIT, $0-52
+	MOVQ y_base+0(FP), DI
+	MOVQ y_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	VBROADCASTSS a+48(FP), Z14
+	XORL AX, AX
+	JMP  more
+
+loop:
+	VMOVUPS (DI)(AX*4), Z0
+	VFMADD231PS (SI)(AX*4), Z14, Z0
+	VMOVUPS Z0, (DI)(AX*4)
+	ADDQ $16, AX
+	SUBQ $16, CX
+
+more:
+	CMPQ CX, $16
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMOVUPS.Z (SI)(AX*4), K1, Z1
+	VMOVUPS.Z (DI)(AX*4), K1, Z0
+	VFMADD231PS Z1, Z14, Z0
+	VMOVUPS Z0, K1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// SUM16 adds the lanes of Z0; the sum is left in X0.
+#define SUM16 \
+	VEXTRACTF64X4 $1, Z0, Y1; \
+	VADDPS Y1, Y0, Y0; \
+	VEXTRACTF128 $1, Y0, X1; \
+	VADDPS X1, X0, X0; \
+	VMOVHLPS X0, X0, X1; \
+	VADDPS X1, X0, X0; \
+	VMOVSHDUP X0, X1; \
+	VADDSS X1, X0, X0
+
+// func dot512(x, y []float32) float32
+TEXT ·dot512(SB), NOSPLIT, $0-52
+	MOVQ x_base+0(FP), SI
+	MOVQ x_len+8(FP), CX
+	MOVQ y_base+24(FP), DX
+	XORL AX, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	JMP  more32
+
+loop32:
+	VMOVUPS (SI)(AX*4), Z4
+	VMOVUPS 64(SI)(AX*4), Z5
+	VFMADD231PS (DX)(AX*4), Z4, Z0
+	VFMADD231PS 64(DX)(AX*4), Z5, Z1
+	ADDQ $32, AX
+	SUBQ $32, CX
+
+more32:
+	CMPQ CX, $32
+	JGE  loop32
+	CMPQ CX, $16
+	JLT  rest
+	VMOVUPS (SI)(AX*4), Z4
+	VFMADD231PS (DX)(AX*4), Z4, Z0
+	ADDQ $16, AX
+	SUBQ $16, CX
+
+rest:
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMOVUPS.Z (SI)(AX*4), K1, Z4
+	VMOVUPS.Z (DX)(AX*4), K1, Z5
+	VFMADD231PS Z5, Z4, Z1
+
+done:
+	VADDPS Z1, Z0, Z0
+	SUM16
+	VMOVSS X0, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func dot4x512(out *[4]float32, x, w *float32, ld, n int)
+TEXT ·dot4x512(SB), NOSPLIT, $0-40
+	MOVQ out+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ w+16(FP), R8
+	MOVQ ld+24(FP), R9
+	MOVQ n+32(FP), CX
+	LEAQ (R8)(R9*4), R10
+	LEAQ (R10)(R9*4), R11
+	LEAQ (R11)(R9*4), R13
+	XORL AX, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP  more32
+
+loop32:
+	VMOVUPS (SI)(AX*4), Z8
+	VMOVUPS 64(SI)(AX*4), Z9
+	VFMADD231PS (R8)(AX*4), Z8, Z0
+	VFMADD231PS (R10)(AX*4), Z8, Z1
+	VFMADD231PS (R11)(AX*4), Z8, Z2
+	VFMADD231PS (R13)(AX*4), Z8, Z3
+	VFMADD231PS 64(R8)(AX*4), Z9, Z4
+	VFMADD231PS 64(R10)(AX*4), Z9, Z5
+	VFMADD231PS 64(R11)(AX*4), Z9, Z6
+	VFMADD231PS 64(R13)(AX*4), Z9, Z7
+	ADDQ $32, AX
+	SUBQ $32, CX
+
+more32:
+	CMPQ CX, $32
+	JGE  loop32
+	CMPQ CX, $16
+	JLT  rest
+	VMOVUPS (SI)(AX*4), Z8
+	VFMADD231PS (R8)(AX*4), Z8, Z0
+	VFMADD231PS (R10)(AX*4), Z8, Z1
+	VFMADD231PS (R11)(AX*4), Z8, Z2
+	VFMADD231PS (R13)(AX*4), Z8, Z3
+	ADDQ $16, AX
+	SUBQ $16, CX
+
+rest:
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMOVUPS.Z (SI)(AX*4), K1, Z8
+	VMOVUPS.Z (R8)(AX*4), K1, Z9
+	VMOVUPS.Z (R10)(AX*4), K1, Z10
+	VMOVUPS.Z (R11)(AX*4), K1, Z11
+	VMOVUPS.Z (R13)(AX*4), K1, Z12
+	VFMADD231PS Z9, Z8, Z4
+	VFMADD231PS Z10, Z8, Z5
+	VFMADD231PS Z11, Z8, Z6
+	VFMADD231PS Z12, Z8, Z7
+
+done:
+	VADDPS Z4, Z0, Z0
+	VADDPS Z5, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z7, Z3, Z3
+	VEXTRACTF64X4 $1, Z0, Y4
+	VEXTRACTF64X4 $1, Z1, Y5
+	VEXTRACTF64X4 $1, Z2, Y6
+	VEXTRACTF64X4 $1, Z3, Y7
+	VADDPS Y4, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y7, Y3, Y3
+	VHADDPS Y1, Y0, Y0
+	VHADDPS Y3, Y2, Y2
+	VHADDPS Y2, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VMOVUPS X0, (DI)
+	VZEROUPPER
+	RET
+
+// EXP512: z = exp(z), with temporaries n and p; Z16–Z27 hold the constants.
+#define EXPCONSTANTS \
+	VBROADCASTSS ·exp_low(SB), Z16; \
+	VBROADCASTSS ·exp_high(SB), Z17; \
+	VBROADCASTSS ·exp_log2e(SB), Z18; \
+	VBROADCASTSS ·exp_ln2hi(SB), Z19; \
+	VBROADCASTSS ·exp_ln2lo(SB), Z20; \
+	VBROADCASTSS ·exp_c7(SB), Z21; \
+	VBROADCASTSS ·exp_c6(SB), Z22; \
+	VBROADCASTSS ·exp_c5(SB), Z23; \
+	VBROADCASTSS ·exp_c4(SB), Z24; \
+	VBROADCASTSS ·exp_c3(SB), Z25; \
+	VBROADCASTSS ·exp_c2(SB), Z26; \
+	VBROADCASTSS ·exp_one(SB), Z27
+
+#define EXP512(z, n, p) \
+	VMAXPS z, Z16, z; \
+	VMINPS z, Z17, z; \
+	VMULPS Z18, z, n; \
+	VRNDSCALEPS $8, n, n; \
+	VFNMADD231PS Z19, n, z; \
+	VFNMADD231PS Z20, n, z; \
+	VMOVAPS Z21, p; \
+	VFMADD213PS Z22, z, p; \
+	VFMADD213PS Z23, z, p; \
+	VFMADD213PS Z24, z, p; \
+	VFMADD213PS Z25, z, p; \
+	VFMADD213PS Z26, z, p; \
+	VFMADD213PS Z27, z, p; \
+	VFMADD213PS Z27, z, p; \
+	VSCALEFPS n, p, z
+
+// func expSum512(dst, x []float32, shift float32) float32
+TEXT ·expSum512(SB), NOSPLIT, $0-60
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	VBROADCASTSS shift+48(FP), Z14
+	EXPCONSTANTS
+	VPXORD Z13, Z13, Z13
+	XORL AX, AX
+	JMP  more
+
+loop:
+	VMOVUPS (SI)(AX*4), Z0
+	VSUBPS Z14, Z0, Z0
+	EXP512(Z0, Z1, Z2)
+	VMOVUPS Z0, (DI)(AX*4)
+	VADDPS Z0, Z13, Z13
+	ADDQ $16, AX
+	SUBQ $16, CX
+
+more:
+	CMPQ CX, $16
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMOVUPS.Z (SI)(AX*4), K1, Z0
+	VSUBPS Z14, Z0, Z0
+	EXP512(Z0, Z1, Z2)
+	VMOVUPS Z0, K1, (DI)(AX*4)
+	VADDPS Z0, Z13, K1, Z13
+
+done:
+	VMOVAPS Z13, Z0
+	SUM16
+	VMOVSS X0, ret+56(FP)
+	VZEROUPPER
+	RET
+
+// SIGMOID512: z = 1/(1+exp(−z)).
+#define SIGMOID512(z, n, p) \
+	VPXORD n, n, n; \
+	VSUBPS z, n, z; \
+	EXP512(z, n, p); \
+	VADDPS Z27, z, z; \
+	VDIVPS z, Z27, z
+
+// func swiglu512(dst, gate, up []float32)
+TEXT ·swiglu512(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), CX
+	MOVQ gate_base+24(FP), SI
+	MOVQ up_base+48(FP), DX
+	EXPCONSTANTS
+	XORL AX, AX
+	JMP  more
+
+loop:
+	VMOVUPS (SI)(AX*4), Z3
+	VMOVAPS Z3, Z0
+	SIGMOID512(Z0, Z1, Z2)
+	VMULPS Z3, Z0, Z0
+	VMULPS (DX)(AX*4), Z0, Z0
+	VMOVUPS Z0, (DI)(AX*4)
+	ADDQ $16, AX
+	SUBQ $16, CX
+
+more:
+	CMPQ CX, $16
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMOVUPS.Z (SI)(AX*4), K1, Z3
+	VMOVUPS.Z (DX)(AX*4), K1, Z4
+	VMOVAPS Z3, Z0
+	SIGMOID512(Z0, Z1, Z2)
+	VMULPS Z3, Z0, Z0
+	VMULPS Z4, Z0, Z0
+	VMOVUPS Z0, K1, (DI)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// SWIGLUGRAD512 takes gate, up and dy in Z3–Z5 and leaves dgate in Z0 and dup in Z5.
+#define SWIGLUGRAD512 \
+	VMOVAPS Z3, Z0; \
+	SIGMOID512(Z0, Z1, Z2); \
+	VSUBPS Z0, Z27, Z1; \
+	VFMADD213PS Z27, Z3, Z1; \
+	VMULPS Z0, Z5, Z5; \
+	VMULPS Z5, Z1, Z0; \
+	VMULPS Z4, Z0, Z0; \
+	VMULPS Z3, Z5, Z5
+
+// func swigluGrad512(dgate, dup, gate, up, dy []float32)
+TEXT ·swigluGrad512(SB), NOSPLIT, $0-120
+	MOVQ dgate_base+0(FP), DI
+	MOVQ dgate_len+8(FP), CX
+	MOVQ dup_base+24(FP), BX
+	MOVQ gate_base+48(FP), SI
+	MOVQ up_base+72(FP), DX
+	MOVQ dy_base+96(FP), R8
+	EXPCONSTANTS
+	XORL AX, AX
+	JMP  more
+
+loop:
+	VMOVUPS (SI)(AX*4), Z3
+	VMOVUPS (DX)(AX*4), Z4
+	VMOVUPS (R8)(AX*4), Z5
+	SWIGLUGRAD512
+	VMOVUPS Z0, (DI)(AX*4)
+	VMOVUPS Z5, (BX)(AX*4)
+	ADDQ $16, AX
+	SUBQ $16, CX
+
+more:
+	CMPQ CX, $16
+	JGE  loop
+	TESTQ CX, CX
+	JZ   done
+	TAILMASK
+	VMOVUPS.Z (SI)(AX*4), K1, Z3
+	VMOVUPS.Z (DX)(AX*4), K1, Z4
+	VMOVUPS.Z (R8)(AX*4), K1, Z5
+	SWIGLUGRAD512
+	VMOVUPS Z0, K1, (DI)(AX*4)
+	VMOVUPS Z5, K1, (BX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
