@@ -26,9 +26,10 @@ type Machine struct {
 
 var _ G.VM = (*Machine)(nil)
 
-// launch is a step with its buffers; a run only goes through them.
+// launch is an item with its buffers; a run only goes through them.
 type launch struct {
 	kernel
+	item    int
 	out, in []device.Buffer
 }
 
@@ -37,10 +38,16 @@ type Option func(*options)
 
 type options struct {
 	arena *Arena
+	keep  G.Nodes
 }
 
 // WithArena puts the machine's intermediate results into an arena shared with other machines.
 func WithArena(a *Arena) Option { return func(o *options) { o.arena = a } }
+
+// WithRecompute trades time for memory (gradient checkpointing): of the forward results before the last
+// of keep, only keep live on until the gradient needs them; the others are computed again then. keep
+// is, as a rule, each layer's output. The results have the same bytes.
+func WithRecompute(keep ...*G.Node) Option { return func(o *options) { o.keep = keep } }
 
 // Compile makes the machine that computes outputs. What they do not depend on is left out.
 func Compile(dev device.Device, outputs G.Nodes, opts ...Option) (*Machine, error) {
@@ -59,10 +66,14 @@ func Compile(dev device.Device, outputs G.Nodes, opts ...Option) (*Machine, erro
 	for _, f := range opts {
 		f(&o)
 	}
-	p, err := newPlan(outputs)
+	s, err := newSchedule(outputs)
 	if err != nil {
 		return nil, err
 	}
+	if len(o.keep) > 0 {
+		s.recompute(o.keep)
+	}
+	p := newPlan(s)
 	m := &Machine{
 		dev: dev, plan: p, graph: outputs[0].Graph(), arena: o.arena,
 		outputs: make(map[*G.Node]device.Buffer), leaves: make(map[*G.Node]device.Buffer),
@@ -137,16 +148,19 @@ func (m *Machine) bind() error {
 	if len(unset) > 0 {
 		return fmt.Errorf("graph: run: not set: %s", strings.Join(unset, ", "))
 	}
-	m.launches = make([]launch, len(m.plan.steps))
-	for i, s := range m.plan.steps {
-		l := launch{kernel: s.kernel, out: cut(s.kernel, m.buffer(s.out)), in: make([]device.Buffer, len(s.in))}
-		for j, n := range s.in {
-			l.in[j] = m.buffer(m.plan.values[n])
+	m.launches = m.launches[:0]
+	for i, it := range m.plan.items {
+		if _, ok := it.kernel.(view); ok || it.kernel == nil {
+			continue
 		}
-		m.launches[i] = l
+		l := launch{kernel: it.kernel, item: i, out: cut(it.kernel, m.buffer(m.plan.values[i])), in: make([]device.Buffer, len(it.in))}
+		for k, j := range it.in {
+			l.in[k] = m.buffer(m.plan.values[j])
+		}
+		m.launches = append(m.launches, l)
 	}
 	for n := range m.outputs {
-		m.outputs[n] = m.buffer(m.plan.values[n])
+		m.outputs[n] = m.buffer(m.plan.values[m.plan.index[n]])
 	}
 	m.bound, m.growth = true, m.arena.growth
 	return nil
@@ -177,7 +191,15 @@ func (m *Machine) Output(n *G.Node) device.Buffer {
 func (m *Machine) ArenaElements() int { return m.plan.arena }
 
 // Steps is the number of launches of a run.
-func (m *Machine) Steps() int { return len(m.plan.steps) }
+func (m *Machine) Steps() int {
+	n := 0
+	for _, it := range m.plan.items {
+		if _, ok := it.kernel.(view); !ok && it.kernel != nil {
+			n++
+		}
+	}
+	return n
+}
 
 // Reset forgets the buffers of all leaves.
 func (m *Machine) Reset() {

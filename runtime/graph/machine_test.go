@@ -81,15 +81,21 @@ func TestNodesWithCollidingHashesStayApart(t *testing.T) {
 	t.Error("no collision found")
 }
 
-// network is a small deep graph with fan-out, in-place chances, views and gradients.
-func network(w *world, layers int) (cost *G.Node, wrt G.Nodes) {
+// network is a small deep model with fan-out, chances to work in place, views and dropout.
+type network struct {
+	cost   *G.Node
+	wrt    G.Nodes
+	layers G.Nodes // each layer's output
+}
+
+func newNetwork(w *world, layers int) (net network) {
 	lo, hi, pos := w.index("lo", 0, 0, 0, 3, 3), w.index("hi", 1, 2, 3, 4, 5), w.index("pos", 0, 1, 2, 0, 1)
 	freq := w.float("freq", 2)
 	table := w.float("table", 9, 8)
-	wrt = append(wrt, table)
+	net.wrt = append(net.wrt, table)
 	weight := func(i int, name string, shape ...int) *G.Node {
 		n := w.float(fmt.Sprintf("%d.%s", i, name), shape...)
-		wrt = append(wrt, n)
+		net.wrt = append(net.wrt, n)
 		return n
 	}
 	h := w.must(Embedding(table, w.index("ids", 3, 1, 4, 1, 5)))
@@ -102,21 +108,24 @@ func network(w *world, layers int) (cost *G.Node, wrt G.Nodes) {
 		h = w.must(Add(h, w.must(MatMul(a, weight(i, "o", 8, 8), false, true))))
 		x = w.must(RMSNorm(h, weight(i, "norm2", 8), 1e-6))
 		f := w.must(SwiGLU(w.must(MatMul(x, weight(i, "gate", 12, 8), false, true)), w.must(MatMul(x, weight(i, "up", 12, 8), false, true))))
+		f = w.must(Dropout(f, w.index("key", 1, 2), uint32(i), 0.1))
 		h = w.must(Add(h, w.must(MatMul(f, weight(i, "down", 8, 12), false, true))))
+		net.layers = append(net.layers, h)
 	}
 	h = w.must(RMSNorm(h, weight(layers, "norm", 8), 1e-6))
 	nll := w.must(CrossEntropy(h, table, w.index("labels", 1, 4, -100, 5, 2)))
-	return w.must(Dot(w.float("token weights", 5), nll)), wrt
+	net.cost = w.must(Dot(w.float("token weights", 5), nll))
+	return net
 }
 
 func TestGradientOfATwoLayerLlamaEqualsFiniteDifferences(t *testing.T) {
 	w := newWorld(t)
-	cost, wrt := network(w, 2)
-	w.checkGradients(cost, wrt...)
+	net := newNetwork(w, 2)
+	w.checkGradients(net.cost, net.wrt...)
 }
 
 // apart runs a graph with every result in memory of its own.
-func apart(w *world, m *Machine) {
+func apart(m *Machine) {
 	off := 0
 	for _, s := range m.plan.stores {
 		s.off, off = off, off+alignUp(s.n)
@@ -125,40 +134,22 @@ func apart(w *world, m *Machine) {
 	m.arena.reserve(off)
 }
 
-func TestMemoryIsReusedWithoutHarm(t *testing.T) {
-	w := newWorld(t)
-	cost, wrt := network(w, 3)
-	grads, err := Grad(cost, wrt...)
-	if err != nil {
-		t.Fatal(err)
+// poisoned runs a machine launch by launch, with NaN in all memory that no live result holds.
+func poisoned(w *world, m *Machine) {
+	w.t.Helper()
+	if err := m.arena.ready(); err != nil {
+		w.t.Fatal(err)
 	}
-	outputs := append(G.Nodes{cost}, grads...)
-	wide := w.machine(outputs)
-	apart(w, wide)
-	w.run(wide)
-	tight := w.machine(outputs)
-	if tight.ArenaElements()*2 > wide.ArenaElements() {
-		t.Errorf("the arena has %d elements, without reuse %d", tight.ArenaElements(), wide.ArenaElements())
+	if err := m.bind(); err != nil {
+		w.t.Fatal(err)
 	}
-	// Run step by step, and poison what is free before each step.
-	if err := tight.arena.ready(); err != nil {
-		t.Fatal(err)
-	}
-	if err := tight.bind(); err != nil {
-		t.Fatal(err)
-	}
-	index := map[*G.Node]int{}
-	for i, n := range ordered(outputs) {
-		index[n] = i
-	}
-	for i, s := range tight.plan.steps {
-		at := index[s.node]
-		live := make([]bool, tight.ArenaElements())
-		for _, st := range tight.plan.stores {
-			if st.def < at && st.end >= at {
+	for _, l := range m.launches {
+		live := make([]bool, m.ArenaElements())
+		for _, st := range m.plan.stores {
+			if st.def < l.item && st.end >= l.item {
 				for e := st.off; e < st.off+st.n; e++ {
 					if live[e] {
-						t.Fatalf("step %d: two live results share element %d", i, e)
+						w.t.Fatalf("item %d: two live results share element %d", l.item, e)
 					}
 					live[e] = true
 				}
@@ -166,27 +157,62 @@ func TestMemoryIsReusedWithoutHarm(t *testing.T) {
 		}
 		for e := range live {
 			if !live[e] {
-				w.dev.Fill(tight.arena.buf.Slice(e, e+1), math.NaN())
+				w.dev.Fill(m.arena.buf.Slice(e, e+1), math.NaN())
 			}
 		}
-		l := tight.launches[i]
 		l.launch(w.dev, l.out, l.in)
 	}
-	for i, n := range outputs {
-		if !slices.Equal(w.read(tight.Output(n)), w.read(wide.Output(n))) {
-			t.Errorf("output %d differs from the run without reuse", i)
+}
+
+func TestMemoryIsReusedWithoutHarm(t *testing.T) {
+	w := newWorld(t)
+	net := newNetwork(w, 3)
+	grads, err := Grad(net.cost, net.wrt...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outputs := append(G.Nodes{net.cost}, grads...)
+	wide := w.machine(outputs)
+	apart(wide)
+	w.run(wide)
+	for name, opts := range map[string][]Option{"reuse": nil, "recomputation": {WithRecompute(net.layers...)}} {
+		tight := w.machine(outputs, opts...)
+		if tight.ArenaElements()*2 > wide.ArenaElements() {
+			t.Errorf("%s: the arena has %d elements, without reuse %d", name, tight.ArenaElements(), wide.ArenaElements())
+		}
+		poisoned(w, tight)
+		for i, n := range outputs {
+			if !slices.Equal(w.read(tight.Output(n)), w.read(wide.Output(n))) {
+				t.Errorf("%s: output %d differs from the run without reuse", name, i)
+			}
 		}
 	}
 }
 
-// ordered is the plan's order of all nodes, leaves included.
-func ordered(outputs G.Nodes) G.Nodes {
-	var nodes G.Nodes
-	for n := range ancestors(outputs) {
-		nodes = append(nodes, n)
+func TestRecomputationNeedsLessMemoryAndMoreLaunches(t *testing.T) {
+	w := newWorld(t)
+	net := newNetwork(w, 24)
+	// Gradients of the first layer only: outputs that live to the end do not hide the difference.
+	grads, err := Grad(net.cost, net.wrt[1:3]...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	slices.SortFunc(nodes, func(a, b *G.Node) int { return int(a.ID() - b.ID()) })
-	return nodes
+	outputs := append(G.Nodes{net.cost}, grads...)
+	plain, again := w.machine(outputs), w.machine(outputs, WithRecompute(net.layers...))
+	if again.ArenaElements()*3 > plain.ArenaElements() {
+		t.Errorf("24 layers need %d elements with recomputation, %d without", again.ArenaElements(), plain.ArenaElements())
+	}
+	if again.Steps() <= plain.Steps() || again.Steps() > plain.Steps()*3/2 {
+		t.Errorf("%d launches with recomputation, %d without", again.Steps(), plain.Steps())
+	}
+	w.run(plain)
+	w.run(again)
+	for i, n := range outputs {
+		if !slices.Equal(w.read(plain.Output(n)), w.read(again.Output(n))) {
+			t.Errorf("output %d differs with recomputation", i)
+		}
+	}
+	t.Logf("24 layers: arena %d → %d elements, launches %d → %d", plain.ArenaElements(), again.ArenaElements(), plain.Steps(), again.Steps())
 }
 
 func TestADyingInputIsOverwrittenAndALiveOneIsNot(t *testing.T) {
@@ -370,14 +396,14 @@ func TestOperationsRunInGorgoniasOwnMachine(t *testing.T) {
 func TestADeepGraphBuildsFast(t *testing.T) {
 	w := newWorld(t)
 	start := time.Now()
-	cost, wrt := network(w, 300)
+	net := newNetwork(w, 300)
 	built := time.Since(start)
-	grads, err := Grad(cost, wrt...)
+	grads, err := Grad(net.cost, net.wrt...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	derived := time.Since(start)
-	m, err := Compile(reference.New(), append(G.Nodes{cost}, grads...))
+	m, err := Compile(reference.New(), append(G.Nodes{net.cost}, grads...))
 	if err != nil {
 		t.Fatal(err)
 	}
