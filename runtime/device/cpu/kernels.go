@@ -10,6 +10,10 @@ type kernels struct {
 	// stride ldc. k is at least 1.
 	mr, nr int
 	tile   func(k int, a, b, c *float32, ldc int, add bool)
+	// half, where there is one, computes the left half of a tile's columns and leaves the rest.
+	half func(k int, a, b, c *float32, ldc int, add bool)
+	// copyRows packs k rows of lanes elements: dst[j·step+i] = src[j·ld+i], zero for lanes ≤ i < step.
+	copyRows func(dst *float32, step int, src *float32, ld, lanes, k int)
 	// transpose packs lanes rows of src (row stride ld) side by side: dst[k·step+i] = src[i·ld+k] for
 	// i < lanes, k < cols; where rows < lanes the last row is repeated. lanes is at most 16.
 	transpose func(dst *float32, step int, src *float32, ld, lanes, rows, cols int)

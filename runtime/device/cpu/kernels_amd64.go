@@ -23,7 +23,7 @@ func supported() []*kernels {
 
 var avx2 = kernels{
 	name: "avx2", level: AVX2, mr: 6, nr: 16,
-	tile: tile256, transpose: transposeAVX2,
+	tile: tile256, transpose: transposeAVX2, copyRows: copyAVX2,
 	dot: dot256, dot64: dot64AVX2, dot4: dot4AVX2,
 	add: add256, mul: mul256, scale: scale256, axpy: axpy256, axpby: axpby256, axxpy: axxpy256,
 	largest: largestAVX2, expSum: expSum256, softmaxGrad: softmaxGrad256,
@@ -34,7 +34,7 @@ var avx2 = kernels{
 // avx512 takes wider kernels where the arithmetic is dense; the rest waits for memory either way.
 var avx512 = kernels{
 	name: "avx512", level: AVX512, mr: 14, nr: 32,
-	tile: tile512, transpose: transposeAVX512,
+	tile: tile512, half: half512, transpose: transposeAVX512, copyRows: copy512,
 	dot: dot512, dot64: dot64AVX2, dot4: dot4AVX512,
 	add: add256, mul: mul256, scale: scale256, axpy: axpy512, axpby: axpby256, axxpy: axxpy256,
 	largest: largestAVX2, expSum: expSum512, softmaxGrad: softmaxGrad256,
@@ -49,6 +49,15 @@ func tile256(k int, a, b, c *float32, ldc int, add bool)
 
 //go:noescape
 func tile512(k int, a, b, c *float32, ldc int, add bool)
+
+//go:noescape
+func half512(k int, a, b, c *float32, ldc int, add bool)
+
+//go:noescape
+func copy512(dst *float32, step int, src *float32, ld, lanes, k int)
+
+//go:noescape
+func copy16x256(dst, src *float32, ld, k int)
 
 // transpose8 moves blocks of 8 columns of at most 8 rows; transpose16 of 16.
 //
@@ -157,6 +166,14 @@ func transposeAVX512(dst *float32, step int, src *float32, ld, lanes, rows, cols
 	if done := whole * 16; done < cols {
 		transposeGo(offset(dst, done*step), step, offset(src, done), ld, lanes, rows, cols-done)
 	}
+}
+
+func copyAVX2(dst *float32, step int, src *float32, ld, lanes, k int) {
+	if lanes == 16 && step == 16 {
+		copy16x256(dst, src, ld, k)
+		return
+	}
+	copyRowsGo(dst, step, src, ld, lanes, k)
 }
 
 func offset(p *float32, n int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*n)) }

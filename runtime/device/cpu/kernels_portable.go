@@ -8,7 +8,7 @@ import (
 // portable is the kernel set in plain Go: the fallback, and the twin the others are tested against.
 var portable = kernels{
 	name: "none", level: Portable, mr: 4, nr: 4,
-	tile: tileGo, transpose: transposeGo,
+	tile: tileGo, transpose: transposeGo, copyRows: copyRowsGo,
 	dot: dotGo, dot64: dot64Go, dot4: dot4Go,
 	add: addGo, mul: mulGo, scale: scaleGo, axpy: axpyGo, axpby: axpbyGo, axxpy: axxpyGo,
 	largest: largestGo, expSum: expSumGo, softmaxGrad: softmaxGradGo,
@@ -53,6 +53,15 @@ func transposeGo(dst *float32, step int, src *float32, ld, lanes, rows, cols int
 		for k, v := range row {
 			d[k*step+i] = v
 		}
+	}
+}
+
+func copyRowsGo(dst *float32, step int, src *float32, ld, lanes, k int) {
+	d, s := unsafe.Slice(dst, k*step), unsafe.Slice(src, (k-1)*ld+lanes)
+	for j := range k {
+		row := d[j*step : (j+1)*step]
+		copy(row, s[j*ld:j*ld+lanes])
+		clear(row[lanes:])
 	}
 }
 

@@ -37,11 +37,7 @@ func (kn *kernels) pack(dst []float32, m matrix, rows, k, width int) {
 			}
 			continue
 		}
-		for j := range k {
-			row := panel[j*width : (j+1)*width]
-			copy(row, m.data[j*m.ld+r:j*m.ld+r+n])
-			clear(row[n:])
-		}
+		kn.copyRows(&panel[0], width, &m.data[r], m.ld, n, k)
 	}
 }
 
@@ -59,7 +55,11 @@ func (kn *kernels) multiply(c []float32, ldc, rows, cols, k int, a, b, edge []fl
 				kn.tile(k, &a[i*k], &b[j*k], &c[i*ldc+j], ldc, add)
 				continue
 			}
-			kn.tile(k, &a[i*k], &b[j*k], &edge[0], nr, false)
+			tile := kn.tile
+			if kn.half != nil && n <= nr/2 {
+				tile = kn.half
+			}
+			tile(k, &a[i*k], &b[j*k], &edge[0], nr, false)
 			for r := range m {
 				row := c[(i+r)*ldc+j : (i+r)*ldc+j+n]
 				if add {
@@ -108,6 +108,10 @@ func (d *Device) matmul(c []float32, s matmulShape) {
 		return
 	}
 	kn := d.k
+	if full := panels(s.m, kn.mr); s.m <= 2*kn.nr && s.n > 2*kn.nr && full*8 > panels(s.m, max(1, kn.nr/2))*9 {
+		d.swapped(c, s)
+		return
+	}
 	own := d.own()
 	for jc := 0; jc < s.n; jc += blockCols {
 		cols := min(blockCols, s.n-jc)
@@ -122,6 +126,25 @@ func (d *Device) matmul(c []float32, s matmulShape) {
 			}
 		}
 	}
+}
+
+// swapped computes the transposed product, for few rows that would fill the rows of the last tile
+// badly but fill its columns well.
+func (d *Device) swapped(c []float32, s matmulShape) {
+	t := d.own().floats(packC, s.m*s.n)
+	d.matmul(t, matmulShape{m: s.n, n: s.m, k: s.k, a: s.b, b: s.a, ldc: s.m})
+	d.splitRows(s.m, s.n, func(from, to int) {
+		for i := from; i < to; i++ {
+			row := c[i*s.ldc : i*s.ldc+s.n]
+			for j := range row {
+				v := t[j*s.m+i]
+				if s.add {
+					v += row[j]
+				}
+				row[j] = v
+			}
+		}
+	})
 }
 
 // packBoth packs a, and b where withB is set, in tasks of some panels each.

@@ -194,6 +194,63 @@ next:
 	VZEROUPPER
 	RET
 
+// func copy512(dst *float32, step int, src *float32, ld, lanes, k int)
+// At most 32 lanes; every store writes step of them, zero past lanes.
+TEXT ·copy512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ step+8(FP), DX
+	MOVQ src+16(FP), SI
+	MOVQ ld+24(FP), BX
+	SHLQ $2, BX
+	MOVQ lanes+32(FP), CX
+	MOVQ k+40(FP), R13
+	MOVQ $1, AX
+	SHLQ CX, AX
+	DECQ AX
+	KMOVW AX, K1
+	SHRQ $16, AX
+	KMOVW AX, K2
+	MOVQ DX, CX
+	MOVQ $1, AX
+	SHLQ CX, AX
+	DECQ AX
+	KMOVW AX, K3
+	SHRQ $16, AX
+	KMOVW AX, K4
+	SHLQ $2, DX
+
+copyloop:
+	VMOVUPS.Z (SI), K1, Z0
+	VMOVUPS.Z 64(SI), K2, Z1
+	VMOVUPS Z0, K3, (DI)
+	VMOVUPS Z1, K4, 64(DI)
+	ADDQ BX, SI
+	ADDQ DX, DI
+	DECQ R13
+	JNZ  copyloop
+	VZEROUPPER
+	RET
+
+// func copy16x256(dst, src *float32, ld, k int)
+TEXT ·copy16x256(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ ld+16(FP), BX
+	SHLQ $2, BX
+	MOVQ k+24(FP), CX
+
+copyloop:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	ADDQ BX, SI
+	ADDQ $64, DI
+	DECQ CX
+	JNZ  copyloop
+	VZEROUPPER
+	RET
+
 // lanemask at 4·(8−n) masks the first n of 8 lanes.
 DATA ·lanemask+0(SB)/8, $-1
 DATA ·lanemask+8(SB)/8, $-1
