@@ -67,11 +67,11 @@ type Window struct {
 
 // LossWeights gives each trained token of p its share 1/Trained of the window's loss, for Dot with
 // the tokens' negative log-likelihoods.
-func (w *Window) LossWeights(p *Packed) []float32 {
-	out := make([]float32, p.T())
+func (w *Window) LossWeights(p *Packed) []float64 {
+	out := make([]float64, p.T())
 	for t, label := range p.Labels {
 		if label >= 0 {
-			out[t] = float32(1 / float64(w.Trained))
+			out[t] = 1 / float64(w.Trained)
 		}
 	}
 	return out
