@@ -4,10 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,8 +23,19 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.WorkerArg {
 		os.Exit(sandbox.WorkerMain(os.Stdin, os.Stdout))
 	}
+	if os.Getenv(abandon) != "" {
+		// The host of the test below: it never finishes.
+		h, err := sandbox.NewHost(sandbox.Options{Timeout: time.Minute})
+		if err == nil {
+			_, _, err = h.Evaluate(context.Background(), good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) }).bytes(), table(1), nil)
+		}
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
+
+const abandon = "TRIALITY_TEST_ABANDON_WORKER"
 
 const deadline = 300 * time.Millisecond
 
@@ -332,8 +347,8 @@ func TestACacheOthersCanWriteToIsRefused(t *testing.T) {
 	}
 }
 
-// leftNothing waits briefly for goroutines to end and, on Linux, looks for
-// children of this process.
+// leftNothing waits briefly for goroutines to end and, where there is /proc,
+// looks for children of this process.
 func leftNothing(t *testing.T, before int) {
 	t.Helper()
 	for wait := time.Now().Add(2 * time.Second); runtime.NumGoroutine() > before; time.Sleep(5 * time.Millisecond) {
@@ -342,14 +357,96 @@ func leftNothing(t *testing.T, before int) {
 			t.Fatalf("%d goroutines, there were %d:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
 		}
 	}
-	tasks, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		return // not Linux
+	if pid := childOf(os.Getpid()); pid != "" {
+		t.Errorf("process %s is left", pid)
 	}
-	for _, task := range tasks {
-		children, err := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
-		if err == nil && len(children) > 0 {
-			t.Errorf("processes %sare left", children)
+}
+
+// childOf returns a process whose parent is pid, or "".
+func childOf(pid int) string {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, p := range stats {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			continue // gone meanwhile
+		}
+		_, rest, _ := strings.Cut(string(b), ") ")
+		if f := strings.Fields(rest); len(f) > 1 && f[0] != "Z" && f[1] == fmt.Sprint(pid) {
+			return filepath.Base(filepath.Dir(p))
+		}
+	}
+	return ""
+}
+
+func TestAWorkerEndsWhenItsHostIsKilled(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("processes are found through /proc")
+	}
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), abandon+"=1")
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	worker := ""
+	for wait := time.Now().Add(5 * time.Second); worker == "" && time.Now().Before(wait); time.Sleep(10 * time.Millisecond) {
+		worker = childOf(parent.Process.Pid)
+	}
+	time.Sleep(200 * time.Millisecond) // into the endless loop
+	if err := parent.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	_ = parent.Wait() // killed, as asked
+	if worker == "" {
+		t.Fatal("the host started no worker")
+	}
+	for wait := time.Now().Add(3 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		b, err := os.ReadFile("/proc/" + worker + "/stat")
+		if err != nil || strings.Contains(string(b), ") Z ") {
+			return
+		}
+		if time.Now().After(wait) {
+			t.Fatalf("worker %s outlived its host", worker)
+		}
+	}
+}
+
+func TestManyCallsAtOnceShareTheWorkersAllowed(t *testing.T) {
+	h := host(t, func(o *sandbox.Options) { o.MaxWorkers, o.Timeout = 2, 20*time.Second })
+	wasm := good().bytes()
+	var all sync.WaitGroup
+	for range 12 {
+		all.Go(func() {
+			if r, _, err := h.Evaluate(context.Background(), wasm, table(100), nil); err != nil || r[0].Values[0] != 2 {
+				t.Errorf("%v %v", r, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestOptionsOutOfRangeAreRefused(t *testing.T) {
+	for name, o := range map[string]sandbox.Options{
+		"a negative timeout":            {Timeout: -1},
+		"less memory than a page":       {MemoryBytes: 100},
+		"more memory than 4 GiB":        {MemoryBytes: 1 << 33},
+		"a worker too small to compile": {WorkerBytes: 1 << 20},
+		"a log larger than a reply":     {MaxLogBytes: 1 << 20},
+		"a negative number of workers":  {MaxWorkers: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := sandbox.NewHost(o); err == nil {
+				t.Error("accepted")
+			}
+		})
+	}
+}
+
+func BenchmarkEvaluate(b *testing.B) {
+	h := host(b, func(o *sandbox.Options) { o.Timeout = time.Minute })
+	wasm := good().bytes()
+	for b.Loop() {
+		if _, _, err := h.Evaluate(context.Background(), wasm, table(1000), nil); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

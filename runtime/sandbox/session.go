@@ -69,9 +69,9 @@ func (h *Host) open(ctx context.Context, wasm []byte, interpreter bool) (*sessio
 
 func (h *Host) settings(interpreter bool) settings {
 	// The wall deadlines kill first. The processor limit is for a worker whose
-	// host is gone: compiling, describing and evaluating, each on two cores
-	// and more.
-	cpu := math.Ceil(4*(h.o.CompileTimeout+2*h.o.Timeout).Seconds()) + 1
+	// host cannot: compiling, and as many calls as Validate makes, on the two
+	// processors a worker uses.
+	cpu := math.Ceil(2*(h.o.CompileTimeout+4*h.o.Timeout).Seconds()) + 1
 	return settings{
 		Interpreter: interpreter, CacheDir: h.o.CacheDir, MemoryBytes: h.o.MemoryBytes,
 		AddressBytes: h.o.MemoryBytes + h.o.WorkerBytes, HeapBytes: h.o.WorkerBytes / 2,

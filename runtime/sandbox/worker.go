@@ -29,6 +29,7 @@ const WorkerArg = "triality-metric-worker"
 // returns the process's exit status. It limits its own memory and processor
 // time before it looks at a module.
 func WorkerMain(stdin io.Reader, stdout io.Writer) int {
+	exitWithHost(stdin)
 	w := &worker{in: bufio.NewReaderSize(stdin, 1<<16), out: stdout}
 	if err := w.serve(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "metric worker:", err)
