@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -100,14 +101,33 @@ func parseReplace(raw json.RawMessage) (from, to string, err error) {
 // Process (UAX #15, section 13) and inserts U+034F into runs of more than 30
 // combining marks, which tokenizers do not; such text takes the slow way.
 func form(f norm.Form) normalizer {
+	whole := func(s string) string {
+		if longMarks(s) {
+			return formByDefinition(f, s)
+		}
+		return f.String(s)
+	}
 	return func(s string) string {
 		if isASCII(s) {
 			return s
 		}
-		if !longMarks(s) {
-			return f.String(s)
+		// A character without normalization data ends what comes before it and
+		// begins what comes after.
+		var out strings.Builder
+		for {
+			i := strings.IndexFunc(s, func(r rune) bool { return r >= 0x7fd && unicode.Is(unknownToReference, r) })
+			if i < 0 {
+				if out.Len() == 0 {
+					return whole(s)
+				}
+				out.WriteString(whole(s))
+				return out.String()
+			}
+			_, n := utf8.DecodeRuneInString(s[i:])
+			out.WriteString(whole(s[:i]))
+			out.WriteString(s[i : i+n])
+			s = s[i+n:]
 		}
-		return formByDefinition(f, s)
 	}
 }
 
