@@ -127,22 +127,37 @@ func (d *Device) Dropout(dst, x, key device.Buffer, stream uint32, rate float64)
 	if c.failed {
 		return
 	}
-	// lane/2³² ≥ rate, in integers
-	least := uint64(math.Ceil(min(max(rate, 0), 1) * (1 << 32)))
-	inverse := float32(1 / (1 - rate))
-	seed := [2]uint32{uint32(k[0]), uint32(k[1])}
-	d.split(len(o), grain, func(from, to int) { // grain is a multiple of 4
-		for i := from; i < to; i += 4 {
-			lanes := philox([4]uint32{uint32(i / 4), 0, stream, 0}, seed)
-			for j := i; j < min(i+4, to); j++ {
-				if uint64(lanes[j-i]) >= least {
-					o[j] = v[j] * inverse
-				} else {
-					o[j] = 0
-				}
+	m := mask{stream: stream, key: [2]uint32{uint32(k[0]), uint32(k[1])}}
+	// lane/2³² ≥ rate, in integers; no lane reaches a rate of 1
+	least := math.Ceil(max(rate, 0) * (1 << 32))
+	if least >= 1<<32 {
+		d.split(len(o), grain, func(from, to int) { clear(o[from:to]) })
+		return
+	}
+	m.least, m.inverse = uint32(least), float32(1/(1-rate))
+	d.split(len(o), grain, func(from, to int) { d.k.dropout(o[from:to], v[from:to], uint32(from/4), &m) })
+}
+
+// mask is what the mask of a dropout depends on beside the element.
+type mask struct {
+	stream, least uint32
+	key           [2]uint32
+	inverse       float32 // of the share that is kept
+}
+
+// dropoutGo masks elements from 4·counter on.
+func dropoutGo(dst, x []float32, counter uint32, m *mask) {
+	for i := 0; i < len(dst); i += 4 {
+		lanes := philox([4]uint32{counter, 0, m.stream, 0}, m.key)
+		counter++
+		for j := i; j < min(i+4, len(dst)); j++ {
+			if lanes[j-i] >= m.least {
+				dst[j] = x[j] * m.inverse
+			} else {
+				dst[j] = 0
 			}
 		}
-	})
+	}
 }
 
 // philox is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).

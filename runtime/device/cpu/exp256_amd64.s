@@ -24,11 +24,11 @@ DATA ·exp_ln2lo+16(SB)/8, $0xb102e308b102e308
 DATA ·exp_ln2lo+24(SB)/8, $0xb102e308b102e308
 GLOBL ·exp_ln2lo(SB), RODATA|NOPTR, $32
 
-// -105, whose exponential is 0
-DATA ·exp_low+0(SB)/8, $0xc2d20000c2d20000
-DATA ·exp_low+8(SB)/8, $0xc2d20000c2d20000
-DATA ·exp_low+16(SB)/8, $0xc2d20000c2d20000
-DATA ·exp_low+24(SB)/8, $0xc2d20000c2d20000
+// -69, below which the result is 0
+DATA ·exp_low+0(SB)/8, $0xc28a0000c28a0000
+DATA ·exp_low+8(SB)/8, $0xc28a0000c28a0000
+DATA ·exp_low+16(SB)/8, $0xc28a0000c28a0000
+DATA ·exp_low+24(SB)/8, $0xc28a0000c28a0000
 GLOBL ·exp_low(SB), RODATA|NOPTR, $32
 
 // 89, whose exponential is +Inf
@@ -94,9 +94,10 @@ DATA ·exp_c7+16(SB)/8, $0x39500d0139500d01
 DATA ·exp_c7+24(SB)/8, $0x39500d0139500d01
 GLOBL ·exp_c7(SB), RODATA|NOPTR, $32
 
-// EXP256: y = exp(y), with temporaries n and p.
+// EXP256: y = exp(y), 0 below −69, with temporaries n and p; Y12 is spoiled.
 #define EXP256(y, n, p) \
 	VMOVUPS ·exp_low(SB), n; \
+	VCMPPS $5, n, y, Y12; \
 	VMAXPS y, n, y; \
 	VMOVUPS ·exp_high(SB), n; \
 	VMINPS y, n, y; \
@@ -120,7 +121,8 @@ GLOBL ·exp_c7(SB), RODATA|NOPTR, $32
 	VPSLLD $23, y, y; \
 	VPSLLD $23, n, n; \
 	VMULPS p, y, y; \
-	VMULPS n, y, y
+	VMULPS n, y, y; \
+	VANDPS Y12, y, y
 
 #define TAILMASK \
 	LEAQ ·lanemask(SB), R12; \

@@ -31,7 +31,9 @@ type kernels struct {
 	axxpy func(z, x, y []float32, a float32)      // z += a·x·y
 
 	largest func(x []float32) float32
-	// expSum: dst = exp(x − shift); the sum of dst.
+	// expSum: dst = exp(x − shift), but 0 where x − shift < −69 (1e-30): smaller values add nothing to
+	// a sum with 1 in it, and products of them are denormal, which costs a hundred times more. Gives
+	// the sum of dst.
 	expSum func(dst, x []float32, shift float32) float32
 	// softmaxGrad: ds = p·(dp − mean)·scale.
 	softmaxGrad func(ds, p, dp []float32, mean, scale float32)
@@ -42,6 +44,9 @@ type kernels struct {
 	blockMul func(dst, x []float32, m *[64]float32)
 	// outer8: m[8i+j] += Σ y_i·x_j over the 8-vectors of x and y.
 	outer8 func(m *[64]float32, x, y []float32)
+
+	// dropout masks x, whose first element has the counter given and lane 0.
+	dropout func(dst, x []float32, counter uint32, m *mask)
 
 	adamw func(p, g, m, v []float32, c *adamConstants)
 }

@@ -28,7 +28,7 @@ var avx2 = kernels{
 	add: add256, mul: mul256, scale: scale256, axpy: axpy256, axpby: axpby256, axxpy: axxpy256,
 	largest: largestAVX2, expSum: expSum256, softmaxGrad: softmaxGrad256,
 	swiglu: swiglu256, swigluGrad: swigluGrad256,
-	blockMul: blockMul256, outer8: outer8x256, adamw: adamw256,
+	blockMul: blockMul256, outer8: outer8x256, adamw: adamw256, dropout: dropoutAVX2,
 }
 
 // avx512 takes wider kernels where the arithmetic is dense; the rest waits for memory either way.
@@ -39,7 +39,7 @@ var avx512 = kernels{
 	add: add256, mul: mul256, scale: scale256, axpy: axpy512, axpby: axpby256, axxpy: axxpy256,
 	largest: largestAVX2, expSum: expSum512, softmaxGrad: softmaxGrad256,
 	swiglu: swiglu512, swigluGrad: swigluGrad512,
-	blockMul: blockMul256, outer8: outer8x256, adamw: adamw256,
+	blockMul: blockMul256, outer8: outer8x256, adamw: adamw256, dropout: dropoutAVX2,
 }
 
 // The assembly trusts its callers' lengths; see kernels for what each computes.
@@ -142,6 +142,9 @@ func outer8x256(m *[64]float32, x, y []float32)
 //go:noescape
 func adamw256(p, g, m, v []float32, c *adamConstants)
 
+//go:noescape
+func dropout256(dst, x *float32, groups int, counter, stream, key0, key1, least uint32, inverse float32)
+
 func cpuid(leaf uint32) (a, b, c, d uint32)
 
 func transposeAVX2(dst *float32, step int, src *float32, ld, lanes, rows, cols int) {
@@ -188,6 +191,14 @@ func dot64AVX2(x, y []float32) float64 {
 		s += float64(x[i]) * float64(y[i])
 	}
 	return s
+}
+
+func dropoutAVX2(dst, x []float32, counter uint32, m *mask) {
+	whole := len(dst) / 32
+	if whole > 0 {
+		dropout256(&dst[0], &x[0], whole, counter, m.stream, m.key[0], m.key[1], m.least, m.inverse)
+	}
+	dropoutGo(dst[whole*32:], x[whole*32:], counter+uint32(whole*8), m)
 }
 
 func dot4AVX2(out *[4]float32, x []float32, w *float32, ld int) { dot4x256(out, &x[0], w, ld, len(x)) }

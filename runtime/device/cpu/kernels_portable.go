@@ -13,7 +13,7 @@ var portable = kernels{
 	add: addGo, mul: mulGo, scale: scaleGo, axpy: axpyGo, axpby: axpbyGo, axxpy: axxpyGo,
 	largest: largestGo, expSum: expSumGo, softmaxGrad: softmaxGradGo,
 	swiglu: swigluGo, swigluGrad: swigluGradGo,
-	blockMul: blockMulGo, outer8: outer8Go, adamw: adamwGo,
+	blockMul: blockMulGo, outer8: outer8Go, adamw: adamwGo, dropout: dropoutGo,
 }
 
 func tileGo(k int, ap, bp, cp *float32, ldc int, add bool) {
@@ -159,6 +159,9 @@ func expSumGo(dst, x []float32, shift float32) float32 {
 	var s float64
 	for i := range dst {
 		e := exp(x[i] - shift)
+		if x[i]-shift < -69 {
+			e = 0
+		}
 		dst[i] = e
 		s += float64(e)
 	}

@@ -48,6 +48,10 @@ func TestKernelsEqualTheirPortableTwins(t *testing.T) {
 			k.outer8((*[64]float32)(x[5]), x[0][:n/8*8], x[1][:n/8*8])
 			return 0
 		},
+		"dropout": func(k *kernels, n int, x list) float64 {
+			k.dropout(x[0][:n], x[1][:n], 1<<32-9, &mask{stream: 5, least: 1 << 31, key: [2]uint32{1 << 31, 7}, inverse: 2})
+			return 0
+		},
 		"dot4": func(k *kernels, n int, x list) float64 {
 			k.dot4((*[4]float32)(x[5]), x[0][:n], &x[6][0], 110)
 			return 0
@@ -94,7 +98,7 @@ func TestExpIsAccurateToTheLastBits(t *testing.T) {
 	for _, set := range supported() {
 		t.Run(set.name, func(t *testing.T) {
 			var x []float32
-			for v := float32(-87); v < 88.7; v += 0.0137 {
+			for v := float32(-69); v < 88.7; v += 0.0137 {
 				x = append(x, v)
 			}
 			y := make([]float32, len(x))
@@ -114,7 +118,7 @@ func TestExpIsAccurateToTheLastBits(t *testing.T) {
 
 func TestExpOfTheExtremes(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
-	x := []float32{-inf, -1000, -104, 0, 89, 1000, inf, nan, 1, 1, 1, 1, 1, 1, 1, 1, nan}
+	x := []float32{-inf, -1000, -69.1, 0, 89, 1000, inf, nan, 1, 1, 1, 1, 1, 1, 1, 1, nan}
 	for _, set := range supported() {
 		y := make([]float32, len(x))
 		set.expSum(y, x, 0)

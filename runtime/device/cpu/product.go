@@ -58,6 +58,10 @@ func (kn *kernels) multiply(c []float32, ldc, rows, cols, k int, a, b, edge []fl
 			tile := kn.tile
 			if kn.half != nil && n <= nr/2 {
 				tile = kn.half
+				if m == mr && n == nr/2 {
+					tile(k, &a[i*k], &b[j*k], &c[i*ldc+j], ldc, add)
+					continue
+				}
 			}
 			tile(k, &a[i*k], &b[j*k], &edge[0], nr, false)
 			for r := range m {

@@ -177,7 +177,8 @@ done:
 	VZEROUPPER
 	RET
 
-// EXP512: z = exp(z), with temporaries n and p; Z16–Z27 hold the constants.
+// EXP512: z = exp(z), 0 below −69, with temporaries n and p; Z16–Z27 hold the constants; K2 is
+// spoiled.
 #define EXPCONSTANTS \
 	VBROADCASTSS ·exp_low(SB), Z16; \
 	VBROADCASTSS ·exp_high(SB), Z17; \
@@ -193,6 +194,7 @@ done:
 	VBROADCASTSS ·exp_one(SB), Z27
 
 #define EXP512(z, n, p) \
+	VCMPPS $5, Z16, z, K2; \
 	VMAXPS z, Z16, z; \
 	VMINPS z, Z17, z; \
 	VMULPS Z18, z, n; \
@@ -207,7 +209,7 @@ done:
 	VFMADD213PS Z26, z, p; \
 	VFMADD213PS Z27, z, p; \
 	VFMADD213PS Z27, z, p; \
-	VSCALEFPS n, p, z
+	VSCALEFPS.Z n, p, K2, z
 
 // func expSum512(dst, x []float32, shift float32) float32
 TEXT ·expSum512(SB), NOSPLIT, $0-60
