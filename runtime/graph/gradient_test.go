@@ -77,6 +77,11 @@ func TestGradientOfComposedGraphsEqualsFiniteDifferences(t *testing.T) {
 			m := w.float("w", 6, 6)
 			return w.must(MatMul(w.must(MatMul(w.float("x", 3, 6), m, false, true)), m, false, false))
 		},
+		"heads normed through a change of shape": func(w *world) *G.Node {
+			q := w.must(MatMul(w.float("x", 3, 6), w.float("wq", 8, 6), false, true))
+			heads := w.must(RMSNorm(w.must(View(q, 0, 6, 4)), w.float("w", 4), 1e-6))
+			return w.must(Mul(w.must(View(heads, 0, 3, 8)), q))
+		},
 		"tied embedding and head": func(w *world) *G.Node {
 			table := w.float("table", 7, 6)
 			return w.must(CrossEntropy(w.must(Embedding(table, w.index("ids", 1, 5, 5, 2))), table, w.index("labels", 5, 5, -1, 0)))

@@ -393,6 +393,32 @@ func TestOperationsRunInGorgoniasOwnMachine(t *testing.T) {
 	}
 }
 
+func TestGraphsAreBuiltConcurrently(t *testing.T) {
+	// Each run of the process builds its own graphs; Gorgonia's pools are shared between them.
+	costs := make([]float64, 4)
+	t.Run("at once", func(t *testing.T) {
+		for i := range costs {
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				net := newNetwork(w, 8)
+				grads, err := Grad(net.cost, net.wrt...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				m := w.machine(append(G.Nodes{net.cost}, grads...))
+				w.run(m)
+				costs[i] = w.read(m.Output(net.cost))[0]
+			})
+		}
+	})
+	for i, c := range costs {
+		if c != costs[0] || c == 0 {
+			t.Errorf("graph %d gives %g, the first %g", i, c, costs[0])
+		}
+	}
+}
+
 func TestADeepGraphBuildsFast(t *testing.T) {
 	w := newWorld(t)
 	start := time.Now()

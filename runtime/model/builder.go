@@ -207,19 +207,43 @@ func (b *Builder) attention(i int, x *G.Node, in Inputs) (*G.Node, error) {
 	return b.linear(i, "self_attn.o_proj", x)
 }
 
-// turned is a linear module whose heads are turned by the rotary embedding.
+// turned is a linear module whose heads are normed, in the families that do, and turned by the rotary
+// embedding.
 func (b *Builder) turned(i int, module string, x *G.Node, in Inputs, heads int) (*G.Node, error) {
 	y, err := b.linear(i, module, x)
 	if err != nil {
 		return nil, err
 	}
+	if norm := b.module(module).norm; norm != "" {
+		if y, err = b.normHeads(y, b.weight(layerPrefix(i)+norm+".weight", b.cfg.HeadDim)); err != nil {
+			return nil, err
+		}
+	}
 	return graph.Rotary(y, in.Pos, b.weight(freqName, b.cfg.HeadDim/2), heads, b.cfg.HeadDim, 1)
+}
+
+// normHeads norms each head of y[T, heads·HeadDim] by itself.
+func (b *Builder) normHeads(y, w *G.Node) (*G.Node, error) {
+	shape := y.Shape()
+	heads, err := graph.View(y, 0, shape.TotalSize()/b.cfg.HeadDim, b.cfg.HeadDim)
+	if err != nil {
+		return nil, err
+	}
+	if heads, err = graph.RMSNorm(heads, w, b.cfg.RMSNormEps); err != nil {
+		return nil, err
+	}
+	return graph.View(heads, 0, shape...)
+}
+
+// module describes one linear module of every layer.
+func (b *Builder) module(name string) linear {
+	all := b.cfg.linears()
+	return all[slices.IndexFunc(all, func(l linear) bool { return l.module == name })]
 }
 
 // linear is x·Wᵀ plus the bias, as the hook leaves it.
 func (b *Builder) linear(i int, module string, x *G.Node) (*G.Node, error) {
-	at := slices.IndexFunc(b.cfg.linears(), func(l linear) bool { return l.module == module })
-	l := b.cfg.linears()[at]
+	l := b.module(module)
 	name := layerPrefix(i) + module
 	y, err := graph.MatMul(x, b.weight(name+".weight", l.out, l.in), false, true)
 	if err == nil && l.bias {

@@ -133,6 +133,17 @@ func plain(c Config, p *Params, ids []int32) []float64 {
 		}
 		return y
 	}
+	normHeads := func(x []float64, w []float32) {
+		for h := 0; h < len(x); h += c.HeadDim {
+			s := 0.0
+			for i := range c.HeadDim {
+				s += x[h+i] * x[h+i]
+			}
+			for i := range c.HeadDim {
+				x[h+i] *= float64(w[i]) / math.Sqrt(s/float64(c.HeadDim)+c.RMSNormEps)
+			}
+		}
+	}
 	turn := func(x []float64, heads int) {
 		half := c.HeadDim / 2
 		for t := range T {
@@ -156,6 +167,10 @@ func plain(c Config, p *Params, ids []int32) []float64 {
 		x := norm(h, get(pre+"input_layernorm.weight"))
 		qd, kd := c.Heads*c.HeadDim, c.KVDim()
 		q, k, v := lin(x, pre+"self_attn.q_proj", qd, D), lin(x, pre+"self_attn.k_proj", kd, D), lin(x, pre+"self_attn.v_proj", kd, D)
+		if c.QKNorm {
+			normHeads(q, get(pre+"self_attn.q_norm.weight"))
+			normHeads(k, get(pre+"self_attn.k_norm.weight"))
+		}
 		turn(q, c.Heads)
 		turn(k, c.KVHeads)
 		a := make([]float64, T*qd)
@@ -217,7 +232,7 @@ func TestHiddenStatesEqualThePlainFormulas(t *testing.T) {
 	wide.HeadDim = 8 // heads · head_dim is not hidden_size
 	for name, c := range map[string]Config{
 		"llama with grouped heads": small(t, "llama", true), "qwen2 with biases": small(t, "qwen2", false),
-		"llama with attention_bias": biased, "a key head for each head": ungrouped, "heads wider than the hidden state": wide,
+		"qwen3 with normed heads": small(t, "qwen3", false), "llama with attention_bias": biased, "a key head for each head": ungrouped, "heads wider than the hidden state": wide,
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := lively(t, c)

@@ -37,6 +37,7 @@ type Config struct {
 	TieEmbeddings    bool // the head is the embedding
 	QKVBias          bool // biases on q, k and v
 	OutputBias       bool // a bias on o
+	QKNorm           bool // each head of q and k is normed before the rotary embedding
 	BOS              int  // -1 where there is none
 	EOS              []int
 
@@ -150,7 +151,11 @@ func ParseConfig(data []byte) (Config, error) {
 		return Config{}, fmt.Errorf("num_attention_heads is %d, must be positive", c.Heads)
 	}
 	c.KVHeads = or(f.KVHeads, c.Heads)
-	c.HeadDim = or(f.HeadDim, c.HiddenSize/c.Heads)
+	c.HeadDim = fam.headDim
+	if c.HeadDim == 0 {
+		c.HeadDim = c.HiddenSize / c.Heads
+	}
+	c.HeadDim = or(f.HeadDim, c.HeadDim)
 	c.MaxPositions = or(f.MaxPositions, fam.maxPositions)
 	c.RMSNormEps = or(f.RMSNormEps, 1e-6)
 	c.RopeTheta = or(f.RopeTheta, 10000)
@@ -167,7 +172,7 @@ func ParseConfig(data []byte) (Config, error) {
 	if err := f.unsupported(); err != nil {
 		return Config{}, err
 	}
-	fam.biases(&c, &f)
+	fam.details(&c, &f)
 	return c, c.Check()
 }
 

@@ -64,7 +64,7 @@ func TestWhatTheEngineDoesNotComputeIsRefusedByName(t *testing.T) {
 		`"mlp_bias": true`:                                       "mlp_bias",
 		`"partial_rotary_factor": 0.5`:                           "partial_rotary_factor",
 		`"quantization_config": {"bits": 4}`:                     "quantization_config",
-		`"model_type": "gpt2"`:                                   "llama, qwen2",
+		`"model_type": "gpt2"`:                                   "llama, qwen2, qwen3",
 		`"num_key_value_heads": 3`:                               "num_key_value_heads",
 		`"head_dim": 7`:                                          "head_dim",
 		`"vocab_size": null`:                                     "vocab_size",
@@ -136,6 +136,7 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add(with(`"rope_scaling": {"type": "linear"}`))
 	f.Add([]byte(`{"model_type":"qwen2"}`))
 	f.Add([]byte(`[]`))
+	f.Add(with(`"model_type": "qwen3"`))
 	f.Add(with(`"Vocab_Size": 7`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := ParseConfig(data)

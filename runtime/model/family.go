@@ -11,12 +11,14 @@ type family struct {
 	architecture string
 	maxPositions int                  // where config.json has no max_position_embeddings
 	biasField    bool                 // config.json has attention_bias
-	biases       func(*Config, *file) // sets QKVBias and OutputBias
+	headDim      int                  // where config.json has no head_dim; 0 for hidden_size/heads
+	details      func(*Config, *file) // sets QKVBias, OutputBias and QKNorm
 }
 
 var families = map[string]family{
 	"llama": llama,
 	"qwen2": qwen2,
+	"qwen3": qwen3,
 }
 
 // Families lists the model types the engine has.

@@ -5,7 +5,7 @@ var llama = family{
 	architecture: "LlamaForCausalLM",
 	maxPositions: 2048,
 	biasField:    true,
-	biases: func(c *Config, f *file) {
+	details: func(c *Config, f *file) {
 		c.QKVBias = or(f.AttentionBias, false)
 		c.OutputBias = c.QKVBias
 	},

@@ -4,5 +4,5 @@ package model
 var qwen2 = family{
 	architecture: "Qwen2ForCausalLM",
 	maxPositions: 32768,
-	biases:       func(c *Config, _ *file) { c.QKVBias = true },
+	details:      func(c *Config, _ *file) { c.QKVBias = true },
 }

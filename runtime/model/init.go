@@ -91,6 +91,6 @@ func (s NamedShape) Config(modelType string, vocab int) (Config, error) {
 		Layers: s.Layers, Heads: s.Heads, KVHeads: s.KVHeads, HeadDim: s.Hidden / s.Heads,
 		MaxPositions: s.Positions, RMSNormEps: 1e-6, RopeTheta: 10000, TieEmbeddings: true, BOS: -1,
 	}
-	fam.biases(&c, &file{})
+	fam.details(&c, &file{})
 	return c, c.Check()
 }

@@ -29,6 +29,9 @@ func (c Config) Specs() []Spec {
 			if l.bias {
 				specs = append(specs, Spec{p + l.module + ".bias", []int{l.out}})
 			}
+			if l.norm != "" {
+				specs = append(specs, Spec{p + l.norm + ".weight", []int{c.HeadDim}})
+			}
 		}
 	}
 	specs = append(specs, Spec{normName, []int{d}})
@@ -43,15 +46,22 @@ type linear struct {
 	module  string
 	out, in int
 	bias    bool
+	norm    string // the module that norms each head of the output, if any
 }
 
 func (c Config) linears() []linear {
 	d, q, f := c.HiddenSize, c.Heads*c.HeadDim, c.IntermediateSize
-	return []linear{
-		{"self_attn.q_proj", q, d, c.QKVBias}, {"self_attn.k_proj", c.KVDim(), d, c.QKVBias},
-		{"self_attn.v_proj", c.KVDim(), d, c.QKVBias}, {"self_attn.o_proj", d, q, c.OutputBias},
-		{"mlp.gate_proj", f, d, false}, {"mlp.up_proj", f, d, false}, {"mlp.down_proj", d, f, false},
+	list := []linear{
+		{module: "self_attn.q_proj", out: q, in: d, bias: c.QKVBias},
+		{module: "self_attn.k_proj", out: c.KVDim(), in: d, bias: c.QKVBias},
+		{module: "self_attn.v_proj", out: c.KVDim(), in: d, bias: c.QKVBias},
+		{module: "self_attn.o_proj", out: d, in: q, bias: c.OutputBias},
+		{module: "mlp.gate_proj", out: f, in: d}, {module: "mlp.up_proj", out: f, in: d}, {module: "mlp.down_proj", out: d, in: f},
 	}
+	if c.QKNorm {
+		list[0].norm, list[1].norm = "self_attn.q_norm", "self_attn.k_norm"
+	}
+	return list
 }
 
 // Linears lists the linear modules of the model and their weights' shapes [out, in]; names are
