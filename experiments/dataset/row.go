@@ -17,12 +17,12 @@ type Row struct {
 	Instruction string
 	Input       string
 	Output      string
-	Label       string // four_class_label: one of experiments.Labels
-	Domain      string // domain_label
-	Safety      string // safety_label
-	Thinking    string // thinking_format
-	Group       string // source_sample; rows that share it never straddle splits
-	Language    string // "en", "ja", or what the row says
+	Label       string            // four_class_label: one of experiments.Labels
+	Domain      string            // domain_label
+	Safety      string            // safety_label
+	Thinking    string            // thinking_format
+	Group       string            // source_sample; rows that share it never straddle splits
+	Language    string            // "en", "ja", or what the row says
 	Extra       map[string]string // fields the schema does not know, as text or JSON
 
 	File string

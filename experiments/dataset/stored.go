@@ -1,0 +1,142 @@
+package dataset
+
+import (
+	"fmt"
+
+	"triality/experiments"
+	"triality/runtime/hfdataset"
+)
+
+// Names of the columns that the convert step adds to the row's own fields.
+const (
+	columnText      = "text" // prompt and answer
+	columnIDs       = "input_ids"
+	columnAttention = "attention_mask"
+	columnLabels    = "labels" // −100 on the prompt, as Hugging Face trainers mask it
+)
+
+// masked is Hugging Face's label of a token that is not trained on.
+const masked = -100
+
+// fields are the schema's columns and where a row keeps them.
+var fields = []struct {
+	name string
+	at   func(*Row) *string
+}{
+	{"instruction", func(r *Row) *string { return &r.Instruction }},
+	{"input", func(r *Row) *string { return &r.Input }},
+	{"output", func(r *Row) *string { return &r.Output }},
+	{"four_class_label", func(r *Row) *string { return &r.Label }},
+	{"domain_label", func(r *Row) *string { return &r.Domain }},
+	{"safety_label", func(r *Row) *string { return &r.Safety }},
+	{"thinking_format", func(r *Row) *string { return &r.Thinking }},
+	{"source_sample", func(r *Row) *string { return &r.Group }},
+	{"language", func(r *Row) *string { return &r.Language }},
+}
+
+// table collects the columns of one split.
+type table struct {
+	extra                  []string
+	rows                   []*Row
+	text                   []string
+	ids, attention, labels [][]int32
+}
+
+func (t *table) add(f *Format, r *Row, e Encoded) {
+	t.rows = append(t.rows, r)
+	t.text = append(t.text, f.Prompt(r)+r.Output)
+	attention, labels := make([]int32, len(e.IDs)), make([]int32, len(e.IDs))
+	for i, id := range e.IDs {
+		attention[i], labels[i] = 1, id
+		if i < e.Prompt {
+			labels[i] = masked
+		}
+	}
+	t.ids, t.attention, t.labels = append(t.ids, e.IDs), append(t.attention, attention), append(t.labels, labels)
+}
+
+func (t *table) columns(tokenized bool) []hfdataset.Column {
+	var out []hfdataset.Column
+	column := func(name string, at func(*Row) string) {
+		values := make([]string, len(t.rows))
+		for i, r := range t.rows {
+			values[i] = at(r)
+		}
+		out = append(out, hfdataset.Strings(name, values))
+	}
+	taken := map[string]bool{columnText: true, columnIDs: true, columnAttention: true, columnLabels: true}
+	for _, f := range fields {
+		column(f.name, func(r *Row) string { return *f.at(r) })
+	}
+	for _, name := range t.extra {
+		kept := name
+		if taken[name] {
+			kept = "extra_" + name // the dataset's own columns have these names
+		}
+		column(kept, func(r *Row) string { return r.Extra[name] })
+	}
+	out = append(out, hfdataset.Strings(columnText, t.text))
+	if tokenized {
+		out = append(out, hfdataset.Lists(columnIDs, t.ids), hfdataset.Lists(columnAttention, t.attention), hfdataset.Lists(columnLabels, t.labels))
+	}
+	return out
+}
+
+// Stored is one split of a dataset on disk.
+type Stored struct {
+	Rows   []Row
+	IDs    [][]int32 // nil when the dataset was not tokenized
+	Labels [][]int32
+}
+
+// Open reads the splits of a dataset that Convert wrote, or that has its columns.
+func Open(dir string) (map[string]*Stored, error) {
+	splits, err := hfdataset.Read(dir)
+	if err != nil {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "open dataset: %w", err)
+	}
+	out := map[string]*Stored{}
+	for i := range splits {
+		s, err := openSplit(&splits[i])
+		if err != nil {
+			return nil, experiments.Errorf(experiments.CodeInvalid, "open dataset %s: split %s: %w", dir, splits[i].Name, err)
+		}
+		out[splits[i].Name] = s
+	}
+	return out, nil
+}
+
+func openSplit(split *hfdataset.Split) (*Stored, error) {
+	s := &Stored{Rows: make([]Row, split.Rows())}
+	for _, f := range fields {
+		c := split.Column(f.name)
+		if c == nil {
+			continue
+		}
+		if c.Kind != hfdataset.String {
+			return nil, fmt.Errorf("column %s is %v, want text", f.name, c.Kind)
+		}
+		for i := range s.Rows {
+			*f.at(&s.Rows[i]) = c.Strings[i]
+		}
+	}
+	for i := range s.Rows {
+		if experiments.LabelIndex(s.Rows[i].Label) < 0 {
+			return nil, fmt.Errorf("row %d: column four_class_label: unknown label %q", i, s.Rows[i].Label)
+		}
+	}
+	ids, labels := split.Column(columnIDs), split.Column(columnLabels)
+	if ids == nil || labels == nil {
+		return s, nil
+	}
+	if ids.Kind != hfdataset.ListInt32 || labels.Kind != hfdataset.ListInt32 {
+		return nil, fmt.Errorf("columns %s and %s must be lists of integers", columnIDs, columnLabels)
+	}
+	s.IDs, s.Labels = ids.Lists, labels.Lists
+	for i := range s.IDs {
+		if len(s.IDs[i]) != len(s.Labels[i]) {
+			return nil, fmt.Errorf("row %d: %s has %d values, %s has %d", i, columnIDs, len(s.IDs[i]), columnLabels, len(s.Labels[i]))
+		}
+	}
+	return s, nil
+}
