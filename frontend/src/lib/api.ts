@@ -1,0 +1,125 @@
+// Calls to /api/v1. Every failure is an ApiError with the server's code and message, or the code
+// "network" when no answer came.
+import type {
+  ABResult, Artifact, ConfigExample, DatasetSummary, Experiment, Info, List, MetricInfo, Module, Run, Series,
+} from './types.ts';
+
+export class ApiError extends Error {
+  readonly code: string;
+  readonly status: number;
+  readonly details: Record<string, unknown>;
+
+  constructor(code: string, message: string, status: number, details: Record<string, unknown> = {}) {
+    super(message);
+    this.code = code;
+    this.status = status;
+    this.details = details;
+  }
+}
+
+/** Told of every answer (true) and of every request without one (false); the banner listens. */
+export const reach: { report: (reached: boolean) => void } = { report: () => {} };
+
+const root = '/api/v1';
+
+async function call(method: string, path: string, body?: unknown, type = 'application/json'): Promise<Response> {
+  const init: RequestInit = { method, headers: {} };
+  if (body !== undefined) {
+    init.body = body instanceof Blob ? body : JSON.stringify(body);
+    (init.headers as Record<string, string>)['Content-Type'] = type;
+  }
+  let res: Response;
+  try {
+    res = await fetch(root + path, init);
+  } catch {
+    reach.report(false);
+    throw new ApiError('network', '', 0);
+  }
+  reach.report(true);
+  if (res.ok) return res;
+  const text = await res.text();
+  try {
+    const e = JSON.parse(text) as { code: string; message: string; details?: Record<string, unknown> };
+    throw new ApiError(e.code, e.message, res.status, e.details ?? {});
+  } catch (err) {
+    if (err instanceof ApiError) throw err;
+    throw new ApiError('internal', text.slice(0, 300) || res.statusText, res.status);
+  }
+}
+
+async function json<T>(method: string, path: string, body?: unknown): Promise<T> {
+  return (await call(method, path, body)).json() as Promise<T>;
+}
+
+function query(params: Record<string, string | number | undefined>): string {
+  const q = new URLSearchParams();
+  for (const [k, v] of Object.entries(params)) if (v !== undefined && v !== '') q.set(k, String(v));
+  const s = q.toString();
+  return s ? `?${s}` : '';
+}
+
+const id = encodeURIComponent;
+
+/** Path of an artifact's bytes; each segment is escaped, the slashes stay. */
+export function artifactURL(run: string, path: string, download = false): string {
+  return `${root}/runs/${id(run)}/artifacts/${path.split('/').map(id).join('/')}${download ? '?download=1' : ''}`;
+}
+
+export function reportURL(run: string, lang: string, download: boolean): string {
+  return `${root}/runs/${id(run)}/report${query({ lang, download: download ? 1 : undefined })}`;
+}
+
+export const moduleBytesURL = (sha: string): string => `${root}/modules/${id(sha)}/wasm`;
+
+export const api = {
+  info: () => json<Info>('GET', '/info'),
+
+  experiments: (limit?: number, cursor?: string) =>
+    json<List<Experiment>>('GET', '/experiments' + query({ limit, cursor })),
+  experiment: (e: string) => json<Experiment>('GET', `/experiments/${id(e)}`),
+  createExperiment: (b: { name: string; description?: string }) => json<Experiment>('POST', '/experiments', b),
+  patchExperiment: (e: string, b: { name?: string; description?: string }) =>
+    json<Experiment>('PATCH', `/experiments/${id(e)}`, b),
+  deleteExperiment: async (e: string) => void (await call('DELETE', `/experiments/${id(e)}`)),
+
+  runs: (p: { experiment_id?: string; limit?: number; cursor?: string }) => json<List<Run>>('GET', '/runs' + query(p)),
+  run: (r: string) => json<Run>('GET', `/runs/${id(r)}`),
+  patchRun: (r: string, b: { name?: string; tags?: Record<string, string> }) =>
+    json<Run>('PATCH', `/runs/${id(r)}`, b),
+  deleteRun: async (r: string) => void (await call('DELETE', `/runs/${id(r)}`)),
+  cancelRun: async (r: string) => void (await call('POST', `/runs/${id(r)}/cancel`)),
+  resumeRun: async (r: string) => void (await call('POST', `/runs/${id(r)}/resume`)),
+
+  metrics: (r: string) => json<List<MetricInfo>>('GET', `/runs/${id(r)}/metrics`),
+  series: (r: string, name: string, max_points: number) =>
+    json<Series>('GET', `/runs/${id(r)}/metrics/series` + query({ name, max_points })),
+
+  artifacts: (r: string) => json<List<Artifact>>('GET', `/runs/${id(r)}/artifacts`),
+  data: (r: string) => json<DatasetSummary>('GET', `/runs/${id(r)}/data`),
+  replacement: (r: string) => json<Record<string, unknown>>('GET', `/runs/${id(r)}/replacement`),
+  abtest: (r: string) => json<ABResult>('GET', `/runs/${id(r)}/abtest`),
+
+  configs: () => json<List<ConfigExample>>('GET', '/configs'),
+  startJob: (b: { config: string; name?: string }) => json<Run>('POST', '/jobs', b),
+
+  modules: () => json<List<Module>>('GET', '/modules'),
+  module: (sha: string) => json<Module>('GET', `/modules/${id(sha)}`),
+  uploadModule: async (file: Blob) =>
+    (await call('POST', '/modules', file, 'application/wasm')).json() as Promise<Module>,
+  hideModule: async (sha: string) => void (await call('DELETE', `/modules/${id(sha)}`)),
+};
+
+/** Every page of a list, up to max items, so that a long list costs a bounded number of requests. */
+export async function all<T>(
+  page: (limit: number, cursor?: string) => Promise<List<T>>,
+  max = 2000,
+): Promise<{ items: T[]; more: boolean }> {
+  const items: T[] = [];
+  let cursor: string | undefined;
+  do {
+    const got = await page(Math.min(500, max - items.length), cursor);
+    items.push(...(got.items ?? []));
+    cursor = got.next_cursor || undefined;
+  } while (cursor && items.length < max);
+  return { items, more: cursor !== undefined };
+}

@@ -1,0 +1,69 @@
+// Routing by the history API. Links are plain <a href>; a click on one of ours is taken over here.
+
+export type Route =
+  | { page: 'experiments' }
+  | { page: 'experiment'; id: string }
+  | { page: 'run'; id: string }
+  | { page: 'abtest'; id: string }
+  | { page: 'modules' }
+  | { page: 'module'; sha: string }
+  | { page: 'none' };
+
+const name = '([^/]+)';
+const table: [RegExp, (m: RegExpExecArray) => Route][] = [
+  [/^\/$/, () => ({ page: 'experiments' })],
+  [new RegExp(`^/experiments/${name}/?$`), (m) => ({ page: 'experiment', id: decode(m[1]!) })],
+  [new RegExp(`^/runs/${name}/?$`), (m) => ({ page: 'run', id: decode(m[1]!) })],
+  [new RegExp(`^/runs/${name}/abtest/?$`), (m) => ({ page: 'abtest', id: decode(m[1]!) })],
+  [/^\/modules\/?$/, () => ({ page: 'modules' })],
+  [new RegExp(`^/modules/${name}/?$`), (m) => ({ page: 'module', sha: decode(m[1]!) })],
+];
+
+function decode(s: string): string {
+  try {
+    return decodeURIComponent(s);
+  } catch {
+    return s;
+  }
+}
+
+export function match(path: string): Route {
+  for (const [re, make] of table) {
+    const m = re.exec(path);
+    if (m) return make(m);
+  }
+  return { page: 'none' };
+}
+
+class Router {
+  path = $state(location.pathname);
+  /** Grows with every navigation, so that a page for another id is a new page. */
+  visit = $state(0);
+  route = $derived(match(this.path));
+
+  go(path: string, replace = false): void {
+    if (replace) history.replaceState(null, '', path);
+    else history.pushState(null, '', path);
+    this.arrive();
+    scrollTo(0, 0);
+  }
+
+  arrive(): void {
+    if (location.pathname === this.path) return; // only the query changed
+    this.path = location.pathname;
+    this.visit++;
+  }
+}
+
+export const router = new Router();
+
+addEventListener('popstate', () => router.arrive());
+
+document.addEventListener('click', (e) => {
+  if (e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
+  const a = (e.target as Element).closest('a');
+  if (!a || a.target || a.hasAttribute('download') || a.origin !== location.origin) return;
+  if (a.pathname.startsWith('/api/') || (a.hash && a.pathname === location.pathname)) return;
+  e.preventDefault();
+  router.go(a.pathname + a.search);
+});

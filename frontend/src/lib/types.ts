@@ -1,0 +1,215 @@
+// The bodies of /api/v1, as experiments/*.go writes them. A number that was NaN or infinite is null.
+
+export type Status = 'queued' | 'running' | 'finished' | 'failed' | 'interrupted' | 'reused';
+
+export interface List<T> {
+  items: T[];
+  next_cursor?: string;
+}
+
+export interface Experiment {
+  id: string;
+  name: string;
+  description?: string;
+  tags?: Record<string, string>;
+  created_at: string;
+  updated_at: string;
+  runs?: number;
+  last_run_at?: string;
+}
+
+export interface Progress {
+  done: number;
+  total: number;
+  unit: string;
+  rate: number;
+  note?: string;
+}
+
+export interface Step {
+  kind: string;
+  key: string;
+  status: Status;
+  started_at?: string;
+  ended_at?: string;
+  output?: string;
+  error?: string;
+  progress?: Progress;
+}
+
+export interface Run {
+  id: string;
+  experiment_id: string;
+  name: string;
+  status: Status;
+  created_at: string;
+  started_at?: string;
+  ended_at?: string;
+  error?: string;
+  params?: Record<string, string>;
+  tags?: Record<string, string>;
+  summary?: Record<string, number | null>;
+  steps?: Step[];
+  config?: string;
+}
+
+export interface Point {
+  step: number;
+  time: number;
+  value: number | null;
+}
+
+export type MetricBatch = Record<string, Point[]>;
+
+export interface MetricInfo {
+  name: string;
+  count: number;
+  last?: Point;
+}
+
+export interface Series {
+  name: string;
+  points: [step: number, time: number, value: number | null][];
+  total: number;
+}
+
+export interface Artifact {
+  path: string;
+  size: number;
+  sha256: string;
+  media_type: string;
+  created_at: string;
+}
+
+export interface DatasetSummary {
+  files: string[] | null;
+  rows: number;
+  skipped: number;
+  problems?: string[];
+  groups: number;
+  splits: { name: string; rows: number; groups: number; tokens: number; labels: Record<string, number> }[] | null;
+  languages: Record<string, number> | null;
+  domains: Record<string, Record<string, number>> | null;
+  duplicates: number;
+  leaks: number;
+  dropped: number;
+  seed: number;
+}
+
+export interface Difference {
+  metric: string;
+  a: number | null;
+  b: number | null;
+  delta: number | null;
+  low: number | null;
+  high: number | null;
+  better: 'higher' | 'lower' | string;
+  resamples: number;
+}
+
+export interface ArmResult {
+  name: string;
+  model: string;
+  kind: string;
+  scores: { accuracy: number | null; macro_f1: number | null };
+  latency: { median_ms: number | null; p95_ms: number | null; mean_ms: number | null };
+  confusion: number[][] | null;
+  per_class:
+    | { label: string; support: number; precision: number | null; recall: number | null; f1: number | null }[]
+    | null;
+}
+
+export interface MetricOutput {
+  name: string;
+  kind: string;
+  direction: string;
+  values: (number | null)[] | null;
+}
+
+export interface ModuleResult {
+  name: string;
+  version: string;
+  sha256: string;
+  params?: Record<string, unknown>;
+  outputs?: MetricOutput[];
+  error?: string;
+  wall_ms: number;
+}
+
+export interface Sample {
+  index: number;
+  group: string;
+  text: string;
+  language: string;
+  label: string;
+  prediction_a: string;
+  prediction_b: string;
+  probability_a: (number | null)[] | null;
+  probability_b: (number | null)[] | null;
+  latency_a_ms: number | null;
+  latency_b_ms: number | null;
+  domain: string;
+}
+
+export interface ABResult {
+  rows: number;
+  arms: [ArmResult, ArmResult];
+  differences: Difference[] | null;
+  mcnemar: { only_a: number; only_b: number; statistic: number | null; p_value: number | null; exact: boolean };
+  baselines: { name: string; scores: { accuracy: number | null; macro_f1: number | null }; detail: string }[] | null;
+  metrics: ModuleResult[] | null;
+  samples?: Sample[];
+  device: string;
+  warmup: number;
+  environment?: Record<string, string>;
+}
+
+export interface Check {
+  name: string;
+  ok: boolean;
+  detail?: string;
+}
+
+export interface ModuleDescription {
+  name: string;
+  version: string;
+  description: string;
+  formula?: string;
+  source?: string;
+  columns: { role: string; arm?: string; name?: string; dtype?: string; optional?: boolean }[] | null;
+  outputs:
+    | { name: string; kind: string; direction: string; arm?: string; min?: number; max?: number; description?: string }[]
+    | null;
+  parameters?: { name: string; type: string; default?: unknown; min?: number; max?: number; description?: string }[];
+}
+
+export interface Module {
+  sha256: string;
+  name: string;
+  version: string;
+  size: number;
+  uploaded_at: string;
+  description: ModuleDescription;
+  checks: Check[] | null;
+  used_by?: string[];
+}
+
+export interface ConfigExample {
+  name: string;
+  title: string;
+  yaml: string;
+}
+
+export interface Info {
+  version: string;
+  engine_version: string;
+  device: { name: string; model: string; threads: number; simd: string };
+  go: string;
+  os: string;
+  arch: string;
+  started_at: string;
+  data_dir_free_bytes: number;
+}
+
+/** The four classes, in the order of every table and matrix (experiments.Labels). */
+export const LABELS = ['ALLOW', 'ESCALATION', 'DENY', 'REFUSE'] as const;
