@@ -1,0 +1,197 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"triality/experiments"
+	"triality/server/store"
+)
+
+var ctx = context.Background()
+
+// world is a server with what its routes need.
+type world struct {
+	*Server
+	t   testing.TB
+	log *bytes.Buffer
+	// in the store: experiment exp with run "live" (running, client's), "done" (finished, a pipeline's,
+	// with every artifact) and the module mod.
+	exp, mod string
+}
+
+type jobs struct{ s *store.Store }
+
+func (j jobs) Submit(ctx context.Context, config, name string) (experiments.Run, error) {
+	if config == "bad" {
+		e := experiments.Errorf(experiments.CodeInvalid, "config: line 1: unknown key")
+		e.Details = map[string]any{"line": 1}
+		return experiments.Run{}, e
+	}
+	return experiments.Run{ID: "queued", Name: name, Status: experiments.Queued, Config: config}, nil
+}
+
+func (j jobs) Cancel(ctx context.Context, id string) error {
+	r, err := j.s.Run(ctx, id)
+	if err == nil && r.Status.Done() {
+		err = experiments.Errorf(experiments.CodeConflict, "run %s is %s", id, r.Status)
+	}
+	return err
+}
+
+func (j jobs) Resume(ctx context.Context, id string) (experiments.Run, error) {
+	r, err := j.s.Run(ctx, id)
+	if err == nil && !r.Status.Done() {
+		err = experiments.Errorf(experiments.CodeConflict, "run %s is %s", id, r.Status)
+	}
+	r.Status = experiments.Queued
+	return r, err
+}
+
+type validator struct{ s *store.Store }
+
+func moduleOf(wasm string) experiments.Module {
+	sum := sha256.Sum256([]byte(wasm))
+	return experiments.Module{SHA256: hex.EncodeToString(sum[:]), Name: "m", Version: "1"}
+}
+
+func (v validator) Add(ctx context.Context, wasm []byte) (experiments.Module, error) {
+	if !bytes.HasPrefix(wasm, []byte("\x00asm")) {
+		e := experiments.Errorf(experiments.CodeInvalid, "not a module")
+		e.Details = map[string]any{"checks": []experiments.Check{{Name: "preflight", Detail: "magic"}}}
+		return experiments.Module{}, e
+	}
+	return v.s.AddModule(ctx, moduleOf(string(wasm)), wasm)
+}
+
+type reporter struct{}
+
+func (reporter) Render(_ context.Context, in experiments.ReportInput, w io.Writer) error {
+	if in.Run.Name == "unreportable" {
+		return errors.New("secret path /var/x")
+	}
+	_, err := io.WriteString(w, "<html lang="+in.Language+">"+in.Run.Name)
+	return err
+}
+
+var builtSite = fstest.MapFS{
+	"index.html":           {Data: []byte("<!doctype html>INDEX")},
+	"assets/app-1a2b3c.js": {Data: []byte("app()")},
+	"favicon.svg":          {Data: []byte("<svg/>")},
+}
+
+func newWorld(t testing.TB, change func(*Options)) *world {
+	t.Helper()
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	w := &world{t: t, log: &bytes.Buffer{}}
+	o := Options{
+		Store: st, Jobs: jobs{st}, Modules: validator{st}, Reporter: reporter{}, Frontend: builtSite,
+		Configs: []Config{{Name: "demo", Title: "Demo", YAML: "a: 1\n"}}, Info: Info{Version: "1.2.3", Device: Device{Name: "cpu", Threads: 2}},
+		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelError})), MaxArtifactBytes: 1000, MaxModuleBytes: 1000,
+	}
+	if change != nil {
+		change(&o)
+	}
+	if w.Server, err = New(o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Stop)
+	st = w.store // change may have set another
+	e, err := st.EnsureExperiment(ctx, "e")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.exp = e.ID
+	w.save(experiments.Run{ID: "live", Name: "live", Status: experiments.Running})
+	w.save(experiments.Run{ID: "done", Name: "実行 1/2", Status: experiments.Finished, Config: "a: 1\n"})
+	for path, text := range map[string]string{
+		artifactAB: `{"rows":3,"differences":[],"metrics":[]}`, artifactData: `{"rows":9}`, artifactReplacement: `{"hidden_size":64}`, "a b/日本.html": "<p>hi",
+	} {
+		if _, err := st.SaveArtifact(ctx, "done", path, "", strings.NewReader(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := st.AddModule(ctx, moduleOf("\x00asm one"), []byte("\x00asm one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.mod = m.SHA256
+	return w
+}
+
+func (w *world) save(r experiments.Run) {
+	w.t.Helper()
+	r.ExperimentID = w.exp
+	if err := w.store.SaveRun(ctx, r); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// do sends a request as a browser on the page itself would; headers are "Name: value".
+func (w *world) do(method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	req := httptest.NewRequest(method, path, strings.NewReader(body))
+	req.Host = "127.0.0.1:8420"
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range headers {
+		k, v, _ := strings.Cut(h, ": ")
+		if k == "Host" {
+			req.Host = v
+		} else if v == "" {
+			req.Header.Del(k)
+		} else {
+			req.Header.Set(k, v)
+		}
+	}
+	rec := httptest.NewRecorder()
+	w.Handler().ServeHTTP(rec, req)
+	return rec
+}
+
+// scenario is one request and what the answer must be. In path and body EXP and MOD stand for the ids.
+type scenario struct {
+	method, path, body string
+	headers            []string
+	status             int
+	code               experiments.Code // of an error
+	has                []string         // in the body
+}
+
+func (w *world) check(t *testing.T, sc scenario) {
+	t.Helper()
+	ids := strings.NewReplacer("EXP", w.exp, "MOD", w.mod)
+	rec := w.do(sc.method, ids.Replace(sc.path), ids.Replace(sc.body), sc.headers...)
+	if rec.Code != sc.status {
+		t.Fatalf("status %d, want %d: %s", rec.Code, sc.status, rec.Body)
+	}
+	if sc.code != "" {
+		var f Failure
+		if err := json.Unmarshal(rec.Body.Bytes(), &f); err != nil || f.Code != sc.code || f.Message == "" {
+			t.Errorf("failure %s, error %v; want code %s", rec.Body, err, sc.code)
+		}
+	}
+	if sc.status == http.StatusNoContent && rec.Body.Len() != 0 {
+		t.Errorf("a body with 204: %s", rec.Body)
+	}
+	for _, text := range sc.has {
+		if !strings.Contains(rec.Body.String(), ids.Replace(text)) {
+			t.Errorf("the body lacks %s:\n%s", text, rec.Body)
+		}
+	}
+}

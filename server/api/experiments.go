@@ -1,0 +1,113 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"triality/experiments"
+	"triality/server/store"
+)
+
+type newExperiment struct {
+	Name        string             `json:"name"`
+	Description string             `json:"description,omitempty"`
+	Tags        map[string]*string `json:"tags,omitempty"`
+}
+
+type experimentPatch struct {
+	Name        *string            `json:"name,omitempty"`
+	Description *string            `json:"description,omitempty"`
+	Tags        map[string]*string `json:"tags,omitempty"`
+}
+
+func checkDescription(d string) error {
+	if len(d) > maxDescription {
+		return invalid("description of %d bytes, at most %d", len(d), maxDescription)
+	}
+	return nil
+}
+
+func (s *Server) experiments(c echo.Context) error {
+	limit, err := intQuery(c, "limit", 100, 1, 1000)
+	if err != nil {
+		return err
+	}
+	items, next, err := s.store.Experiments(c.Request().Context(), limit, c.QueryParam("cursor"))
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, list[store.ExperimentInfo]{items, next})
+}
+
+func (s *Server) createExperiment(c echo.Context) error {
+	var in newExperiment
+	if err := readJSON(c, maxBody, &in); err != nil {
+		return err
+	}
+	if err := checkDescription(in.Description); err != nil {
+		return err
+	}
+	tags, err := merge("tags", nil, in.Tags)
+	if err != nil {
+		return err
+	}
+	e, err := s.store.CreateExperiment(c.Request().Context(), experiments.Experiment{Name: in.Name, Description: in.Description, Tags: tags})
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Location", "/api/v1/experiments/"+e.ID)
+	return sendJSON(c, http.StatusCreated, store.ExperimentInfo{Experiment: e})
+}
+
+func (s *Server) experiment(c echo.Context) error {
+	id, err := param(c, "id")
+	if err != nil {
+		return err
+	}
+	e, err := s.store.Experiment(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, e)
+}
+
+func (s *Server) patchExperiment(c echo.Context) error {
+	id, err := param(c, "id")
+	if err != nil {
+		return err
+	}
+	var in experimentPatch
+	if err := readJSON(c, maxBody, &in); err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	_, err = s.store.UpdateExperiment(ctx, id, func(e *experiments.Experiment) (err error) {
+		if in.Name != nil {
+			e.Name = *in.Name
+		}
+		if in.Description != nil {
+			e.Description = *in.Description
+		}
+		e.Tags, err = merge("tags", e.Tags, in.Tags)
+		if err != nil {
+			return err
+		}
+		return checkDescription(e.Description)
+	})
+	if err != nil {
+		return err
+	}
+	return s.experiment(c)
+}
+
+func (s *Server) deleteExperiment(c echo.Context) error {
+	id, err := param(c, "id")
+	if err != nil {
+		return err
+	}
+	if err := s.store.DeleteExperiment(c.Request().Context(), id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}

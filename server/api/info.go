@@ -1,0 +1,46 @@
+package api
+
+import (
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+type health struct {
+	Status string `json:"status"`
+}
+
+func (s *Server) health(c echo.Context) error {
+	return sendJSON(c, http.StatusOK, health{"ok"})
+}
+
+type infoAnswer struct {
+	Info
+	Go               string    `json:"go"`
+	OS               string    `json:"os"`
+	Arch             string    `json:"arch"`
+	StartedAt        time.Time `json:"started_at"`
+	DataDirFreeBytes uint64    `json:"data_dir_free_bytes"`
+}
+
+func (s *Server) info(c echo.Context) error {
+	free, err := s.store.FreeBytes()
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, infoAnswer{s.opts.Info, runtime.Version(), runtime.GOOS, runtime.GOARCH, s.started, free})
+}
+
+func (s *Server) document(c echo.Context) error {
+	return sendBytes(c, http.StatusOK, jsonType, s.openapi)
+}
+
+func (s *Server) configs(c echo.Context) error {
+	items := s.opts.Configs
+	if items == nil {
+		items = []Config{}
+	}
+	return sendJSON(c, http.StatusOK, list[Config]{Items: items})
+}

@@ -1,0 +1,112 @@
+package api
+
+import (
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"triality/experiments"
+)
+
+func (s *Server) modules(c echo.Context) error {
+	items, err := s.store.Modules(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, list[experiments.Module]{Items: items})
+}
+
+func (s *Server) addModule(c echo.Context) error {
+	wasm, err := s.uploadedModule(c)
+	if err != nil {
+		return err
+	}
+	if s.opts.Modules == nil {
+		return unavailable("module validator")
+	}
+	if len(wasm) == 0 {
+		return invalid("body: it is empty; want a WebAssembly module")
+	}
+	m, err := s.opts.Modules.Add(c.Request().Context(), wasm)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Location", "/api/v1/modules/"+m.SHA256)
+	return sendJSON(c, http.StatusCreated, m)
+}
+
+// uploadedModule reads the bytes from the body, or from the field "file" of a form.
+func (s *Server) uploadedModule(c echo.Context) ([]byte, error) {
+	req := c.Request()
+	req.Body = http.MaxBytesReader(c.Response(), req.Body, s.opts.MaxModuleBytes)
+	mt, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
+	switch {
+	case err == nil && (mt == "application/wasm" || mt == "application/octet-stream"):
+		return io.ReadAll(req.Body)
+	case err != nil || mt != "multipart/form-data":
+		return nil, experiments.Errorf(codeMedia, "Content-Type %q: want application/wasm, or multipart/form-data with a field \"file\"", req.Header.Get("Content-Type"))
+	}
+	parts, err := req.MultipartReader()
+	if err != nil {
+		return nil, invalid("body: %w", err)
+	}
+	for {
+		part, err := parts.NextPart()
+		if err == io.EOF {
+			return nil, invalid("body: the form has no field \"file\"")
+		}
+		if err != nil {
+			return nil, invalid("body: %w", err)
+		}
+		if part.FormName() == "file" {
+			b, err := io.ReadAll(part)
+			if err != nil {
+				return nil, invalid("body: %w", err)
+			}
+			return b, nil
+		}
+	}
+}
+
+func (s *Server) module(c echo.Context) error {
+	sum, err := param(c, "sha256")
+	if err != nil {
+		return err
+	}
+	m, _, err := s.store.Module(c.Request().Context(), sum)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, m)
+}
+
+func (s *Server) moduleBytes(c echo.Context) error {
+	sum, err := param(c, "sha256")
+	if err != nil {
+		return err
+	}
+	m, wasm, err := s.store.Module(c.Request().Context(), sum)
+	if err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	h.Set("ETag", strconv.Quote(m.SHA256))
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": fmt.Sprintf("%s-%s.wasm", m.Name, m.Version)}))
+	return c.Blob(http.StatusOK, "application/wasm", wasm)
+}
+
+func (s *Server) hideModule(c echo.Context) error {
+	sum, err := param(c, "sha256")
+	if err != nil {
+		return err
+	}
+	if err := s.store.HideModule(c.Request().Context(), sum); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}

@@ -1,0 +1,91 @@
+package api
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"triality/experiments"
+	"triality/server/store"
+)
+
+// Jobs runs pipelines. Errors carry codes: CodeInvalid for a configuration that is wrong, CodeConflict
+// for a run in another state.
+type Jobs interface {
+	// Submit queues a pipeline; name "" lets the configuration name the run.
+	Submit(ctx context.Context, configYAML, name string) (experiments.Run, error)
+	// Cancel stops a queued or running run.
+	Cancel(ctx context.Context, runID string) error
+	// Resume queues an interrupted or failed run again.
+	Resume(ctx context.Context, runID string) (experiments.Run, error)
+}
+
+// Modules validates and stores metric modules. A module that fails validation is a CodeInvalid error
+// whose Details hold "checks", a []experiments.Check.
+type Modules interface {
+	Add(ctx context.Context, wasm []byte) (experiments.Module, error)
+}
+
+// Config is a shipped pipeline configuration.
+type Config struct {
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	YAML  string `json:"yaml"`
+}
+
+// Info describes this server.
+type Info struct {
+	Version       string `json:"version"`
+	EngineVersion string `json:"engine_version"`
+	Device        Device `json:"device"`
+}
+
+// Device is what models are computed on.
+type Device struct {
+	Name    string `json:"name"`
+	Model   string `json:"model"`
+	Threads int    `json:"threads"`
+	SIMD    string `json:"simd"`
+}
+
+// Options of New. Store is needed; a part that is nil makes its routes answer "unavailable".
+type Options struct {
+	Store    *store.Store
+	Jobs     Jobs
+	Modules  Modules
+	Reporter experiments.Reporter
+	Frontend fs.FS // the built site: index.html, assets/…; nil or without index.html: a page says how to build it
+	Configs  []Config
+	Info     Info
+	Logger   *slog.Logger // silent when nil
+
+	MaxArtifactBytes int64 // of one upload; default 8 GiB
+	MaxModuleBytes   int64 // default 32 MiB
+	// AllowOrigins are further origins that may write, such as a development server's.
+	AllowOrigins []string
+	// Heartbeat of event streams; default 15 s.
+	Heartbeat time.Duration
+}
+
+// Limits of JSON bodies, bytes.
+const (
+	maxBody        = 1 << 20
+	maxMetricsBody = 16 << 20
+)
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxArtifactBytes <= 0 {
+		o.MaxArtifactBytes = 8 << 30
+	}
+	if o.MaxModuleBytes <= 0 {
+		o.MaxModuleBytes = 32 << 20
+	}
+	if o.Heartbeat <= 0 {
+		o.Heartbeat = 15 * time.Second
+	}
+	return o
+}

@@ -1,0 +1,97 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"triality/experiments"
+	"triality/server/store"
+)
+
+// route is a route and what the OpenAPI document says of it.
+type route struct {
+	method, path string
+	summary      string
+	query        []query
+	body         any    // a value of the JSON body's type
+	bodyType     string // media type of a body that is not JSON
+	status       int    // of success
+	answer       any    // a value of the JSON answer's type
+	answerType   string // media type of an answer that is not JSON
+	errors       []experiments.Code
+	handler      echo.HandlerFunc
+}
+
+type query struct{ name, about string }
+
+var (
+	pages   = []query{{"limit", "how many items, 1 to 1000"}, {"cursor", "next_cursor of the page before"}}
+	missing = []experiments.Code{experiments.CodeNotFound}
+	wrong   = []experiments.Code{experiments.CodeInvalid, codeMedia, experiments.CodeTooLarge}
+)
+
+func with(codes []experiments.Code, more ...experiments.Code) []experiments.Code {
+	return append(append([]experiments.Code(nil), codes...), more...)
+}
+
+// routes is every route but the pages'.
+func (s *Server) routes() []route {
+	const (
+		nf = experiments.CodeNotFound
+		cf = experiments.CodeConflict
+		iv = experiments.CodeInvalid
+		un = experiments.CodeUnavailable
+	)
+	rs := []route{
+		{method: "GET", path: "/healthz", summary: "Whether the server answers", answer: health{}, handler: s.health},
+		{method: "GET", path: "/info", summary: "Versions, device and space", answer: infoAnswer{}, handler: s.info},
+		{method: "GET", path: "/openapi.json", summary: "This document", answer: map[string]any{}, handler: s.document},
+
+		{method: "GET", path: "/experiments", summary: "Experiments, the newest first", query: pages, answer: list[store.ExperimentInfo]{}, errors: []experiments.Code{iv}, handler: s.experiments},
+		{method: "POST", path: "/experiments", summary: "Make an experiment; names are unique", body: newExperiment{}, status: 201, answer: store.ExperimentInfo{}, errors: with(wrong, cf), handler: s.createExperiment},
+		{method: "GET", path: "/experiments/:id", summary: "One experiment", answer: store.ExperimentInfo{}, errors: missing, handler: s.experiment},
+		{method: "PATCH", path: "/experiments/:id", summary: "Change an experiment; a tag that is null is removed", body: experimentPatch{}, answer: store.ExperimentInfo{}, errors: with(wrong, nf, cf), handler: s.patchExperiment},
+		{method: "DELETE", path: "/experiments/:id", summary: "Remove an experiment with its runs, none of which may be under way", status: 204, errors: with(missing, cf), handler: s.deleteExperiment},
+
+		{method: "GET", path: "/runs", summary: "Runs, the newest first", query: append([]query{{"experiment_id", "of this experiment"}, {"status", "of this status"}, {"q", "with this text in name, id, parameters or tags"}}, pages...), answer: list[experiments.Run]{}, errors: []experiments.Code{iv, nf}, handler: s.runs},
+		{method: "POST", path: "/runs", summary: "Make a run that a client logs; it is running", body: newRun{}, status: 201, answer: experiments.Run{}, errors: with(wrong, nf), handler: s.createRun},
+		{method: "GET", path: "/runs/:id", summary: "One run", answer: experiments.Run{}, errors: missing, handler: s.run},
+		{method: "PATCH", path: "/runs/:id", summary: "Change a run; a parameter or tag that is null is removed; the status of a pipeline's run is the pipeline's", body: runPatch{}, answer: experiments.Run{}, errors: with(wrong, nf, cf), handler: s.patchRun},
+		{method: "DELETE", path: "/runs/:id", summary: "Remove a run that has ended, with its points and artifacts", status: 204, errors: with(missing, cf), handler: s.deleteRun},
+		{method: "POST", path: "/runs/:id/cancel", summary: "Stop a queued or running run", status: 202, answer: experiments.Run{}, errors: with(missing, cf, un), handler: s.cancelRun},
+		{method: "POST", path: "/runs/:id/resume", summary: "Queue an interrupted or failed run again", status: 202, answer: experiments.Run{}, errors: with(missing, cf, un), handler: s.resumeRun},
+
+		{method: "GET", path: "/runs/:id/metrics", summary: "A run's metric series with their last points", answer: list[store.SeriesInfo]{}, errors: missing, handler: s.metrics},
+		{method: "POST", path: "/runs/:id/metrics", summary: "Append points; answers when they are durable. A value may be a number, null or one of the strings NaN, Infinity, -Infinity", body: metricsBody{}, status: 204, errors: with(wrong, nf), handler: s.logMetrics},
+		{method: "GET", path: "/runs/:id/metrics/series", summary: "One series, thinned so that each stretch keeps its least and greatest value; points are [step, Unix ms, value or null]", query: []query{{"name", "of the metric"}, {"max_points", "8 to 100000; default 2000"}}, answer: seriesAnswer{}, errors: with(missing, iv), handler: s.series},
+
+		{method: "GET", path: "/runs/:id/artifacts", summary: "A run's files", answer: list[experiments.Artifact]{}, errors: missing, handler: s.artifacts},
+		{method: "GET", path: "/runs/:id/artifacts/*", summary: "A file's content; ranges are served", query: []query{{"download", "1: as an attachment"}}, answerType: "*/*", errors: missing, handler: s.artifact},
+		{method: "PUT", path: "/runs/:id/artifacts/*", summary: "Store a file; the same path replaces it", bodyType: "*/*", status: 201, answer: experiments.Artifact{}, errors: with(missing, iv, experiments.CodeTooLarge, un), handler: s.putArtifact},
+		{method: "GET", path: "/runs/:id/abtest", summary: "Result of the A/B test", answer: experiments.ABResult{}, errors: missing, handler: s.jsonArtifact(artifactAB)},
+		{method: "GET", path: "/runs/:id/data", summary: "What the convert step found", answer: experiments.DatasetSummary{}, errors: missing, handler: s.jsonArtifact(artifactData)},
+		{method: "GET", path: "/runs/:id/replacement", summary: "replacement.json of the SO8T model", answer: map[string]any{}, errors: missing, handler: s.jsonArtifact(artifactReplacement)},
+		{method: "GET", path: "/runs/:id/report", summary: "The report as one offline HTML file", query: []query{{"lang", "en or ja"}, {"download", "1: as an attachment"}}, answerType: "text/html", errors: with(missing, iv, un), handler: s.report},
+
+		{method: "POST", path: "/jobs", summary: "Queue a pipeline", body: newJob{}, status: 202, answer: experiments.Run{}, errors: with(wrong, un), handler: s.submit},
+		{method: "GET", path: "/configs", summary: "The pipeline configurations that come with this server", answer: list[Config]{}, handler: s.configs},
+
+		{method: "GET", path: "/modules", summary: "Metric modules", answer: list[experiments.Module]{}, handler: s.modules},
+		{method: "POST", path: "/modules", summary: "Validate and add a metric module; also as the field \"file\" of multipart/form-data. Details of a failed validation hold checks", bodyType: "application/wasm", status: 201, answer: experiments.Module{}, errors: with(wrong, un), handler: s.addModule},
+		{method: "GET", path: "/modules/:sha256", summary: "One module", answer: experiments.Module{}, errors: missing, handler: s.module},
+		{method: "GET", path: "/modules/:sha256/wasm", summary: "A module's bytes", answerType: "application/wasm", errors: missing, handler: s.moduleBytes},
+		{method: "DELETE", path: "/modules/:sha256", summary: "Take a module off the list; its bytes are kept while a run used it", status: 204, errors: missing, handler: s.hideModule},
+
+		{method: "GET", path: "/events", summary: "Server-sent events: run, metrics, progress, module; reset says that events were missed. Resumes after Last-Event-ID", query: []query{{"run_id", "only this run's"}, {"last_event_id", "as the header Last-Event-ID"}}, answerType: "text/event-stream", errors: []experiments.Code{iv, un}, handler: s.events},
+	}
+	for i := range rs {
+		if rs[i].path != "/healthz" {
+			rs[i].path = "/api/v1" + rs[i].path
+		}
+		if rs[i].status == 0 {
+			rs[i].status = http.StatusOK
+		}
+	}
+	return rs
+}

@@ -1,0 +1,242 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"triality/experiments"
+)
+
+const (
+	iv = experiments.CodeInvalid
+	nf = experiments.CodeNotFound
+	cf = experiments.CodeConflict
+	tl = experiments.CodeTooLarge
+	un = experiments.CodeUnavailable
+	in = experiments.CodeInternal
+)
+
+// Every route's success and errors. TestEveryRouteHasAScenario holds this table to the routes.
+var scenarios = map[string]scenario{
+	"the server is healthy":   {method: "GET", path: "/healthz", status: 200, has: []string{`{"status":"ok"}`}},
+	"info names the versions": {method: "GET", path: "/api/v1/info", status: 200, has: []string{`"version":"1.2.3"`, `"threads":2`, `"data_dir_free_bytes":`, `"started_at":"20`}},
+	"the OpenAPI document":    {method: "GET", path: "/api/v1/openapi.json", status: 200, has: []string{`"3.1.0"`}},
+	"configs are listed":      {method: "GET", path: "/api/v1/configs", status: 200, has: []string{`"yaml":"a: 1\n"`}},
+
+	"experiments are listed":                 {method: "GET", path: "/api/v1/experiments", status: 200, has: []string{`"runs":2`, `"last_run_at":"20`, `"next_cursor":""`}},
+	"a limit of nothing":                     {method: "GET", path: "/api/v1/experiments?limit=0", status: 400, code: iv},
+	"a limit that is no number":              {method: "GET", path: "/api/v1/runs?limit=x", status: 400, code: iv},
+	"an experiment is made":                  {method: "POST", path: "/api/v1/experiments", body: `{"name":"新しい","tags":{"k":"v"}}`, status: 201, has: []string{`"name":"新しい"`, `"k":"v"`}},
+	"an experiment whose name is taken":      {method: "POST", path: "/api/v1/experiments", body: `{"name":"e"}`, status: 409, code: cf, has: []string{"EXP"}},
+	"an experiment without a name":           {method: "POST", path: "/api/v1/experiments", body: `{}`, status: 400, code: iv},
+	"an experiment with an unknown field":    {method: "POST", path: "/api/v1/experiments", body: `{"name":"x","nmae":"y"}`, status: 400, code: iv, has: []string{"nmae"}},
+	"an experiment with a long description":  {method: "POST", path: "/api/v1/experiments", body: `{"name":"x","description":"` + strings.Repeat("x", maxDescription+1) + `"}`, status: 400, code: iv},
+	"an experiment as a form":                {method: "POST", path: "/api/v1/experiments", body: `{"name":"x"}`, headers: []string{"Content-Type: text/plain"}, status: 415, code: codeMedia},
+	"an experiment of no bytes":              {method: "POST", path: "/api/v1/experiments", headers: []string{"Content-Type: application/json"}, status: 400, code: iv, has: []string{"empty"}},
+	"an experiment and more":                 {method: "POST", path: "/api/v1/experiments", body: `{"name":"x"} {"name":"y"}`, status: 400, code: iv},
+	"an experiment that is too large":        {method: "POST", path: "/api/v1/experiments", body: `{"name":"` + strings.Repeat("x", maxBody) + `"}`, status: 413, code: tl, has: []string{"limit_bytes"}},
+	"an experiment with a long tag":          {method: "POST", path: "/api/v1/experiments", body: `{"name":"x","tags":{"` + strings.Repeat("k", 251) + `":""}}`, status: 400, code: iv},
+	"one experiment":                         {method: "GET", path: "/api/v1/experiments/EXP", status: 200, has: []string{`"id":"EXP"`, `"runs":2`}},
+	"an experiment there is not":             {method: "GET", path: "/api/v1/experiments/nope", status: 404, code: nf},
+	"an experiment is renamed":               {method: "PATCH", path: "/api/v1/experiments/EXP", body: `{"name":"E","tags":{"a":"b","c":null}}`, status: 200, has: []string{`"name":"E"`, `"a":"b"`}},
+	"an experiment is renamed to nothing":    {method: "PATCH", path: "/api/v1/experiments/EXP", body: `{"name":""}`, status: 400, code: iv},
+	"a missing experiment is renamed":        {method: "PATCH", path: "/api/v1/experiments/nope", body: `{}`, status: 404, code: nf},
+	"an experiment is removed while it runs": {method: "DELETE", path: "/api/v1/experiments/EXP", status: 409, code: cf},
+	"a missing experiment is removed":        {method: "DELETE", path: "/api/v1/experiments/nope", status: 404, code: nf},
+
+	"runs are listed":                   {method: "GET", path: "/api/v1/runs?experiment_id=EXP", status: 200, has: []string{`"id":"live"`, `"id":"done"`}},
+	"runs are searched":                 {method: "GET", path: "/api/v1/runs?q=%E5%AE%9F&status=finished", status: 200, has: []string{`"id":"done"`}},
+	"runs of a missing experiment":      {method: "GET", path: "/api/v1/runs?experiment_id=nope", status: 404, code: nf},
+	"runs of an unknown status":         {method: "GET", path: "/api/v1/runs?status=odd", status: 400, code: iv},
+	"runs after a made-up cursor":       {method: "GET", path: "/api/v1/runs?cursor=!!", status: 400, code: iv},
+	"a run is made":                     {method: "POST", path: "/api/v1/runs", body: `{"experiment_id":"EXP","name":"n","params":{"lr":"1"}}`, status: 201, has: []string{`"status":"running"`, `"started_at":"20`, `"lr":"1"`}},
+	"a run without an experiment":       {method: "POST", path: "/api/v1/runs", body: `{"name":"n"}`, status: 404, code: nf},
+	"a run whose name has a line break": {method: "POST", path: "/api/v1/runs", body: `{"experiment_id":"EXP","name":"a\nb"}`, status: 400, code: iv},
+	"a run with a long parameter":       {method: "POST", path: "/api/v1/runs", body: `{"experiment_id":"EXP","params":{"a":"` + strings.Repeat("x", 6001) + `"}}`, status: 400, code: iv},
+	"one run":                           {method: "GET", path: "/api/v1/runs/done", status: 200, has: []string{`"status":"finished"`}},
+	"a run there is not":                {method: "GET", path: "/api/v1/runs/nope", status: 404, code: nf},
+	"a client's run ends":               {method: "PATCH", path: "/api/v1/runs/live", body: `{"status":"finished","name":"new","tags":{"t":"1"},"params":{"p":"2"}}`, status: 200, has: []string{`"status":"finished"`, `"ended_at":"20`, `"name":"new"`, `"t":"1"`, `"p":"2"`}},
+	"a run gets an unknown status":      {method: "PATCH", path: "/api/v1/runs/live", body: `{"status":"odd"}`, status: 400, code: iv},
+	"a pipeline's run gets a status":    {method: "PATCH", path: "/api/v1/runs/done", body: `{"status":"failed"}`, status: 409, code: cf},
+	"a missing run is changed":          {method: "PATCH", path: "/api/v1/runs/nope", body: `{}`, status: 404, code: nf},
+	"a run is removed":                  {method: "DELETE", path: "/api/v1/runs/done", status: 204},
+	"a run is removed while it runs":    {method: "DELETE", path: "/api/v1/runs/live", status: 409, code: cf},
+	"a missing run is removed":          {method: "DELETE", path: "/api/v1/runs/nope", status: 404, code: nf},
+	"a run is cancelled":                {method: "POST", path: "/api/v1/runs/live/cancel", status: 202, has: []string{`"id":"live"`}},
+	"an ended run is cancelled":         {method: "POST", path: "/api/v1/runs/done/cancel", status: 409, code: cf},
+	"a missing run is cancelled":        {method: "POST", path: "/api/v1/runs/nope/cancel", status: 404, code: nf},
+	"a run is resumed":                  {method: "POST", path: "/api/v1/runs/done/resume", status: 202, has: []string{`"status":"queued"`}},
+	"a running run is resumed":          {method: "POST", path: "/api/v1/runs/live/resume", status: 409, code: cf},
+
+	"points are logged":             {method: "POST", path: "/api/v1/runs/live/metrics", body: `{"a":[{"step":1,"time":2,"value":3},{"step":2,"time":2,"value":"NaN"}]}`, status: 204},
+	"points of a missing run":       {method: "POST", path: "/api/v1/runs/nope/metrics", body: `{"a":[{"value":1}]}`, status: 404, code: nf},
+	"a point without a value":       {method: "POST", path: "/api/v1/runs/live/metrics", body: `{"a":[{"step":1}]}`, status: 400, code: iv, has: []string{"without a value"}},
+	"a point that is null":          {method: "POST", path: "/api/v1/runs/live/metrics", body: `{"a":[null]}`, status: 400, code: iv},
+	"a point with an odd value":     {method: "POST", path: "/api/v1/runs/live/metrics", body: `{"a":[{"value":"big"}]}`, status: 400, code: iv, has: []string{"Infinity"}},
+	"a point with an unknown field": {method: "POST", path: "/api/v1/runs/live/metrics", body: `{"a":[{"value":1,"stp":2}]}`, status: 400, code: iv, has: []string{"stp"}},
+	"a metric without a name":       {method: "POST", path: "/api/v1/runs/live/metrics", body: `{"":[{"value":1}]}`, status: 400, code: iv},
+	"series of a run":               {method: "GET", path: "/api/v1/runs/live/metrics", status: 200, has: []string{`"items":[]`}},
+	"series of a missing run":       {method: "GET", path: "/api/v1/runs/nope/metrics", status: 404, code: nf},
+	"a series without its name":     {method: "GET", path: "/api/v1/runs/live/metrics/series", status: 400, code: iv},
+	"a series there is not":         {method: "GET", path: "/api/v1/runs/live/metrics/series?name=x", status: 404, code: nf},
+	"a series with too few points":  {method: "GET", path: "/api/v1/runs/live/metrics/series?name=x&max_points=2", status: 400, code: iv},
+
+	"artifacts are listed":           {method: "GET", path: "/api/v1/runs/done/artifacts", status: 200, has: []string{`"path":"abtest/results.json"`}},
+	"artifacts of a missing run":     {method: "GET", path: "/api/v1/runs/nope/artifacts", status: 404, code: nf},
+	"an artifact with an odd name":   {method: "GET", path: "/api/v1/runs/done/artifacts/a%20b/%E6%97%A5%E6%9C%AC.html", status: 200, has: []string{"<p>hi"}},
+	"an artifact there is not":       {method: "GET", path: "/api/v1/runs/done/artifacts/nope", status: 404, code: nf},
+	"an artifact is stored":          {method: "PUT", path: "/api/v1/runs/live/artifacts/x/100%25.txt", body: "hello", headers: []string{"Content-Type: "}, status: 201, has: []string{`"path":"x/100%.txt"`, `"size":5`, `"text/plain`}},
+	"an artifact outside":            {method: "PUT", path: "/api/v1/runs/live/artifacts/..%2Fx", body: "hello", status: 400, code: iv},
+	"an artifact that is too large":  {method: "PUT", path: "/api/v1/runs/live/artifacts/x", body: strings.Repeat("x", 1001), status: 413, code: tl},
+	"an artifact of a missing run":   {method: "PUT", path: "/api/v1/runs/nope/artifacts/x", body: "x", status: 404, code: nf},
+	"the A/B result":                 {method: "GET", path: "/api/v1/runs/done/abtest", status: 200, has: []string{`"rows":3`}},
+	"no A/B result":                  {method: "GET", path: "/api/v1/runs/live/abtest", status: 404, code: nf},
+	"the data summary":               {method: "GET", path: "/api/v1/runs/done/data", status: 200, has: []string{`"rows":9`}},
+	"the replacement":                {method: "GET", path: "/api/v1/runs/done/replacement", status: 200, has: []string{`"hidden_size":64`}},
+	"the report":                     {method: "GET", path: "/api/v1/runs/done/report?lang=ja", status: 200, has: []string{"<html lang=ja>実行"}},
+	"the report in another language": {method: "GET", path: "/api/v1/runs/done/report?lang=fr", status: 400, code: iv},
+	"the report of a missing run":    {method: "GET", path: "/api/v1/runs/nope/report", status: 404, code: nf},
+
+	"a job is queued":           {method: "POST", path: "/api/v1/jobs", body: `{"config":"a: 1","name":"n"}`, status: 202, has: []string{`"status":"queued"`, `"name":"n"`}},
+	"a job whose config is bad": {method: "POST", path: "/api/v1/jobs", body: `{"config":"bad"}`, status: 400, code: iv, has: []string{`"details":{"line":1}`}},
+	"a job without a config":    {method: "POST", path: "/api/v1/jobs", body: `{}`, status: 400, code: iv},
+
+	"modules are listed":         {method: "GET", path: "/api/v1/modules", status: 200, has: []string{"MOD"}},
+	"a module is added":          {method: "POST", path: "/api/v1/modules", body: "\x00asm two", headers: []string{"Content-Type: application/wasm"}, status: 201, has: []string{`"size":8`}},
+	"a module in a form":         {method: "POST", path: "/api/v1/modules", body: "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"m.wasm\"\r\n\r\n\x00asm 3\r\n--B--\r\n", headers: []string{"Content-Type: multipart/form-data; boundary=B"}, status: 201},
+	"a form without a module":    {method: "POST", path: "/api/v1/modules", body: "--B\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\ny\r\n--B--\r\n", headers: []string{"Content-Type: multipart/form-data; boundary=B"}, status: 400, code: iv},
+	"a module that fails":        {method: "POST", path: "/api/v1/modules", body: "MZ", headers: []string{"Content-Type: application/wasm"}, status: 400, code: iv, has: []string{`"checks":[{"name":"preflight"`}},
+	"a module that is too large": {method: "POST", path: "/api/v1/modules", body: strings.Repeat("x", 1001), headers: []string{"Content-Type: application/wasm"}, status: 413, code: tl},
+	"a module of no bytes":       {method: "POST", path: "/api/v1/modules", headers: []string{"Content-Type: application/wasm"}, status: 400, code: iv},
+	"a module as text":           {method: "POST", path: "/api/v1/modules", body: "x", headers: []string{"Content-Type: text/plain"}, status: 415, code: codeMedia},
+	"one module":                 {method: "GET", path: "/api/v1/modules/MOD", status: 200, has: []string{"MOD"}},
+	"a module there is not":      {method: "GET", path: "/api/v1/modules/nope", status: 404, code: nf},
+	"a module's bytes":           {method: "GET", path: "/api/v1/modules/MOD/wasm", status: 200, has: []string{"\x00asm one"}},
+	"bytes of a missing module":  {method: "GET", path: "/api/v1/modules/nope/wasm", status: 404, code: nf},
+	"a module is hidden":         {method: "DELETE", path: "/api/v1/modules/MOD", status: 204},
+	"a missing module is hidden": {method: "DELETE", path: "/api/v1/modules/nope", status: 404, code: nf},
+
+	"events after an id that is none": {method: "GET", path: "/api/v1/events?last_event_id=x", status: 400, code: iv},
+
+	"an unknown route":          {method: "GET", path: "/api/v1/nope", status: 404, code: nf},
+	"the bare API path":         {method: "GET", path: "/api", status: 404, code: nf},
+	"a route by another method": {method: "POST", path: "/api/v1/info", status: 405, code: codeMethod},
+	"a page by another method":  {method: "POST", path: "/runs/x", status: 405, code: codeMethod},
+	"a foreign host":            {method: "GET", path: "/api/v1/runs/x", headers: []string{"Host: evil.example"}, status: 403, code: codeForbidden},
+}
+
+func TestRoutes(t *testing.T) {
+	for name, sc := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			newWorld(t, nil).check(t, sc)
+		})
+	}
+}
+
+func TestEveryRouteHasAScenario(t *testing.T) {
+	w := newWorld(t, nil)
+	seen := map[string]bool{}
+	for _, sc := range scenarios {
+		for _, r := range w.routes() {
+			path, _, _ := strings.Cut(sc.path, "?")
+			if r.method == sc.method && matches(r.path, path) && sc.status == r.status {
+				seen[r.method+" "+r.path] = true
+			}
+		}
+	}
+	seen["GET /api/v1/events"] = true                  // sse_test.go
+	seen["GET /api/v1/runs/:id/metrics/series"] = true // TestASeriesIsThinned…
+	seen["DELETE /api/v1/experiments/:id"] = true      // TestAnExperimentIsRemovedWhenItsRunsEnded
+	for _, r := range w.routes() {
+		if !seen[r.method+" "+r.path] {
+			t.Errorf("no scenario of success for %s %s", r.method, r.path)
+		}
+	}
+}
+
+func matches(pattern, path string) bool {
+	ps, xs := strings.Split(pattern, "/"), strings.Split(path, "/")
+	for i, p := range ps {
+		if p == "*" {
+			return len(xs) > i
+		}
+		if i >= len(xs) || p != xs[i] && !strings.HasPrefix(p, ":") {
+			return false
+		}
+	}
+	return len(ps) == len(xs)
+}
+
+func TestAnExperimentIsRemovedWhenItsRunsEnded(t *testing.T) {
+	w := newWorld(t, nil)
+	w.save(experiments.Run{ID: "live", Name: "live", Status: experiments.Failed})
+	w.check(t, scenario{method: "DELETE", path: "/api/v1/experiments/EXP", status: 204})
+	w.check(t, scenario{method: "GET", path: "/api/v1/runs/done", status: 404, code: nf})
+}
+
+func TestPartsThatAreMissingAreUnavailable(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Jobs, o.Modules, o.Reporter = nil, nil, nil })
+	for _, sc := range []scenario{
+		{method: "POST", path: "/api/v1/jobs", body: `{"config":"a"}`},
+		{method: "POST", path: "/api/v1/runs/live/cancel"},
+		{method: "POST", path: "/api/v1/runs/done/resume"},
+		{method: "POST", path: "/api/v1/modules", body: "x", headers: []string{"Content-Type: application/wasm"}},
+		{method: "GET", path: "/api/v1/runs/done/report"},
+	} {
+		sc.status, sc.code = 503, un
+		w.check(t, sc)
+	}
+}
+
+func TestInternalDetailIsLoggedAndNotSent(t *testing.T) {
+	w := newWorld(t, nil)
+	w.save(experiments.Run{ID: "u", Name: "unreportable", Status: experiments.Finished})
+	rec := w.do("GET", "/api/v1/runs/u/report", "")
+	if rec.Code != 500 || strings.Contains(rec.Body.String(), "secret") || !strings.Contains(rec.Body.String(), `"code":"internal"`) {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	if !strings.Contains(w.log.String(), "secret path /var/x") {
+		t.Errorf("the log lacks the detail: %s", w.log)
+	}
+}
+
+func TestAClosedStoreIsUnavailable(t *testing.T) {
+	w := newWorld(t, nil)
+	w.store.Close()
+	w.check(t, scenario{method: "GET", path: "/api/v1/experiments", status: 503, code: un})
+}
+
+func TestNonFiniteValuesLeaveAsNull(t *testing.T) {
+	w := newWorld(t, nil)
+	w.check(t, scenario{method: "POST", path: "/api/v1/runs/live/metrics", status: 204,
+		body: `{"a":[{"step":1,"time":5,"value":1.5},{"step":2,"time":6,"value":null}],"b":[{"step":1,"time":5,"value":"-Infinity"}]}`})
+	w.check(t, scenario{method: "GET", path: "/api/v1/runs/live/metrics/series?name=a", status: 200, has: []string{`{"name":"a","points":[[1,5,1.5],[2,6,null]],"total":2}`}})
+	w.check(t, scenario{method: "GET", path: "/api/v1/runs/live/metrics", status: 200, has: []string{`{"name":"a","count":2,"last":{"step":2,"time":6,"value":null}}`}})
+	w.check(t, scenario{method: "GET", path: "/api/v1/runs/live", status: 200, has: []string{`"summary":{"a":null,"b":null}`}})
+	w.check(t, scenario{method: "GET", path: "/api/v1/runs", status: 200, has: []string{`"summary":{"a":null,"b":null}`}})
+}
+
+func TestListsGoOnAtTheirCursor(t *testing.T) {
+	w := newWorld(t, nil)
+	for i := range 5 {
+		w.save(experiments.Run{ID: fmt.Sprint("p", i), Name: "p", Status: experiments.Finished})
+	}
+	var ids []string
+	path := "/api/v1/runs?limit=3"
+	for range 3 {
+		var page list[experiments.Run]
+		decode(t, w.do("GET", path, ""), &page)
+		for _, r := range page.Items {
+			ids = append(ids, r.ID)
+		}
+		if page.Next == "" {
+			break
+		}
+		path = "/api/v1/runs?limit=3&cursor=" + page.Next
+	}
+	if got := strings.Join(ids, " "); got != "p4 p3 p2 p1 p0 done live" {
+		t.Errorf("got %s", got)
+	}
+}

@@ -1,0 +1,127 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"triality/experiments"
+	"triality/server/store"
+)
+
+type newRun struct {
+	ExperimentID string             `json:"experiment_id"`
+	Name         string             `json:"name"`
+	Params       map[string]*string `json:"params,omitempty"`
+	Tags         map[string]*string `json:"tags,omitempty"`
+}
+
+type runPatch struct {
+	Name   *string             `json:"name,omitempty"`
+	Status *experiments.Status `json:"status,omitempty"`
+	Tags   map[string]*string  `json:"tags,omitempty"`
+	Params map[string]*string  `json:"params,omitempty"`
+}
+
+func (s *Server) runs(c echo.Context) error {
+	limit, err := intQuery(c, "limit", 100, 1, 1000)
+	if err != nil {
+		return err
+	}
+	items, next, err := s.store.Runs(c.Request().Context(), store.RunFilter{
+		ExperimentID: c.QueryParam("experiment_id"), Status: experiments.Status(c.QueryParam("status")),
+		Query: c.QueryParam("q"), Limit: limit, Cursor: c.QueryParam("cursor"),
+	})
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, list[experiments.Run]{items, next})
+}
+
+func (s *Server) createRun(c echo.Context) error {
+	var in newRun
+	if err := readJSON(c, maxBody, &in); err != nil {
+		return err
+	}
+	id, err := store.NewRunID()
+	if err != nil {
+		return err
+	}
+	now := time.Now().UTC()
+	r := experiments.Run{ID: id, ExperimentID: in.ExperimentID, Name: in.Name, Status: experiments.Running, CreatedAt: now, StartedAt: now}
+	if r.Name == "" {
+		r.Name = now.Format("2006-01-02 15:04:05")
+	}
+	if r.Params, err = merge("params", nil, in.Params); err != nil {
+		return err
+	}
+	if r.Tags, err = merge("tags", nil, in.Tags); err != nil {
+		return err
+	}
+	if r, err = s.store.CreateRun(c.Request().Context(), r); err != nil {
+		return err
+	}
+	c.Response().Header().Set("Location", "/api/v1/runs/"+r.ID)
+	return sendJSON(c, http.StatusCreated, r)
+}
+
+func (s *Server) run(c echo.Context) error { return s.sendRun(c, http.StatusOK) }
+
+func (s *Server) sendRun(c echo.Context, status int) error {
+	id, err := param(c, "id")
+	if err != nil {
+		return err
+	}
+	r, err := s.store.Run(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, status, r)
+}
+
+func (s *Server) patchRun(c echo.Context) error {
+	id, err := param(c, "id")
+	if err != nil {
+		return err
+	}
+	var in runPatch
+	if err := readJSON(c, maxBody, &in); err != nil {
+		return err
+	}
+	r, err := s.store.UpdateRun(c.Request().Context(), id, func(r *experiments.Run) (err error) {
+		if in.Name != nil {
+			r.Name = *in.Name
+		}
+		if in.Status != nil && *in.Status != r.Status {
+			if r.Config != "" {
+				return experiments.Errorf(experiments.CodeConflict, "run %s: its status is the pipeline's; cancel or resume it", id)
+			}
+			r.Status = *in.Status
+			r.EndedAt = time.Time{}
+			if r.Status.Done() {
+				r.EndedAt = time.Now().UTC()
+			}
+		}
+		if r.Tags, err = merge("tags", r.Tags, in.Tags); err != nil {
+			return err
+		}
+		r.Params, err = merge("params", r.Params, in.Params)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, r)
+}
+
+func (s *Server) deleteRun(c echo.Context) error {
+	id, err := param(c, "id")
+	if err != nil {
+		return err
+	}
+	if err := s.store.DeleteRun(c.Request().Context(), id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"triality/server/store"
+)
+
+// Server answers HTTP requests.
+type Server struct {
+	opts    Options
+	store   *store.Store
+	log     *slog.Logger
+	echo    *echo.Echo
+	site    site
+	openapi []byte
+	started time.Time
+	// ending is closed when the server stops, so that event streams end.
+	ending context.Context
+	end    context.CancelFunc
+}
+
+// New makes a server; it does not listen.
+func New(o Options) (*Server, error) {
+	if o.Store == nil {
+		return nil, errors.New("api: a store is needed")
+	}
+	s := &Server{opts: o.withDefaults(), store: o.Store, echo: echo.New(), started: time.Now().UTC()}
+	s.log = s.opts.Logger
+	s.ending, s.end = context.WithCancel(context.Background())
+	s.site = newSite(o.Frontend)
+	routes := s.routes()
+	doc, err := document(routes, o.Info.Version)
+	if err != nil {
+		return nil, fmt.Errorf("api: openapi document: %w", err)
+	}
+	s.openapi = doc
+
+	e := s.echo
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = s.handleError
+	e.Logger.SetOutput(discard{})
+	e.Use(s.observe, secure, s.guard)
+	for _, r := range routes {
+		e.Add(r.method, r.path, r.handler)
+	}
+	e.GET("/*", s.site.serve)
+	e.HEAD("/*", s.site.serve)
+	return s, nil
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// observe logs requests and turns a panic into an error.
+func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		start, req := time.Now(), c.Request()
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			}
+			if err != nil {
+				c.Error(err)
+			}
+			s.log.Debug("request", "method", req.Method, "path", req.URL.Path, "status", c.Response().Status,
+				"bytes", c.Response().Size, "took", time.Since(start))
+			err = nil
+		}()
+		return next(c)
+	}
+}
+
+// Handler serves requests without listening, for tests and embedding.
+func (s *Server) Handler() http.Handler { return s.echo }
+
+// Serve answers on ln until ctx ends; then it ends the event streams, finishes the requests under way
+// (up to ten seconds) and returns nil. ln must be on a loopback address.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	if err := CheckAddress(ln.Addr().String()); err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	srv := &http.Server{
+		Handler:           s.echo,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(ln) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	s.Stop()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(grace); err != nil {
+		return errors.Join(fmt.Errorf("shut down: %w", err), srv.Close())
+	}
+	return nil
+}
+
+// Stop ends the event streams, those to come included.
+func (s *Server) Stop() { s.end() }
