@@ -5,6 +5,8 @@ package compliance
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
 
 	"triality/runtime/device"
@@ -30,7 +32,7 @@ func Run(t *testing.T, open func() device.Device, tol float64) {
 	dev := openFor(t, open)
 	for _, op := range operations() {
 		t.Run(op.name, func(t *testing.T) {
-			want := op.run(t, reference.New())
+			want := op.expected(t)
 			got := op.run(t, dev)
 			again := op.run(t, dev)
 			for i := range want {
@@ -74,13 +76,41 @@ func openFor(t *testing.T, open func() device.Device) device.Device {
 	return dev
 }
 
+// expectations keeps the reference's results by the name of the operation: the suite runs many times
+// in one process, once for each kernel set of a device.
+var expectations sync.Map
+
+func (op operation) expected(t *testing.T) [][]float64 {
+	t.Helper()
+	if v, ok := expectations.Load(op.name); ok {
+		return v.([][]float64)
+	}
+	v := op.run(t, reference.New())
+	expectations.Store(op.name, v)
+	return v
+}
+
+// normals is one table of random numbers that every operation reads from the start: drawing new ones
+// would cost more than most operations.
+var normals = sync.OnceValue(func() []float32 {
+	rng := rand.New(rand.NewPCG(11, 17))
+	v := make([]float32, 1<<19)
+	for i := range v {
+		v[i] = float32(rng.NormFloat64())
+	}
+	return v
+})
+
 func (op operation) run(t *testing.T, dev device.Device) [][]float64 {
 	t.Helper()
-	rng := rand.New(rand.NewPCG(11, 17))
+	next := 0
 	floats := func(n int, positive bool) device.Buffer {
-		v := make([]float32, n)
+		if next+n > len(normals()) {
+			t.Fatalf("%s needs more than %d random numbers", op.name, len(normals()))
+		}
+		v := slices.Clone(normals()[next : next+n])
+		next += n
 		for i := range v {
-			v[i] = float32(rng.NormFloat64())
 			if positive {
 				v[i] = float32(math.Abs(float64(v[i]))) + 0.1
 			}

@@ -14,7 +14,7 @@ func operations() []operation {
 }
 
 // sizes straddle the vector widths and the block sizes of the kernels.
-var sizes = []int{1, 7, 8, 16, 31, 64, 1000, 40_003}
+var sizes = []int{1, 7, 8, 16, 31, 64, 1000, 33_003}
 
 func elementwise() []operation {
 	var ops []operation
@@ -82,7 +82,7 @@ func matmul() []operation {
 
 func reductions() []operation {
 	var ops []operation
-	for _, n := range append(sizes, 300_001) {
+	for _, n := range append(sizes, 150_001) {
 		ops = append(ops,
 			operation{name: fmt.Sprintf("dot of %d", n), floats: []int{n}, outs: []int{1},
 				launch: func(d device.Device, o, x, i bufs) { d.Dot(o[0], x[0], x[0]) }},
