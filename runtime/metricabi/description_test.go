@@ -26,7 +26,7 @@ func parsed(t testing.TB) *Description {
 
 func TestADescriptionSurvivesJSON(t *testing.T) {
 	d := parsed(t)
-	if d.Columns[2].Role != RoleProbability || d.Columns[2].Arm != ArmB || d.Outputs[1].Kind != PerSampleCol || *d.Outputs[0].Max != 1 {
+	if d.Columns[2].Role != RoleProbability || d.Columns[2].Arm != ArmB || d.Outputs[1].Kind != PerSample || *d.Outputs[0].Max != 1 {
 		t.Errorf("%+v", d)
 	}
 	b, err := json.Marshal(d)
@@ -163,7 +163,7 @@ func TestResultsAreHeldAgainstTheDescription(t *testing.T) {
 		"undefined":                  {Result{Name: "x", Kind: Scalar, Values: []float64{0}, Undefined: []bool{true}}, ""},
 		"of another kind":            {Result{Name: "x", Kind: Vector, Values: []float64{0}}, "says scalar"},
 		"of a name not described":    {Result{Name: "y", Kind: Scalar, Values: []float64{0}}, "not among"},
-		"without a range to hold to": {Result{Name: "c", Kind: PerSampleCol, Values: []float64{1e300}}, ""},
+		"without a range to hold to": {Result{Name: "c", Kind: PerSample, Values: []float64{1e300}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := d.CheckResults([]Result{c.r})

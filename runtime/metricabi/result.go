@@ -12,12 +12,12 @@ type Kind uint32
 
 // The kinds of version 1.
 const (
-	Scalar       Kind = 1 // one value
-	Vector       Kind = 2 // any number of values
-	PerSampleCol Kind = 3 // one value a row of the table
+	Scalar    Kind = 1 // one value
+	Vector    Kind = 2 // any number of values
+	PerSample Kind = 3 // one value a row of the table
 )
 
-var kindNames = []string{Scalar: "scalar", Vector: "vector", PerSampleCol: "column"}
+var kindNames = []string{Scalar: "scalar", Vector: "vector", PerSample: "column"}
 
 func (k Kind) String() string { return nameOf(kindNames, uint32(k)) }
 
@@ -156,11 +156,11 @@ func decodeResult(b, record []byte, lim Limits) (Result, error) {
 		return r, fmt.Errorf("%q: %d bytes are no whole number of f64", r.Name, len(data))
 	case kind == Scalar && n != 1:
 		return r, fmt.Errorf("%q: a scalar with %d values", r.Name, n)
-	case kind == PerSampleCol && n != lim.Rows:
+	case kind == PerSample && n != lim.Rows:
 		return r, fmt.Errorf("%q: a column with %d values for %d rows", r.Name, n, lim.Rows)
 	case kind == Vector && n > lim.MaxVector:
 		return r, fmt.Errorf("%q: a vector with %d values, at most %d", r.Name, n, lim.MaxVector)
-	case kind < Scalar || kind > PerSampleCol:
+	case kind < Scalar || kind > PerSample:
 		return r, fmt.Errorf("%q: unknown kind %d", r.Name, uint32(kind))
 	}
 	var validity []byte

@@ -140,7 +140,7 @@ func FuzzDecodeResults(f *testing.F) {
 					t.Fatalf("%v got through", v)
 				}
 			}
-			if r.Kind == PerSampleCol && len(r.Values) != rows || r.Kind == Scalar && len(r.Values) != 1 || checkName(r.Name) != nil {
+			if r.Kind == PerSample && len(r.Values) != rows || r.Kind == Scalar && len(r.Values) != 1 || checkName(r.Name) != nil {
 				t.Fatalf("%+v got through", r)
 			}
 		}

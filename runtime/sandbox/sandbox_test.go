@@ -330,6 +330,9 @@ func TestAProgramThatIsNoWorkerIsReported(t *testing.T) {
 			if _, err := h.Describe(context.Background(), good().bytes()); !errors.Is(err, sandbox.ErrWorker) {
 				t.Errorf("%v, want a worker error", err)
 			}
+			if rep, err := h.Validate(context.Background(), good().bytes()); !errors.Is(err, sandbox.ErrWorker) {
+				t.Errorf("Validate blames the module: %+v %v", rep, err)
+			}
 		})
 	}
 }
@@ -407,6 +410,22 @@ func TestAWorkerEndsWhenItsHostIsKilled(t *testing.T) {
 		if time.Now().After(wait) {
 			t.Fatalf("worker %s outlived its host", worker)
 		}
+	}
+}
+
+func TestACompilationThatTakesTooLongIsStopped(t *testing.T) {
+	m := good()
+	for range 30_000 {
+		m.more = append(m.more, function{body: cat(repeat(cat(i32c(1), drop), 20))})
+	}
+	h := host(t, func(o *sandbox.Options) { o.CompileTimeout = 50 * time.Millisecond })
+	start := time.Now()
+	_, err := h.Describe(context.Background(), m.bytes())
+	if !errors.Is(err, sandbox.ErrTimeout) || !strings.Contains(err.Error(), "compile") {
+		t.Errorf("%v, want a timeout of compile", err)
+	}
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("took %v", took)
 	}
 }
 

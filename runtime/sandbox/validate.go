@@ -44,12 +44,16 @@ func (h *Host) Validate(ctx context.Context, wasm []byte) (*Report, error) {
 	rep := &Report{}
 	err := h.validate(ctx, wasm, rep)
 	var e *Error
-	if errors.As(err, &e) && (e.Code == ErrCanceled || e.Code == ErrWorker && e.Phase == "") {
+	if errors.As(err, &e) && (e.Code == ErrCanceled || e.Code == ErrWorker && beforeTheModule[e.Phase]) {
 		return nil, err
 	}
 	rep.OK = err == nil && !slices.ContainsFunc(rep.Checks, func(c Check) bool { return !c.OK })
 	return rep, nil
 }
+
+// beforeTheModule are the phases in which nothing of the module has run yet, so
+// that a worker's end is not its doing.
+var beforeTheModule = map[string]bool{"": true, "start": true, "compile": true}
 
 // check appends a check's outcome and passes its error on.
 func (r *Report) check(name, detail string, err error) error {
