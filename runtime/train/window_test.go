@@ -37,7 +37,7 @@ func TestPermutationReachesEveryOrderAboutEquallyOften(t *testing.T) {
 }
 
 func TestPlanCutsEpochsIntoWindows(t *testing.T) {
-	p := newPlan(11, 1.5, 0, 2, 4, 9) // 6 micro-batches, 2 steps an epoch
+	p := newPlan(11, 1.3, 0, 2, 4, 9) // 6 micro-batches, 2 steps an epoch
 	if p.perEpoch != 2 || p.total != 3 {
 		t.Fatalf("%d steps an epoch, %d in all", p.perEpoch, p.total)
 	}
@@ -50,7 +50,7 @@ func TestPlanCutsEpochsIntoWindows(t *testing.T) {
 	if !slices.Equal(all, indices(11)) {
 		t.Errorf("the epoch visits %v", all)
 	}
-	again := newPlan(11, 1.5, 0, 2, 4, 9).window(2)
+	again := newPlan(11, 1.3, 0, 2, 4, 9).window(2)
 	if !slices.EqualFunc(p.window(2), again, slices.Equal) {
 		t.Error("a window depends on what came before it")
 	}
