@@ -1,52 +1,10 @@
 package api
 
 import (
-	"fmt"
-	"math"
 	"testing"
 
 	"triality/experiments"
 )
-
-func TestThinningKeepsEndsExtremesAndNaN(t *testing.T) {
-	for _, n := range []int{1, 8, 9, 100, 1001, 50_000} {
-		for _, most := range []int{8, 9, 100, 2000} {
-			t.Run(fmt.Sprint(n, " points to ", most), func(t *testing.T) {
-				th := newThinner(int64(n), most)
-				low, high, odd := n/3, n/2, 2*n/3
-				for i := range n {
-					v := math.Sin(float64(i))
-					switch i {
-					case low:
-						v = -50
-					case high:
-						v = 50
-					case odd:
-						v = math.NaN()
-					}
-					th.add(experiments.Point{Step: int64(i), Value: v})
-				}
-				got := map[int64]bool{}
-				last := int64(-1)
-				for _, p := range th.out {
-					if p.Step <= last {
-						t.Fatalf("step %d after %d", p.Step, last)
-					}
-					last = p.Step
-					got[p.Step] = true
-				}
-				if len(th.out) > max(most, 0) || n <= most && len(th.out) != n {
-					t.Errorf("%d points", len(th.out))
-				}
-				for _, want := range []int{0, low, high, odd, n - 1} {
-					if !got[int64(want)] {
-						t.Errorf("point %d is lost", want)
-					}
-				}
-			})
-		}
-	}
-}
 
 func TestASeriesIsThinnedOverHTTP(t *testing.T) {
 	w := newWorld(t, nil)
