@@ -422,7 +422,7 @@ func TestGraphsAreBuiltConcurrently(t *testing.T) {
 func TestADeepGraphBuildsFast(t *testing.T) {
 	w := newWorld(t)
 	start := time.Now()
-	net := newNetwork(w, 300)
+	net := newNetwork(w, deepLayers)
 	built := time.Since(start)
 	grads, err := Grad(net.cost, net.wrt...)
 	if err != nil {
@@ -434,8 +434,8 @@ func TestADeepGraphBuildsFast(t *testing.T) {
 		t.Fatal(err)
 	}
 	total := time.Since(start)
-	t.Logf("300 layers, %d nodes: model %v, gradients %v, plan %v, %d steps", len(w.g.AllNodes()), built, derived-built, total-derived, m.Steps())
+	t.Logf("%d layers, %d nodes: model %v, gradients %v, plan %v, %d steps", deepLayers, len(w.g.AllNodes()), built, derived-built, total-derived, m.Steps())
 	if total > 20*time.Second {
-		t.Errorf("300 layers took %v", total)
+		t.Errorf("%d layers took %v", deepLayers, total)
 	}
 }
