@@ -415,10 +415,10 @@ func TestAWorkerEndsWhenItsHostIsKilled(t *testing.T) {
 
 func TestACompilationThatTakesTooLongIsStopped(t *testing.T) {
 	m := good()
-	for range 30_000 {
-		m.more = append(m.more, function{body: cat(repeat(cat(i32c(1), drop), 20))})
+	for range 60_000 {
+		m.more = append(m.more, function{body: repeat(cat(i32c(1), drop), 20)})
 	}
-	h := host(t, func(o *sandbox.Options) { o.CompileTimeout = 50 * time.Millisecond })
+	h := host(t, func(o *sandbox.Options) { o.CompileTimeout = 400 * time.Millisecond })
 	start := time.Now()
 	_, err := h.Describe(context.Background(), m.bytes())
 	if !errors.Is(err, sandbox.ErrTimeout) || !strings.Contains(err.Error(), "compile") {

@@ -201,7 +201,7 @@ func (s *session) died(cause error) error {
 
 	words, state := s.stderr.text(), s.cmd.ProcessState
 	short, _, _ := strings.Cut(strings.TrimSpace(words), "\n")
-	for _, sign := range []string{"out of memory", "cannot allocate memory", "failed to allocate", "failed to reserve", "failed to create new OS thread", "VirtualAlloc"} {
+	for _, sign := range []string{"out of memory", "cannot allocate memory", "failed to allocate", "failed to reserve", "address space", "failed to create new OS thread", "VirtualAlloc"} {
 		if strings.Contains(words, sign) {
 			return failf(ErrMemory, s.phase, "the worker ran into its memory limit (%s)", short)
 		}
