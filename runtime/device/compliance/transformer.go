@@ -51,6 +51,7 @@ func attention() []operation {
 	add("a cache with several queries", []int32{0, 0, 20, 20, 20}, []int32{17, 18, 30, 31, 32}, 40, 4, 2, 16)
 	add("a bidirectional window that moves both ways", []int32{2, 0, 7, 1, 30}, []int32{9, 33, 8, 20, 33}, 33, 2, 1, 12)
 	add("keys nobody reads", []int32{4, 4}, []int32{6, 7}, 200, 2, 2, 9)
+	add("ranges of many tiles", []int32{0, 0, 3, 3, 9}, []int32{1290, 1200, 1300, 1201, 1296}, 1300, 2, 1, 8)
 	lo, hi := make([]int32, 130), make([]int32, 130)
 	for i := range lo { // a sliding window of 50 over a long sequence
 		lo[i], hi[i] = int32(max(0, i-49)), int32(i+1)

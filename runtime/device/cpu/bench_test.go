@@ -28,6 +28,8 @@ var products = []struct {
 	{"dx 1024x128x384", 1024, 128, 384, false, false},
 	{"dw 384x128x1024", 384, 128, 1024, true, false},
 	{"head 512x4096x128", 512, 4096, 128, false, true},
+	{"head dh 512x896x8192", 512, 896, 8192, false, false},
+	{"head dw 8192x896x512", 8192, 896, 512, true, false},
 	{"lora a 1024x16x896", 1024, 16, 896, false, true},
 	{"lora b 1024x896x16", 1024, 896, 16, false, true},
 	{"lora da 16x896x1024", 16, 896, 1024, true, false},

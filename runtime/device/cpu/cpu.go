@@ -33,14 +33,15 @@ type Options struct {
 // Device runs each operation to its end before the call returns. Its methods may be called from
 // several goroutines; calls run one after another.
 type Device struct {
-	mu    sync.Mutex
-	err   error // first error since the last Sync
-	k     *kernels
-	pool  *pool
-	info  device.Info
-	used  int64 // bytes allocated and not freed
-	ws    []workspace
-	angle rotaryTable
+	mu     sync.Mutex
+	err    error // first error since the last Sync
+	k      *kernels
+	pool   *pool
+	info   device.Info
+	used   int64 // bytes allocated and not freed
+	ws     []workspace
+	angle  rotaryTable
+	logits int // most logits held at once
 }
 
 var _ device.Device = (*Device)(nil)
@@ -59,10 +60,11 @@ func New(o Options) *Device {
 		}
 	}
 	return &Device{
-		k:    k,
-		pool: newPool(threads),
-		ws:   make([]workspace, threads+1),
-		info: device.Info{Name: "cpu", Model: processor(), Threads: threads, SIMD: k.name, Memory: physicalMemory()},
+		k:      k,
+		pool:   newPool(threads),
+		logits: logitElements,
+		ws:     make([]workspace, threads+1),
+		info:   device.Info{Name: "cpu", Model: processor(), Threads: threads, SIMD: k.name, Memory: physicalMemory()},
 	}
 }
 

@@ -20,7 +20,7 @@ type crossEntropy struct {
 	x, logits []float32
 }
 
-// logitElements bounds the logits held at once.
+// logitElements bounds the logits held at once, which Device.logits keeps.
 const logitElements = 4 << 20
 
 func (c *call) crossEntropy(h, w, labels device.Buffer, T, D, V int) (e crossEntropy) {
@@ -36,8 +36,8 @@ func (c *call) crossEntropy(h, w, labels device.Buffer, T, D, V int) (e crossEnt
 			e.rows = append(e.rows, t)
 		}
 	}
-	e.blockT = max(1, min(len(e.rows), max(256, min(1024, logitElements/max(1, V)))))
-	e.blockV = min(V, max(1, logitElements/e.blockT))
+	e.blockT = max(1, min(len(e.rows), max(256, min(1024, c.d.logits/max(1, V)))))
+	e.blockV = min(V, max(1, c.d.logits/e.blockT))
 	e.most, e.sum = make([]float64, e.blockT), make([]float64, e.blockT)
 	e.label = make([]float32, e.blockT)
 	own := c.d.own()

@@ -27,17 +27,22 @@ const (
 // pack copies rows × k elements of m into panels of width rows each: panel[k·width+i]. Rows past
 // the end repeat the last one or are zero; their results are dropped.
 func (kn *kernels) pack(dst []float32, m matrix, rows, k, width int) {
+	if m.trans { // some rows at a time, so that each is read along while it is in the first cache
+		const chunk = 16
+		for j := 0; j < k; j += chunk {
+			for r := 0; r < rows; r += width {
+				kn.copyRows(&dst[r*k+j*width], width, &m.data[j*m.ld+r], m.ld, min(width, rows-r), min(chunk, k-j))
+			}
+		}
+		return
+	}
 	for r := 0; r < rows; r += width {
 		n := min(width, rows-r)
 		panel := dst[r*k:]
-		if !m.trans {
-			for i := 0; i < width; i += 16 {
-				from := min(i, n-1) // past the end: repeat the last row
-				kn.transpose(&panel[i], width, &m.data[(r+from)*m.ld], m.ld, min(16, width-i), max(1, min(16, n-i)), k)
-			}
-			continue
+		for i := 0; i < width; i += 16 {
+			from := min(i, n-1) // past the end: repeat the last row
+			kn.transpose(&panel[i], width, &m.data[(r+from)*m.ld], m.ld, min(16, width-i), max(1, min(16, n-i)), k)
 		}
-		kn.copyRows(&panel[0], width, &m.data[r], m.ld, n, k)
 	}
 }
 
@@ -154,8 +159,14 @@ func (d *Device) swapped(c []float32, s matmulShape) {
 // packBoth packs a, and b where withB is set, in tasks of some panels each.
 func (d *Device) packBoth(pa, pb []float32, a, b matrix, rows, cols, k int, withB bool) {
 	kn := d.k
-	sizeA := max(1, grain/(k*kn.mr)) * kn.mr
-	sizeB := max(1, grain/(k*kn.nr)) * kn.nr
+	least := func(m matrix, width int) int {
+		if m.trans { // rows are read along: at least 1 kB of each
+			return (256 + width - 1) / width
+		}
+		return 1
+	}
+	sizeA := max(least(a, kn.mr), grain/(k*kn.mr)) * kn.mr
+	sizeB := max(least(b, kn.nr), grain/(k*kn.nr)) * kn.nr
 	tasksA, tasksB := (rows+sizeA-1)/sizeA, (cols+sizeB-1)/sizeB
 	if !withB {
 		tasksB = 0
