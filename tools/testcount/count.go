@@ -33,6 +33,9 @@ type event struct {
 // reporters print it.
 var nodeTotal = regexp.MustCompile(`^\s*(?:#|ℹ) (pass|fail|cancelled|skipped|todo) (\d+)$`)
 
+// plainTotal is the last line of the project's own reporter for node:test (frontend/tests/reporter.mjs).
+var plainTotal = regexp.MustCompile(`^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$`)
+
 // count reads a test program's output, copies to w what a person needs to see of it, and counts.
 // Lines of `go test -json` are shown only where a test or package fails; other lines pass unchanged.
 func count(r io.Reader, w io.Writer) (counts, error) {
@@ -61,15 +64,15 @@ func count(r io.Reader, w io.Writer) (counts, error) {
 }
 
 func nodeCounts(line string) counts {
-	m := nodeTotal.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
+	line = strings.TrimRight(line, "\r\n")
+	if m := plainTotal.FindStringSubmatch(line); m != nil {
+		return counts{Passed: number(m[1]), Failed: number(m[2]), Skipped: number(m[3])}
+	}
+	m := nodeTotal.FindStringSubmatch(line)
 	if m == nil {
 		return counts{}
 	}
-	n, err := strconv.Atoi(m[2])
-	if err != nil {
-		return counts{}
-	}
-	switch m[1] {
+	switch n := number(m[2]); m[1] {
 	case "pass":
 		return counts{Passed: n}
 	case "fail", "cancelled":
@@ -77,6 +80,12 @@ func nodeCounts(line string) counts {
 	default: // skipped, and todo, which node:test does not count as skipped
 		return counts{Skipped: n}
 	}
+}
+
+// number reads digits that a pattern matched; none are 0.
+func number(digits string) int {
+	n, _ := strconv.Atoi(digits)
+	return n
 }
 
 // goCounter counts the leaves of the tree of tests and subtests; a parent counts only where it failed

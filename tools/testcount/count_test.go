@@ -91,6 +91,16 @@ func TestCount(t *testing.T) {
 			want: counts{Passed: 3},
 		},
 		{
+			name: "the project's own node reporter counts",
+			in:   []string{"✓ a (0 ms)", "28 passed, 1 failed, 2 skipped"},
+			want: counts{Passed: 28, Failed: 1, Skipped: 2},
+		},
+		{
+			name: "the project's own node reporter names no skips where there are none",
+			in:   []string{"5 passed, 0 failed"},
+			want: counts{Passed: 5},
+		},
+		{
 			name: "other lines pass through, JSON or not",
 			in:   []string{`{"hello":1}`, "plain"},
 			want: counts{}, shows: "{\"hello\":1}\nplain",
