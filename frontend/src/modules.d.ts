@@ -1,5 +1,6 @@
 /// <reference types="vite/client" />
+
 declare module 'echarts/i18n/langJA-obj.js' {
-  const locale: Record<string, unknown>;
+  const locale: Parameters<typeof import('echarts/core').registerLocale>[1];
   export default locale;
 }

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fixed, number, span } from '../src/lib/format.ts';
+import { byCell, columnsOf, defaultColumns, differing, runFilter } from '../src/lib/runs.ts';
+import { filterSamples, verdict } from '../src/lib/samples.ts';
+import type { Run, Sample } from '../src/lib/types.ts';
+import { errorLine } from '../src/lib/yamlerror.ts';
+
+const run = (name: string, more: Partial<Run>): Run => ({
+  id: name, experiment_id: 'e', name, status: 'finished', created_at: '2026-01-01T00:00:00Z', ...more,
+});
+const runs = [
+  run('one', { params: { lr: '0.001', seed: '1' }, summary: { 'eval/accuracy': 0.91, 'train/loss': 0.2 } }),
+  run('two', { params: { lr: '1e-2', seed: '1' }, summary: { 'eval/accuracy': 0.85 }, status: 'failed' }),
+  run('three', { tags: { team: 'Tokyo' }, summary: { 'eval/accuracy': null } }),
+];
+const names = (text: string) => runs.filter(runFilter(text)).map((r) => r.name);
+
+test('the filter compares numbers as numbers and words as words', () => {
+  assert.deepEqual(names('eval/accuracy>0.9'), ['one']);
+  assert.deepEqual(names('eval/accuracy<=0.91 status!=failed'), ['one']);
+  assert.deepEqual(names('lr=0.01'), ['two']);
+  assert.deepEqual(names('tokyo'), ['three']);
+  assert.deepEqual(names('team=tokyo'), ['three']);
+  assert.deepEqual(names(''), ['one', 'two', 'three']);
+  assert.deepEqual(names('missing>1'), []);
+});
+
+test('columns: results come first, parameters only where runs differ', () => {
+  assert.deepEqual(columnsOf(runs), [
+    'metric:eval/accuracy', 'metric:train/loss', 'param:lr', 'param:seed', 'tag:team',
+  ]);
+  assert.deepEqual(defaultColumns(runs.slice(0, 2)), ['metric:eval/accuracy', 'metric:train/loss', 'param:lr']);
+  assert.deepEqual(differing(runs.slice(0, 2)), ['lr']);
+});
+
+test('sorting puts what is missing last in both directions', () => {
+  for (const descending of [false, true]) {
+    const got = [2, undefined, 10].sort((a, b) => byCell(a, b, descending));
+    assert.deepEqual(got, descending ? [10, 2, undefined] : [2, 10, undefined]);
+  }
+});
+
+test('an error points at a line by its details, by "line 3" or by "file:3:"', () => {
+  assert.equal(errorLine('wrong', { line: 7 }), 7);
+  assert.equal(errorLine('config.yaml: line 3: unknown key "lora"', {}), 3);
+  assert.equal(errorLine('config.yaml:12: training.lora_rr: unknown key', {}), 12);
+  assert.equal(errorLine('the seed is 42', {}), 0);
+});
+
+test('samples are filtered by what the two models got right', () => {
+  const s = (index: number, label: string, a: string, b: string): Sample => ({
+    index, label, prediction_a: a, prediction_b: b, group: '', text: `text ${index}`, language: index % 2 ? 'ja' : 'en',
+    probability_a: null, probability_b: null, latency_a_ms: 1, latency_b_ms: 1, domain: '',
+  });
+  const samples = [s(0, 'ALLOW', 'ALLOW', 'ALLOW'), s(1, 'DENY', 'ALLOW', 'DENY'), s(2, 'DENY', 'DENY', 'ALLOW'), s(3, 'REFUSE', 'DENY', 'ALLOW')];
+  const show = (what: Parameters<typeof filterSamples>[1]['show'], more = {}) =>
+    filterSamples(samples, { show: what, label: '', language: '', domain: '', text: '', ...more }).map((x) => x.index);
+  assert.deepEqual(show('disagree'), [1, 2, 3]);
+  assert.deepEqual(show('wrongA'), [1, 3]);
+  assert.deepEqual(show('wrongB'), [2, 3]);
+  assert.deepEqual(show('fixed'), [1]);
+  assert.deepEqual(show('broken'), [2]);
+  assert.deepEqual(show('all', { language: 'ja', label: 'REFUSE' }), [3]);
+  assert.deepEqual(show('all', { text: 'TEXT 2' }), [2]);
+});
+
+test('a verdict needs an interval that does not touch zero, and knows which way is better', () => {
+  assert.equal(verdict({ low: 0.01, high: 0.05, better: 'higher' }), 'better');
+  assert.equal(verdict({ low: 0.01, high: 0.05, better: 'lower' }), 'worse');
+  assert.equal(verdict({ low: -5, high: -1, better: 'lower' }), 'better');
+  assert.equal(verdict({ low: 0, high: 1, better: 'higher' }), 'unclear');
+  assert.equal(verdict({ low: null, high: 1, better: 'higher' }), 'unclear');
+});
+
+test('figures: missing ones are dashes, small ones keep their digits', () => {
+  assert.equal(number(null, 'en'), '–');
+  assert.equal(number(0.000012345, 'en'), '1.23e-5');
+  assert.equal(number(123456.789, 'en'), '123,457');
+  assert.equal(number(0.123456, 'en'), '0.1235');
+  assert.equal(fixed(0.5, 'en', 3), '0.500');
+  assert.equal(span(3_840_000, 'en'), '1 hr 4 min');
+  assert.equal(span(undefined, 'en'), '–');
+});
