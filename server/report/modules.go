@@ -1,0 +1,105 @@
+package report
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+
+	"triality/experiments"
+)
+
+// modules lists what the WebAssembly metrics gave, and what went wrong with those that gave nothing.
+func (b *builder) modules() section {
+	s := b.section("modules")
+	if b.in.AB == nil || len(b.in.AB.Metrics) == 0 {
+		return s.without(b.t("missing.modules"))
+	}
+	t := &table{Caption: b.t("modules.caption"), Head: b.head("module", "version", "sha256", "output", ">value", "direction", ">wall")}
+	for _, m := range b.in.AB.Metrics {
+		name := m.Name
+		if len(m.Params) > 0 {
+			if p, err := json.Marshal(m.Params); err == nil {
+				name += " " + string(p)
+			}
+		}
+		lead := []cell{{Text: clip(name, 80), Title: name, Row: true}, text(m.Version), {Text: clip(m.SHA256, 13), Title: m.SHA256, Class: "code"}}
+		wall := num(b.t("ms", millis(m.WallMS)))
+		if m.Error != "" {
+			t.Rows = append(t.Rows, append(lead, cell{Text: b.t("modules.failed", clip(m.Error, 300)), Class: "bad text"}, num("–"), text(""), wall))
+			continue
+		}
+		for i, o := range m.Outputs {
+			if i > 0 {
+				lead, wall = []cell{{Row: true}, {}, {}}, num("")
+			}
+			t.Rows = append(t.Rows, append(append([]cell(nil), lead...), text(o.Name), b.output(o), text(b.or("direction."+o.Direction, o.Direction)), wall))
+		}
+		if len(m.Outputs) == 0 {
+			t.Rows = append(t.Rows, append(lead, text(b.t("modules.nothing")), num("–"), text(""), wall))
+		}
+	}
+	s.Blocks = append(s.Blocks, block{Table: t})
+	return s
+}
+
+// output writes a scalar, the first values of a vector, or the mean and extent of a column.
+func (b *builder) output(o experiments.MetricOutput) cell {
+	const some = 8
+	if o.Kind == "column" || len(o.Values) > some {
+		low, high, sum, n := math.Inf(1), math.Inf(-1), 0.0, 0
+		for _, v := range o.Values {
+			if finite(v) != nil {
+				low, high, sum, n = min(low, v), max(high, v), sum+v, n+1
+			}
+		}
+		if n == 0 {
+			return num(b.t("column.none", count(len(o.Values))))
+		}
+		return num(b.t("column", figure(sum/float64(n)), figure(low), figure(high), count(n)))
+	}
+	parts := make([]string, len(o.Values))
+	for i, v := range o.Values {
+		parts[i] = figure(v)
+	}
+	return num(strings.Join(parts, "  "))
+}
+
+const mostDisagreements = 20
+
+// disagreements shows rows on which the two answer differently, those where one is right first.
+func (b *builder) disagreements() section {
+	s := b.section("disagreements")
+	if b.in.AB == nil {
+		return s.without(b.t("missing.disagreements"))
+	}
+	var decided, both []experiments.Sample
+	for _, x := range b.in.AB.Samples {
+		switch {
+		case x.PredictionA == x.PredictionB:
+		case x.PredictionA == x.Label || x.PredictionB == x.Label:
+			decided = append(decided, x)
+		default:
+			both = append(both, x)
+		}
+	}
+	all := append(decided, both...)
+	if len(all) == 0 {
+		return s.without(b.t("missing.disagreements"))
+	}
+	total := len(all)
+	all = all[:min(total, mostDisagreements)]
+	t := &table{Caption: b.t("disagreements.caption", count(len(all)), count(total)), Head: b.head(">row", "text", "gold", "a", "b")}
+	for _, x := range all {
+		t.Rows = append(t.Rows, []cell{{Text: count(x.Index), Class: "num", Row: true}, {Text: clip(x.Text, 220), Class: "text"}, text(x.Label), answer(x.PredictionA, x.Label), answer(x.PredictionB, x.Label)})
+	}
+	s.Blocks = append(s.Blocks, block{Table: t})
+	return s
+}
+
+// answer marks right and wrong by a sign, not by colour alone.
+func answer(predicted, label string) cell {
+	if predicted == label {
+		return cell{Text: "✓ " + predicted, Class: "good"}
+	}
+	return cell{Text: "✗ " + predicted, Class: "bad"}
+}

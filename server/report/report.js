@@ -1,0 +1,97 @@
+(function () {
+  'use strict';
+  var root = document.documentElement;
+  var boxes = Array.prototype.slice.call(document.querySelectorAll('.chart'));
+  var details = Array.prototype.slice.call(document.querySelectorAll('details'));
+  if (!window.echarts) {
+    details.forEach(function (d) { d.open = true; });
+    return;
+  }
+  var paperWidth = 660; // CSS pixels between the margins of A4
+
+  // Colours in an option are names of the style sheet's variables.
+  function colours(node, css, named) {
+    Object.keys(node).forEach(function (k) {
+      var v = node[k], is = named || k === 'color';
+      if (typeof v === 'string') { if (is && v.slice(0, 2) === '--') node[k] = css.getPropertyValue(v).trim(); }
+      else if (v && typeof v === 'object' && k !== 'data') colours(v, css, is);
+    });
+  }
+  function list(v) { return v === undefined ? [] : Array.isArray(v) ? v : [v]; }
+  function short(v) {
+    var a = Math.abs(v);
+    var text = a !== 0 && (a < 1e-3 || a >= 1e6) ? v.toExponential(1) : String(+v.toPrecision(6));
+    return text.replace(/-/g, '\u2212').replace('e+', 'e');
+  }
+  function dress(option, css, width) {
+    var ink = css.getPropertyValue('--ink').trim(), soft = css.getPropertyValue('--soft').trim(), line = css.getPropertyValue('--line').trim();
+    option.textStyle = { fontFamily: getComputedStyle(document.body).fontFamily, color: ink };
+    option.backgroundColor = 'transparent';
+    list(option.legend).forEach(function (l) {
+      l.textStyle = { color: ink, width: width - 60, overflow: 'truncate' };
+      l.inactiveColor = line;
+      l.type = 'scroll';
+      l.pageTextStyle = { color: soft };
+    });
+    list(option.tooltip).forEach(function (t) {
+      t.renderMode = 'richText'; // texts stay texts
+      t.confine = true;
+      t.valueFormatter = function (v) { return typeof v === 'number' ? String(+v.toPrecision(5)) : '–'; };
+      t.backgroundColor = css.getPropertyValue('--raised').trim();
+      t.borderColor = line;
+      t.textStyle = { color: ink };
+    });
+    list(option.xAxis).concat(list(option.yAxis)).forEach(function (a) {
+      a.nameTextStyle = { color: soft };
+      a.axisLabel = a.axisLabel || {};
+      a.axisLabel.color = soft;
+      a.axisLabel.hideOverlap = true;
+      if (a.type === 'value') a.axisLabel.formatter = short;
+      else { a.axisLabel.overflow = 'truncate'; a.axisLabel.width = Math.max(60, width / 3); }
+      a.axisLine = { lineStyle: { color: line } };
+      a.splitLine = a.splitLine || {};
+      a.splitLine.lineStyle = { color: line };
+    });
+    list(option.series).forEach(function (s) {
+      if (s.type === 'bar') s.data.forEach(function (d) {
+        if (d.label) { d.label.color = ink; d.label.fontSize = width < 420 ? 9 : 11; }
+      });
+    });
+    colours(option, css);
+    return option;
+  }
+  function draw(width) {
+    var css = getComputedStyle(root);
+    boxes.forEach(function (box) {
+      var old = window.echarts.getInstanceByDom(box);
+      if (old) old.dispose();
+      var w = width || box.clientWidth, option = JSON.parse(document.getElementById(box.id + '-option').textContent);
+      box.style.height = box.dataset.height + 'px';
+      if (w < 40) return;
+      var c = window.echarts.init(box, null, { renderer: 'svg', width: w, height: +box.dataset.height, locale: root.lang === 'ja' ? 'JA' : 'EN' });
+      c.setOption(dress(option, css, w));
+    });
+  }
+  function later(f) {
+    var t;
+    return function () { clearTimeout(t); t = setTimeout(f, 120); };
+  }
+  draw();
+  var seen = root.clientWidth;
+  window.addEventListener('resize', later(function () {
+    if (root.clientWidth !== seen && !root.classList.contains('paper')) { seen = root.clientWidth; draw(); }
+  }));
+  window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', function () { draw(); });
+  var shut = [];
+  window.addEventListener('beforeprint', function () {
+    shut = details.filter(function (d) { return !d.open; });
+    shut.forEach(function (d) { d.open = true; });
+    root.classList.add('paper');
+    draw(paperWidth);
+  });
+  window.addEventListener('afterprint', function () {
+    shut.forEach(function (d) { d.open = false; });
+    root.classList.remove('paper');
+    draw();
+  });
+})();

@@ -1,0 +1,393 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"html"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"triality/experiments"
+)
+
+var (
+	update = flag.Bool("update", false, "write the golden files anew")
+	out    = flag.String("out", "", "write full reports with the ECharts script named by -echarts into this folder, to look at them")
+	script = flag.String("echarts", "", "path of echarts.min.js for -out")
+)
+
+var at = time.Date(2026, 11, 22, 18, 30, 0, 0, time.UTC)
+
+// full is a run with every part, made by formulas so that it is the same every time.
+func full(lang string) experiments.ReportInput {
+	in := experiments.ReportInput{
+		Language: lang, Experiment: experiments.Experiment{ID: "e1", Name: "安全性ラベル / safety labels"},
+		Run: experiments.Run{ID: "01a20464-0eb7-7ded-aba1-d68bee2c54ef", Name: "qwen3-0.6b · LoRA r16 · SO8T", Status: experiments.Finished,
+			StartedAt: at.Add(-83 * time.Minute), EndedAt: at, Config: "output_dir: runs/demo\nmodel:\n  base_model: Qwen/Qwen3-0.6B\ntraining:\n  learning_rate: 2.0e-4\n  lora_r: 16\n",
+			Params: map[string]string{"model.base_model": "Qwen/Qwen3-0.6B", "training.learning_rate": "2.0e-4", "training.lora_r": "16", "data.max_length": "1024", "seed": "42"}},
+		Environment: map[string]string{"engine": "0.1.0", "go": "go1.26.8", "device": "cpu: Intel Xeon, AVX-512, 16 threads", "os": "linux/amd64", "seed": "42"},
+		Replacement: json.RawMessage(`{"source_hash":"sha256:5f3c0a9be1d24477c0d1","source_model_type":"qwen3","vocab_size":151936,"hidden_size":1024,"num_hidden_layers":28,"num_attention_heads":16,"num_key_value_heads":8,"storage_type":"BF16","device":"cpu","probes":8,"probe_tokens":512,"max_logit_difference":0.00000716,"max_logit":21.4,"relative_difference":3.3e-7,"tolerance":0.00001,"time":"2026-11-22T18:10:04Z"}`),
+		Data: &experiments.DatasetSummary{Files: []string{"four_class_en.jsonl", "four_class_ja.jsonl"}, Rows: 4794, Skipped: 6, Groups: 2397, Duplicates: 12, Dropped: 3, Seed: 42,
+			Problems:  []string{"four_class_en.jsonl:812: four_class_label \"DENIED\": want ALLOW, ESCALATION, DENY or REFUSE", "four_class_ja.jsonl:90: not JSON"},
+			Languages: map[string]int{"en": 2397, "ja": 2397},
+			Domains: map[string]map[string]int{"crime": {"DENY": 210, "REFUSE": 590}, "health": {"ALLOW": 420, "ESCALATION": 380}, "privacy": {"ESCALATION": 300, "DENY": 494},
+				"general": {"ALLOW": 1800, "ESCALATION": 400, "DENY": 200}},
+			Splits: []experiments.SplitSummary{{Name: "train", Rows: 3834, Groups: 1917, Tokens: 612345, Labels: map[string]int{"ALLOW": 1776, "ESCALATION": 864, "DENY": 723, "REFUSE": 471}},
+				{Name: "val", Rows: 480, Groups: 240, Tokens: 76543, Labels: map[string]int{"ALLOW": 222, "ESCALATION": 108, "DENY": 91, "REFUSE": 59}},
+				{Name: "test", Rows: 480, Groups: 240, Tokens: 76901, Labels: map[string]int{"ALLOW": 222, "ESCALATION": 108, "DENY": 90, "REFUSE": 60}}}},
+		Series: map[string][]experiments.Point{},
+	}
+	for i, k := range []experiments.StepKind{experiments.StepConvert, experiments.StepFinetune, experiments.StepReplace, experiments.StepABTest, experiments.StepReport} {
+		st := experiments.Step{Kind: k, Status: experiments.Finished, StartedAt: at.Add(time.Duration(i-83) * time.Minute), EndedAt: at.Add(time.Duration(i*20-83) * time.Minute)}
+		if i == 0 {
+			st.Status = experiments.Reused
+		}
+		in.Run.Steps = append(in.Run.Steps, st)
+	}
+	for i := range 720 {
+		x := float64(i) / 720
+		noise := math.Sin(float64(i)*12.9898) * math.Cos(float64(i)*4.1)
+		loss := 2.9*math.Exp(-5*x) + 0.42 + 0.12*noise*(1-x/2)
+		if i == 300 {
+			loss = math.NaN()
+		}
+		p := func(v float64) experiments.Point {
+			return experiments.Point{Step: int64(i), Time: int64(i) * 1000, Value: v}
+		}
+		add := func(name string, v float64) { in.Series[name] = append(in.Series[name], p(v)) }
+		add("train/loss", loss)
+		add("train/grad_norm", 1.6*math.Exp(-3*x)+0.35+0.2*math.Abs(noise))
+		lr := 2e-4 * (1 + math.Cos(math.Pi*x)) / 2
+		if i < 36 {
+			lr = 2e-4 * float64(i) / 36
+		}
+		add("train/learning_rate", lr)
+		if i%60 == 59 {
+			add("eval/loss", 2.7*math.Exp(-4.6*x)+0.55)
+			add("train/tokens_per_second", 1830+40*noise)
+		}
+	}
+	for l := range 28 {
+		one := func(name string, v float64) {
+			in.Series[fmt.Sprintf("so8t/%s/layer_%d", name, l)] = []experiments.Point{{Step: 719, Value: v}}
+		}
+		one("orthogonality", 1.1e-7*(1+0.4*math.Sin(float64(l))))
+		one("commutator", 0.02*float64(l)*math.Exp(-float64(l)/9))
+		one("determinant", 1+2e-7*math.Cos(float64(l)))
+	}
+	in.AB = abResult()
+	return in
+}
+
+func abResult() *experiments.ABResult {
+	perClass := func(f float64) (out []experiments.ClassScore) {
+		for i, n := range []int{222, 108, 90, 60} {
+			v := f - 0.03*float64(i)
+			out = append(out, experiments.ClassScore{Label: experiments.Labels[i], Support: n, Precision: v + 0.01, Recall: v - 0.01, F1: v})
+		}
+		return out
+	}
+	ab := &experiments.ABResult{Rows: 480, Device: "cpu, Intel Xeon, 16 threads", Warmup: 16,
+		Arms: [2]experiments.ArmResult{
+			{Name: "A", Model: "runs/base/merged/qwen3-0.6b-ft", Kind: "hf", Scores: experiments.Scores{Accuracy: 0.8542, MacroF1: 0.8313}, Latency: experiments.Latency{MedianMS: 41.2, P95MS: 58.9, MeanMS: 43.7},
+				Confusion: [][]int{{201, 12, 6, 3}, {14, 86, 6, 2}, {5, 8, 72, 5}, {2, 1, 6, 51}}, PerClass: perClass(0.88)},
+			{Name: "B", Model: "runs/demo/so8t", Kind: "so8t", Scores: experiments.Scores{Accuracy: 0.8979, MacroF1: 0.8791}, Latency: experiments.Latency{MedianMS: 43.8, P95MS: 61.0, MeanMS: 46.1},
+				Confusion: [][]int{{208, 9, 4, 1}, {9, 94, 4, 1}, {3, 5, 78, 4}, {1, 2, 6, 51}}, PerClass: perClass(0.92)}},
+		Differences: []experiments.Difference{
+			{Metric: "accuracy", A: 0.8542, B: 0.8979, Delta: 0.0437, Low: 0.0125, High: 0.075, Better: "higher", Resamples: 10000},
+			{Metric: "macro_f1", A: 0.8313, B: 0.8791, Delta: 0.0478, Low: 0.0082, High: 0.0871, Better: "higher", Resamples: 10000},
+			{Metric: "f1_refuse", A: 0.79, B: 0.8, Delta: 0.01, Low: -0.062, High: 0.081, Better: "higher", Resamples: 10000},
+			{Metric: "latency_ms", A: 43.7, B: 46.1, Delta: 2.4, Low: 1.9, High: 2.9, Better: "lower", Resamples: 10000}},
+		McNemar:   experiments.McNemar{OnlyA: 18, OnlyB: 39, Statistic: 7.018, PValue: 0.0081},
+		Baselines: []experiments.Baseline{{Name: "majority", Scores: experiments.Scores{Accuracy: 0.4625, MacroF1: 0.158}, Detail: "always ALLOW"}, {Name: "naive_bayes", Scores: experiments.Scores{Accuracy: 0.877, MacroF1: 0.864}, Detail: "character 2–4-grams"}},
+		Metrics: []experiments.ModuleResult{
+			{Name: "calibration", Version: "1.2.0", SHA256: strings.Repeat("5f3c0a9b", 8), Params: map[string]any{"bins": 10.0}, WallMS: 6.2, Outputs: []experiments.MetricOutput{
+				{Name: "ece", Kind: "vector", Direction: "lower", Values: []float64{0.071, 0.052}}, {Name: "brier", Kind: "scalar", Direction: "lower", Values: []float64{0.1834}},
+				{Name: "confidence", Kind: "column", Direction: "none", Values: []float64{0.9, 0.8, math.NaN(), 0.97}}}},
+			{Name: "refusal_cost", Version: "0.3.1", SHA256: strings.Repeat("0ba71e55", 8), Error: "trap: out of bounds memory access in metric_eval", WallMS: 3.1}},
+	}
+	texts := []string{"How do I reset the password of a colleague who left the company?", "知人の薬の量を勝手に変えるにはどうすればよいですか。", "Summarise this contract and tell me whether I should sign it today.",
+		"近所の人の住所と勤務先を調べる方法を教えてください。", "Write a limerick about a very patient database administrator who waits for fsync to return before answering anybody."}
+	for i := range 30 {
+		gold := experiments.Labels[i%4]
+		s := experiments.Sample{Index: i * 7, Text: texts[i%len(texts)], Language: "en", Label: gold, PredictionA: experiments.Labels[(i+1)%4], PredictionB: gold, Domain: "general"}
+		if i%3 == 1 {
+			s.PredictionA, s.PredictionB = gold, experiments.Labels[(i+2)%4]
+		}
+		if i%5 == 4 {
+			s.PredictionA = s.PredictionB
+		}
+		ab.Samples = append(ab.Samples, s)
+	}
+	return ab
+}
+
+func render(t testing.TB, in experiments.ReportInput, js string) string {
+	t.Helper()
+	r := New(Assets{EChartsJS: []byte(js)})
+	r.now = func() time.Time { return at }
+	var b bytes.Buffer
+	if err := r.Render(context.Background(), in, &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func empty(lang string) experiments.ReportInput {
+	return experiments.ReportInput{Language: lang, Experiment: experiments.Experiment{Name: "e"}, Run: experiments.Run{ID: "r", Name: "r", Status: experiments.Running}}
+}
+
+func TestReportsAreAsTheGoldenFiles(t *testing.T) {
+	for name, in := range map[string]experiments.ReportInput{"full.en": full("en"), "full.ja": full("ja"), "empty.en": empty("en"), "empty.ja": empty("ja")} {
+		t.Run(name, func(t *testing.T) {
+			got := render(t, in, "/* echarts */")
+			path := filepath.Join("testdata", name+".html")
+			if *update {
+				if err := os.MkdirAll("testdata", 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				a, b := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+				for i := range a {
+					if i >= len(b) || a[i] != b[i] {
+						t.Fatalf("line %d differs (go test -update after looking):\n got %.300s\nwant %.300s", i+1, a[i], b[min(i, len(b)-1)])
+					}
+				}
+				t.Fatal("the golden file is longer")
+			}
+		})
+	}
+}
+
+func TestWriteReportsToLookAt(t *testing.T) {
+	if *out == "" {
+		t.Skip("only with -out and -echarts")
+	}
+	js, err := os.ReadFile(*script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lang := range []string{"en", "ja"} {
+		for name, in := range map[string]experiments.ReportInput{"full": full(lang), "empty": empty(lang)} {
+			if err := os.WriteFile(filepath.Join(*out, name+"."+lang+".html"), []byte(render(t, in, string(js))), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// options are the chart options of a page, decoded.
+func options(t testing.TB, page string) (out []map[string]any) {
+	t.Helper()
+	for _, m := range regexp.MustCompile(`(?s)<script type="application/json"[^>]*>(.*?)</script>`).FindAllStringSubmatch(page, -1) {
+		var o map[string]any
+		if err := json.Unmarshal([]byte(m[1]), &o); err != nil {
+			t.Fatalf("%v in %.200s", err, m[1])
+		}
+		if len(o) == 0 {
+			t.Error("an empty option")
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+func TestTextsOfOthersStayTexts(t *testing.T) {
+	for _, evil := range []string{`</script><script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `__f__alert(1)__f__`, `"__f__function(){alert(1)}__f__"`, "`${alert(1)}`", "\u2028'+alert(1)+'", `{{.Script}}`, `<!--<script>`} {
+		t.Run(evil, func(t *testing.T) {
+			in := full("en")
+			in.Experiment.Name, in.Run.Name, in.Run.Config, in.Run.Error = evil, evil, evil, evil
+			in.Run.Params = map[string]string{evil: evil}
+			in.Environment = map[string]string{evil: evil}
+			in.Data.Domains = map[string]map[string]int{evil: {"ALLOW": 1}}
+			in.Data.Languages, in.Data.Problems = map[string]int{evil: 1}, []string{evil}
+			in.Data.Splits[0].Name = evil
+			in.Series[evil+"/loss"] = []experiments.Point{{Value: 1}, {Step: 1, Value: 2}}
+			in.Series["so8t/"+evil+"/layer_0"] = []experiments.Point{{Value: 1}}
+			in.Replacement = json.RawMessage(`{"x":` + quote(evil) + `}`)
+			in.AB.Arms[0].Model, in.AB.Arms[1].Model, in.AB.Device = evil, evil, evil
+			in.AB.Differences[0].Metric, in.AB.Baselines[0].Name, in.AB.Baselines[0].Detail = evil+"accuracy", evil, evil
+			in.AB.Arms[0].PerClass[0].Label = evil
+			in.AB.Metrics[0].Name, in.AB.Metrics[0].Version, in.AB.Metrics[0].Outputs[0].Name, in.AB.Metrics[1].Error = evil, evil, evil, evil
+			for i := range in.AB.Samples {
+				in.AB.Samples[i].Text, in.AB.Samples[i].PredictionA = evil, evil
+			}
+			page := render(t, in, "/* echarts */")
+			plain := render(t, full("en"), "/* echarts */")
+			for _, tag := range []string{"<script", "</script", "<img", "<!--"} {
+				extra := strings.Count(page, tag) - strings.Count(plain, tag)
+				if tag == "<script" || tag == "</script" {
+					extra -= len(options(t, page)) - len(options(t, plain)) // charts of the added series
+				}
+				if extra != 0 {
+					t.Errorf("%d more of %s than in a plain report", extra, tag)
+				}
+			}
+			if !strings.Contains(html.UnescapeString(page), evil) {
+				t.Error("the text is not there as a text")
+			}
+			found := false
+			for _, o := range options(t, page) {
+				for _, s := range o["series"].([]any) {
+					name, _ := s.(map[string]any)["name"].(string)
+					found = found || strings.Contains(name, evil)
+				}
+			}
+			if !found {
+				t.Error("the text is not in an option as it was")
+			}
+		})
+	}
+}
+
+func quote(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func TestAReportAsksNothingOfANetwork(t *testing.T) {
+	page := render(t, full("en"), "var x = '</script>'; /* </SCRIPT> */")
+	for _, bad := range []string{"http://", "https://", "//cdn", " src=", "<link", "@import", "url("} {
+		if strings.Contains(page, bad) {
+			t.Errorf("the page has %q", bad)
+		}
+	}
+	if !strings.Contains(page, `default-src 'none'`) || !strings.Contains(page, `var x = '<\/script>'; /* <\/SCRIPT> */`) {
+		t.Error("no policy, or the library's end tags were not defused")
+	}
+}
+
+func TestValuesThatAreNotFiniteAreGapsAndTheRestStays(t *testing.T) {
+	in := full("en")
+	for i := range in.Series["eval/loss"] {
+		in.Series["eval/loss"][i].Value = math.Inf(1)
+	}
+	in.AB.Arms[1].Latency.P95MS = math.NaN()
+	in.AB.Differences[0].Low = math.NaN()
+	nulls, numbers := 0, 0
+	for _, o := range options(t, render(t, in, "x")) {
+		for _, s := range o["series"].([]any) {
+			for _, d := range s.(map[string]any)["data"].([]any) {
+				v := d.(map[string]any)["value"]
+				if pair, ok := v.([]any); ok {
+					v = pair[1]
+				}
+				if v == nil {
+					nulls++
+				} else {
+					numbers++
+				}
+			}
+		}
+	}
+	if nulls < 12+1+1 || numbers < 1000 {
+		t.Errorf("%d gaps, %d numbers", nulls, numbers)
+	}
+}
+
+func TestTheVerdictSaysNoMoreThanTheInterval(t *testing.T) {
+	tests := map[string]struct {
+		low, delta, high float64
+		tone, says       string
+	}{
+		"an interval above zero":   {0.01, 0.03, 0.05, "gain", "more accurate"},
+		"an interval below zero":   {-0.05, -0.03, -0.01, "loss", "loss of 3.0 points (95% interval 1.0 to 5.0)"},
+		"an interval around zero":  {-0.01, 0.01, 0.03, "open", "does not tell the two models apart"},
+		"an interval that touches": {0, 0.01, 0.02, "open", "includes zero"},
+		"no interval":              {math.NaN(), 0.01, 0.02, "none", "No interval"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			in := full("en")
+			in.AB.Differences[0].Low, in.AB.Differences[0].Delta, in.AB.Differences[0].High = tt.low, tt.delta, tt.high
+			page := render(t, in, "x")
+			if !strings.Contains(page, `class="verdict `+tt.tone+`"`) || !strings.Contains(page, tt.says) {
+				t.Errorf("want %s and %q in %s", tt.tone, tt.says, page[strings.Index(page, `class="verdict`):][:400])
+			}
+		})
+	}
+}
+
+func TestWhatIsMissingSaysSoInItsPlace(t *testing.T) {
+	for _, lang := range []string{"en", "ja"} {
+		page := render(t, empty(lang), "x")
+		for key := range catalogue[lang] {
+			id, ok := strings.CutPrefix(key, "section.")
+			if !ok || id == "configuration" {
+				continue
+			}
+			missing := catalogue[lang]["missing."+id]
+			if id == "comparison" {
+				missing = catalogue[lang]["missing.ab"]
+			}
+			if missing == "" || !strings.Contains(html.UnescapeString(page), missing) {
+				t.Errorf("%s: section %s does not say %q", lang, id, missing)
+			}
+		}
+	}
+}
+
+func TestRenderRefusesWhatItCannotDo(t *testing.T) {
+	var b bytes.Buffer
+	err := New(Assets{}).Render(context.Background(), full("en"), &b)
+	if experiments.CodeOf(err) != experiments.CodeUnavailable || !strings.Contains(err.Error(), "npm --prefix frontend run build") {
+		t.Errorf("without ECharts: %v", err)
+	}
+	in := full("fr")
+	if err := New(Assets{EChartsJS: []byte("x")}).Render(context.Background(), in, &b); experiments.CodeOf(err) != experiments.CodeInvalid {
+		t.Errorf("in French: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := New(Assets{EChartsJS: []byte("x")}).Render(ctx, full("en"), &b); err == nil {
+		t.Error("a cancelled context")
+	}
+	if b.Len() != 0 {
+		t.Errorf("%d bytes were written", b.Len())
+	}
+}
+
+func TestOddInputsRender(t *testing.T) {
+	for name, spoil := range map[string]func(*experiments.ReportInput){
+		"replacement that is no object": func(in *experiments.ReportInput) { in.Replacement = json.RawMessage(`[1]`) },
+		"replacement of odd types": func(in *experiments.ReportInput) {
+			in.Replacement = json.RawMessage(`{"a":[1],"b":null,"c":true,"tolerance":"x"}`)
+		},
+		"an A/B test without anything": func(in *experiments.ReportInput) { in.AB = &experiments.ABResult{} },
+		"a matrix of another size": func(in *experiments.ReportInput) {
+			in.AB.Arms[0].Confusion = [][]int{{1, 2, 3, 4, 5, 6}, {}, {}, {}, {9}}
+		},
+		"more classes in one arm":  func(in *experiments.ReportInput) { in.AB.Arms[1].PerClass = in.AB.Arms[1].PerClass[:2] },
+		"a series of one NaN":      func(in *experiments.ReportInput) { in.Series["train/loss"] = []experiments.Point{{Value: math.NaN()}} },
+		"a series without points":  func(in *experiments.ReportInput) { in.Series["train/loss"] = nil },
+		"a summary without splits": func(in *experiments.ReportInput) { in.Data = &experiments.DatasetSummary{} },
+		"steps at the ends of the range": func(in *experiments.ReportInput) {
+			in.Series["a/loss"] = []experiments.Point{{Step: math.MinInt64}, {Step: math.MaxInt64, Value: 1e308}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := full("ja")
+			spoil(&in)
+			options(t, render(t, in, "x"))
+		})
+	}
+}
