@@ -53,3 +53,10 @@ require (
 	gorgonia.org/vecf32 v0.9.0 // indirect
 	gorgonia.org/vecf64 v0.9.0 // indirect
 )
+
+ignore (
+	./bin
+	./data
+	./work
+	node_modules
+)

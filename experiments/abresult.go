@@ -16,9 +16,10 @@ type ABResult struct {
 
 // ArmResult is one model's figures.
 type ArmResult struct {
-	Name      string       `json:"name"`  // "A", "B"
-	Model     string       `json:"model"` // folder
-	Kind      string       `json:"kind"`  // "hf", "so8t"
+	Name      string       `json:"name"`     // "A", "B"
+	Model     string       `json:"model"`    // folder
+	Kind      string       `json:"kind"`     // "hf", "so8t"
+	Decision  string       `json:"decision"` // what decides the class: "label likelihood", "safety × authority heads"
 	Scores    Scores       `json:"scores"`
 	Latency   Latency      `json:"latency"`
 	Confusion [][]int      `json:"confusion"` // [gold][predicted]
@@ -40,7 +41,8 @@ type ClassScore struct {
 	F1        float64 `json:"f1"`
 }
 
-// Latency of one classification, milliseconds, after warm-up.
+// Latency of one classification, from token ids to class probabilities, in milliseconds, after
+// warm-up.
 type Latency struct {
 	MedianMS float64 `json:"median_ms"`
 	P95MS    float64 `json:"p95_ms"`

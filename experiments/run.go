@@ -21,6 +21,7 @@ func (s Status) Done() bool { return s != Queued && s != Running }
 type StepKind string
 
 const (
+	StepBase     StepKind = "base" // makes the base model, where the configuration says how
 	StepConvert  StepKind = "convert"
 	StepFinetune StepKind = "finetune"
 	StepReplace  StepKind = "replace"

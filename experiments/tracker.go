@@ -6,10 +6,12 @@ import (
 )
 
 // Tracker is what a pipeline needs of the place that records it. Writes return after they are
-// durable. The store implements it for the server; Discard serves a run that nobody records.
+// durable.
 type Tracker interface {
 	// EnsureExperiment gives the experiment of that name, made if there is none.
 	EnsureExperiment(ctx context.Context, name string) (Experiment, error)
+	// Run gives a run by its ID.
+	Run(ctx context.Context, id string) (Run, error)
 	// SaveRun creates or replaces a run by its ID.
 	SaveRun(ctx context.Context, r Run) error
 	// LogMetrics appends points.

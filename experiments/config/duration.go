@@ -28,3 +28,9 @@ func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 
 // MarshalYAML writes the text form.
 func (d Duration) MarshalYAML() (any, error) { return time.Duration(d).String(), nil }
+
+// String writes the text form.
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// Duration is the value as Go's type.
+func (d Duration) Duration() time.Duration { return time.Duration(d) }

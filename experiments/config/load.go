@@ -205,3 +205,12 @@ func kindName(t reflect.Type) string {
 		return "text"
 	}
 }
+
+// YAML is the configuration as a file that Parse reads back to the same values.
+func (p Pipeline) YAML() (string, error) {
+	text, err := yaml.Marshal(p)
+	if err != nil {
+		return "", fmt.Errorf("write configuration: %w", err)
+	}
+	return string(text), nil
+}

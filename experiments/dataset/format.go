@@ -53,20 +53,27 @@ func (f *Format) Encode(enc Encoder, r *Row, maxLength int) (e Encoded, ok bool)
 	if eos := enc.EOS(); eos >= 0 {
 		answer = append(answer, eos)
 	}
-	prompt, ok := f.encodePrompt(enc, r, maxLength-len(answer))
+	ids, ok := f.EncodePrompt(enc, r, maxLength-len(answer))
 	if !ok {
 		return Encoded{}, false
 	}
-	ids := make([]int32, 0, len(prompt)+len(answer))
-	for _, part := range [][]int{prompt, answer} {
-		for _, id := range part {
-			ids = append(ids, int32(id))
-		}
+	e = Encoded{IDs: ids, Prompt: len(ids)}
+	for _, id := range answer {
+		e.IDs = append(e.IDs, int32(id))
 	}
-	return Encoded{IDs: ids, Prompt: len(prompt)}, true
+	return e, true
 }
 
-func (f *Format) encodePrompt(enc Encoder, r *Row, limit int) ([]int, bool) {
+// EncodePrompt tokenizes the prompt alone to at most limit ids, cut as by Encode.
+func (f *Format) EncodePrompt(enc Encoder, r *Row, limit int) (ids []int32, ok bool) {
+	prompt, ok := f.fit(enc, r, limit)
+	for _, id := range prompt {
+		ids = append(ids, int32(id))
+	}
+	return ids, ok
+}
+
+func (f *Format) fit(enc Encoder, r *Row, limit int) ([]int, bool) {
 	prompt := enc.Encode(f.Prompt(r), true)
 	if len(prompt) <= limit {
 		return prompt, true

@@ -1,0 +1,164 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"triality/experiments"
+	"triality/experiments/dataset"
+	"triality/runtime/device"
+	"triality/runtime/generate"
+	"triality/runtime/model"
+	"triality/runtime/so8t"
+	"triality/runtime/tokenizer"
+)
+
+// arm is one model of an A/B test, loaded.
+type arm struct {
+	dir      string
+	kind     string // "hf" or "so8t"
+	decision string
+	tok      *tokenizer.Tokenizer
+	format   *dataset.Format
+	limit    int // tokens of a prompt
+	params   *model.DeviceParams
+	engine   *generate.Engine // scores the labels as continuations
+	heads    *so8t.Classifier // or the safety and authority heads decide
+	answers  [][]int32        // token ids of each label
+}
+
+// openArm loads a model folder, plain or SO8T. A plain model, and an SO8T model whose heads were not
+// trained, answers with the label it holds likeliest as the continuation of the prompt; an SO8T model
+// with trained heads answers with their product.
+func openArm(dev device.Device, dir, format string, maxLength int) (_ *arm, err error) {
+	a := &arm{dir: dir, kind: "hf", decision: "label likelihood"}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if a.tok, err = loadTokenizer(dir); err != nil {
+		return nil, err
+	}
+	if a.format, err = dataset.NewFormat(format, a.tok); err != nil {
+		return nil, err
+	}
+	longest := 0
+	for _, label := range experiments.Labels {
+		var ids []int32
+		for _, id := range a.tok.Encode(label, false) {
+			ids = append(ids, int32(id))
+		}
+		longest = max(longest, len(ids))
+		a.answers = append(a.answers, ids)
+	}
+	m, cfg, params, err := loadModel(dev, dir)
+	if err != nil {
+		return nil, err
+	}
+	a.params = params
+	hooks := model.Hooks{}
+	if m != nil {
+		a.kind, hooks = "so8t", so8t.Hooks()
+		if trained(m) {
+			a.decision = "safety × authority heads"
+			a.heads = so8t.NewClassifier(dev, cfg, a.params)
+		}
+	}
+	a.limit = min(maxLength, cfg.MaxPositions) - longest
+	if a.heads == nil {
+		a.engine, err = generate.New(dev, cfg, a.params, hooks)
+	}
+	return a, err
+}
+
+// trained says whether the heads hold anything but zeros, which make every class equally likely.
+func trained(m *so8t.Model) bool {
+	for _, head := range [][]float32{m.Safety, m.Authority} {
+		for _, v := range head {
+			if v != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// prompt tokenizes a row for this arm.
+func (a *arm) prompt(r *dataset.Row) ([]int32, error) {
+	ids, ok := a.format.EncodePrompt(a.tok, r, a.limit)
+	if !ok || len(ids) == 0 {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "model %s: the prompt of row %q does not fit in %d tokens; raise data.max_length", a.dir, r.Text(), a.limit)
+	}
+	return ids, nil
+}
+
+// answer is an arm's verdict on one prompt.
+type answer struct {
+	class       int
+	probability []float64 // per label, sums to 1
+	ms          float64
+}
+
+// classify answers a prompt and times it, from token ids to class probabilities.
+func (a *arm) classify(ctx context.Context, ids []int32) (answer, error) {
+	start := time.Now()
+	var p []float64
+	if a.heads != nil {
+		v, err := a.heads.Classify(ctx, ids)
+		if err != nil {
+			return answer{}, err
+		}
+		p = []float64{v.Classes[so8t.Allow], v.Classes[so8t.Escalation], v.Classes[so8t.Deny], v.Classes[so8t.Refuse]}
+	} else {
+		scores, err := a.engine.Score(ctx, ids, a.answers)
+		if err != nil {
+			return answer{}, err
+		}
+		p = softmax(scores)
+	}
+	out := answer{probability: p, ms: float64(time.Since(start).Nanoseconds()) / 1e6}
+	for i, v := range p {
+		if math.IsNaN(v) {
+			return answer{}, fmt.Errorf("model %s: the probability of a class is not a number; the weights are damaged", a.dir)
+		}
+		if v > p[out.class] {
+			out.class = i
+		}
+	}
+	return out, nil
+}
+
+// softmax turns log-probabilities of exclusive answers into probabilities that sum to 1.
+func softmax(logs []float64) []float64 {
+	top := math.Inf(-1)
+	for _, v := range logs {
+		top = math.Max(top, v)
+	}
+	out, sum := make([]float64, len(logs)), 0.0
+	for i, v := range logs {
+		out[i] = math.Exp(v - top)
+		sum += out[i]
+	}
+	for i := range out {
+		out[i] /= sum
+	}
+	return out
+}
+
+func (a *arm) close() error {
+	var err error
+	if a.heads != nil {
+		err = a.heads.Close()
+	}
+	if a.engine != nil {
+		err = errors.Join(err, a.engine.Close())
+	}
+	if a.params != nil {
+		err = errors.Join(err, a.params.Close())
+	}
+	return err
+}

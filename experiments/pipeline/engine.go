@@ -1,0 +1,65 @@
+package pipeline
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"triality/experiments"
+	"triality/runtime/device"
+	"triality/runtime/device/cpu"
+	"triality/runtime/sandbox"
+	"triality/runtime/tokenizer"
+)
+
+// Engine runs the steps one by one. It holds what they share.
+type Engine struct {
+	Device  device.Device
+	Sandbox *sandbox.Host
+}
+
+// OpenDevice opens the device that a configuration names. The note says what was chosen, for the
+// reader of a run.
+func OpenDevice(name string, threads int) (dev device.Device, note string, err error) {
+	switch name {
+	case "cuda":
+		return nil, "", experiments.Errorf(experiments.CodeInvalid,
+			"device: this version has no cuda device; use auto or cpu")
+	case "auto", "cpu", "":
+		dev = cpu.New(cpu.Options{Threads: threads})
+		i := dev.Info()
+		return dev, fmt.Sprintf("device: %s (%s, %d threads, %s)", i.Name, i.Model, i.Threads, i.SIMD), nil
+	}
+	return nil, "", experiments.Errorf(experiments.CodeInvalid, "device: want auto or cpu, have %q", name)
+}
+
+// loadTokenizer reads a model folder's tokenizer; a folder without one is told what to add.
+func loadTokenizer(dir string) (*tokenizer.Tokenizer, error) {
+	if !exists(filepath.Join(dir, "tokenizer.json")) {
+		return nil, experiments.Errorf(experiments.CodeInvalid,
+			"%s: no tokenizer.json in the model folder; copy it from the model's Hugging Face page (tokenizer.model alone is not enough)", dir)
+	}
+	t, err := tokenizer.Load(dir)
+	if err != nil {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "%w", err)
+	}
+	return t, nil
+}
+
+// invalid gives an error of the runtime a code: a bad model or dataset is the caller's to mend.
+func invalid(err error) error {
+	if err == nil {
+		return nil
+	}
+	return experiments.Errorf(experiments.CodeInvalid, "%w", err)
+}
+
+// short is the start of a hash, for folder names and notes.
+func short(hash string) string { return hash[:min(12, len(hash))] }
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, strings.TrimSuffix(noun, "s"))
+}

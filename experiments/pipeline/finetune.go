@@ -1,0 +1,159 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/dataset"
+	"triality/runtime/lora"
+	"triality/runtime/model"
+	"triality/runtime/safetensors"
+	"triality/runtime/train"
+)
+
+// FinetuneOptions configures Finetune.
+type FinetuneOptions struct {
+	BaseModel string // folder in Hugging Face form
+	Dataset   string // folder that convert wrote
+	OutDir    string // gets adapter/ (PEFT), merged/ (Hugging Face) and checkpoints/
+	Training  config.Training
+	Seed      uint64
+}
+
+// Finetune trains a LoRA adapter on the train split and merges it. A call that finds checkpoints of
+// the same run in OutDir resumes.
+func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) error {
+	cfg, err := model.LoadConfig(o.BaseModel)
+	if err != nil {
+		return invalid(err)
+	}
+	tok, err := loadTokenizer(o.BaseModel)
+	if err != nil {
+		return err
+	}
+	params, err := model.LoadParams(o.BaseModel, cfg)
+	if err != nil {
+		return invalid(err)
+	}
+	splits, err := dataset.Open(o.Dataset)
+	if err != nil {
+		return err
+	}
+	trainSet, err := examples(splits, "train", o.Dataset, cfg.VocabSize)
+	if err != nil {
+		return err
+	}
+	var valSet []train.Example
+	if splits["val"] != nil {
+		if valSet, err = examples(splits, "val", o.Dataset, cfg.VocabSize); err != nil {
+			return err
+		}
+	}
+	opt := trainOptions(o.Training, o.Seed)
+	for _, n := range computeNotes(o.Training) {
+		sink.Note(n)
+	}
+	sink.Note(fmt.Sprintf("fine-tuning %s: %s parameters, LoRA r=%d on %d training rows", cfg.ModelType, thousands(params.Elements()), opt.LoRA.R, len(trainSet)))
+	obs := observe(sink, "train", "eval")
+	result, err := train.Run(ctx, e.Device, cfg, params, trainSet, valSet, filepath.Join(o.OutDir, "checkpoints"), opt, obs)
+	if err = errors.Join(err, obs.err); err != nil {
+		return trainError(err)
+	}
+	result.Adapter.BaseModel = o.BaseModel
+	if err := stageFolder(filepath.Join(o.OutDir, "adapter"), result.Adapter.Write); err != nil {
+		return err
+	}
+	merged, err := result.Adapter.Merge(params)
+	if err != nil {
+		return err
+	}
+	return stageFolder(filepath.Join(o.OutDir, "merged"), func(tmp string) error {
+		return errors.Join(cfg.Save(tmp), merged.Save(tmp, safetensors.F32), tok.Save(tmp))
+	})
+}
+
+// Merge folds an adapter folder into its base model and writes the result to out.
+func Merge(base, adapter, out string) error {
+	cfg, err := model.LoadConfig(base)
+	if err != nil {
+		return invalid(err)
+	}
+	params, err := model.LoadParams(base, cfg)
+	if err != nil {
+		return invalid(err)
+	}
+	tok, err := loadTokenizer(base)
+	if err != nil {
+		return err
+	}
+	a, err := lora.Read(adapter, cfg)
+	if err != nil {
+		return invalid(err)
+	}
+	merged, err := a.Merge(params)
+	if err != nil {
+		return invalid(err)
+	}
+	if exists(out) {
+		return experiments.Errorf(experiments.CodeConflict, "%s exists; name another folder or delete it", out)
+	}
+	return stageFolder(out, func(tmp string) error {
+		return errors.Join(cfg.Save(tmp), merged.Save(tmp, safetensors.F32), tok.Save(tmp))
+	})
+}
+
+// examples gives a split as the trainer takes it.
+func examples(splits map[string]*dataset.Stored, name, dir string, vocab int) ([]train.Example, error) {
+	s := splits[name]
+	if s == nil || len(s.Rows) == 0 {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "dataset %s: the %s split is empty", dir, name)
+	}
+	if s.IDs == nil {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "dataset %s: it was not tokenized; run convert without --no-tokenize", dir)
+	}
+	out := make([]train.Example, len(s.IDs))
+	for i := range out {
+		for _, id := range s.IDs[i] {
+			if int(id) >= vocab || id < 0 {
+				return nil, experiments.Errorf(experiments.CodeInvalid,
+					"dataset %s: split %s, row %d: token id %d, but the model has %d; convert with this model's tokenizer (--base-model)", dir, name, i, id, vocab)
+			}
+		}
+		out[i] = train.Example{IDs: s.IDs[i], Labels: s.Labels[i]}
+	}
+	return out, nil
+}
+
+// trainOptions maps the configuration to the trainer's options.
+func trainOptions(t config.Training, seed uint64) train.Options {
+	o := train.DefaultOptions()
+	o.Epochs, o.BatchSize, o.EvalBatchSize = t.Epochs, t.BatchSize, t.EvalBatchSize
+	o.GradientAccumulation = t.GradientAccumulation
+	o.LearningRate, o.WeightDecay, o.WarmupRatio, o.Scheduler = t.LearningRate, t.WeightDecay, t.WarmupRatio, t.Scheduler
+	o.MaxGradNorm, o.LoggingSteps, o.EvalSteps = t.MaxGradNorm, t.LoggingSteps, t.EvalSteps
+	o.SaveSteps, o.SaveTotalLimit, o.CheckpointInterval = t.SaveSteps, t.SaveTotalLimit, time.Duration(t.CheckpointInterval)
+	o.Seed = seed
+	o.LoRA = &lora.Config{R: t.LoraR, Alpha: t.LoraAlpha, Dropout: t.LoraDropout, TargetModules: t.LoraTargetModules}
+	return o
+}
+
+// computeNotes says what a configuration asks for that the cpu device does otherwise.
+func computeNotes(t config.Training) []string {
+	var notes []string
+	if t.FP16 || t.BF16 {
+		notes = append(notes, "fp16/bf16: the cpu device computes in float32")
+	}
+	if t.GradientCheckpointing {
+		notes = append(notes, "gradient_checkpointing: activations are kept; the trainer does not recompute them in this version")
+	}
+	return notes
+}
+
+// removeCheckpoints deletes a finished step's checkpoints: its outputs are whole.
+func removeCheckpoints(dir string) error { return os.RemoveAll(filepath.Join(dir, "checkpoints")) }

@@ -1,0 +1,127 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"sync"
+	"testing"
+
+	"triality/experiments"
+	"triality/runtime/device/cpu"
+	"triality/runtime/sandbox"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == sandbox.WorkerArg {
+		os.Exit(sandbox.WorkerMain(os.Stdin, os.Stdout))
+	}
+	os.Exit(m.Run())
+}
+
+// memory is a tracker for tests.
+type memory struct {
+	mu        sync.Mutex
+	runs      map[string]experiments.Run
+	points    map[string]experiments.MetricBatch
+	artifacts map[string][]byte
+	modules   map[string][]byte
+	records   map[string]experiments.Module
+}
+
+func newMemory() *memory {
+	return &memory{runs: map[string]experiments.Run{}, points: map[string]experiments.MetricBatch{}, artifacts: map[string][]byte{}, modules: map[string][]byte{}, records: map[string]experiments.Module{}}
+}
+
+func (m *memory) EnsureExperiment(_ context.Context, name string) (experiments.Experiment, error) {
+	return experiments.Experiment{ID: "e-" + name, Name: name}, nil
+}
+
+func (m *memory) Run(_ context.Context, id string) (experiments.Run, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.runs[id]
+	if !ok {
+		return r, experiments.Errorf(experiments.CodeNotFound, "no run %s", id)
+	}
+	return r, nil
+}
+
+func (m *memory) SaveRun(_ context.Context, r experiments.Run) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r.Steps = append([]experiments.Step(nil), r.Steps...)
+	m.runs[r.ID] = r
+	return nil
+}
+
+func (m *memory) LogMetrics(_ context.Context, id string, batch experiments.MetricBatch) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.points[id] == nil {
+		m.points[id] = experiments.MetricBatch{}
+	}
+	for name, points := range batch {
+		m.points[id][name] = append(m.points[id][name], points...)
+	}
+	return nil
+}
+
+func (m *memory) Progress(string, experiments.StepKind, experiments.Progress) {}
+
+func (m *memory) SaveArtifact(_ context.Context, id, path, mediaType string, r io.Reader) (experiments.Artifact, error) {
+	b, err := io.ReadAll(r)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.artifacts[id+"/"+path] = b
+	return experiments.Artifact{Path: path, Size: int64(len(b)), MediaType: mediaType}, err
+}
+
+func (m *memory) Module(_ context.Context, sum string) (experiments.Module, []byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, ok := m.modules[sum]
+	if !ok {
+		return experiments.Module{}, nil, experiments.Errorf(experiments.CodeNotFound, "no module %s", sum)
+	}
+	return m.records[sum], b, nil
+}
+
+func (m *memory) UseModule(_ context.Context, _ string, r experiments.Module, wasm []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.records[r.SHA256], m.modules[r.SHA256] = r, wasm
+	return nil
+}
+
+// jsonReporter writes the report's input as JSON: what a page is made of, without the page.
+type jsonReporter struct{}
+
+func (jsonReporter) Render(_ context.Context, in experiments.ReportInput, w io.Writer) error {
+	return json.NewEncoder(w).Encode(in)
+}
+
+// quiet drops what steps say, and keeps the notes.
+type quiet struct{ notes []string }
+
+func (*quiet) Progress(experiments.Progress)         {}
+func (*quiet) Metrics(experiments.MetricBatch) error { return nil }
+func (q *quiet) Note(text string)                    { q.notes = append(q.notes, text) }
+
+// newRunner opens a runner on the cpu with a tracker in memory.
+func newRunner(t *testing.T) (*Runner, *memory) {
+	t.Helper()
+	dev := cpu.New(cpu.Options{})
+	t.Cleanup(func() {
+		if err := dev.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	host, err := sandbox.NewHost(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tracker := newMemory()
+	return &Runner{Engine: &Engine{Device: dev, Sandbox: host}, Tracker: tracker, Reporter: jsonReporter{}, Version: "test"}, tracker
+}

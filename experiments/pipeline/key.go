@@ -1,0 +1,127 @@
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"triality/experiments"
+	"triality/runtime/atomicfile"
+)
+
+// EngineVersion is part of every step's key: it changes when the same inputs would give other results.
+const EngineVersion = "1"
+
+// keyOf hashes a step's kind, the engine version and whatever decides its result.
+func keyOf(kind experiments.StepKind, parts ...any) (string, error) {
+	h := sha256.New()
+	enc := json.NewEncoder(h)
+	for _, p := range append([]any{kind, EngineVersion}, parts...) {
+		if err := enc.Encode(p); err != nil {
+			return "", fmt.Errorf("key of %s: %w", kind, err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// hashFiles is the SHA-256 over the names' base and content of files, in order.
+func hashFiles(names ...string) (string, error) {
+	h := sha256.New()
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", fmt.Errorf("hash: %w", err)
+		}
+		info, err := f.Stat()
+		if err == nil {
+			fmt.Fprintf(h, "%s %d\n", filepath.Base(name), info.Size())
+			_, err = io.Copy(h, f)
+		}
+		f.Close()
+		if err != nil {
+			return "", fmt.Errorf("hash %s: %w", name, err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// hashModel hashes what makes a model folder: configuration, weights and tokenizer.
+func hashModel(dir string) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", experiments.Errorf(experiments.CodeNotFound, "%s: no such model folder", dir)
+	}
+	if err != nil {
+		return "", experiments.Errorf(experiments.CodeInvalid, "read model folder: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		switch filepath.Ext(e.Name()) {
+		case ".json", ".safetensors":
+			if e.Name() != markerName && e.Name() != "replacement.json" { // these hold times
+				names = append(names, filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+	slices.Sort(names)
+	return hashFiles(names...)
+}
+
+// markerName is the file that says a step's folder is finished.
+const markerName = "step.json"
+
+// marker is the content of that file.
+type marker struct {
+	Kind       experiments.StepKind `json:"kind"`
+	Key        string               `json:"key"`
+	RunID      string               `json:"run_id,omitempty"` // the run that computed it
+	FinishedAt time.Time            `json:"finished_at"`
+	Seconds    float64              `json:"seconds"`
+	Outputs    []string             `json:"outputs"` // files and folders, relative to the step's folder
+	Notes      []string             `json:"notes,omitempty"`
+}
+
+// finished reads the marker of a step's folder; ok is false when the step has no finished result
+// there, or when one of its outputs is gone.
+func finished(dir, key string) (m marker, ok bool) {
+	text, err := os.ReadFile(filepath.Join(dir, markerName))
+	if err != nil || json.Unmarshal(text, &m) != nil || m.Key != key {
+		return marker{}, false
+	}
+	for _, o := range m.Outputs {
+		if _, err := os.Stat(filepath.Join(dir, o)); err != nil {
+			return marker{}, false
+		}
+	}
+	return m, true
+}
+
+func writeJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", path, err)
+	}
+	return atomicfile.WriteFile(path, 0o644, func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
+}
+
+func readJSON(path string, v any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+package pipeline
+
+import (
+	"triality/runtime/device"
+	"triality/runtime/model"
+	"triality/runtime/so8t"
+)
+
+// LoadModel puts a model folder, plain or SO8T, on a device, with the hooks that its graph needs.
+func LoadModel(dev device.Device, dir string) (model.Config, *model.DeviceParams, model.Hooks, error) {
+	m, cfg, params, err := loadModel(dev, dir)
+	if m != nil {
+		return cfg, params, so8t.Hooks(), err
+	}
+	return cfg, params, model.Hooks{}, err
+}
+
+// loadModel is LoadModel with the SO8T model itself, nil for a plain one.
+func loadModel(dev device.Device, dir string) (m *so8t.Model, cfg model.Config, on *model.DeviceParams, err error) {
+	isSO8T, err := so8t.IsModel(dir)
+	if err != nil {
+		return nil, cfg, nil, invalid(err)
+	}
+	if isSO8T {
+		if m, err = so8t.Load(dir); err != nil {
+			return nil, cfg, nil, invalid(err)
+		}
+		on, err = m.Upload(dev)
+		return m, m.Source, on, err
+	}
+	if cfg, err = model.LoadConfig(dir); err != nil {
+		return nil, cfg, nil, invalid(err)
+	}
+	params, err := model.LoadParams(dir, cfg)
+	if err != nil {
+		return nil, cfg, nil, invalid(err)
+	}
+	on, err = model.Upload(dev, cfg, params)
+	return nil, cfg, on, err
+}

@@ -1,0 +1,146 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"os"
+	"time"
+
+	"triality/experiments"
+	"triality/runtime/metricabi"
+	"triality/runtime/sandbox"
+)
+
+// Module is a WebAssembly metric to run in an A/B test.
+type Module struct {
+	Name   string // for errors: the file, or the name it was uploaded under
+	SHA256 string
+	Wasm   []byte
+	Params map[string]any
+	// Timeout bounds one call; 0 is the sandbox's own.
+	Timeout time.Duration
+}
+
+// ReadModule reads a metric module's file.
+func ReadModule(path string, params map[string]any, timeout time.Duration) (Module, error) {
+	wasm, err := os.ReadFile(path)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return Module{}, experiments.Errorf(experiments.CodeNotFound, "metric module %s: no such file; `task metrics` builds the shipped ones", path)
+		}
+		return Module{}, experiments.Errorf(experiments.CodeInvalid, "metric module: %w", err)
+	}
+	sum := sha256.Sum256(wasm)
+	return Module{Name: path, SHA256: hex.EncodeToString(sum[:]), Wasm: wasm, Params: params, Timeout: timeout}, nil
+}
+
+// evaluateModule runs one metric over an A/B test's rows. A metric that fails has its reason in the
+// result, and the test goes on.
+func (e *Engine) evaluateModule(ctx context.Context, m Module, r *experiments.ABResult) (out experiments.ModuleResult) {
+	out = experiments.ModuleResult{Name: m.Name, SHA256: m.SHA256, Params: m.Params}
+	start := time.Now()
+	defer func() { out.WallMS = float64(time.Since(start).Microseconds()) / 1e3 }()
+	d, err := e.Sandbox.Describe(ctx, m.Wasm)
+	if err != nil {
+		out.Error = err.Error()
+		return out
+	}
+	out.Name, out.Version = d.Name, d.Version
+	if m.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, m.Timeout)
+		defer cancel()
+	}
+	results, _, err := e.Sandbox.Evaluate(ctx, m.Wasm, metricTable(r.Samples), m.Params)
+	if err != nil {
+		out.Error = err.Error()
+		return out
+	}
+	for _, res := range results {
+		o := experiments.MetricOutput{Name: res.Name, Kind: res.Kind.String(), Values: res.Values, Direction: string(metricabi.None)}
+		if described := d.Output(res.Name); described != nil {
+			o.Direction = string(described.Direction)
+		}
+		out.Outputs = append(out.Outputs, o)
+	}
+	return out
+}
+
+// metricTable lays an A/B test's rows out as the columns that a metric may ask for.
+func metricTable(samples []experiments.Sample) metricabi.Table {
+	n := len(samples)
+	label, group, text, language, domain := make([]int32, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	for i, s := range samples {
+		label[i] = int32(experiments.LabelIndex(s.Label))
+		group[i], text[i], language[i], domain[i] = s.Group, s.Text, s.Language, s.Domain
+	}
+	t := metricabi.Table{Rows: n, Columns: []metricabi.Column{
+		metricabi.Int32Column(metricabi.RoleLabel, metricabi.ArmShared, "", label),
+		metricabi.StringColumn(metricabi.RoleGroup, metricabi.ArmShared, "", group),
+		metricabi.StringColumn(metricabi.RoleText, metricabi.ArmShared, "", text),
+		metricabi.StringColumn(metricabi.RoleExtra, metricabi.ArmShared, "language", language),
+		metricabi.StringColumn(metricabi.RoleExtra, metricabi.ArmShared, "domain", domain),
+	}}
+	t.Columns = append(t.Columns, metricabi.ClassColumns(experiments.Labels...)...)
+	arms := []struct {
+		arm metricabi.Arm
+		of  func(*experiments.Sample) (prediction string, probability []float64, ms float64)
+	}{
+		{metricabi.ArmA, func(s *experiments.Sample) (string, []float64, float64) {
+			return s.PredictionA, s.ProbabilityA, s.LatencyAMS
+		}},
+		{metricabi.ArmB, func(s *experiments.Sample) (string, []float64, float64) {
+			return s.PredictionB, s.ProbabilityB, s.LatencyBMS
+		}},
+	}
+	for _, a := range arms {
+		prediction, output, ms := make([]int32, n), make([]string, n), make([]float64, n)
+		probability := make([][]float64, len(experiments.Labels))
+		for c := range probability {
+			probability[c] = make([]float64, n)
+		}
+		for i := range samples {
+			p, probs, latency := a.of(&samples[i])
+			prediction[i], output[i], ms[i] = int32(experiments.LabelIndex(p)), p, latency
+			for c := range probability {
+				probability[c][i] = probs[c]
+			}
+		}
+		t.Columns = append(t.Columns,
+			metricabi.Int32Column(metricabi.RolePrediction, a.arm, "", prediction),
+			metricabi.StringColumn(metricabi.RoleOutput, a.arm, "", output),
+			metricabi.Float64Column(metricabi.RoleLatency, a.arm, "", ms))
+		for c, name := range experiments.Labels {
+			t.Columns = append(t.Columns, metricabi.Float64Column(metricabi.RoleProbability, a.arm, name, probability[c]))
+		}
+	}
+	return t
+}
+
+// CheckModule validates an uploaded module and gives its record; a module that fails has the checks in
+// the error's details.
+func CheckModule(ctx context.Context, host *sandbox.Host, wasm []byte) (experiments.Module, error) {
+	report, err := host.Validate(ctx, wasm)
+	if err != nil {
+		return experiments.Module{}, err
+	}
+	checks := make([]experiments.Check, len(report.Checks))
+	failed := ""
+	for i, c := range report.Checks {
+		checks[i] = experiments.Check(c)
+		if !c.OK && failed == "" {
+			failed = c.Name + ": " + c.Detail
+		}
+	}
+	if !report.OK {
+		e := experiments.Errorf(experiments.CodeInvalid, "the module was refused: %s", failed)
+		e.Details = map[string]any{"checks": checks}
+		return experiments.Module{}, e
+	}
+	return experiments.Module{
+		SHA256: report.Module.SHA256, Name: report.Description.Name, Version: report.Description.Version,
+		Size: int64(len(wasm)), UploadedAt: time.Now().UTC(), Description: *report.Description, Checks: checks,
+	}, nil
+}

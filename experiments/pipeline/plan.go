@@ -1,0 +1,192 @@
+package pipeline
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/dataset"
+	"triality/runtime/model"
+	"triality/runtime/tokenizer"
+)
+
+// step is one planned step of a run: its key, its folder and whether a finished result is there.
+type step struct {
+	kind experiments.StepKind
+	key  string
+	dir  string
+	done *marker // nil when the step has to run
+}
+
+// plan is everything that a configuration decides before any work: the rows, the keys and the
+// folders. A key hashes what the step's result depends on and nothing else, so that changing one
+// configuration key reruns just what depends on it.
+type plan struct {
+	cfg     config.Pipeline
+	rows    *dataset.Prepared
+	base    string // folder of the base model
+	docs    []string
+	modules []Module
+	steps   []*step
+}
+
+func (p *plan) step(kind experiments.StepKind) *step {
+	for _, s := range p.steps {
+		if s.kind == kind {
+			return s
+		}
+	}
+	return nil
+}
+
+// dir is the folder of a step that the plan has.
+func (p *plan) dir(kind experiments.StepKind) string { return p.step(kind).dir }
+
+// makePlan reads the inputs and computes the keys.
+func makePlan(cfg config.Pipeline, modules []Module) (*plan, error) {
+	p := &plan{cfg: cfg, modules: modules}
+	var err error
+	if p.rows, err = dataset.Prepare(convertOptions(cfg.Data, cfg.Seed)); err != nil {
+		return nil, err
+	}
+	inputs, err := hashFiles(p.rows.Files...)
+	if err != nil {
+		return nil, err
+	}
+	baseKey, err := p.planBase()
+	if err != nil {
+		return nil, err
+	}
+
+	data := cfg.Data
+	data.InputPath = "" // the content decides, not the path
+	convert, err := p.add(experiments.StepConvert, inputs, data, cfg.Seed, baseKey)
+	if err != nil {
+		return nil, err
+	}
+	training := cfg.Training
+	training.SaveSteps, training.SaveTotalLimit, training.CheckpointInterval = 0, 0, 0 // no result depends on these
+	finetune, err := p.add(experiments.StepFinetune, convert, baseKey, training, cfg.Seed)
+	if err != nil {
+		return nil, err
+	}
+	replace, err := p.add(experiments.StepReplace, finetune, convert, cfg.SO8T, cfg.Seed)
+	if err != nil {
+		return nil, err
+	}
+
+	modelA, modelB, test := baseKey, replace, convert
+	for _, m := range []struct {
+		path string
+		key  *string
+	}{{cfg.Test.ModelAPath, &modelA}, {cfg.Test.ModelBPath, &modelB}} {
+		if m.path != "" {
+			if *m.key, err = hashModel(m.path); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if path := cfg.Test.TestDataPath; path != "" {
+		if test, err = hashTestData(path); err != nil {
+			return nil, err
+		}
+	}
+	hashes := make([]string, len(modules))
+	for i, m := range modules {
+		hashes[i] = m.SHA256
+	}
+	abtest, err := p.add(experiments.StepABTest, modelA, modelB, test, cfg.Test, hashes, cfg.Data.MaxLength, cfg.Data.FormatType, cfg.Seed)
+	if err != nil {
+		return nil, err
+	}
+	_, err = p.add(experiments.StepReport, abtest, convert, finetune, replace, cfg.Report, cfg.Name)
+	return p, err
+}
+
+// add plans a step and looks for its finished result.
+func (p *plan) add(kind experiments.StepKind, parts ...any) (key string, err error) {
+	if key, err = keyOf(kind, parts...); err != nil {
+		return "", err
+	}
+	p.addAt(kind, key, filepath.Join(p.cfg.OutputDir, string(kind), short(key)))
+	return key, nil
+}
+
+func (p *plan) addAt(kind experiments.StepKind, key, dir string) {
+	s := &step{kind: kind, key: key, dir: dir}
+	if m, ok := finished(dir, key); ok {
+		s.done = &m
+	}
+	p.steps = append(p.steps, s)
+}
+
+// planBase finds the base model: the folder that model.base_model names, or beside it one made from
+// model.create, whose name carries its key so that no created model overwrites another.
+func (p *plan) planBase() (key string, err error) {
+	c, named := p.cfg.Model.Create, p.cfg.Model.BaseModel
+	if exists(filepath.Join(named, model.ConfigFile)) {
+		p.base = named
+		if _, err := loadTokenizer(named); err != nil {
+			return "", err
+		}
+		return hashModel(named)
+	}
+	if c.Shape == "" {
+		if !exists(named) {
+			return "", experiments.Errorf(experiments.CodeNotFound, "model.base_model: %s: no such folder; name a model in Hugging Face form, or give model.create.shape to make one", named)
+		}
+		return "", experiments.Errorf(experiments.CodeInvalid, "model.base_model: %s has no config.json; it is not a model in Hugging Face form", named)
+	}
+	if c.Text != "" {
+		p.docs, err = PretrainText(c.Text, p.cfg.Data.FormatType)
+	} else {
+		p.docs, err = prompts(p.rows.Of(0), p.cfg.Data.FormatType)
+	}
+	if err != nil {
+		return "", err
+	}
+	c.Text = ""
+	if key, err = keyOf(experiments.StepBase, p.docs, c, p.cfg.Data.MaxLength, p.cfg.Seed); err != nil {
+		return "", err
+	}
+	p.base = strings.TrimRight(named, "/"+string(filepath.Separator)) + "-" + short(key)
+	p.addAt(experiments.StepBase, key, p.base)
+	return key, nil
+}
+
+// allDone says whether every step has a finished result.
+func (p *plan) allDone() bool {
+	for _, s := range p.steps {
+		if s.done == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func convertOptions(d config.Data, seed uint64) dataset.Options {
+	return dataset.Options{
+		InputPath: d.InputPath, Format: d.FormatType, MaxLength: d.MaxLength,
+		ValRatio: d.ValRatio, TestRatio: d.TestRatio, Seed: seed, Strict: d.Strict,
+	}
+}
+
+// hashTestData hashes the files of a test set: a dataset folder's, or the .jsonl files.
+func hashTestData(path string) (string, error) {
+	if exists(filepath.Join(path, "dataset_dict.json")) {
+		files, err := filepath.Glob(filepath.Join(path, "*", "*.arrow"))
+		if err != nil {
+			return "", fmt.Errorf("hash test data: %w", err)
+		}
+		return hashFiles(files...)
+	}
+	files, err := dataset.Find(path)
+	if err != nil {
+		return "", err
+	}
+	return hashFiles(files...)
+}
+
+var _ dataset.Encoder = (*tokenizer.Tokenizer)(nil)

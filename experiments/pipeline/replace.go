@@ -1,0 +1,140 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/dataset"
+	"triality/runtime/so8t"
+	"triality/runtime/train"
+)
+
+// ReplaceOptions configures Replace.
+type ReplaceOptions struct {
+	Model   string // the fine-tuned model, Hugging Face form
+	Dataset string // its train split trains gates and heads; may be empty when so8t.num_train_epochs is 0
+	OutDir  string // gets model/ (SO8T) and checkpoints/
+	SO8T    config.SO8T
+	Seed    uint64
+}
+
+// maxProbes bounds the prompts on which the replaced model is compared with its source.
+const maxProbes = 16
+
+// Replace makes an SO8T model out of a plain one, measures their largest logit difference, and trains
+// its rotations and heads where the configuration asks for it.
+func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error {
+	var set, val []so8t.Example
+	var probes [][]int32
+	if o.Dataset != "" {
+		splits, err := dataset.Open(o.Dataset)
+		if err != nil {
+			return err
+		}
+		if set, err = classExamples(splits, "train", o.Dataset); err != nil {
+			return err
+		}
+		if splits["val"] != nil {
+			if val, err = classExamples(splits, "val", o.Dataset); err != nil {
+				return err
+			}
+		}
+		for i := 0; i < len(set) && len(probes) < maxProbes; i += max(1, len(set)/maxProbes) {
+			probes = append(probes, set[i].IDs)
+		}
+	} else {
+		if o.SO8T.Epochs > 0 {
+			return experiments.Errorf(experiments.CodeInvalid, "so8t.num_train_epochs is %v: training the rotations needs a dataset (--dataset)", o.SO8T.Epochs)
+		}
+		tok, err := loadTokenizer(o.Model)
+		if err != nil {
+			return err
+		}
+		for _, text := range probeTexts {
+			ids := tok.Encode(text, true)
+			probe := make([]int32, len(ids))
+			for i, id := range ids {
+				probe[i] = int32(id)
+			}
+			probes = append(probes, probe)
+		}
+	}
+
+	c := so8tConfig(o.SO8T, o.Seed)
+	target := filepath.Join(o.OutDir, "model")
+	// What a killed call left is made anew: replacement itself takes seconds, its training resumes.
+	if err := os.RemoveAll(target); err != nil {
+		return fmt.Errorf("replace: %w", err)
+	}
+	if err := os.MkdirAll(o.OutDir, 0o755); err != nil {
+		return fmt.Errorf("replace: %w", err)
+	}
+	report, err := so8t.Replace(ctx, e.Device, o.Model, target, c, probes, func(stage string, done, total int) {
+		sink.Progress(experiments.Progress{Done: int64(done), Total: int64(total), Unit: "probes", Note: stage})
+	})
+	if err != nil {
+		return invalid(err)
+	}
+	sink.Note(fmt.Sprintf("replaced: largest logit difference %.3g over %d tokens (relative %.3g, tolerance %.3g)",
+		report.MaxLogitDifference, report.ProbeTokens, report.RelativeDifference, report.Tolerance))
+	if o.SO8T.Epochs == 0 {
+		return nil
+	}
+	m, err := so8t.Load(target)
+	if err != nil {
+		return err
+	}
+	obs := observe(sink, "so8t", "so8t_eval")
+	trained, _, err := so8t.Train(ctx, e.Device, m, set, val, filepath.Join(o.OutDir, "checkpoints"), c, obs)
+	if err = errors.Join(err, obs.err); err != nil {
+		return trainError(err)
+	}
+	return trained.SaveWeights(target)
+}
+
+// probeTexts stand in where there is no dataset to probe with.
+var probeTexts = []string{
+	"Classify the request as ALLOW, ESCALATION, DENY or REFUSE.",
+	"パスワードを忘れました。再設定の手順を教えてください。",
+	"for (int i = 0; i < n; i++) { sum += x[i]; }",
+}
+
+func so8tConfig(c config.SO8T, seed uint64) so8t.Config {
+	s := so8t.DefaultConfig()
+	s.Epochs, s.LearningRate, s.BatchSize = c.Epochs, c.LearningRate, c.BatchSize
+	s.PETLambda, s.SafetyWeight, s.AuthorityWeight = c.PETLambda, c.HeadWeight, c.HeadWeight
+	s.Seed = seed
+	return s
+}
+
+// classExamples gives a split as the heads' training takes it.
+func classExamples(splits map[string]*dataset.Stored, name, dir string) ([]so8t.Example, error) {
+	plain, err := examples(splits, name, dir, 1<<31-1)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]so8t.Example, len(plain))
+	for i, ex := range plain {
+		class, err := so8t.ParseClass(splits[name].Rows[i].Label)
+		if err != nil {
+			return nil, invalid(fmt.Errorf("dataset %s: split %s, row %d: %w", dir, name, i, err))
+		}
+		out[i] = so8t.Example{Example: ex, Prompt: promptLength(ex), Class: class}
+	}
+	return out, nil
+}
+
+// promptLength counts the tokens before the first trained one.
+func promptLength(ex train.Example) int {
+	for i, l := range ex.Labels {
+		if l >= 0 {
+			return i
+		}
+	}
+	return len(ex.Labels)
+}

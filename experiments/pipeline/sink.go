@@ -1,0 +1,90 @@
+// Package pipeline runs the main job: convert, finetune, replace, abtest, report. Each step is a
+// method of Engine that the command line calls alone; Runner joins them into a run, takes over
+// finished results and resumes what was cut short.
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"triality/experiments"
+	"triality/runtime/train"
+)
+
+// Sink takes what a step says while it works. Implementations need not be safe for concurrent use.
+type Sink interface {
+	Progress(p experiments.Progress)
+	Metrics(batch experiments.MetricBatch) error
+	// Note is a line for the reader: what was chosen, skipped or resumed.
+	Note(text string)
+}
+
+// trainObserver turns a trainer's events into metric points, progress and notes.
+type trainObserver struct {
+	sink    Sink
+	prefix  string // "train", "pretrain", "so8t"
+	eval    string // prefix of the evaluation series
+	total   int
+	started time.Time
+	first   int // steps that were done before this call
+	err     error
+}
+
+func observe(sink Sink, prefix, eval string) *trainObserver {
+	return &trainObserver{sink: sink, prefix: prefix, eval: eval}
+}
+
+// Start tells where the run begins; what a resumed run did before is logged again, so that a run's
+// curves are whole.
+func (o *trainObserver) Start(s train.Start) {
+	o.total, o.started, o.first = s.TotalSteps, time.Now(), s.ResumedFrom
+	if s.ResumedFrom > 0 {
+		o.sink.Note(fmt.Sprintf("resumed from the checkpoint of step %d of %d", s.ResumedFrom, s.TotalSteps))
+	}
+	for _, r := range s.History {
+		o.log(r)
+	}
+	o.sink.Progress(experiments.Progress{Done: int64(s.ResumedFrom), Total: int64(s.TotalSteps), Unit: "steps"})
+}
+
+// Record logs the values of a step.
+func (o *trainObserver) Record(r train.Record) {
+	o.log(r)
+	p := experiments.Progress{Done: int64(r.Step), Total: int64(o.total), Unit: "steps"}
+	if s := time.Since(o.started).Seconds(); s > 0 {
+		p.Rate = float64(r.Step-o.first) / s
+	}
+	if loss, ok := r.Values["loss"]; ok {
+		p.Note = fmt.Sprintf("loss %.4f", loss)
+	}
+	o.sink.Progress(p)
+}
+
+func (o *trainObserver) log(r train.Record) {
+	batch := experiments.MetricBatch{}
+	now := time.Now().UnixMilli()
+	for _, values := range []map[string]float64{r.Values, r.Timing} {
+		for name, v := range values {
+			batch[o.series(name)] = []experiments.Point{{Step: int64(r.Step), Time: now, Value: v}}
+		}
+	}
+	if err := o.sink.Metrics(batch); err != nil && o.err == nil {
+		o.err = err
+	}
+}
+
+// series names a metric: eval_loss becomes eval/loss, loss train/loss.
+func (o *trainObserver) series(name string) string {
+	if rest, ok := strings.CutPrefix(name, "eval_"); ok {
+		return o.eval + "/" + rest
+	}
+	return o.prefix + "/" + name
+}
+
+// Checkpoint notes what a reader should know: a damaged checkpoint, or one written on interruption.
+func (o *trainObserver) Checkpoint(e train.CheckpointEvent) {
+	if e.Action == train.Rejected {
+		o.sink.Note(fmt.Sprintf("checkpoint %s is damaged (%s); the one before it is used", e.Path, e.Reason))
+	}
+}

@@ -1,0 +1,35 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"triality/experiments"
+)
+
+// printABResult prints an A/B test as a small table.
+func printABResult(w io.Writer, r *experiments.ABResult) {
+	fmt.Fprintf(w, "\nA/B test on %d rows (%s)\n", r.Rows, r.Device)
+	for _, a := range r.Arms {
+		fmt.Fprintf(w, "  %s  %s  (%s, %s)\n", a.Name, a.Model, a.Kind, a.Decision)
+	}
+	fmt.Fprintf(w, "\n  %-18s %10s %10s %10s   95 %% interval\n", "", "A", "B", "B − A")
+	for _, d := range r.Differences {
+		fmt.Fprintf(w, "  %-18s %10.4f %10.4f %+10.4f   [%+.4f, %+.4f]\n", d.Metric, d.A, d.B, d.Delta, d.Low, d.High)
+	}
+	for _, b := range r.Baselines {
+		fmt.Fprintf(w, "  %-18s %10.4f            accuracy; macro-F1 %.4f (%s)\n", b.Name, b.Scores.Accuracy, b.Scores.MacroF1, b.Detail)
+	}
+	fmt.Fprintf(w, "  McNemar: %d rows only A has right, %d only B, p = %.3g\n", r.McNemar.OnlyA, r.McNemar.OnlyB, r.McNemar.PValue)
+	for _, m := range r.Metrics {
+		if m.Error != "" {
+			fmt.Fprintf(w, "  metric %s failed: %s\n", m.Name, m.Error)
+			continue
+		}
+		for _, o := range m.Outputs {
+			if len(o.Values) == 1 {
+				fmt.Fprintf(w, "  %-18s %10.4f   %s\n", m.Name, o.Values[0], o.Name)
+			}
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/pipeline"
+	"triality/frontend"
+	"triality/runtime/sandbox"
+	"triality/server/report"
+	"triality/server/store"
+)
+
+func jobCommands() []command {
+	return []command{
+		{"run", "CONFIG", "run a pipeline: convert, finetune, replace, abtest, report", setupRun},
+		{"demo", "", "run the shipped demo pipeline, then serve its results", setupDemo},
+	}
+}
+
+// settings collects repeated --set flags.
+type settings []string
+
+func (s *settings) String() string     { return strings.Join(*s, " ") }
+func (s *settings) Set(v string) error { *s = append(*s, v); return nil }
+
+func setupRun(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	data := dataFlag(fs)
+	name := fs.String("name", "", "name of the run (default: the time)")
+	var set settings
+	fs.Var(&set, "set", "`KEY=VALUE` that wins over the file, such as training.lora_r=8; may be repeated")
+	return func(ctx context.Context, args []string) error {
+		if len(args) != 1 {
+			return usagef("run wants one configuration file: triality run configs/demo.yaml")
+		}
+		st, err := openStore(*data)
+		if err != nil {
+			return err
+		}
+		err = e.runPipeline(ctx, st, args[0], *name, set)
+		return errors.Join(err, st.Close())
+	}
+}
+
+func dataFlag(fs *flag.FlagSet) *string {
+	return fs.String("data", "data", "`folder` of the tracker's database and artifacts")
+}
+
+// runPipeline runs a configuration file and prints the outcome.
+func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name string, set []string) error {
+	cfg, err := config.Load(path, set...)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	yaml := string(text)
+	if len(set) > 0 {
+		if yaml, err = cfg.YAML(); err != nil {
+			return err
+		}
+	}
+	runner, closeRunner, err := openRunner(st, cfg.Device, cfg.Threads)
+	if err != nil {
+		return err
+	}
+	defer closeRunner()
+	screen := newTerminal(e.stderr)
+	runner.Watcher = screen
+	run, upToDate, err := runner.Run(ctx, cfg, pipeline.RunOptions{Name: name, YAML: yaml})
+	screen.clear()
+	if err != nil {
+		return err
+	}
+	if upToDate {
+		for _, s := range run.Steps {
+			fmt.Fprintf(e.stdout, "%-9s up to date: %s\n", s.Kind, s.Output)
+		}
+		fmt.Fprintln(e.stdout, "nothing to run: every step has a finished result")
+	}
+	return e.printOutcome(run)
+}
+
+// printOutcome prints the headline of a finished run.
+func (e *env) printOutcome(run experiments.Run) error {
+	dir := map[experiments.StepKind]string{}
+	for _, s := range run.Steps {
+		dir[s.Kind] = s.Output
+	}
+	result, err := pipeline.ReadABResult(dir[experiments.StepABTest])
+	if err != nil {
+		return err
+	}
+	printABResult(e.stdout, result)
+	fmt.Fprintf(e.stdout, "\nrun     %s\nresults %s\nreport  %s\n", run.ID,
+		filepath.Join(dir[experiments.StepABTest], "results.json"), filepath.Join(dir[experiments.StepReport], "report.html"))
+	return nil
+}
+
+// openRunner joins engine, sandbox, tracker and reporter. The second result closes the device.
+func openRunner(st *store.Store, device string, threads int) (*pipeline.Runner, func() error, error) {
+	reporter, err := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
+	if err != nil {
+		return nil, nil, err
+	}
+	engine, closeEngine, err := openEngine(device, threads)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &pipeline.Runner{Engine: engine, Tracker: st, Reporter: reporter, Version: Version}, closeEngine, nil
+}
+
+func openEngine(device string, threads int) (*pipeline.Engine, func() error, error) {
+	host, err := sandbox.NewHost(sandbox.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	dev, _, err := pipeline.OpenDevice(device, threads)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &pipeline.Engine{Device: dev, Sandbox: host}, dev.Close, nil
+}

@@ -1,0 +1,220 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"strings"
+	"time"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/pipeline"
+	"triality/runtime/generate"
+	"triality/runtime/model"
+	"triality/runtime/so8t"
+	"triality/runtime/tokenizer"
+)
+
+func modelCommands() []command {
+	return []command{
+		{"model init", "", "a small model with fresh weights and a tokenizer, in Hugging Face form", setupModelInit},
+		{"model info", "DIR", "what a model folder holds", setupModelInfo},
+		{"model merge", "", "a PEFT adapter folded into its base model", setupModelMerge},
+		{"model burn-in", "", "an SO8T model as a plain Hugging Face model with the same function", setupBurnIn},
+		{"pretrain", "", "train every weight of a model on text", setupPretrain},
+		{"generate", "PROMPT", "continue a prompt greedily", setupGenerate},
+	}
+}
+
+func setupModelInit(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	d := config.Default().Model.Create
+	var shapes []string
+	for _, s := range model.Shapes() {
+		shapes = append(shapes, fmt.Sprintf("%s (hidden %d, %d layers)", s.Name, s.Hidden, s.Layers))
+	}
+	output := fs.String("output", "", "`folder` to make")
+	shape := fs.String("shape", "tiny", strings.Join(shapes, ", "))
+	family := fs.String("family", "llama", strings.Join(model.Families(), ", "))
+	vocab := fs.Int("vocab-size", d.VocabSize, "entries of the tokenizer")
+	text := fs.String("text", "", ".txt or .jsonl `file` that the tokenizer is trained on")
+	seed := fs.Uint64("seed", config.Default().Seed, "seed of the weights")
+	return func(ctx context.Context, args []string) error {
+		if err := need(map[string]string{"output": *output, "text": *text}); err != nil {
+			return err
+		}
+		docs, err := pipeline.PretrainText(*text, "instruction")
+		if err != nil {
+			return err
+		}
+		if err := pipeline.InitModel(*output, *family, *shape, *vocab, docs, *seed); err != nil {
+			return err
+		}
+		return e.describeModel(*output)
+	}
+}
+
+func setupModelInfo(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	return func(ctx context.Context, args []string) error {
+		if len(args) != 1 {
+			return usagef("model info wants one model folder")
+		}
+		return e.describeModel(args[0])
+	}
+}
+
+func (e *env) describeModel(dir string) error {
+	isSO8T, err := so8t.IsModel(dir)
+	if err != nil {
+		return invalid(err)
+	}
+	var cfg model.Config
+	var elements int
+	kind := ""
+	if isSO8T {
+		m, err := so8t.Load(dir)
+		if err != nil {
+			return invalid(err)
+		}
+		cfg, elements, kind = m.Source, m.Base.Elements(), "so8t over "
+	} else {
+		if cfg, err = model.LoadConfig(dir); err != nil {
+			return invalid(err)
+		}
+		params, err := model.LoadParams(dir, cfg)
+		if err != nil {
+			return invalid(err)
+		}
+		elements = params.Elements()
+	}
+	fmt.Fprintf(e.stdout, "%s\n  family      %s%s\n  parameters  %d\n  layers      %d, hidden %d, feed-forward %d\n  heads       %d of %d, %d for keys and values\n  vocabulary  %d, positions %d\n",
+		dir, kind, cfg.ModelType, elements, cfg.Layers, cfg.HiddenSize, cfg.IntermediateSize, cfg.Heads, cfg.HeadDim, cfg.KVHeads, cfg.VocabSize, cfg.MaxPositions)
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		fmt.Fprintf(e.stdout, "  tokenizer   none that loads: %v\n", err)
+		return nil
+	}
+	fmt.Fprintf(e.stdout, "  tokenizer   %d entries, sha256 %.12s\n", tok.Size(), tok.Hash())
+	return nil
+}
+
+func setupModelMerge(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	base := fs.String("base-model", "", "model `folder` the adapter was trained on")
+	adapter := fs.String("adapter", "", "PEFT adapter `folder`")
+	output := fs.String("output", "", "`folder` to make")
+	return func(ctx context.Context, args []string) error {
+		if err := need(map[string]string{"base-model": *base, "adapter": *adapter, "output": *output}); err != nil {
+			return err
+		}
+		if err := pipeline.Merge(*base, *adapter, *output); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.stdout, *output)
+		return nil
+	}
+}
+
+func setupBurnIn(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	source := fs.String("model", "", "SO8T model `folder`")
+	output := fs.String("output", "", "`folder` to make")
+	return func(ctx context.Context, args []string) error {
+		if err := need(map[string]string{"model": *source, "output": *output}); err != nil {
+			return err
+		}
+		if err := so8t.BurnIn(*source, *output, ""); err != nil {
+			return invalid(err)
+		}
+		fmt.Fprintln(e.stdout, *output)
+		return nil
+	}
+}
+
+func setupPretrain(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	d := config.Default()
+	source := fs.String("model", "", "model `folder`, fresh from model init or trained")
+	text := fs.String("text", "", ".txt or .jsonl `file`")
+	output := fs.String("output", "", "`folder` that gets the trained model; checkpoints go to OUTPUT.training")
+	epochs := fs.Float64("epochs", d.Model.Create.Epochs, "passes over the text")
+	rate := fs.Float64("learning-rate", d.Model.Create.LearningRate, "peak learning rate")
+	batch := fs.Int("batch-size", d.Model.Create.BatchSize, "sequences a step")
+	length := fs.Int("max-length", d.Data.MaxLength, "tokens a sequence")
+	seed := fs.Uint64("seed", d.Seed, "seed of the order")
+	device := fs.String("device", "auto", "auto or cpu")
+	return func(ctx context.Context, args []string) error {
+		if err := need(map[string]string{"model": *source, "text": *text, "output": *output}); err != nil {
+			return err
+		}
+		docs, err := pipeline.PretrainText(*text, "instruction")
+		if err != nil {
+			return err
+		}
+		return e.withEngine(*device, 0, experiments.StepBase, func(engine *pipeline.Engine, sink stepSink) error {
+			err := engine.Pretrain(ctx, pipeline.PretrainOptions{
+				ModelDir: *source, OutDir: *output, WorkDir: *output + ".training", Docs: docs, MaxLength: *length, Seed: *seed,
+				Create: config.Create{Epochs: *epochs, LearningRate: *rate, BatchSize: *batch},
+			}, sink)
+			if err == nil {
+				fmt.Fprintln(e.stdout, *output)
+			}
+			return err
+		})
+	}
+}
+
+func setupGenerate(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	dir := fs.String("model", "", "model `folder`, plain or SO8T")
+	tokens := fs.Int("max-new-tokens", 64, "tokens to add at most")
+	device := fs.String("device", "auto", "auto or cpu")
+	return func(ctx context.Context, args []string) error {
+		if err := need(map[string]string{"model": *dir}); err != nil {
+			return err
+		}
+		if len(args) != 1 {
+			return usagef("generate wants one prompt")
+		}
+		return e.generate(ctx, *dir, *device, args[0], *tokens)
+	}
+}
+
+func (e *env) generate(ctx context.Context, dir, device, prompt string, tokens int) error {
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		return invalid(err)
+	}
+	dev, _, err := pipeline.OpenDevice(device, 0)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	cfg, params, hooks, err := pipeline.LoadModel(dev, dir)
+	if err != nil {
+		return err
+	}
+	defer params.Close()
+	engine, err := generate.New(dev, cfg, params, hooks)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	var ids, stop []int32
+	for _, id := range tok.Encode(prompt, true) {
+		ids = append(ids, int32(id))
+	}
+	for _, id := range cfg.EOS {
+		stop = append(stop, int32(id))
+	}
+	start := time.Now()
+	out, err := engine.Greedy(ctx, ids, tokens, stop)
+	if err != nil {
+		return invalid(err)
+	}
+	text := make([]int, len(out))
+	for i, id := range out {
+		text[i] = int(id)
+	}
+	fmt.Fprintln(e.stdout, tok.Decode(text, true))
+	fmt.Fprintf(e.stderr, "%d tokens in %s\n", len(out), time.Since(start).Round(time.Millisecond))
+	return nil
+}
+
+func invalid(err error) error { return experiments.Errorf(experiments.CodeInvalid, "%w", err) }

@@ -1,0 +1,223 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"triality/experiments"
+	"triality/experiments/pipeline"
+	"triality/frontend"
+	"triality/runtime/sandbox"
+	"triality/server/api"
+	"triality/server/jobs"
+	"triality/server/report"
+	"triality/server/store"
+)
+
+func serverCommands() []command {
+	return []command{{"serve", "", "the web interface and the API", setupServe}}
+}
+
+// serving are the flags of serve.
+type serving struct {
+	data, addr, configs *string
+	verbose             *bool
+}
+
+func serveFlags(fs *flag.FlagSet) serving {
+	return serving{
+		data:    dataFlag(fs),
+		addr:    fs.String("addr", "127.0.0.1:8787", "`address` to listen on; loopback only"),
+		configs: fs.String("configs", "configs", "`folder` of pipeline configurations that the web interface offers"),
+		verbose: fs.Bool("verbose", false, "log every request"),
+	}
+}
+
+func setupServe(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	s := serveFlags(fs)
+	return func(ctx context.Context, args []string) error {
+		st, err := openStore(*s.data)
+		if err != nil {
+			return err
+		}
+		return errors.Join(e.serve(ctx, st, s, nil), st.Close())
+	}
+}
+
+func openStore(dir string) (*store.Store, error) { return store.Open(dir, store.Options{}) }
+
+// listen opens the server's address before anything costly starts, so that a taken port fails at once.
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, experiments.Errorf(experiments.CodeUnavailable, "listen on %s: %w; another program has the port: stop it or give another --addr, such as 127.0.0.1:0 for any free one", addr, err)
+	}
+	return l, nil
+}
+
+// serve answers until ctx ends. ready, where not nil, is called with the address once it is reachable,
+// and ends the server when it returns.
+func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(ctx context.Context, url string) error) error {
+	l, err := listen(*s.addr)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	level := slog.LevelInfo
+	if *s.verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+	reporter, err := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
+	if err != nil {
+		return err
+	}
+	host, err := sandbox.NewHost(sandbox.Options{})
+	if err != nil {
+		return err
+	}
+	queue := jobs.New(st, func(device string, threads int) (jobs.Runner, func() error, error) {
+		return openRunner(st, device, threads)
+	}, log)
+	dev, _, err := pipeline.OpenDevice("auto", 0)
+	if err != nil {
+		return err
+	}
+	info := dev.Info()
+	if err := dev.Close(); err != nil {
+		return err
+	}
+	site, err := fs.Sub(frontend.Dist, "dist")
+	if err != nil {
+		return err
+	}
+	configs, err := shippedConfigs(*s.configs)
+	if err != nil {
+		return err
+	}
+	server, err := api.New(api.Options{
+		Store: st, Jobs: queue, Modules: moduleStore{st, host}, Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
+		Info: api.Info{Version: Version, EngineVersion: pipeline.EngineVersion, Device: api.Device{Name: info.Name, Model: info.Model, Threads: info.Threads, SIMD: info.SIMD}},
+	})
+	if err != nil {
+		return errors.Join(err, queue.Close())
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	url := "http://" + l.Addr().String()
+	fmt.Fprintf(e.stdout, "listening on %s\n", url)
+	var readyErr error
+	checked := make(chan struct{})
+	go func() {
+		defer close(checked)
+		if ready != nil {
+			readyErr = ready(ctx, url)
+			stop()
+		}
+	}()
+	err = server.Serve(ctx, l)
+	stop()
+	<-checked
+	return errors.Join(err, readyErr, queue.Close())
+}
+
+// moduleStore validates uploads in the sandbox and stores what passes.
+type moduleStore struct {
+	store *store.Store
+	host  *sandbox.Host
+}
+
+func (m moduleStore) Add(ctx context.Context, wasm []byte) (experiments.Module, error) {
+	module, err := pipeline.CheckModule(ctx, m.host, wasm)
+	if err != nil {
+		return module, err
+	}
+	return m.store.AddModule(ctx, module, wasm)
+}
+
+// shippedConfigs reads the configurations that the "new run" form offers. The first comment line is the
+// title.
+func shippedConfigs(dir string) ([]api.Config, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(files)
+	var out []api.Config
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		first, _, _ := strings.Cut(string(text), "\n")
+		name := strings.TrimSuffix(filepath.Base(f), ".yaml")
+		title := name
+		if rest, ok := strings.CutPrefix(first, "#"); ok {
+			title = strings.TrimSpace(rest)
+		}
+		out = append(out, api.Config{Name: name, Title: title, YAML: string(text)})
+	}
+	return out, nil
+}
+
+func setupDemo(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	s := serveFlags(fs)
+	path := fs.String("config", "configs/demo.yaml", "pipeline `YAML`")
+	return func(ctx context.Context, args []string) (err error) {
+		st, err := openStore(*s.data)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, st.Close()) }()
+		if err := e.runPipeline(ctx, st, *path, "", nil); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.stdout)
+		if os.Getenv("CI") != "true" {
+			return e.serve(ctx, st, s, nil)
+		}
+		// Where nobody looks at the pages, checking that they answer is all there is to do.
+		*s.addr = "127.0.0.1:0"
+		return e.serve(ctx, st, s, func(ctx context.Context, url string) error { return e.checkPages(ctx, st, url) })
+	}
+}
+
+// checkPages fetches each page and the data behind it.
+func (e *env) checkPages(ctx context.Context, st *store.Store, url string) error {
+	runs, _, err := st.Runs(ctx, store.RunFilter{Limit: 1})
+	if err != nil {
+		return err
+	}
+	paths := []string{"/", "/modules", "/api/v1/info", "/api/v1/experiments", "/api/v1/modules"}
+	for _, r := range runs {
+		paths = append(paths, "/runs/"+r.ID, "/runs/"+r.ID+"/abtest", "/api/v1/runs/"+r.ID, "/api/v1/runs/"+r.ID+"/abtest", "/api/v1/runs/"+r.ID+"/report")
+	}
+	client := http.Client{Timeout: 30 * time.Second}
+	for _, p := range paths {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+p, nil)
+		if err != nil {
+			return err
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			return fmt.Errorf("check pages: %w", err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			return fmt.Errorf("check pages: %s answered %s", p, res.Status)
+		}
+	}
+	fmt.Fprintf(e.stdout, "%d pages and API calls answer\n", len(paths))
+	return nil
+}

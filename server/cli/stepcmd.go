@@ -1,0 +1,217 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/dataset"
+	"triality/experiments/pipeline"
+	"triality/frontend"
+	"triality/server/api"
+	"triality/server/report"
+	"triality/server/store"
+)
+
+func stepCommands() []command {
+	return []command{
+		{"convert", "", "four-class JSONL to a Hugging Face dataset", setupConvert},
+		{"finetune", "", "LoRA fine-tuning of a Hugging Face model", setupFinetune},
+		{"replace", "", "a Hugging Face model to an SO8T model", setupReplace},
+		{"abtest", "", "two models on the same rows", setupABTest},
+		{"report", "RUN", "the report of a recorded run as one HTML file", setupReport},
+	}
+}
+
+// optionalConfig reads a pipeline YAML, or the defaults where none is named. Sections that the command
+// does not use need not be filled.
+func optionalConfig(path string, overrides ...string) (config.Pipeline, error) {
+	if path == "" {
+		return config.Parse("defaults", nil, overrides...)
+	}
+	return config.Load(path, overrides...)
+}
+
+// fill are values for the keys that one step alone does not use, so that the configuration's own
+// checks hold.
+func fill(input, base string) []string {
+	return []string{"data.input_path=" + quote(input), "model.base_model=" + quote(base)}
+}
+
+func quote(s string) string { return fmt.Sprintf("%q", s) }
+
+// withEngine opens the engine for one step.
+func (e *env) withEngine(device string, threads int, kind experiments.StepKind, do func(*pipeline.Engine, stepSink) error) error {
+	engine, closeEngine, err := openEngine(device, threads)
+	if err != nil {
+		return err
+	}
+	sink := stepSink{newTerminal(e.stderr), kind}
+	err = do(engine, sink)
+	sink.clear()
+	return errors.Join(err, closeEngine())
+}
+
+func setupConvert(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	d := config.Default()
+	input := fs.String("input", "", "a .jsonl `file`, a folder of four_class_*.jsonl, or a glob pattern")
+	output := fs.String("output", "", "`folder` that gets dataset/ and summary.json")
+	base := fs.String("base-model", "", "model `folder` whose tokenizer is used")
+	format := fs.String("format", d.Data.FormatType, "instruction, chat or completion")
+	length := fs.Int("max-length", d.Data.MaxLength, "longest row in tokens")
+	seed := fs.Uint64("seed", d.Seed, "seed of the split")
+	strict := fs.Bool("strict", false, "refuse a file with a bad line instead of skipping the line")
+	noSplit := fs.Bool("no-split", false, "put every row into train")
+	noTokenize := fs.Bool("no-tokenize", false, "write the text only; no tokenizer is needed")
+	return func(ctx context.Context, args []string) error {
+		if err := need(map[string]string{"input": *input, "output": *output}); err != nil {
+			return err
+		}
+		if (*base == "") != *noTokenize {
+			return usagef("give either --base-model, whose tokenizer is used, or --no-tokenize")
+		}
+		o := pipeline.ConvertOptions{BaseModel: *base, OutDir: *output, Options: dataset.Options{
+			InputPath: *input, Format: *format, MaxLength: *length, ValRatio: d.Data.ValRatio, TestRatio: d.Data.TestRatio,
+			Seed: *seed, Strict: *strict, NoSplit: *noSplit,
+		}}
+		engine := &pipeline.Engine{}
+		sink := stepSink{newTerminal(e.stderr), experiments.StepConvert}
+		if err := engine.Convert(ctx, o, sink); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.stdout, filepath.Join(*output, "dataset"))
+		return nil
+	}
+}
+
+func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	base := fs.String("base-model", "", "model `folder` in Hugging Face form")
+	data := fs.String("dataset", "", "dataset `folder` that convert wrote")
+	output := fs.String("output", "", "`folder` that gets adapter/, merged/ and checkpoints/")
+	cfgPath := fs.String("config", "", "pipeline `YAML`; its training section is used")
+	device := fs.String("device", "", "auto or cpu (default: the configuration's)")
+	return func(ctx context.Context, args []string) error {
+		if err := need(map[string]string{"base-model": *base, "dataset": *data, "output": *output}); err != nil {
+			return err
+		}
+		cfg, err := optionalConfig(*cfgPath, fill(*data, *base)...)
+		if err != nil {
+			return err
+		}
+		return e.withEngine(or(*device, cfg.Device), cfg.Threads, experiments.StepFinetune, func(engine *pipeline.Engine, sink stepSink) error {
+			err := engine.Finetune(ctx, pipeline.FinetuneOptions{BaseModel: *base, Dataset: *data, OutDir: *output, Training: cfg.Training, Seed: cfg.Seed}, sink)
+			if err == nil {
+				fmt.Fprintf(e.stdout, "%s\n%s\n", filepath.Join(*output, "adapter"), filepath.Join(*output, "merged"))
+			}
+			return err
+		})
+	}
+}
+
+func setupReplace(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	source := fs.String("finetuned-model", "", "model `folder` in Hugging Face form, such as finetune's merged/")
+	output := fs.String("output", "", "`folder` that gets model/")
+	data := fs.String("dataset", "", "dataset `folder` that trains rotations and heads; without it the identity is kept")
+	cfgPath := fs.String("so8t-config", "", "pipeline `YAML`; its so8t section is used")
+	device := fs.String("device", "", "auto or cpu (default: the configuration's)")
+	return func(ctx context.Context, args []string) error {
+		if err := need(map[string]string{"finetuned-model": *source, "output": *output}); err != nil {
+			return err
+		}
+		cfg, err := optionalConfig(*cfgPath, fill(or(*data, "none"), *source)...)
+		if err != nil {
+			return err
+		}
+		return e.withEngine(or(*device, cfg.Device), cfg.Threads, experiments.StepReplace, func(engine *pipeline.Engine, sink stepSink) error {
+			err := engine.Replace(ctx, pipeline.ReplaceOptions{Model: *source, Dataset: *data, OutDir: *output, SO8T: cfg.SO8T, Seed: cfg.Seed}, sink)
+			if err == nil {
+				fmt.Fprintln(e.stdout, filepath.Join(*output, "model"))
+			}
+			return err
+		})
+	}
+}
+
+func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	a := fs.String("model-a", "", "model `folder` A, plain or SO8T")
+	b := fs.String("model-b", "", "model `folder` B, plain or SO8T")
+	data := fs.String("test-data", "", "a .jsonl `file`, or a dataset folder, whose test split is used")
+	output := fs.String("output-dir", "", "`folder` that gets results.json")
+	cfgPath := fs.String("config", "", "pipeline `YAML`; its data and test sections are used")
+	device := fs.String("device", "", "auto or cpu (default: the configuration's)")
+	metrics := fs.String("metrics", "", "WebAssembly metric `files`, separated by commas, besides the configuration's")
+	return func(ctx context.Context, args []string) error {
+		if err := need(map[string]string{"model-a": *a, "model-b": *b, "test-data": *data, "output-dir": *output}); err != nil {
+			return err
+		}
+		cfg, err := optionalConfig(*cfgPath, fill(*data, *a)...)
+		if err != nil {
+			return err
+		}
+		for path := range strings.SplitSeq(*metrics, ",") {
+			if path != "" {
+				cfg.Test.Metrics = append(cfg.Test.Metrics, config.Metric{Module: path})
+			}
+		}
+		o := pipeline.ABTestOptions{ModelA: *a, ModelB: *b, TestData: *data, OutDir: *output,
+			Format: cfg.Data.FormatType, MaxLength: cfg.Data.MaxLength, Test: cfg.Test, Seed: cfg.Seed}
+		for _, m := range cfg.Test.Metrics {
+			module, err := pipeline.ReadModule(m.Module, m.Params, m.Timeout.Duration())
+			if err != nil {
+				return err
+			}
+			o.Modules = append(o.Modules, module)
+		}
+		return e.withEngine(or(*device, cfg.Device), cfg.Threads, experiments.StepABTest, func(engine *pipeline.Engine, sink stepSink) error {
+			result, err := engine.ABTest(ctx, o, sink)
+			if err != nil {
+				return err
+			}
+			sink.clear()
+			printABResult(e.stdout, result)
+			fmt.Fprintf(e.stdout, "\n%s\n", filepath.Join(*output, "results.json"))
+			return nil
+		})
+	}
+}
+
+func setupReport(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	data := dataFlag(fs)
+	output := fs.String("output", "report.html", "`file` to write")
+	language := fs.String("language", "en", "en or ja")
+	return func(ctx context.Context, args []string) error {
+		if len(args) != 1 {
+			return usagef("report wants one run id; the run page and `triality run` show it")
+		}
+		st, err := openStore(*data)
+		if err != nil {
+			return err
+		}
+		defer st.Close()
+		reporter, err := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
+		if err != nil {
+			return err
+		}
+		in, err := api.ReportInput(ctx, st, args[0], *language)
+		if err != nil {
+			return err
+		}
+		if err := pipeline.WriteReport(ctx, reporter, in, *output); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.stdout, *output)
+		return nil
+	}
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"triality/experiments"
+)
+
+// terminal shows a run's progress: a bar on a terminal, a line now and then elsewhere.
+type terminal struct {
+	w     io.Writer
+	tty   bool
+	width int
+	bar   bool // a bar is on the current line
+	last  time.Time
+}
+
+// lineEvery is how often a log gets a progress line.
+const lineEvery = 5 * time.Second
+
+func newTerminal(w io.Writer) *terminal {
+	t := &terminal{w: w, width: 100}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		t.tty = true
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			t.width = width
+		}
+	}
+	return t
+}
+
+// Step prints that a step started or ended.
+func (t *terminal) Step(s experiments.Step) {
+	t.clear()
+	switch s.Status {
+	case experiments.Running:
+		fmt.Fprintf(t.w, "%-9s started\n", s.Kind)
+		t.last = time.Now()
+	case experiments.Reused:
+		fmt.Fprintf(t.w, "%-9s up to date: finished %s, %s\n", s.Kind, s.EndedAt.Local().Format("2006-01-02 15:04:05"), s.Output)
+	case experiments.Finished:
+		fmt.Fprintf(t.w, "%-9s finished in %s: %s\n", s.Kind, s.EndedAt.Sub(s.StartedAt).Round(100*time.Millisecond), s.Output)
+	default:
+		fmt.Fprintf(t.w, "%-9s %s\n", s.Kind, s.Status)
+	}
+}
+
+// Note prints a line.
+func (t *terminal) Note(kind experiments.StepKind, text string) {
+	t.clear()
+	fmt.Fprintf(t.w, "%-9s %s\n", kind, text)
+}
+
+// Progress draws the bar, or prints a line when the last one is old.
+func (t *terminal) Progress(kind experiments.StepKind, p experiments.Progress) {
+	if !t.tty {
+		if time.Since(t.last) < lineEvery {
+			return
+		}
+		t.last = time.Now()
+		fmt.Fprintf(t.w, "%-9s %s\n", kind, progressText(p))
+		return
+	}
+	text := progressText(p)
+	width := max(0, min(30, t.width-len(text)-14))
+	filled := 0
+	if p.Total > 0 {
+		filled = int(int64(width) * min(p.Done, p.Total) / p.Total)
+	}
+	fmt.Fprintf(t.w, "\r\x1b[K%-9s %s%s %s", kind, strings.Repeat("█", filled), strings.Repeat("░", width-filled), text)
+	t.bar = true
+}
+
+func (t *terminal) clear() {
+	if t.bar {
+		fmt.Fprint(t.w, "\r\x1b[K")
+		t.bar = false
+	}
+}
+
+// progressText is "120/348 steps, 4.1/s, 56s left, loss 0.71".
+func progressText(p experiments.Progress) string {
+	parts := []string{fmt.Sprintf("%d/%d %s", p.Done, p.Total, p.Unit)}
+	if p.Rate > 0 {
+		parts = append(parts, fmt.Sprintf("%.3g/s", p.Rate))
+		if left := float64(p.Total-p.Done) / p.Rate; p.Total > 0 && left >= 1 {
+			parts = append(parts, fmt.Sprintf("%s left", (time.Duration(left)*time.Second).String()))
+		}
+	}
+	if p.Note != "" {
+		parts = append(parts, p.Note)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// stepSink shows a step that runs by itself and keeps its metrics out of the way.
+type stepSink struct {
+	*terminal
+	kind experiments.StepKind
+}
+
+func (s stepSink) Progress(p experiments.Progress) { s.terminal.Progress(s.kind, p) }
+func (s stepSink) Note(text string)                { s.terminal.Note(s.kind, text) }
+
+// Metrics prints evaluation results; the training loss is in the progress already.
+func (s stepSink) Metrics(batch experiments.MetricBatch) error {
+	if points := batch["eval/loss"]; len(points) > 0 {
+		p := points[len(points)-1]
+		s.Note(fmt.Sprintf("step %d: evaluation loss %.4f", p.Step, p.Value))
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+// Package jobs runs pipelines for the server, one at a time: a machine has one device.
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/pipeline"
+	"triality/server/store"
+)
+
+// Runner runs one pipeline to its end.
+type Runner interface {
+	Run(ctx context.Context, cfg config.Pipeline, o pipeline.RunOptions) (experiments.Run, bool, error)
+}
+
+// Queue runs submitted pipelines in order.
+type Queue struct {
+	runner func(device string, threads int) (Runner, func() error, error)
+	store  *store.Store
+	log    *slog.Logger
+
+	wake    chan struct{}
+	stop    context.CancelFunc
+	stopped chan struct{}
+
+	mu      sync.Mutex
+	waiting []job
+	current *job
+	cancel  context.CancelFunc // of current
+}
+
+type job struct {
+	id   string
+	cfg  config.Pipeline
+	opts pipeline.RunOptions
+}
+
+// New starts a queue. open gives a runner on the device that a configuration names, and what closes it.
+func New(st *store.Store, open func(device string, threads int) (Runner, func() error, error), log *slog.Logger) *Queue {
+	ctx, stop := context.WithCancel(context.Background())
+	q := &Queue{runner: open, store: st, log: log, wake: make(chan struct{}, 1), stop: stop, stopped: make(chan struct{})}
+	go q.loop(ctx)
+	return q
+}
+
+// Submit checks a configuration and queues a run of it.
+func (q *Queue) Submit(ctx context.Context, yaml, name string) (experiments.Run, error) {
+	cfg, err := config.Parse("config", []byte(yaml))
+	if err != nil {
+		return experiments.Run{}, err
+	}
+	experiment, err := q.store.EnsureExperiment(ctx, cfg.Name)
+	if err != nil {
+		return experiments.Run{}, err
+	}
+	id, err := pipeline.NewRunID()
+	if err != nil {
+		return experiments.Run{}, err
+	}
+	now := time.Now()
+	if name == "" {
+		name = now.Format("2006-01-02 15:04:05")
+	}
+	run := experiments.Run{
+		ID: id, ExperimentID: experiment.ID, Name: name, Status: experiments.Queued, CreatedAt: now.UTC(), Config: yaml,
+		Tags: map[string]string{"kind": "pipeline"},
+	}
+	if err := q.store.SaveRun(ctx, run); err != nil {
+		return experiments.Run{}, err
+	}
+	q.add(job{id: id, cfg: cfg, opts: pipeline.RunOptions{RunID: id, Name: name, YAML: yaml}})
+	return run, nil
+}
+
+func (q *Queue) add(j job) {
+	q.mu.Lock()
+	q.waiting = append(q.waiting, j)
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Cancel takes a waiting run out of the queue, or interrupts the one under way.
+func (q *Queue) Cancel(ctx context.Context, id string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.current != nil && q.current.id == id {
+		q.cancel()
+		return nil
+	}
+	for i, j := range q.waiting {
+		if j.id == id {
+			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
+			return q.mark(ctx, id, experiments.Interrupted, "cancelled before it started")
+		}
+	}
+	if _, err := q.store.Run(ctx, id); err != nil {
+		return err
+	}
+	return experiments.Errorf(experiments.CodeConflict, "run %s is neither queued nor running", id)
+}
+
+// Resume queues a run's configuration again, as a new run: what its steps finished is taken over, and
+// a step that was cut short goes on from its newest checkpoint.
+func (q *Queue) Resume(ctx context.Context, id string) (experiments.Run, error) {
+	run, err := q.store.Run(ctx, id)
+	if err != nil {
+		return experiments.Run{}, err
+	}
+	if run.Config == "" {
+		return experiments.Run{}, experiments.Errorf(experiments.CodeConflict, "run %s has no configuration: a client logged it", id)
+	}
+	if run.Status != experiments.Interrupted && run.Status != experiments.Failed {
+		return experiments.Run{}, experiments.Errorf(experiments.CodeConflict, "run %s is %s; only an interrupted or failed run resumes", id, run.Status)
+	}
+	return q.Submit(ctx, run.Config, run.Name)
+}
+
+func (q *Queue) mark(ctx context.Context, id string, status experiments.Status, reason string) error {
+	_, err := q.store.UpdateRun(ctx, id, func(r *experiments.Run) error {
+		r.Status, r.Error, r.EndedAt = status, reason, time.Now().UTC()
+		return nil
+	})
+	return err
+}
+
+func (q *Queue) loop(ctx context.Context) {
+	defer close(q.stopped)
+	for {
+		j, jobCtx, ok := q.next(ctx)
+		if !ok {
+			select {
+			case <-ctx.Done():
+				return
+			case <-q.wake:
+				continue
+			}
+		}
+		if err := q.run(jobCtx, j); err != nil {
+			q.log.Warn("run ended with an error", "run", j.id, "error", err)
+		}
+		q.mu.Lock()
+		q.cancel()
+		q.current = nil
+		q.mu.Unlock()
+	}
+}
+
+func (q *Queue) next(ctx context.Context) (job, context.Context, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if ctx.Err() != nil || len(q.waiting) == 0 {
+		return job{}, nil, false
+	}
+	j := q.waiting[0]
+	q.waiting = q.waiting[1:]
+	jobCtx, cancel := context.WithCancel(ctx)
+	q.current, q.cancel = &j, cancel
+	return j, jobCtx, true
+}
+
+func (q *Queue) run(ctx context.Context, j job) (err error) {
+	r, closeRunner, err := q.runner(j.cfg.Device, j.cfg.Threads)
+	if err != nil {
+		return errors.Join(err, q.mark(context.WithoutCancel(ctx), j.id, experiments.Failed, err.Error()))
+	}
+	defer func() { err = errors.Join(err, closeRunner()) }()
+	run, _, err := r.Run(ctx, j.cfg, j.opts)
+	if err != nil && run.ID == "" { // it failed before the runner recorded anything
+		err = errors.Join(err, q.mark(context.WithoutCancel(ctx), j.id, experiments.Failed, err.Error()))
+	}
+	return err
+}
+
+// Close interrupts the run under way and waits for it; the waiting ones are marked interrupted.
+func (q *Queue) Close() error {
+	q.stop()
+	<-q.stopped
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var err error
+	for _, j := range q.waiting {
+		err = errors.Join(err, q.mark(context.Background(), j.id, experiments.Interrupted, "the server stopped before it started"))
+	}
+	q.waiting = nil
+	return err
+}
