@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const binary = process.env.TRIALITY ?? fileURLToPath(new URL('../../bin/triality', import.meta.url));
+export const binary = process.env.TRIALITY ?? fileURLToPath(new URL('../../bin/triality', import.meta.url));
 
 /** Starts `triality serve`; port 0 lets it choose one. */
 export async function startServer({ data, port = 0 } = {}) {

@@ -35,7 +35,6 @@ export const en = {
   'common.previous': 'Previous',
   'common.next': 'Next',
   'common.pageOf': '{page} of {pages}',
-  'common.sortBy': 'Sort by {column}',
   'common.total': 'Total',
   'common.line': 'Line {line}',
 

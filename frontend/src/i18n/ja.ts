@@ -37,7 +37,6 @@ export const ja: Record<Key, string> = {
   'common.previous': '前へ',
   'common.next': '次へ',
   'common.pageOf': '{page} / {pages} ページ',
-  'common.sortBy': '{column}で並べ替え',
   'common.total': '合計',
   'common.line': '{line} 行目',
 

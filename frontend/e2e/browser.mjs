@@ -1,0 +1,122 @@
+// A Chromium page that fails the test when the page logs an error or breaks its security policy.
+import { existsSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+export const haveChromium = existsSync(executablePath);
+
+export const launch = () =>
+  chromium.launch({
+    executablePath,
+    args: [
+      '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-sync',
+      '--disable-component-update', '--no-first-run',
+    ],
+  });
+
+/** A page in a context of its own. problems holds what went wrong in it; expect(pattern) lets console
+ *  errors pass that the test causes on purpose. */
+export async function openPage(browser, base, { width = 1280, height = 900, locale = 'en-US', colorScheme = 'light' } = {}) {
+  const phone = width < 500;
+  const context = await browser.newContext({
+    baseURL: base, viewport: { width, height }, locale, colorScheme, isMobile: phone, hasTouch: phone,
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(8000);
+  const problems = [];
+  const allowed = [];
+  await page.exposeFunction('reportViolation', (text) => problems.push(`security policy: ${text}`));
+  await page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (e) => window.reportViolation(`${e.violatedDirective} ${e.blockedURI}`));
+  });
+  page.on('pageerror', (err) => problems.push(`uncaught: ${err.stack}`));
+  page.on('console', (m) => {
+    if (m.type() === 'error' && !allowed.some((re) => re.test(m.text()))) problems.push(`console: ${m.text()}`);
+  });
+  page.on('request', (r) => {
+    if (!/^(data|blob):/.test(r.url()) && new URL(r.url()).origin !== base) problems.push(`request elsewhere: ${r.url()}`);
+  });
+  return {
+    page,
+    problems,
+    expect: (re) => allowed.push(re),
+    close: () => context.close(),
+  };
+}
+
+/** Basics of accessibility of the page as it stands: a list of faults. */
+export const accessibilityFaults = (page) =>
+  page.evaluate(() => {
+    const faults = [];
+    const shown = (el) => el.checkVisibility({ visibilityProperty: true });
+    const name = (el) =>
+      (el.getAttribute('aria-label') ||
+        (el.getAttribute('aria-labelledby') ?? '').split(/\s+/).map((id) => document.getElementById(id)?.textContent ?? '').join('') ||
+        [...(el.labels ?? [])].map((l) => l.textContent).join('') ||
+        (el.matches('a, button') ? el.textContent + [...el.querySelectorAll('img')].map((i) => i.alt).join('') : '') ||
+        '').trim();
+    const at = (el) => el.outerHTML.slice(0, 120);
+    const headings = [...document.querySelectorAll('h1')];
+    if (headings.length !== 1) faults.push(`${headings.length} h1 elements`);
+    if (!document.title || !document.documentElement.lang) faults.push('no title or no language');
+    if (document.querySelectorAll('main').length !== 1) faults.push('not exactly one main');
+    for (const el of document.querySelectorAll('input, select, textarea, button, a[href], progress')) {
+      if (shown(el) && !name(el)) faults.push(`no name: ${at(el)}`);
+    }
+    for (const el of document.querySelectorAll('img:not([alt]), [role=img]:not([aria-label])')) faults.push(`no text: ${at(el)}`);
+    for (const el of document.querySelectorAll('table')) {
+      if (!el.querySelector('th')) faults.push(`no header cells: ${at(el)}`);
+    }
+    const ids = [...document.querySelectorAll('[id]')].map((el) => el.id);
+    for (const id of new Set(ids)) if (ids.filter((x) => x === id).length > 1) faults.push(`id twice: ${id}`);
+    for (const attribute of ['aria-labelledby', 'aria-describedby']) {
+      for (const el of document.querySelectorAll(`[${attribute}]`)) {
+        for (const id of el.getAttribute(attribute).split(/\s+/)) {
+          if (!document.getElementById(id)) faults.push(`${attribute} names nothing: ${at(el)}`);
+        }
+      }
+    }
+    let level = 0;
+    for (const h of document.querySelectorAll('h1, h2, h3, h4')) {
+      const n = Number(h.tagName[1]);
+      if (n > level + 1) faults.push(`heading level jumps to ${n}: ${h.textContent}`);
+      level = n;
+    }
+    for (const el of document.querySelectorAll('[tabindex]')) if (el.tabIndex > 0) faults.push(`tabindex ${el.tabIndex}: ${at(el)}`);
+    return faults;
+  });
+
+/** Contrast ratios of text colours against the backgrounds they stand on (WCAG 2.2, 1.4.3). */
+export const contrasts = (page) =>
+  page.evaluate(() => {
+    const css = getComputedStyle(document.documentElement);
+    const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    const luminance = (variable) => {
+      canvas.fillStyle = css.getPropertyValue(variable).trim();
+      canvas.fillRect(0, 0, 1, 1);
+      const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((v) => {
+        const c = v / 255;
+        return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+      });
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const pairs = [];
+    const pair = (text, ...grounds) => {
+      for (const ground of grounds) {
+        const [a, b] = [luminance(text), luminance(ground)].sort((x, y) => y - x);
+        pairs.push({ text, ground, ratio: (a + 0.05) / (b + 0.05) });
+      }
+    };
+    pair('--ink', '--paper', '--surface', '--sunken');
+    pair('--ink-2', '--paper', '--surface', '--sunken');
+    pair('--ink-3', '--paper', '--surface');
+    pair('--accent', '--paper', '--surface', '--accent-soft');
+    pair('--accent-ink', '--accent');
+    pair('--good', '--surface', '--good-soft');
+    pair('--bad', '--surface', '--paper', '--bad-soft');
+    pair('--warn', '--warn-soft');
+    pair('--arm-a', '--surface', '--sunken');
+    pair('--arm-b', '--surface');
+    return pairs;
+  });

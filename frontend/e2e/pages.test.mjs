@@ -1,0 +1,409 @@
+// The pages in a real browser against the real binary. Needs bin/triality (or TRIALITY) and Chromium.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { accessibilityFaults, contrasts, haveChromium, launch, openPage } from './browser.mjs';
+import { abResult, curves, dataSummary, replacement } from './fixtures.mjs';
+import { binary, client, startServer } from './server.mjs';
+
+const missing = !existsSync(binary)
+  ? `no binary at ${binary}; build it with: go build -o bin/triality .`
+  : !haveChromium
+    ? 'no Chromium; set CHROMIUM to its path'
+    : false;
+
+const wasm = fileURLToPath(new URL('../../wasm-metrics/dist/mcc.wasm', import.meta.url));
+const json = (v) => JSON.stringify(v);
+
+describe('pages', { skip: missing, timeout: 240_000 }, () => {
+  let server, call, browser;
+  const id = {}; // of what the seed made
+
+  before(async () => {
+    server = await startServer();
+    call = client(server.url);
+    browser = await launch();
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.remove();
+  });
+
+  /** Runs fn on a fresh page and fails on anything that went wrong in it. */
+  async function onPage(options, fn) {
+    const p = await openPage(browser, server.url, options);
+    try {
+      await fn(p.page, p);
+      assert.deepEqual(p.problems, []);
+    } finally {
+      await p.close();
+    }
+  }
+
+  async function seed() {
+    if (id.experiment) return;
+    const e = await call('POST', '/experiments', { name: 'seeded', description: 'Four runs of one training' });
+    for (let i = 1; i <= 4; i++) {
+      const r = await call('POST', '/runs', {
+        experiment_id: e.id, name: `lora r=${8 * i}`, params: { lora_r: String(8 * i), learning_rate: '0.002', seed: '42' },
+      });
+      await call('POST', `/runs/${r.id}/metrics`, curves(i));
+      await call('PATCH', `/runs/${r.id}`, { status: i === 4 ? 'failed' : 'finished' });
+      id[`run${i}`] = r.id;
+    }
+    const put = (path, body) => call('PUT', `/runs/${id.run1}/artifacts/${path}`, body, 'application/octet-stream');
+    await put('abtest/results.json', json(abResult()));
+    await put('convert/summary.json', json(dataSummary));
+    await put('replace/replacement.json', json(replacement));
+    id.experiment = e.id;
+  }
+
+  test('an empty server says which command makes the first run', () =>
+    onPage({}, async (page) => {
+      await page.goto('/');
+      await page.getByRole('heading', { level: 1, name: 'Experiments' }).waitFor();
+      await page.getByText('No experiments yet').waitFor();
+      await page.getByText('triality run configs/demo.yaml').waitFor();
+    }));
+
+  test('an experiment is made in the browser, and a name that is taken is refused in place', () =>
+    onPage({}, async (page, p) => {
+      p.expect(/409/);
+      await page.goto('/');
+      await page.getByRole('button', { name: 'New experiment' }).click();
+      await page.getByLabel('Name').fill('first experiment');
+      await page.getByLabel('Description').fill('made by a browser');
+      await page.getByRole('button', { name: 'Create', exact: true }).click();
+      await page.getByRole('heading', { level: 1, name: 'first experiment' }).waitFor();
+      assert.match(page.url(), /\/experiments\/[^/]+$/);
+      await page.getByText('No runs yet').waitFor();
+      await page.getByRole('link', { name: 'Experiments' }).first().click();
+      await page.getByRole('link', { name: 'first experiment' }).waitFor();
+      await page.getByRole('button', { name: 'New experiment' }).click();
+      await page.getByLabel('Name').fill('first experiment');
+      await page.getByRole('button', { name: 'Create', exact: true }).click();
+      await page.getByRole('dialog').getByRole('alert').waitFor();
+    }));
+
+  test('Escape leaves a dialog open while a Japanese input method is composing', () =>
+    onPage({}, async (page) => {
+      await page.goto('/');
+      await page.getByRole('button', { name: 'New experiment' }).click();
+      const escape = (init) =>
+        page.getByLabel('Name').evaluate((el, i) => el.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true, cancelable: true, ...i })), init);
+      await escape({ isComposing: true });
+      await escape({ keyCode: 229 });
+      assert.equal(await page.getByRole('dialog').count(), 1);
+      await escape({});
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+    }));
+
+  test('a run page shows points, statuses and new metrics as they are logged', () =>
+    onPage({}, async (page) => {
+      const e = (await call('GET', '/experiments')).items[0];
+      const run = await call('POST', '/runs', { experiment_id: e.id, name: 'live run', params: { lora_r: '16' } });
+      await page.goto(`/runs/${run.id}`);
+      await page.getByRole('heading', { level: 1, name: 'live run' }).waitFor();
+      await page.getByText('No metrics yet').waitFor();
+      await page.waitForLoadState('networkidle').catch(() => {}); // the event stream stays open
+      const log = (step, value) =>
+        call('POST', `/runs/${run.id}/metrics`, { 'train/loss': [{ step, time: Date.now(), value }] });
+      await log(1, 0.75);
+      const chart = page.getByRole('img', { name: /^train\/loss: .* 0\.75$/ });
+      await chart.waitFor();
+      for (let step = 2; step < 40; step++) await log(step, 1 / step);
+      await log(40, 0.125);
+      await page.getByRole('img', { name: /^train\/loss: .* 0\.125$/ }).waitFor();
+      await page.locator('figure canvas').first().waitFor();
+      await call('PATCH', `/runs/${run.id}`, { status: 'finished' });
+      await page.getByText('Finished').waitFor();
+    }));
+
+  test('the run list filters, chooses columns and compares curves', () =>
+    onPage({}, async (page) => {
+      await seed();
+      await page.goto(`/experiments/${id.experiment}`);
+      await page.getByRole('link', { name: 'lora r=32' }).waitFor();
+      await page.getByLabel('Filter runs').fill('lora_r>8 status!=failed');
+      await page.getByText('2 of 4 shown').waitFor();
+      assert.equal(await page.getByRole('link', { name: 'lora r=8', exact: true }).count(), 0);
+      await page.getByLabel('Filter runs').fill('');
+      await page.getByLabel('Status').selectOption('failed');
+      await page.getByText('1 of 4 shown').waitFor();
+      await page.getByLabel('Status').selectOption('');
+
+      await page.getByRole('button', { name: 'Columns' }).click();
+      await page.getByLabel('Search columns').fill('learning');
+      await page.getByRole('dialog').getByRole('checkbox', { name: 'learning_rate', exact: true }).check();
+      await page.getByRole('button', { name: 'Close' }).click();
+      await page.getByRole('columnheader', { name: 'learning_rate', exact: true }).waitFor();
+
+      await page.getByRole('checkbox', { name: 'Select all that are shown' }).check();
+      await page.getByRole('heading', { name: 'Compare' }).waitFor();
+      await page.getByRole('combobox', { name: 'Metric' }).selectOption('train/loss');
+      await page.getByRole('img', { name: /^train\/loss of 4 runs: lora r=/ }).waitFor();
+      await page.getByRole('checkbox', { name: 'Log axis' }).check();
+      await page.getByLabel(/Smoothing/).fill('0.6');
+      await page.getByRole('rowheader', { name: 'lora_r' }).waitFor();
+      assert.match(page.url(), /compare=/);
+      await page.reload();
+      await page.getByText('4 runs selected').waitFor();
+    }));
+
+  test('a run page shows data, replacement, parameters and files, and filters curves by expression', () =>
+    onPage({}, async (page) => {
+      await seed();
+      await page.goto(`/runs/${id.run1}`);
+      await page.getByRole('heading', { name: 'SO8T replacement' }).waitFor();
+      await page.getByRole('rowheader', { name: 'max_logit_difference' }).waitFor();
+      const train = page.getByRole('table', { name: 'Splits and labels' }).getByRole('row', { name: /^train/ });
+      assert.match(await train.innerText(), /160\s+160\s+160\s+160\s+640\s+320\s+41,234/);
+      await page.getByRole('heading', { name: 'so8t/orthogonality' }).waitFor();
+      await page.getByLabel('Metrics (regular expression)').fill('^eval/');
+      await page.getByRole('heading', { name: 'train/loss' }).waitFor({ state: 'detached' });
+      await page.getByRole('heading', { name: 'eval/accuracy' }).waitFor();
+      await page.getByLabel('Metrics (regular expression)').fill('(');
+      await page.getByText(/Not a regular expression/).waitFor();
+      const download = page.getByRole('link', { name: 'Download: convert/summary.json' });
+      const [file] = await Promise.all([page.waitForEvent('download'), download.click()]);
+      assert.deepEqual(JSON.parse(readFileSync(await file.path(), 'utf8')), dataSummary);
+      const report = page.getByRole('link', { name: 'View the report' });
+      assert.equal(await report.getAttribute('href'), `/api/v1/runs/${id.run1}/report?lang=en`);
+      await page.getByLabel('Language of the report').selectOption('ja');
+      assert.equal(await report.getAttribute('href'), `/api/v1/runs/${id.run1}/report?lang=ja`);
+    }));
+
+  test('an A/B test shows intervals, matrices, modules and samples that can be filtered', () =>
+    onPage({}, async (page) => {
+      await seed();
+      const want = abResult();
+      await page.goto(`/runs/${id.run1}`);
+      await page.getByRole('link', { name: 'A/B test' }).click();
+      await page.getByRole('heading', { level: 1, name: 'A/B test of lora r=8' }).waitFor();
+      await page.getByRole('img', { name: /^Accuracy: \+0\.\d+, from \+0\.\d+ to \+0\.\d+$/ }).waitFor();
+      const row = (name) => page.getByRole('row', { name });
+      assert.match(await row(/^Accuracy/).first().innerText(), /B is better/);
+      assert.match(await row(/^Macro F1/).first().innerText(), /no clear difference/);
+      assert.match(await row(/^latency_median_ms/).innerText(), /B is worse/);
+      assert.match(await row(/^Right only in A/).innerText(), new RegExp(`${want.mcnemar.only_a}$`));
+      const matrix = page.getByRole('table', { name: /Model B/ }).getByRole('row', { name: /^ESCALATION/ });
+      assert.deepEqual((await matrix.innerText()).match(/\d+/g).map(Number), want.arms[1].confusion[1]);
+      await page.getByText('the metric ran past its 2 s limit and was stopped').waitFor();
+      await page.getByText('naive Bayes').waitFor();
+
+      const count = (n) => page.getByText(`${n} rows`, { exact: true }).waitFor();
+      await count(120);
+      await page.getByLabel('Show').selectOption('disagree');
+      await count(want.samples.filter((s) => s.prediction_a !== s.prediction_b).length);
+      await page.getByLabel('Show').selectOption('wrongB');
+      const wrongB = want.samples.filter((s) => s.prediction_b !== s.label);
+      await count(wrongB.length);
+      await page.getByLabel('Show').selectOption('all');
+      await page.getByRole('combobox', { name: 'Language' }).last().selectOption('ja');
+      await page.getByRole('combobox', { name: 'Label' }).selectOption('DENY');
+      await count(want.samples.filter((s) => s.language === 'ja' && s.label === 'DENY').length);
+      await page.getByRole('combobox', { name: 'Language' }).last().selectOption('');
+      await page.getByRole('combobox', { name: 'Label' }).selectOption('');
+      await page.getByLabel('Search the text').fill('(119)');
+      await page.getByText('1 row', { exact: true }).waitFor();
+      await page.getByLabel('Search the text').fill('');
+      await page.getByRole('button', { name: 'Next' }).click();
+      await page.getByText('2 of 5').waitFor();
+      await page.getByRole('button', { name: 'Probabilities of row 25' }).click();
+    }));
+
+  test('a run without an A/B test says how to make one', () =>
+    onPage({}, async (page) => {
+      await seed();
+      await page.goto(`/runs/${id.run2}/abtest`);
+      await page.getByText('This run has no A/B test yet').waitFor();
+      await page.getByText(/triality abtest --model-a/).waitFor();
+    }));
+
+  test('a file that is no module is refused with each check, by input and by drop', () =>
+    onPage({}, async (page, p) => {
+      p.expect(/400/);
+      await page.goto('/modules');
+      await page.getByText('No modules yet').waitFor();
+      await page.getByLabel('choose a file').setInputFiles({ name: 'broken.wasm', mimeType: 'application/wasm', buffer: Buffer.from('not wasm') });
+      await page.getByText('broken.wasm was refused').waitFor();
+      assert.ok((await page.getByRole('list', { name: 'Checks' }).getByText('failed').count()) > 0);
+      const data = await page.evaluateHandle(() => {
+        const t = new DataTransfer();
+        t.items.add(new File(['also not wasm'], 'dropped.wasm', { type: 'application/wasm' }));
+        return t;
+      });
+      await page.getByRole('group', { name: 'Upload a module' }).dispatchEvent('drop', { dataTransfer: data });
+      await page.getByText('dropped.wasm was refused').waitFor();
+    }));
+
+  test('a good module is accepted and has a page', { skip: existsSync(wasm) ? false : 'wasm-metrics/dist is not built' }, () =>
+    onPage({}, async (page) => {
+      await page.goto('/modules');
+      await page.getByLabel('choose a file').setInputFiles(wasm);
+      const accepted = page.getByRole('link', { name: /was accepted$/ });
+      await accepted.waitFor({ timeout: 60_000 });
+      await accepted.click();
+      for (const name of ['Columns it reads', 'Outputs', 'Parameters', 'Checks', 'Used by']) {
+        await page.getByRole('heading', { name, exact: true }).waitFor();
+      }
+      await page.getByText(/^[0-9a-f]{64}$/).waitFor();
+      await page.getByText('No run has used it yet.').waitFor();
+      id.module = page.url().split('/').at(-1);
+    }));
+
+  test('a configuration with an unknown key is refused in the form, with its line', () =>
+    onPage({}, async (page, p) => {
+      p.expect(/400/);
+      await page.goto('/');
+      await page.getByRole('button', { name: 'New run' }).click();
+      await page.getByLabel('Configuration').selectOption('');
+      await page.getByLabel('Pipeline (YAML)').fill('name: broken\n\ntraining:\n  lora_rr: 16\n');
+      await page.getByRole('button', { name: 'Start' }).click();
+      const alert = page.getByRole('dialog').getByRole('alert');
+      await alert.getByText('Line 4').waitFor();
+      assert.match(await alert.innerText(), /lora_rr/);
+      assert.equal(await page.getByLabel('Pipeline (YAML)').inputValue(), 'name: broken\n\ntraining:\n  lora_rr: 16\n');
+    }));
+
+  test('the language is switched in the header and remembered', () =>
+    onPage({}, async (page) => {
+      await seed();
+      await page.goto(`/experiments/${id.experiment}`);
+      await page.getByRole('button', { name: 'New run' }).waitFor();
+      await page.getByLabel('Language').selectOption('ja');
+      await page.getByRole('button', { name: '新しい実行' }).waitFor();
+      assert.equal(await page.evaluate(() => document.documentElement.lang), 'ja');
+      await page.reload();
+      await page.getByRole('button', { name: '新しい実行' }).waitFor();
+      await page.goto(`/runs/${id.run1}/abtest`);
+      await page.getByRole('heading', { level: 1, name: 'lora r=8 の A/B テスト' }).waitFor();
+    }));
+
+  test('a Japanese browser gets Japanese at once', () =>
+    onPage({ locale: 'ja-JP' }, async (page) => {
+      await page.goto('/modules');
+      await page.getByRole('heading', { level: 1, name: '指標モジュール' }).waitFor();
+    }));
+
+  test('dark follows the system, can be chosen, and both palettes are legible', () =>
+    onPage({ colorScheme: 'dark' }, async (page) => {
+      await page.goto('/');
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+      const legible = async (which) => {
+        for (const c of await contrasts(page)) assert.ok(c.ratio >= 4.5, `${which}: ${c.text} on ${c.ground}: ${c.ratio.toFixed(2)}`);
+      };
+      const dark = await ground();
+      await legible('dark');
+      await page.getByLabel('Colours').selectOption('light');
+      const light = await ground();
+      assert.notEqual(light, dark);
+      await legible('light');
+      await page.reload();
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      assert.equal(await ground(), light);
+      await page.getByLabel('Colours').selectOption('system');
+      assert.equal(await ground(), dark);
+    }));
+
+  test('an unknown path is a page of its own', () =>
+    onPage({}, async (page) => {
+      await page.goto('/no/such/page');
+      await page.getByRole('heading', { level: 1, name: 'Page not found' }).waitFor();
+      await page.getByRole('link', { name: 'To the experiments' }).click();
+      await page.getByRole('heading', { level: 1, name: 'Experiments' }).waitFor();
+      await page.goBack();
+      await page.getByRole('heading', { level: 1, name: 'Page not found' }).waitFor();
+    }));
+
+  test('a run that is not there says so and offers to try again', () =>
+    onPage({}, async (page, p) => {
+      p.expect(/404/);
+      await page.goto('/runs/00000000-0000-0000-0000-000000000000');
+      await page.getByRole('alert').getByText(/There is no such thing here/).waitFor();
+      await page.getByRole('button', { name: 'Try again' }).waitFor();
+    }));
+
+  const everyPage = () => [
+    ['/', 'Experiments'],
+    [`/experiments/${id.experiment}`, 'seeded'],
+    [`/runs/${id.run1}`, 'lora r=8'],
+    [`/runs/${id.run1}/abtest`, 'A/B test of lora r=8'],
+    ['/modules', 'Metric modules'],
+    ...(id.module ? [[`/modules/${id.module}`, '']] : []),
+    ['/nowhere', 'Page not found'],
+  ];
+
+  test('no page is wider than a phone, and the main links are at its foot', () =>
+    onPage({ width: 390, height: 844 }, async (page) => {
+      await seed();
+      for (const [path, title] of everyPage()) {
+        await page.goto(path);
+        await page.getByRole('heading', { level: 1, name: title }).waitFor();
+        await page.waitForTimeout(300); // charts
+        const [content, view] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+        assert.equal(view, 390, `${path}: the layout grew to ${view}`);
+        assert.ok(content <= 390, `${path}: ${content} px wide`);
+      }
+      const nav = await page.getByRole('navigation', { name: 'Main' }).boundingBox();
+      assert.ok(nav.y + nav.height >= 843 && nav.height >= 44, json(nav));
+    }));
+
+  test('every page has one heading, and every control a name', () =>
+    onPage({}, async (page) => {
+      await seed();
+      for (const [path, title] of everyPage()) {
+        await page.goto(path);
+        await page.getByRole('heading', { level: 1, name: title }).waitFor();
+        await page.waitForTimeout(300);
+        assert.deepEqual(await accessibilityFaults(page), [], path);
+      }
+      await page.goto('/');
+      await page.getByRole('button', { name: 'New run' }).click();
+      await page.getByLabel('Pipeline (YAML)').waitFor();
+      assert.deepEqual(await accessibilityFaults(page), [], 'new run');
+    }));
+
+  test('the keyboard reaches the content, and focus can be seen', () =>
+    onPage({}, async (page) => {
+      await page.goto('/');
+      await page.getByRole('link', { name: 'seeded' }).waitFor();
+      await page.keyboard.press('Tab');
+      assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to the content');
+      const reached = [];
+      for (let i = 0; i < 20; i++) {
+        await page.keyboard.press('Tab');
+        const got = await page.evaluate(() => {
+          const el = document.activeElement;
+          return { text: el.textContent.trim(), outline: getComputedStyle(el).outlineStyle };
+        });
+        assert.notEqual(got.outline, 'none', got.text);
+        reached.push(got.text);
+        if (got.text === 'seeded') break;
+      }
+      assert.ok(reached.includes('seeded'), reached.join(' | '));
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { level: 1, name: 'seeded' }).waitFor();
+      await page.waitForFunction(() => document.activeElement?.tagName === 'MAIN');
+    }));
+
+  test('a banner tells of a lost server, and the page goes on when it is back', () =>
+    onPage({}, async (page, p) => {
+      p.expect(/ERR_|Failed to load/);
+      await seed();
+      const run = await call('POST', '/runs', { experiment_id: id.experiment, name: 'through a restart' });
+      await call('POST', `/runs/${run.id}/metrics`, { a: [{ step: 1, time: Date.now(), value: 1 }] });
+      await page.goto(`/runs/${run.id}`);
+      await page.getByRole('img', { name: /^a: a 1$/ }).waitFor();
+      await server.stop();
+      const banner = page.getByText('The server cannot be reached.');
+      await banner.waitFor({ timeout: 15_000 });
+      const { dir } = server;
+      server = await startServer({ data: dir, port: server.port });
+      await banner.waitFor({ state: 'detached', timeout: 20_000 });
+      await call('POST', `/runs/${run.id}/metrics`, { a: [{ step: 2, time: Date.now(), value: 0.5 }] });
+      await page.getByRole('img', { name: /^a: a 0\.5$/ }).waitFor({ timeout: 20_000 });
+    }));
+});
