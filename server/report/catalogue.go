@@ -19,7 +19,7 @@ var english = map[string]string{
 	"floor.b":       "Only model B is above the best baseline, %s, which reaches %s.",
 
 	"tile.accuracy": "Accuracy of B", "tile.macro_f1": "Macro F1 of B", "tile.latency": "Median latency of B", "tile.rows": "Held-out rows",
-	"tile.from": "A: %s", "tile.fromInterval": "A: %s · difference %s (%s to %s)", "tile.fromMS": "A: %s ms", "tile.discordant": "right in one model only: %s",
+	"tile.from": "A: %s", "tile.difference": "difference %s (%s to %s)", "tile.fromMS": "A: %s ms", "tile.discordant": "right in one model only: %s",
 
 	"section.configuration": "Configuration", "section.data": "Data", "section.training": "Training", "section.so8t": "SO8T replacement and monitor",
 	"section.comparison": "A/B comparison", "section.classes": "Per class", "section.confusion": "Confusion", "section.latency": "Latency",
@@ -52,7 +52,7 @@ var english = map[string]string{
 	"step.convert": "convert", "step.finetune": "finetune", "step.replace": "replace", "step.abtest": "abtest", "step.report": "report",
 
 	"data.sentence":  "%s rows in %s groups were read; %s bad lines were skipped, %s duplicates found, and %s rows dropped because their answer would be cut.",
-	"data.noLeaks":   "No near-duplicate pairs were found across splits (%s).",
+	"data.noLeaks":   "No near-duplicate pairs were found across splits.",
 	"data.leaks":     "Near-duplicate pairs across splits: %s. Held-out figures may be too good.",
 	"splits.caption": "Splits (seed %d)", "domains.caption": "Rows by domain and label", "languages.caption": "Rows by language", "problems": "Problems (%s of %s)",
 	"split.train": "train", "split.val": "validation", "split.validation": "validation", "split.test": "test",
@@ -70,7 +70,7 @@ var english = map[string]string{
 	"field.storage_type": "Storage type", "field.device": "Device", "field.probes": "Probes", "field.probe_tokens": "Tokens in probes",
 	"field.max_logit_difference": "Largest logit difference", "field.max_logit": "Largest logit", "field.relative_difference": "Relative difference",
 	"field.tolerance": "Tolerance", "field.time": "Time",
-	"monitor.caption": "%s, last value by layer", "quantity.orthogonality": "Orthogonality error", "quantity.determinant": "Determinant", "quantity.commutator": "Commutator norm",
+	"monitor.caption": "%s, last value by layer", "quantity.orthogonality": "Orthogonality error", "quantity.determinant": "Determinant − 1", "quantity.commutator": "Commutator norm",
 
 	"scores.caption":  "Accuracy and macro F1 on %s held-out rows",
 	"metric.accuracy": "Accuracy", "metric.macro_f1": "Macro F1", "metric.latency_ms": "Latency, ms", "metric.latency_median_ms": "Median latency, ms",
@@ -111,7 +111,7 @@ var japanese = map[string]string{
 	"floor.b":       "最も良いベースライン（%s、%s）を上回るのはモデル B だけです。",
 
 	"tile.accuracy": "B の正解率", "tile.macro_f1": "B のマクロ F1", "tile.latency": "B のレイテンシ（中央値）", "tile.rows": "評価用データの行数",
-	"tile.from": "A: %s", "tile.fromInterval": "A: %s・差 %s（%s～%s）", "tile.fromMS": "A: %s ms", "tile.discordant": "片方のみ正解: %s",
+	"tile.from": "A: %s", "tile.difference": "差 %s（%s～%s）", "tile.fromMS": "A: %s ms", "tile.discordant": "片方のみ正解: %s",
 
 	"section.configuration": "設定", "section.data": "データ", "section.training": "学習", "section.so8t": "SO8T の置換とモニター",
 	"section.comparison": "A/B 比較", "section.classes": "クラス別", "section.confusion": "混同行列", "section.latency": "レイテンシ",
@@ -144,7 +144,7 @@ var japanese = map[string]string{
 	"step.convert": "変換 (convert)", "step.finetune": "ファインチューニング (finetune)", "step.replace": "置換 (replace)", "step.abtest": "A/B テスト (abtest)", "step.report": "レポート (report)",
 
 	"data.sentence":  "%s 行（%s グループ）を読み込みました。不正な行 %s 行を読み飛ばし、重複は %s 件、回答が切れるため除いた行は %s 行です。",
-	"data.noLeaks":   "分割をまたぐほぼ同一の組は見つかりませんでした（%s 件）。",
+	"data.noLeaks":   "分割をまたぐほぼ同一の組は見つかりませんでした。",
 	"data.leaks":     "分割をまたぐほぼ同一の組が %s 件あります。評価の数値が良すぎる可能性があります。",
 	"splits.caption": "分割（シード %d）", "domains.caption": "分野とラベル別の行数", "languages.caption": "言語別の行数", "problems": "問題（%s / %s 件）",
 	"split.train": "学習", "split.val": "検証", "split.validation": "検証", "split.test": "評価",
@@ -162,7 +162,7 @@ var japanese = map[string]string{
 	"field.storage_type": "格納形式", "field.device": "デバイス", "field.probes": "比較した入力", "field.probe_tokens": "比較したトークン",
 	"field.max_logit_difference": "ロジットの最大差", "field.max_logit": "最大ロジット", "field.relative_difference": "相対差",
 	"field.tolerance": "許容値", "field.time": "日時",
-	"monitor.caption": "%s（層ごとの最後の値）", "quantity.orthogonality": "直交性の誤差", "quantity.determinant": "行列式", "quantity.commutator": "交換子ノルム",
+	"monitor.caption": "%s（層ごとの最後の値）", "quantity.orthogonality": "直交性の誤差", "quantity.determinant": "行列式 − 1", "quantity.commutator": "交換子ノルム",
 
 	"scores.caption":  "評価用データ %s 行での正解率とマクロ F1",
 	"metric.accuracy": "正解率", "metric.macro_f1": "マクロ F1", "metric.latency_ms": "レイテンシ (ms)", "metric.latency_median_ms": "レイテンシ中央値 (ms)",

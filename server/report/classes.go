@@ -76,11 +76,9 @@ func (b *builder) matrix(a experiments.ArmResult) chart {
 		t.Rows = append(t.Rows, cells)
 	}
 	m := charts.NewHeatMap()
-	m.SetGlobalOptions(shared(caption)...)
+	m.SetGlobalOptions(shared(caption, withAxisName)...)
 	m.SetGlobalOptions(
-		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(false)}),
 		charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(false)}),
-		charts.WithGridOpts(opts.Grid{Left: "8", Right: "8", Top: "8", Bottom: "30", ContainLabel: opts.Bool(true)}),
 		charts.WithXAxisOpts(opts.XAxis{Type: "category", Data: labels, Name: b.t("confusion.predicted"), NameLocation: "middle", NameGap: 28,
 			AxisLabel: &opts.AxisLabel{Show: opts.Bool(true), Interval: "0", FontSize: 10}, AxisTick: &opts.AxisTick{Show: opts.Bool(false)}}),
 		charts.WithYAxisOpts(categories(labels)),
@@ -100,10 +98,10 @@ func (b *builder) latency() section {
 	caption := b.t("latency.caption", ab.Device, count(ab.Warmup))
 	t := &table{Caption: caption, Head: b.head("model", ">median", ">p95", ">mean")}
 	bar := charts.NewBar()
-	bar.SetGlobalOptions(shared(caption)...)
+	bar.SetGlobalOptions(shared(caption, withLegend)...)
 	bar.SetGlobalOptions(
 		charts.WithXAxisOpts(opts.XAxis{Type: "category", AxisLabel: shown(), AxisTick: &opts.AxisTick{Show: opts.Bool(false)}}),
-		charts.WithYAxisOpts(opts.YAxis{Type: "value", Name: "ms", AxisLabel: shown()}))
+		charts.WithYAxisOpts(opts.YAxis{Type: "value", AxisLabel: shown()}))
 	bar.SetXAxis([]string{b.t("median"), b.t("p95"), b.t("mean")})
 	for i, colour := range []string{colourA, colourB} {
 		a := ab.Arms[i]

@@ -23,15 +23,21 @@ func isShare(metric string) bool {
 func (b *builder) metric(name string) string { return b.or("metric."+name, name) }
 
 func level(metric string, v float64) string {
-	if isShare(metric) {
+	switch {
+	case isShare(metric):
 		return percent(v)
+	case strings.Contains(metric, "latency"):
+		return millis(v)
 	}
 	return figure(v)
 }
 
-func (b *builder) change(metric string, v float64) string {
-	if isShare(metric) {
+func change(metric string, v float64) string {
+	switch {
+	case isShare(metric):
 		return signed(100*v, 1)
+	case strings.Contains(metric, "latency"):
+		return signed(v, 2)
 	}
 	s := figure(v)
 	if v > 0 && finite(v) != nil {
@@ -58,7 +64,7 @@ func (b *builder) comparison() section {
 	if m.Exact {
 		key = "mcnemar.exact"
 	}
-	s.Blocks = append(s.Blocks, block{Heading: b.t("mcnemar"), Text: b.t(key, count(m.OnlyB), count(m.OnlyA), pvalue(m.PValue), figure(m.Statistic))})
+	s.Blocks = append(s.Blocks, block{Heading: b.t("mcnemar"), Text: b.t(key, count(m.OnlyB), count(m.OnlyA), pvalue(m.PValue), plain(m.Statistic))})
 	return s
 }
 
@@ -89,7 +95,7 @@ func (b *builder) scores(ab *experiments.ABResult) chart {
 	names := []string{b.metric("accuracy"), b.metric("macro_f1")}
 	bar := charts.NewBar()
 	bar.SetXAxis(names)
-	bar.SetGlobalOptions(shared(caption)...)
+	bar.SetGlobalOptions(shared(caption, withLegend)...)
 	bar.SetGlobalOptions(
 		charts.WithXAxisOpts(opts.XAxis{Type: "category", AxisLabel: shown(), AxisTick: &opts.AxisTick{Show: opts.Bool(false)}}),
 		charts.WithYAxisOpts(opts.YAxis{Type: "value", Min: 0, Max: 1, AxisLabel: shown()}))
@@ -114,8 +120,8 @@ func (b *builder) differences(ab *experiments.ABResult) []block {
 	resamples := 0
 	var shares []experiments.Difference
 	for _, d := range ab.Differences {
-		t.Rows = append(t.Rows, []cell{rowHead(b.metric(d.Metric)), num(level(d.Metric, d.A)), num(level(d.Metric, d.B)), num(b.change(d.Metric, d.Delta)),
-			num(b.t("fromTo", b.change(d.Metric, d.Low), b.change(d.Metric, d.High))), b.reading(d)})
+		t.Rows = append(t.Rows, []cell{rowHead(b.metric(d.Metric)), num(level(d.Metric, d.A)), num(level(d.Metric, d.B)), num(change(d.Metric, d.Delta)),
+			num(b.t("fromTo", change(d.Metric, d.Low), change(d.Metric, d.High))), b.reading(d)})
 		resamples = max(resamples, d.Resamples)
 		if isShare(d.Metric) {
 			shares = append(shares, d)
@@ -146,15 +152,13 @@ func (b *builder) intervals(ds []experiments.Difference) chart {
 	names := make([]string, len(ds))
 	t := &table{Caption: caption, Head: b.head("metric", ">low", ">delta", ">high")}
 	line := charts.NewLine()
-	line.SetGlobalOptions(shared(caption)...)
+	line.SetGlobalOptions(shared(caption, withAxisName)...)
 	for i, d := range ds {
 		names[i] = b.metric(d.Metric)
 		t.Rows = append(t.Rows, []cell{rowHead(names[i]), num(signed(100*d.Low, 1)), num(signed(100*d.Delta, 1)), num(signed(100*d.High, 1))})
 	}
 	line.SetGlobalOptions(
-		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(false)}),
 		charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(false)}),
-		charts.WithGridOpts(opts.Grid{Left: "8", Right: "32", Top: "12", Bottom: "30", ContainLabel: opts.Bool(true)}),
 		charts.WithXAxisOpts(opts.XAxis{Type: "value", Name: b.t("points.axis"), NameLocation: "middle", NameGap: 28, AxisLabel: shown()}),
 		charts.WithYAxisOpts(categories(names)))
 	for i, d := range ds {

@@ -55,11 +55,11 @@ func (b *builder) output(o experiments.MetricOutput) cell {
 		if n == 0 {
 			return num(b.t("column.none", count(len(o.Values))))
 		}
-		return num(b.t("column", figure(sum/float64(n)), figure(low), figure(high), count(n)))
+		return num(b.t("column", plain(sum/float64(n)), plain(low), plain(high), count(n)))
 	}
 	parts := make([]string, len(o.Values))
 	for i, v := range o.Values {
-		parts[i] = figure(v)
+		parts[i] = plain(v)
 	}
 	return num(strings.Join(parts, "  "))
 }

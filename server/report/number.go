@@ -62,6 +62,19 @@ func figure(v float64) string {
 	return typeset(strconv.FormatFloat(v, 'e', 2, 64))
 }
 
+// plain is figure without zeros that say nothing, for text and single values.
+func plain(v float64) string {
+	s := figure(v)
+	mantissa, exponent, found := strings.Cut(s, "e")
+	if strings.Contains(mantissa, ".") {
+		mantissa = strings.TrimRight(strings.TrimRight(mantissa, "0"), ".")
+	}
+	if found {
+		return mantissa + "e" + exponent
+	}
+	return mantissa
+}
+
 // percent writes a share of one.
 func percent(v float64) string {
 	if s, is := odd(v); is {
@@ -136,7 +149,14 @@ func span(from, to time.Time) string {
 	if from.IsZero() || to.IsZero() || to.Before(from) {
 		return "–"
 	}
-	return to.Sub(from).Round(time.Second / 10).String()
+	took := to.Sub(from)
+	if took < time.Minute {
+		return took.Round(time.Second / 10).String()
+	}
+	if s, whole := strings.CutSuffix(took.Round(time.Second).String(), "m0s"); whole {
+		return s + "m"
+	}
+	return took.Round(time.Second).String()
 }
 
 // clip cuts a text to n characters.

@@ -39,13 +39,22 @@ func (b *builder) chart(c described, caption string, height int, data *table) ch
 	return chart{ID: id, Caption: caption, Label: caption, TableTitle: b.t("table"), Option: raw, Height: height, Table: data}
 }
 
+// room is the space a chart keeps for its legend and the name of its horizontal axis, CSS pixels.
+type room struct{ top, bottom string }
+
+var (
+	withLegend   = room{"40", "8"}
+	withAxisName = room{"12", "30"}
+	withBoth     = room{"40", "30"}
+)
+
 // shared are the options of every chart.
-func shared(caption string) []charts.GlobalOpts {
+func shared(caption string, r room) []charts.GlobalOpts {
 	return []charts.GlobalOpts{
 		charts.WithAnimation(false),
 		charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true), Trigger: "axis"}),
-		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(true), Top: "0", Left: "0", Icon: "roundRect", ItemWidth: 14, ItemHeight: 8}),
-		charts.WithGridOpts(opts.Grid{Left: "8", Right: "24", Top: "40", Bottom: "8", ContainLabel: opts.Bool(true)}),
+		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(r.top == withLegend.top), Top: "0", Left: "0", Icon: "roundRect", ItemWidth: 14, ItemHeight: 8}),
+		charts.WithGridOpts(opts.Grid{Left: "8", Right: "24", Top: r.top, Bottom: r.bottom, ContainLabel: opts.Bool(true)}),
 		func(bc *charts.BaseConfiguration) {
 			bc.Aria = &opts.Aria{Enabled: opts.Bool(true), Decal: &opts.AriaDecal{Show: opts.Bool(true)},
 				Label: &opts.AriaLabel{Enabled: opts.Bool(true), Description: caption}}

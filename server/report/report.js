@@ -77,10 +77,10 @@
     return function () { clearTimeout(t); t = setTimeout(f, 120); };
   }
   draw();
-  var seen = root.clientWidth;
-  window.addEventListener('resize', later(function () {
-    if (root.clientWidth !== seen && !root.classList.contains('paper')) { seen = root.clientWidth; draw(); }
-  }));
+  var main = document.querySelector('main'), seen = main.clientWidth;
+  new ResizeObserver(later(function () {
+    if (main.clientWidth !== seen && !root.classList.contains('paper')) { seen = main.clientWidth; draw(); }
+  })).observe(main);
   window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', function () { draw(); });
   var shut = [];
   window.addEventListener('beforeprint', function () {

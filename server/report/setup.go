@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"triality/experiments"
@@ -19,10 +20,17 @@ func (b *builder) configuration() section {
 	}
 	s.Blocks = append(s.Blocks, block{Table: facts})
 	if len(r.Steps) > 0 {
-		t := &table{Caption: b.t("steps.caption"), Head: b.head("step.name", "run.status", ">run.took", "step.error")}
+		t := &table{Caption: b.t("steps.caption"), Head: b.head("step.name", "run.status", ">run.took")}
+		failed := slices.ContainsFunc(r.Steps, func(st experiments.Step) bool { return st.Error != "" })
+		if failed {
+			t.Head = append(t.Head, b.head("step.error")...)
+		}
 		for _, st := range r.Steps {
-			t.Rows = append(t.Rows, []cell{rowHead(b.or("step."+string(st.Kind), string(st.Kind))), text(b.or("status."+string(st.Status), string(st.Status))),
-				num(span(st.StartedAt, st.EndedAt)), {Text: st.Error, Class: "text"}})
+			row := []cell{rowHead(b.or("step."+string(st.Kind), string(st.Kind))), text(b.or("status."+string(st.Status), string(st.Status))), num(span(st.StartedAt, st.EndedAt))}
+			if failed {
+				row = append(row, cell{Text: st.Error, Class: "bad text"})
+			}
+			t.Rows = append(t.Rows, row)
 		}
 		s.Blocks = append(s.Blocks, block{Table: t})
 	}
@@ -54,11 +62,11 @@ func (b *builder) data() section {
 		return s.without(b.t("missing.data"))
 	}
 	s.Blocks = append(s.Blocks, block{Text: b.t("data.sentence", count(d.Rows), count(d.Groups), count(d.Skipped), count(d.Duplicates), count(d.Dropped))})
-	key := "data.noLeaks"
+	leaks := b.t("data.noLeaks")
 	if d.Leaks > 0 {
-		key = "data.leaks"
+		leaks = b.t("data.leaks", count(d.Leaks))
 	}
-	s.Blocks = append(s.Blocks, block{Text: b.t(key, count(d.Leaks))})
+	s.Blocks = append(s.Blocks, block{Text: leaks})
 	if len(d.Splits) > 0 {
 		s.Blocks = append(s.Blocks, block{Table: b.splits(d)})
 	}

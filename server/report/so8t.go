@@ -56,14 +56,14 @@ func (b *builder) replacement() []block {
 		if !(rel <= tolerance) {
 			key = "replacement.beyond"
 		}
-		out = append(out, block{Text: b.t(key, figure(diff), figure(rel), figure(tolerance))})
+		out = append(out, block{Text: b.t(key, plain(diff), plain(rel), plain(tolerance))})
 	}
 	t := &table{Caption: b.t("replacement.caption"), Head: b.head("field", "value")}
 	for _, k := range sortedKeys(fields) {
 		c := text(scalar(fields[k]))
 		if n, ok := fields[k].(json.Number); ok {
 			if v, err := n.Float64(); err == nil && !isWhole(n) {
-				c = text(figure(v))
+				c = text(plain(v))
 			}
 		} else if len(c.Text) > 40 {
 			c.Class, c.Title = "code", c.Text
@@ -110,7 +110,11 @@ func (b *builder) monitor() []block {
 		if err != nil {
 			continue // more digits than the pattern takes
 		}
-		byQuantity[m[1]] = append(byQuantity[m[1]], layerValue{n, points[len(points)-1].Value})
+		last := points[len(points)-1].Value
+		if m[1] == "determinant" {
+			last-- // it is near 1; what matters is how near
+		}
+		byQuantity[m[1]] = append(byQuantity[m[1]], layerValue{n, last})
 	}
 	var out []chart
 	for _, q := range sortedKeys(byQuantity) {
@@ -126,12 +130,10 @@ func (b *builder) monitor() []block {
 		caption := b.t("monitor.caption", title)
 		bar := charts.NewBar()
 		bar.SetXAxis(names)
-		bar.SetGlobalOptions(shared(caption)...)
+		bar.SetGlobalOptions(shared(caption, withAxisName)...)
 		bar.SetGlobalOptions(
-			charts.WithLegendOpts(opts.Legend{Show: opts.Bool(false)}),
-			charts.WithGridOpts(opts.Grid{Left: "8", Right: "16", Top: "12", Bottom: "30", ContainLabel: opts.Bool(true)}),
 			charts.WithXAxisOpts(opts.XAxis{Type: "category", Name: b.t("layer"), NameLocation: "middle", NameGap: 28, AxisLabel: shown()}),
-			charts.WithYAxisOpts(opts.YAxis{Type: "value", Scale: opts.Bool(q == "determinant"), AxisLabel: shown()}))
+			charts.WithYAxisOpts(opts.YAxis{Type: "value", AxisLabel: shown()}))
 		bar.AddSeries(title, data, barWidth("28"), charts.WithItemStyleOpts(opts.ItemStyle{Color: colourB}))
 		out = append(out, b.chart(bar, caption, 220, t))
 	}

@@ -91,11 +91,10 @@ func sortedKeys[V any](m map[string]V) []string {
 
 func (b *builder) curves(c curve, height int) chart {
 	line := charts.NewLine()
-	line.SetGlobalOptions(shared(c.caption)...)
+	line.SetGlobalOptions(shared(c.caption, withBoth)...)
 	line.SetGlobalOptions(
 		charts.WithXAxisOpts(opts.XAxis{Type: "value", Name: b.t("step"), NameLocation: "middle", NameGap: 28, Min: "dataMin", Max: "dataMax", AxisLabel: shown(), SplitLine: &opts.SplitLine{Show: opts.Bool(false)}}),
 		charts.WithYAxisOpts(opts.YAxis{Type: "value", Scale: opts.Bool(true), AxisLabel: shown()}),
-		charts.WithGridOpts(opts.Grid{Left: "8", Right: "24", Top: "40", Bottom: "30", ContainLabel: opts.Bool(true)}),
 	)
 	colours := []string{colourA, colourB, colourBase}
 	// The evaluation is sparse and the thing to look at: it gets the strong colour and its points.

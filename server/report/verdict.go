@@ -78,13 +78,13 @@ func (b *builder) tiles(ab *experiments.ABResult) (out []tile) {
 		if metric == "macro_f1" {
 			a, z = ab.Arms[0].Scores.MacroF1, ab.Arms[1].Scores.MacroF1
 		}
-		note := b.t("tile.from", percent(a))
+		notes := []string{b.t("tile.from", percent(a))}
 		if d := find(ab, metric); d != nil && !math.IsNaN(d.Low) && !math.IsNaN(d.High) {
-			note = b.t("tile.fromInterval", percent(a), signed(100*d.Delta, 1), signed(100*d.Low, 1), signed(100*d.High, 1))
+			notes = append(notes, b.t("tile.difference", signed(100*d.Delta, 1), signed(100*d.Low, 1), signed(100*d.High, 1)))
 		}
-		out = append(out, tile{b.t("tile." + metric), percent(z), note})
+		out = append(out, tile{b.t("tile." + metric), percent(z), notes})
 	}
 	la, lz := ab.Arms[0].Latency, ab.Arms[1].Latency
-	out = append(out, tile{b.t("tile.latency"), millis(lz.MedianMS) + narrow + "ms", b.t("tile.fromMS", millis(la.MedianMS))})
-	return append(out, tile{b.t("tile.rows"), count(ab.Rows), b.t("tile.discordant", count(ab.McNemar.OnlyA+ab.McNemar.OnlyB))})
+	out = append(out, tile{b.t("tile.latency"), millis(lz.MedianMS) + narrow + "ms", []string{b.t("tile.fromMS", millis(la.MedianMS))}})
+	return append(out, tile{b.t("tile.rows"), count(ab.Rows), []string{b.t("tile.discordant", count(ab.McNemar.OnlyA+ab.McNemar.OnlyB))}})
 }

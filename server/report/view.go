@@ -24,7 +24,10 @@ type page struct {
 	Script, ECharts           template.JS
 }
 
-type tile struct{ Label, Value, Note string }
+type tile struct {
+	Label, Value string
+	Notes        []string
+}
 
 type section struct {
 	ID, Title string
