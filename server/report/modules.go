@@ -30,7 +30,7 @@ func (b *builder) modules() section {
 		}
 		for i, o := range m.Outputs {
 			if i > 0 {
-				lead, wall = []cell{{Row: true}, {}, {}}, num("")
+				lead, wall = []cell{{}, {}, {}}, num("")
 			}
 			t.Rows = append(t.Rows, append(append([]cell(nil), lead...), text(o.Name), b.output(o), text(b.or("direction."+o.Direction, o.Direction)), wall))
 		}
