@@ -5,6 +5,8 @@ package dataset
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -55,7 +57,8 @@ func ParseRow(line []byte) (Row, error) {
 		"four_class_label": &r.Label, "domain_label": &r.Domain, "safety_label": &r.Safety,
 		"thinking_format": &r.Thinking, "source_sample": &r.Group, "language": &r.Language,
 	}
-	for name, raw := range fields {
+	for _, name := range slices.Sorted(maps.Keys(fields)) { // sorted: of two faults it is always the same one that is named
+		raw := fields[name]
 		target, ok := known[name]
 		if !ok {
 			if r.Extra == nil {

@@ -24,7 +24,7 @@ func Split(rows []Row, pairs []Pair, o SplitOptions) ([]int, error) {
 	groups := clusters(rows, pairs)
 	byLabel := make([][]int, len(experiments.Labels))
 	for g, members := range groups {
-		l := experiments.LabelIndex(rows[members[0]].Label)
+		l := commonLabel(rows, members)
 		byLabel[l] = append(byLabel[l], g)
 	}
 	assign := make([]int, len(rows))
@@ -64,6 +64,21 @@ func Split(rows []Row, pairs []Pair, o SplitOptions) ([]int, error) {
 		}
 	}
 	return assign, nil
+}
+
+// commonLabel is the label of most rows of a cluster, of equally common ones the first in Labels.
+func commonLabel(rows []Row, members []int) int {
+	counts := make([]int, len(experiments.Labels))
+	best := 0
+	for _, m := range members {
+		counts[experiments.LabelIndex(rows[m].Label)]++
+	}
+	for l, n := range counts {
+		if n > counts[best] {
+			best = l
+		}
+	}
+	return best
 }
 
 // groupKey is the smallest group name of a cluster, so that the order of the rows does not matter.

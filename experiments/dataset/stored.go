@@ -34,6 +34,15 @@ var fields = []struct {
 	{"language", func(r *Row) *string { return &r.Language }},
 }
 
+// ownColumns are the names that the convert step itself uses.
+func ownColumns() map[string]bool {
+	own := map[string]bool{columnText: true, columnIDs: true, columnAttention: true, columnLabels: true}
+	for _, f := range fields {
+		own[f.name] = true
+	}
+	return own
+}
+
 // table collects the columns of one split.
 type table struct {
 	extra                  []string
@@ -64,15 +73,16 @@ func (t *table) columns(tokenized bool) []hfdataset.Column {
 		}
 		out = append(out, hfdataset.Strings(name, values))
 	}
-	taken := map[string]bool{columnText: true, columnIDs: true, columnAttention: true, columnLabels: true}
+	taken := ownColumns()
 	for _, f := range fields {
 		column(f.name, func(r *Row) string { return *f.at(r) })
 	}
 	for _, name := range t.extra {
 		kept := name
-		if taken[name] {
-			kept = "extra_" + name // the dataset's own columns have these names
+		for taken[kept] {
+			kept = "extra_" + kept // the dataset's own columns have these names
 		}
+		taken[kept] = true
 		column(kept, func(r *Row) string { return r.Extra[name] })
 	}
 	out = append(out, hfdataset.Strings(columnText, t.text))
@@ -120,6 +130,12 @@ func openSplit(split *hfdataset.Split) (*Stored, error) {
 			*f.at(&s.Rows[i]) = c.Strings[i]
 		}
 	}
+	own := ownColumns()
+	for _, c := range split.Columns {
+		if c.Kind == hfdataset.String && !own[c.Name] {
+			s.addExtra(c.Name, c.Strings)
+		}
+	}
 	for i := range s.Rows {
 		if experiments.LabelIndex(s.Rows[i].Label) < 0 {
 			return nil, fmt.Errorf("row %d: column four_class_label: unknown label %q", i, s.Rows[i].Label)
@@ -139,4 +155,17 @@ func openSplit(split *hfdataset.Split) (*Stored, error) {
 		}
 	}
 	return s, nil
+}
+
+// addExtra takes over a column that the schema does not know; a row without the field has empty text.
+func (s *Stored) addExtra(name string, values []string) {
+	for i, v := range values {
+		if v == "" {
+			continue
+		}
+		if s.Rows[i].Extra == nil {
+			s.Rows[i].Extra = map[string]string{}
+		}
+		s.Rows[i].Extra[name] = v
+	}
 }
