@@ -14,16 +14,25 @@ type ABResult struct {
 	Environment map[string]string `json:"environment,omitempty"`
 }
 
-// ArmResult is one model's figures.
+// ArmResult is one model's figures. A model answers with the label that it holds likeliest as the
+// continuation of the prompt.
 type ArmResult struct {
-	Name      string       `json:"name"`     // "A", "B"
-	Model     string       `json:"model"`    // folder
-	Kind      string       `json:"kind"`     // "hf", "so8t"
-	Decision  string       `json:"decision"` // what decides the class: "label likelihood", "safety × authority heads"
+	Name      string       `json:"name"`  // "A", "B"
+	Model     string       `json:"model"` // folder
+	Kind      string       `json:"kind"`  // "hf", "so8t"
 	Scores    Scores       `json:"scores"`
 	Latency   Latency      `json:"latency"`
 	Confusion [][]int      `json:"confusion"` // [gold][predicted]
 	PerClass  []ClassScore `json:"per_class"`
+	Heads     *HeadScores  `json:"heads,omitempty"` // of an SO8T model
+}
+
+// HeadScores are what an SO8T model's safety and authority heads get right by themselves, and their
+// product as a classifier of the four classes. The arm's own figures are the task head's.
+type HeadScores struct {
+	Safety    float64 `json:"safety_accuracy"`
+	Authority float64 `json:"authority_accuracy"`
+	Product   Scores  `json:"product"`
 }
 
 // Scores are the headline figures of a classifier on one set.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -24,6 +25,7 @@ type ABTestOptions struct {
 	Test           config.Test
 	Modules        []Module
 	Seed           uint64
+	Environment    map[string]string // kept with the result; may be nil
 }
 
 // resultsName is the A/B test's result file.
@@ -48,6 +50,12 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (_ *exp
 		return nil, err
 	}
 	r := compare(rows, arms, answers, o)
+	for i, a := range arms {
+		if r.Arms[i].Heads, err = a.headScores(ctx, rows); err != nil {
+			return nil, err
+		}
+	}
+	r.Environment = o.Environment
 	info := e.Device.Info()
 	r.Device = fmt.Sprintf("%s, %s, %d threads, %s", info.Name, info.Model, info.Threads, info.SIMD)
 	r.Baselines = baselines(train, rows)
@@ -60,6 +68,9 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (_ *exp
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, trainError(err)
+	}
+	if err := os.MkdirAll(o.OutDir, 0o755); err != nil {
+		return nil, fmt.Errorf("abtest: %w", err)
 	}
 	return r, writeJSON(filepath.Join(o.OutDir, resultsName), r)
 }
@@ -142,7 +153,7 @@ func compare(rows []dataset.Row, arms [2]*arm, answers [2][]answer, o ABTestOpti
 	for a := range arms {
 		confusion := abtest.Confusion(gold, predicted[a], k)
 		r.Arms[a] = experiments.ArmResult{
-			Name: string(rune('A' + a)), Model: arms[a].dir, Kind: arms[a].kind, Decision: arms[a].decision,
+			Name: string(rune('A' + a)), Model: arms[a].dir, Kind: arms[a].kind,
 			Scores: abtest.Score(gold, predicted[a], k), Latency: abtest.Latencies(latency[a]),
 			Confusion: confusion, PerClass: abtest.PerClass(confusion, experiments.Labels),
 		}

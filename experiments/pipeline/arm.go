@@ -18,23 +18,22 @@ import (
 
 // arm is one model of an A/B test, loaded.
 type arm struct {
-	dir      string
-	kind     string // "hf" or "so8t"
-	decision string
-	tok      *tokenizer.Tokenizer
-	format   *dataset.Format
-	limit    int // tokens of a prompt
-	params   *model.DeviceParams
-	engine   *generate.Engine // scores the labels as continuations
-	heads    *so8t.Classifier // or the safety and authority heads decide
-	answers  [][]int32        // token ids of each label
+	dir     string
+	kind    string // "hf" or "so8t"
+	tok     *tokenizer.Tokenizer
+	format  *dataset.Format
+	limit   int // tokens of a prompt
+	params  *model.DeviceParams
+	engine  *generate.Engine // scores the labels as continuations
+	heads   *so8t.Classifier // nil for a plain model
+	answers [][]int32        // token ids of each label
 }
 
-// openArm loads a model folder, plain or SO8T. A plain model, and an SO8T model whose heads were not
-// trained, answers with the label it holds likeliest as the continuation of the prompt; an SO8T model
-// with trained heads answers with their product.
+// openArm loads a model folder, plain or SO8T. Either answers with the label it holds likeliest as the
+// continuation of the prompt, so that both arms are judged by the same rule; what an SO8T model's
+// safety and authority heads say is measured beside it.
 func openArm(dev device.Device, dir, format string, maxLength int) (_ *arm, err error) {
-	a := &arm{dir: dir, kind: "hf", decision: "label likelihood"}
+	a := &arm{dir: dir, kind: "hf"}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -63,28 +62,11 @@ func openArm(dev device.Device, dir, format string, maxLength int) (_ *arm, err 
 	hooks := model.Hooks{}
 	if m != nil {
 		a.kind, hooks = "so8t", so8t.Hooks()
-		if trained(m) {
-			a.decision = "safety × authority heads"
-			a.heads = so8t.NewClassifier(dev, cfg, a.params)
-		}
+		a.heads = so8t.NewClassifier(dev, cfg, a.params)
 	}
 	a.limit = min(maxLength, cfg.MaxPositions) - longest
-	if a.heads == nil {
-		a.engine, err = generate.New(dev, cfg, a.params, hooks)
-	}
+	a.engine, err = generate.New(dev, cfg, a.params, hooks)
 	return a, err
-}
-
-// trained says whether the heads hold anything but zeros, which make every class equally likely.
-func trained(m *so8t.Model) bool {
-	for _, head := range [][]float32{m.Safety, m.Authority} {
-		for _, v := range head {
-			if v != 0 {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // prompt tokenizes a row for this arm.
@@ -106,20 +88,11 @@ type answer struct {
 // classify answers a prompt and times it, from token ids to class probabilities.
 func (a *arm) classify(ctx context.Context, ids []int32) (answer, error) {
 	start := time.Now()
-	var p []float64
-	if a.heads != nil {
-		v, err := a.heads.Classify(ctx, ids)
-		if err != nil {
-			return answer{}, err
-		}
-		p = []float64{v.Classes[so8t.Allow], v.Classes[so8t.Escalation], v.Classes[so8t.Deny], v.Classes[so8t.Refuse]}
-	} else {
-		scores, err := a.engine.Score(ctx, ids, a.answers)
-		if err != nil {
-			return answer{}, err
-		}
-		p = softmax(scores)
+	scores, err := a.engine.Score(ctx, ids, a.answers)
+	if err != nil {
+		return answer{}, err
 	}
+	p := softmax(scores)
 	out := answer{probability: p, ms: float64(time.Since(start).Nanoseconds()) / 1e6}
 	for i, v := range p {
 		if math.IsNaN(v) {

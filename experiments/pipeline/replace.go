@@ -82,19 +82,41 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 	}
 	sink.Note(fmt.Sprintf("replaced: largest logit difference %.3g over %d tokens (relative %.3g, tolerance %.3g)",
 		report.MaxLogitDifference, report.ProbeTokens, report.RelativeDifference, report.Tolerance))
-	if o.SO8T.Epochs == 0 {
-		return nil
-	}
 	m, err := so8t.Load(target)
 	if err != nil {
 		return err
 	}
-	obs := observe(sink, "so8t", "so8t_eval")
-	trained, _, err := so8t.Train(ctx, e.Device, m, set, val, filepath.Join(o.OutDir, "checkpoints"), c, obs)
-	if err = errors.Join(err, obs.err); err != nil {
-		return trainError(err)
+	words, err := labelWords(o.Model)
+	if err != nil {
+		return err
 	}
-	return trained.SaveWeights(target)
+	if err := m.HeadsFromWords(words); err != nil {
+		return invalid(err)
+	}
+	if o.SO8T.Epochs > 0 {
+		obs := observe(sink, "so8t", "so8t_eval")
+		m, _, err = so8t.Train(ctx, e.Device, m, set, val, filepath.Join(o.OutDir, "checkpoints"), c, obs)
+		if err = errors.Join(err, obs.err); err != nil {
+			return trainError(err)
+		}
+	}
+	return m.SaveWeights(target)
+}
+
+// labelWords gives the first token of each label, in the order of so8t's classes.
+func labelWords(dir string) (words [4]int32, err error) {
+	tok, err := loadTokenizer(dir)
+	if err != nil {
+		return words, err
+	}
+	for c := so8t.Allow; c <= so8t.Refuse; c++ {
+		ids := tok.Encode(c.String(), false)
+		if len(ids) == 0 {
+			return words, experiments.Errorf(experiments.CodeInvalid, "%s: the tokenizer has no token for %v", dir, c)
+		}
+		words[c] = int32(ids[0])
+	}
+	return words, nil
 }
 
 // probeTexts stand in where there is no dataset to probe with.

@@ -231,7 +231,7 @@ func (e *execution) abtest(ctx context.Context, dir string, sink Sink) error {
 	o := ABTestOptions{
 		ModelA: or(cfg.Test.ModelAPath, e.plan.base), ModelB: or(cfg.Test.ModelBPath, filepath.Join(e.plan.dir(experiments.StepReplace), "model")),
 		TestData: or(cfg.Test.TestDataPath, e.dataset()), OutDir: dir, Format: cfg.Data.FormatType, MaxLength: cfg.Data.MaxLength,
-		Test: cfg.Test, Modules: e.plan.modules, Seed: cfg.Seed,
+		Test: cfg.Test, Modules: e.plan.modules, Seed: cfg.Seed, Environment: e.environment(),
 	}
 	result, err := e.Engine.ABTest(ctx, o, sink)
 	if err != nil {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"triality/experiments"
+	"triality/server/store"
 )
 
 // Artifacts that steps leave under fixed paths.
@@ -86,8 +88,8 @@ func (s *Server) putArtifact(c echo.Context) error {
 }
 
 // readArtifact reads a step's JSON into memory.
-func (s *Server) readArtifact(c echo.Context, run, p string) ([]byte, error) {
-	a, f, err := s.store.OpenArtifact(c.Request().Context(), run, p)
+func readArtifact(ctx context.Context, st *store.Store, run, p string) ([]byte, error) {
+	a, f, err := st.OpenArtifact(ctx, run, p)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +110,7 @@ func (s *Server) jsonArtifact(p string) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		b, err := s.readArtifact(c, id, p)
+		b, err := readArtifact(c.Request().Context(), s.store, id, p)
 		if err != nil {
 			return err
 		}

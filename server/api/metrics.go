@@ -116,7 +116,7 @@ func (s *Server) series(c echo.Context) error {
 	if name == "" {
 		return invalid("name is missing: which metric")
 	}
-	points, total, err := s.thinned(c.Request().Context(), id, name, most)
+	points, total, err := thinned(c.Request().Context(), s.store, id, name, most)
 	if err != nil {
 		return err
 	}

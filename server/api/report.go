@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"triality/experiments"
+	"triality/server/store"
 )
 
 // reportPoints bounds the points of one curve in a report.
@@ -30,7 +32,7 @@ func (s *Server) report(c echo.Context) error {
 	if lang != "en" && lang != "ja" {
 		return invalid("lang=%.20q: want en or ja", lang)
 	}
-	in, err := s.reportInput(c, id)
+	in, err := ReportInput(c.Request().Context(), s.store, id)
 	if err != nil {
 		return err
 	}
@@ -49,28 +51,27 @@ func (s *Server) report(c echo.Context) error {
 	return sendBytes(c, http.StatusOK, "text/html; charset=utf-8", page.Bytes())
 }
 
-// reportInput gathers what the store has of a run; what it has not stays empty.
-func (s *Server) reportInput(c echo.Context, id string) (in experiments.ReportInput, err error) {
-	ctx := c.Request().Context()
-	if in.Run, err = s.store.Run(ctx, id); err != nil {
+// ReportInput gathers what the store has of a run; what it has not stays empty.
+func ReportInput(ctx context.Context, st *store.Store, id string) (in experiments.ReportInput, err error) {
+	if in.Run, err = st.Run(ctx, id); err != nil {
 		return in, err
 	}
-	e, err := s.store.Experiment(ctx, in.Run.ExperimentID)
+	e, err := st.Experiment(ctx, in.Run.ExperimentID)
 	if err != nil {
 		return in, err
 	}
 	in.Experiment = e.Experiment
-	infos, err := s.store.Series(ctx, id)
+	infos, err := st.Series(ctx, id)
 	if err != nil {
 		return in, err
 	}
 	in.Series = make(map[string][]experiments.Point, len(infos))
 	for _, si := range infos {
-		if in.Series[si.Name], _, err = s.thinned(ctx, id, si.Name, reportPoints); err != nil {
+		if in.Series[si.Name], _, err = thinned(ctx, st, id, si.Name, reportPoints); err != nil {
 			return in, err
 		}
 	}
-	b, err := s.optional(c, id, artifactData)
+	b, err := optional(ctx, st, id, artifactData)
 	if err != nil {
 		return in, err
 	}
@@ -80,10 +81,10 @@ func (s *Server) reportInput(c echo.Context, id string) (in experiments.ReportIn
 			return in, invalid("artifact %s of run %s: %w", artifactData, id, err)
 		}
 	}
-	if in.Replacement, err = s.optional(c, id, artifactReplacement); err != nil {
+	if in.Replacement, err = optional(ctx, st, id, artifactReplacement); err != nil {
 		return in, err
 	}
-	if b, err = s.optional(c, id, artifactAB); err != nil {
+	if b, err = optional(ctx, st, id, artifactAB); err != nil {
 		return in, err
 	}
 	if b != nil {
@@ -96,8 +97,8 @@ func (s *Server) reportInput(c echo.Context, id string) (in experiments.ReportIn
 }
 
 // optional reads a step's artifact; nil when the run has none.
-func (s *Server) optional(c echo.Context, run, p string) ([]byte, error) {
-	b, err := s.readArtifact(c, run, p)
+func optional(ctx context.Context, st *store.Store, run, p string) ([]byte, error) {
+	b, err := readArtifact(ctx, st, run, p)
 	if experiments.CodeOf(err) == experiments.CodeNotFound {
 		return nil, nil
 	}

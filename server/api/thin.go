@@ -5,12 +5,13 @@ import (
 
 	"triality/experiments"
 	"triality/server/report/thin"
+	"triality/server/store"
 )
 
 // thinned reads a series with at most most points, and its full length.
-func (s *Server) thinned(ctx context.Context, run, name string, most int) (points []experiments.Point, total int64, err error) {
+func thinned(ctx context.Context, st *store.Store, run, name string, most int) (points []experiments.Point, total int64, err error) {
 	var t *thin.Thinner
-	err = s.store.Points(ctx, run, name, func(n int64, part []experiments.Point) error {
+	err = st.Points(ctx, run, name, func(n int64, part []experiments.Point) error {
 		if t == nil {
 			t, total = thin.New(n, most), n
 		}

@@ -11,7 +11,7 @@ import (
 func printABResult(w io.Writer, r *experiments.ABResult) {
 	fmt.Fprintf(w, "\nA/B test on %d rows (%s)\n", r.Rows, r.Device)
 	for _, a := range r.Arms {
-		fmt.Fprintf(w, "  %s  %s  (%s, %s)\n", a.Name, a.Model, a.Kind, a.Decision)
+		fmt.Fprintf(w, "  %s  %s  (%s)\n", a.Name, a.Model, a.Kind)
 	}
 	fmt.Fprintf(w, "\n  %-18s %10s %10s %10s   95 %% interval\n", "", "A", "B", "B − A")
 	for _, d := range r.Differences {
@@ -21,6 +21,11 @@ func printABResult(w io.Writer, r *experiments.ABResult) {
 		fmt.Fprintf(w, "  %-18s %10.4f            accuracy; macro-F1 %.4f (%s)\n", b.Name, b.Scores.Accuracy, b.Scores.MacroF1, b.Detail)
 	}
 	fmt.Fprintf(w, "  McNemar: %d rows only A has right, %d only B, p = %.3g\n", r.McNemar.OnlyA, r.McNemar.OnlyB, r.McNemar.PValue)
+	for _, a := range r.Arms {
+		if a.Heads != nil {
+			fmt.Fprintf(w, "  %s's heads: safety %.4f, authority %.4f, their product %.4f (accuracies)\n", a.Name, a.Heads.Safety, a.Heads.Authority, a.Heads.Product.Accuracy)
+		}
+	}
 	for _, m := range r.Metrics {
 		if m.Error != "" {
 			fmt.Fprintf(w, "  metric %s failed: %s\n", m.Name, m.Error)

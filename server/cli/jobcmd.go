@@ -108,10 +108,7 @@ func (e *env) printOutcome(run experiments.Run) error {
 
 // openRunner joins engine, sandbox, tracker and reporter. The second result closes the device.
 func openRunner(st *store.Store, device string, threads int) (*pipeline.Runner, func() error, error) {
-	reporter, err := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
-	if err != nil {
-		return nil, nil, err
-	}
+	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
 	engine, closeEngine, err := openEngine(device, threads)
 	if err != nil {
 		return nil, nil, err

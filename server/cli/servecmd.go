@@ -79,10 +79,7 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
-	reporter, err := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
-	if err != nil {
-		return err
-	}
+	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
 	host, err := sandbox.NewHost(sandbox.Options{})
 	if err != nil {
 		return err

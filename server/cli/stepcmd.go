@@ -15,7 +15,6 @@ import (
 	"triality/frontend"
 	"triality/server/api"
 	"triality/server/report"
-	"triality/server/store"
 )
 
 func stepCommands() []command {
@@ -193,14 +192,12 @@ func setupReport(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 			return err
 		}
 		defer st.Close()
-		reporter, err := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
+		reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
+		in, err := api.ReportInput(ctx, st, args[0])
 		if err != nil {
 			return err
 		}
-		in, err := api.ReportInput(ctx, st, args[0], *language)
-		if err != nil {
-			return err
-		}
+		in.Language = *language
 		if err := pipeline.WriteReport(ctx, reporter, in, *output); err != nil {
 			return err
 		}

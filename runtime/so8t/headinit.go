@@ -1,0 +1,37 @@
+package so8t
+
+import "fmt"
+
+// HeadsFromWords sets the safety and authority heads from the language-model head: each row is the mean
+// of the rows of the two words whose classes it stands for, so that the heads begin with what the
+// model already says of a prompt. words[c] is the first token of class c's name, in the order of Class.
+//
+// With logits a, e, d, r of the four words the product of the heads ranks the classes as the words
+// themselves wherever a+r = e+d; training does the rest.
+func (m *Model) HeadsFromWords(words [4]int32) error {
+	name := "lm_head.weight"
+	if m.Source.TieEmbeddings {
+		name = "model.embed_tokens.weight"
+	}
+	head, ok := m.Base.Get(name)
+	if !ok {
+		return fmt.Errorf("so8t: the model has no %s to take the heads from", name)
+	}
+	d := m.Source.HiddenSize
+	for c, w := range words {
+		if w < 0 || int(w) >= m.Source.VocabSize {
+			return fmt.Errorf("so8t: token %d of class %v is not in the vocabulary of %d", w, Class(c), m.Source.VocabSize)
+		}
+	}
+	mean := func(dst []float32, a, b Class) {
+		ra, rb := head.Data[int(words[a])*d:][:d], head.Data[int(words[b])*d:][:d]
+		for i := range dst {
+			dst[i] = (ra[i] + rb[i]) / 2
+		}
+	}
+	mean(m.Safety[:d], Allow, Escalation)
+	mean(m.Safety[d:], Deny, Refuse)
+	mean(m.Authority[:d], Allow, Deny)
+	mean(m.Authority[d:], Escalation, Refuse)
+	return nil
+}
