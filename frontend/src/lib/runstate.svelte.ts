@@ -14,7 +14,8 @@ export class RunState {
   readonly id: string;
   run = $state.raw<Run>();
   experiment = $state.raw<Experiment>();
-  names = $state.raw<string[]>([]);
+  /** Number of points and last value of each series. */
+  metrics = $state.raw<Record<string, { count: number; last: number | null }>>({});
   series = $state.raw<Record<string, P[]>>({});
   artifacts = $state.raw<Artifact[]>();
   data = $state.raw<DatasetSummary>();
@@ -43,7 +44,12 @@ export class RunState {
       const [run, metrics] = await Promise.all([api.run(this.id), api.metrics(this.id)]);
       this.run = run;
       this.error = undefined;
-      this.names = [...new Set([...(metrics.items ?? []).map((m) => m.name), ...this.#live.keys()])];
+      const known: typeof this.metrics = {};
+      for (const m of metrics.items ?? []) known[m.name] = { count: m.count, last: m.last?.value ?? null };
+      for (const [name, points] of this.#live) {
+        known[name] ??= { count: points.length, last: points[points.length - 1]?.[2] ?? null };
+      }
+      this.metrics = known;
       const again = [...this.#wanted];
       this.#wanted.clear();
       this.want(again);
@@ -114,9 +120,12 @@ export class RunState {
       }
     }
     if (series) this.series = series;
-    const known = new Set(this.names);
-    const added = [...fresh.keys()].filter((n) => !known.has(n));
-    if (added.length) this.names = [...this.names, ...added];
+    if (!fresh.size) return;
+    const metrics = { ...this.metrics };
+    for (const [name, points] of fresh) {
+      metrics[name] = { count: (metrics[name]?.count ?? 0) + points.length, last: points[points.length - 1]![2] };
+    }
+    this.metrics = metrics;
   }
 
   #takeRun(run: Run): void {

@@ -90,9 +90,12 @@ export interface Section {
 
 const byNumber = new Intl.Collator('en', { numeric: true });
 
-/** Arranges metric names into sections of charts. By prefix: "train/loss" is a chart of section
- *  "train", and names of three parts or more share one chart ("so8t/det/layer_0", "…/layer_1"). By
- *  name: "train/loss" and "eval/loss" share the chart "loss". */
+// A number standing alone between the separators of a name: layers.3.det, det/layer_3, expert/3/load.
+const ordinal = /(^|[/._-])(\d+)(?=$|[/._-])/;
+
+/** Arranges metric names into sections of charts, a section for each first part. Names that differ in
+ *  one number share a chart ("so8t/det/layer_0", "…/layer_1" → "so8t/det/layer_*"). By name, "train/loss"
+ *  and "eval/loss" share the chart "loss". */
 export function arrange(names: string[], by: Grouping): Section[] {
   const sections = new Map<string, Map<string, Card>>();
   for (const metric of [...names].sort(byNumber.compare)) {
@@ -100,9 +103,10 @@ export function arrange(names: string[], by: Grouping): Section[] {
     let section = parts.length > 1 ? parts[0]! : '';
     let title = metric;
     let label = metric;
-    if (parts.length >= 3) {
-      title = parts.slice(0, -1).join('/');
-      label = parts[parts.length - 1]!;
+    const m = ordinal.exec(metric);
+    if (m) {
+      title = metric.replace(ordinal, '$1*');
+      label = m[2]!;
     } else if (by === 'name' && parts.length === 2) {
       section = '';
       title = parts[1]!;
