@@ -5,6 +5,7 @@ package pipeline
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -74,8 +75,19 @@ func (o *trainObserver) log(r train.Record) {
 	}
 }
 
-// series names a metric: eval_loss becomes eval/loss, loss train/loss.
+// gateValue matches the monitor's values of one SO8T layer.
+var gateValue = regexp.MustCompile(`^layers\.(\d+)\.(?:(safe|cmd)\.)?(orthogonality_error|determinant|scale|commutator_norm)$`)
+
+// series names a metric: eval_loss becomes eval/loss, loss train/loss, and layers.2.safe.scale
+// so8t/safe_scale/layer_2, so that pages can group layers.
 func (o *trainObserver) series(name string) string {
+	if m := gateValue.FindStringSubmatch(name); m != nil {
+		quantity := strings.TrimSuffix(strings.TrimSuffix(m[3], "_error"), "_norm")
+		if m[2] != "" {
+			quantity = m[2] + "_" + quantity
+		}
+		return o.prefix + "/" + quantity + "/layer_" + m[1]
+	}
 	if rest, ok := strings.CutPrefix(name, "eval_"); ok {
 		return o.eval + "/" + rest
 	}

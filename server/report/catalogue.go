@@ -70,7 +70,10 @@ var english = map[string]string{
 	"field.storage_type": "Storage type", "field.device": "Device", "field.probes": "Probes", "field.probe_tokens": "Tokens in probes",
 	"field.max_logit_difference": "Largest logit difference", "field.max_logit": "Largest logit", "field.relative_difference": "Relative difference",
 	"field.tolerance": "Tolerance", "field.time": "Time",
-	"monitor.caption": "%s, last value by layer", "quantity.orthogonality": "Orthogonality error", "quantity.determinant": "Determinant − 1", "quantity.commutator": "Commutator norm",
+	"monitor.caption": "%s, last value by layer", "heads.caption": "The three heads of model %s on the test rows", "head": "Head", "head.task": "task: the four labels", "head.safety": "safety: safe or unsafe", "head.authority": "authority: handle or escalate", "head.product": "safety × authority: the four labels",
+	"quantity.safe_orthogonality": "Orthogonality error of R_safe", "quantity.cmd_orthogonality": "Orthogonality error of R_cmd",
+	"quantity.safe_determinant": "Determinant of R_safe − 1", "quantity.cmd_determinant": "Determinant of R_cmd − 1",
+	"quantity.safe_scale": "Scale s_safe", "quantity.cmd_scale": "Scale s_cmd", "quantity.commutator": "Commutator norm",
 
 	"scores.caption":  "Accuracy and macro F1 on %s held-out rows",
 	"metric.accuracy": "Accuracy", "metric.macro_f1": "Macro F1", "metric.latency_ms": "Latency, ms", "metric.latency_median_ms": "Median latency, ms",
@@ -162,7 +165,10 @@ var japanese = map[string]string{
 	"field.storage_type": "格納形式", "field.device": "デバイス", "field.probes": "比較した入力", "field.probe_tokens": "比較したトークン",
 	"field.max_logit_difference": "ロジットの最大差", "field.max_logit": "最大ロジット", "field.relative_difference": "相対差",
 	"field.tolerance": "許容値", "field.time": "日時",
-	"monitor.caption": "%s（層ごとの最後の値）", "quantity.orthogonality": "直交性の誤差", "quantity.determinant": "行列式 − 1", "quantity.commutator": "交換子ノルム",
+	"monitor.caption": "%s（層ごとの最後の値）", "heads.caption": "モデル %s の三つのヘッド（テスト行）", "head": "ヘッド", "head.task": "タスク：四つのラベル", "head.safety": "安全：安全か危険か", "head.authority": "権限：自分で対応か引き継ぎか", "head.product": "安全 × 権限：四つのラベル",
+	"quantity.safe_orthogonality": "R_safe の直交性の誤差", "quantity.cmd_orthogonality": "R_cmd の直交性の誤差",
+	"quantity.safe_determinant": "R_safe の行列式 − 1", "quantity.cmd_determinant": "R_cmd の行列式 − 1",
+	"quantity.safe_scale": "スケール s_safe", "quantity.cmd_scale": "スケール s_cmd", "quantity.commutator": "交換子ノルム",
 
 	"scores.caption":  "評価用データ %s 行での正解率とマクロ F1",
 	"metric.accuracy": "正解率", "metric.macro_f1": "マクロ F1", "metric.latency_ms": "レイテンシ (ms)", "metric.latency_median_ms": "レイテンシ中央値 (ms)",

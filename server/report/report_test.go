@@ -79,9 +79,9 @@ func full(lang string) experiments.ReportInput {
 		one := func(name string, v float64) {
 			in.Series[fmt.Sprintf("so8t/%s/layer_%d", name, l)] = []experiments.Point{{Step: 719, Value: v}}
 		}
-		one("orthogonality", 1.1e-7*(1+0.4*math.Sin(float64(l))))
+		one("safe_orthogonality", 1.1e-7*(1+0.4*math.Sin(float64(l))))
 		one("commutator", 0.02*float64(l)*math.Exp(-float64(l)/9))
-		one("determinant", 1+2e-7*math.Cos(float64(l)))
+		one("safe_determinant", 1+2e-7*math.Cos(float64(l)))
 	}
 	in.AB = abResult()
 	return in
@@ -99,7 +99,7 @@ func abResult() *experiments.ABResult {
 		Arms: [2]experiments.ArmResult{
 			{Name: "A", Model: "runs/base/merged/qwen3-0.6b-ft", Kind: "hf", Scores: experiments.Scores{Accuracy: 0.8542, MacroF1: 0.8313}, Latency: experiments.Latency{MedianMS: 41.2, P95MS: 58.9, MeanMS: 43.7},
 				Confusion: [][]int{{201, 12, 6, 3}, {14, 86, 6, 2}, {5, 8, 72, 5}, {2, 1, 6, 51}}, PerClass: perClass(0.88)},
-			{Name: "B", Model: "runs/demo/so8t", Kind: "so8t", Scores: experiments.Scores{Accuracy: 0.8979, MacroF1: 0.8791}, Latency: experiments.Latency{MedianMS: 43.8, P95MS: 61.0, MeanMS: 46.1},
+			{Name: "B", Model: "runs/demo/so8t", Kind: "so8t", Heads: &experiments.HeadScores{Safety: 0.94, Authority: 0.91, Product: experiments.Scores{Accuracy: 0.87, MacroF1: 0.86}}, Scores: experiments.Scores{Accuracy: 0.8979, MacroF1: 0.8791}, Latency: experiments.Latency{MedianMS: 43.8, P95MS: 61.0, MeanMS: 46.1},
 				Confusion: [][]int{{208, 9, 4, 1}, {9, 94, 4, 1}, {3, 5, 78, 4}, {1, 2, 6, 51}}, PerClass: perClass(0.92)}},
 		Differences: []experiments.Difference{
 			{Metric: "accuracy", A: 0.8542, B: 0.8979, Delta: 0.0437, Low: 0.0125, High: 0.075, Better: "higher", Resamples: 10000},

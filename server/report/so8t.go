@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"sort"
 	"strconv"
+	"strings"
 
 	"github.com/go-echarts/go-echarts/v2/charts"
 	"github.com/go-echarts/go-echarts/v2/opts"
@@ -29,8 +30,31 @@ func (b *builder) so8t() section {
 		}
 		monitor = []block{{Text: b.t("missing.monitor")}}
 	}
+	s.Blocks = append(s.Blocks, b.heads()...)
 	s.Blocks = append(s.Blocks, monitor...)
 	return s
+}
+
+// heads shows what the safety and authority heads get right by themselves.
+func (b *builder) heads() []block {
+	if b.in.AB == nil {
+		return nil
+	}
+	var out []block
+	for _, a := range b.in.AB.Arms {
+		if a.Heads == nil {
+			continue
+		}
+		t := &table{Caption: b.t("heads.caption", a.Name), Head: append(b.head("head"), cell{Text: b.t("metric.accuracy"), Class: "num"})}
+		for _, r := range []struct {
+			key   string
+			value float64
+		}{{"head.task", a.Scores.Accuracy}, {"head.safety", a.Heads.Safety}, {"head.authority", a.Heads.Authority}, {"head.product", a.Heads.Product.Accuracy}} {
+			t.Rows = append(t.Rows, []cell{rowHead(b.t(r.key)), num(percent(r.value))})
+		}
+		out = append(out, block{Table: t})
+	}
+	return out
 }
 
 func (b *builder) replacement() []block {
@@ -111,7 +135,7 @@ func (b *builder) monitor() []block {
 			continue // more digits than the pattern takes
 		}
 		last := points[len(points)-1].Value
-		if m[1] == "determinant" {
+		if strings.HasSuffix(m[1], "determinant") {
 			last-- // it is near 1; what matters is how near
 		}
 		byQuantity[m[1]] = append(byQuantity[m[1]], layerValue{n, last})
