@@ -47,16 +47,16 @@ test('plot: a log axis has gaps at zero and below, time counts from the first po
 test('arrange groups by prefix or by name, and names that differ in a number share a chart', () => {
   const names = ['train/loss', 'eval/loss', 'so8t/det/layer_10', 'so8t/det/layer_2', 'so8t/layers.0.cmd.det', 'so8t/layers.1.cmd.det', 'lr', 'eval/f1'];
   const prefix = arrange(names, 'prefix');
-  assert.deepEqual(prefix.map((s) => s.title), ['eval', '', 'so8t', 'train']);
-  assert.deepEqual(prefix[2]!.cards[0], {
+  assert.deepEqual(prefix.map((s) => s.title), ['train', 'eval', '', 'so8t']);
+  assert.deepEqual(prefix[3]!.cards[0], {
     title: 'so8t/det/layer_*',
     metrics: [
       { metric: 'so8t/det/layer_2', label: '2' },
       { metric: 'so8t/det/layer_10', label: '10' },
     ],
   });
-  assert.equal(prefix[2]!.cards[1]!.title, 'so8t/layers.*.cmd.det');
-  assert.deepEqual(prefix[0]!.cards.map((c) => c.title), ['eval/f1', 'eval/loss'], 'the 1 of f1 is no number of its own');
+  assert.equal(prefix[3]!.cards[1]!.title, 'so8t/layers.*.cmd.det');
+  assert.deepEqual(prefix[1]!.cards.map((c) => c.title), ['eval/f1', 'eval/loss'], 'the 1 of f1 is no number of its own');
   const name = arrange(names, 'name');
   const loss = name.flatMap((s) => s.cards).find((c) => c.title === 'loss')!;
   assert.deepEqual(loss.metrics.map((m) => m.label), ['eval', 'train']);

@@ -93,7 +93,7 @@ const byNumber = new Intl.Collator('en', { numeric: true });
 // A number standing alone between the separators of a name: layers.3.det, det/layer_3, expert/3/load.
 const ordinal = /(^|[/._-])(\d+)(?=$|[/._-])/;
 
-/** Arranges metric names into sections of charts, a section for each first part. Names that differ in
+/** Arranges metric names into sections of charts, a section for each first part, training first. Names that differ in
  *  one number share a chart ("so8t/det/layer_0", "…/layer_1" → "so8t/det/layer_*"). By name, "train/loss"
  *  and "eval/loss" share the chart "loss". */
 export function arrange(names: string[], by: Grouping): Section[] {
@@ -118,7 +118,10 @@ export function arrange(names: string[], by: Grouping): Section[] {
     cards.set(title, card);
     card.metrics.push({ metric, label });
   }
-  return [...sections].map(([title, cards]) => ({ title, cards: [...cards.values()] }));
+  const rank = (s: string) => (s === 'train' ? 0 : /^(eval|val|test)/.test(s) ? 1 : 2);
+  return [...sections]
+    .map(([title, cards]) => ({ title, cards: [...cards.values()] }))
+    .sort((a, b) => rank(a.title) - rank(b.title));
 }
 
 /** A regular expression from what the user typed; a broken one gives the error's text. */
