@@ -56,7 +56,6 @@ var (
 func i32c(v int32) []byte           { return append([]byte{0x41}, sleb(int64(v))...) }
 func i64c(v int64) []byte           { return append([]byte{0x42}, sleb(v)...) }
 func callf(i int) []byte            { return append([]byte{0x10}, uleb(uint64(i))...) }
-func localGet(i int) []byte         { return append([]byte{0x20}, uleb(uint64(i))...) }
 func pack(ptr, n uint32) []byte     { return i64c(int64(uint64(ptr)<<32 | uint64(n))) }
 func repeat(b []byte, n int) []byte { return bytes.Repeat(b, n) }
 

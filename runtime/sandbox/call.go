@@ -20,6 +20,7 @@ import (
 // the module answered with.
 func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (block []byte, rep *reply, err error) {
 	w.memory.refused = false
+	w.gauge = gauge{full: w.set.Fuel}
 	inst := &instance{w: w}
 	defer func() {
 		// wazero turns the module's own faults into errors; a panic here is
@@ -44,13 +45,15 @@ func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (b
 			return nil, nil, err
 		}
 		if _, err = inst.eval(ctx, bytes.NewReader(table), int64(len(table))); err == nil {
+			w.gauge.fill() // an account a call
 			block, err = inst.eval(ctx, bytes.NewReader(table), int64(len(table)))
 		}
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	rep = &reply{EvalSeconds: time.Since(start).Seconds(), MemoryBytes: int64(inst.memory.Size()), Log: w.log.text()}
+	rep = &reply{EvalSeconds: time.Since(start).Seconds(), MemoryBytes: int64(inst.memory.Size()),
+		Fuel: w.gauge.used(), Log: w.log.text()}
 	return bytes.Clone(block), rep, nil
 }
 
@@ -75,6 +78,17 @@ func (i *instance) open(ctx context.Context) error {
 		return i.w.explain(err)
 	}
 	i.mod, i.memory = mod, mod.ExportedMemory(metricabi.ExportMemory)
+	account, ok := mod.ExportedGlobal(i.w.code.fuel).(api.MutableGlobal)
+	if !ok {
+		return failf(ErrWorker, i.w.phase, "the module lost its fuel account")
+	}
+	i.w.gauge.account = account
+	i.w.gauge.fill()
+	if i.w.code.start != "" {
+		if _, err := i.call(ctx, i.w.code.start); err != nil {
+			return err
+		}
+	}
 	if mod.ExportedFunction(metricabi.ExportInitialize) == nil {
 		return nil
 	}
@@ -95,9 +109,18 @@ func (i *instance) run(ctx context.Context, name string, args ...uint64) (uint64
 	if err := i.w.enter(name); err != nil {
 		return 0, err
 	}
+	return i.call(ctx, name, args...)
+}
+
+// call is run without a phase of its own.
+func (i *instance) call(ctx context.Context, name string, args ...uint64) (uint64, error) {
 	out, err := i.mod.ExportedFunction(name).Call(ctx, args...)
 	if err != nil {
 		return 0, i.w.explain(err)
+	}
+	if i.w.gauge.empty() {
+		// It returned on what no check came after.
+		return 0, i.w.explain(errEmpty)
 	}
 	if len(out) == 0 {
 		return 0, nil
@@ -155,6 +178,8 @@ func (i *instance) eval(ctx context.Context, table io.Reader, n int64) ([]byte, 
 func (w *worker) explain(err error) error {
 	var exit *sys.ExitError
 	switch {
+	case w.gauge.empty():
+		return failf(ErrFuel, w.phase, "it used up its fuel of %d instructions", w.gauge.full)
 	case w.memory.refused:
 		return failf(ErrMemory, w.phase, "it asked for more than its %d bytes of memory, then failed: %s", w.memory.most, firstLines(err))
 	case errors.As(err, &exit):

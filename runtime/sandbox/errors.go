@@ -13,6 +13,7 @@ type Code string
 const (
 	ErrRejected      Code = "rejected"       // preflight or the compiler refused the module
 	ErrTimeout       Code = "timeout"        // a deadline or the processor limit passed; the worker was killed
+	ErrFuel          Code = "fuel"           // it ran more instructions than allowed, whatever the machine
 	ErrMemory        Code = "memory"         // the module or its compilation needed more memory than allowed
 	ErrTrap          Code = "trap"           // the module trapped or called proc_exit
 	ErrInvalidResult Code = "invalid_result" // what the module returned breaks the interface
@@ -31,6 +32,8 @@ type Error struct {
 	Message string
 	Log     string // what the module wrote to stdout and stderr, capped
 	Err     error  // the cause, where there is one
+
+	fuel int64 // used up to the failure
 }
 
 func (e *Error) Error() string {

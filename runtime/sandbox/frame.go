@@ -35,6 +35,7 @@ type settings struct {
 	CPUSeconds   uint64
 	ResultBytes  int64
 	LogBytes     int
+	Fuel         int64
 }
 
 // reply is what a worker says of a call that worked.
@@ -42,6 +43,7 @@ type reply struct {
 	CompileSeconds float64
 	EvalSeconds    float64
 	MemoryBytes    int64 // linear memory at the end of the call
+	Fuel           int64 // used
 	Log            string
 }
 
@@ -51,6 +53,7 @@ type failure struct {
 	Phase   string
 	Message string
 	Log     string
+	Fuel    int64 // used
 }
 
 func writeFrame(w io.Writer, kind byte, parts ...[]byte) error {

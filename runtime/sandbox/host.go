@@ -15,6 +15,7 @@ import (
 type Options struct {
 	Timeout        time.Duration // wall time of one call of the module; 30 s
 	CompileTimeout time.Duration // wall time from starting a worker to a compiled module; 60 s
+	Fuel           int64         // instructions one call may run, priced as in meter.go; 20e9, which takes a processor 5 to 20 s
 	MemoryBytes    int64         // largest linear memory of a module; 512 MiB
 	WorkerBytes    int64         // address space for compiling and running beside it; 1 GiB
 	MaxInputBytes  int64         // largest encoded table; 256 MiB
@@ -43,6 +44,7 @@ type Host struct {
 func NewHost(o Options) (*Host, error) {
 	setDefault(&o.Timeout, 30*time.Second)
 	setDefault(&o.CompileTimeout, time.Minute)
+	setDefault(&o.Fuel, 20_000_000_000)
 	setDefault(&o.MemoryBytes, 512<<20)
 	setDefault(&o.WorkerBytes, 1<<30)
 	setDefault(&o.MaxInputBytes, 256<<20)
@@ -52,6 +54,8 @@ func NewHost(o Options) (*Host, error) {
 	switch {
 	case o.Timeout < 0 || o.CompileTimeout < 0:
 		return nil, fmt.Errorf("metric sandbox: timeouts %v and %v, want above 0", o.Timeout, o.CompileTimeout)
+	case o.Fuel < 0:
+		return nil, fmt.Errorf("metric sandbox: fuel of %d, want above 0", o.Fuel)
 	case o.MemoryBytes < pageBytes || o.MemoryBytes > maxPages*pageBytes:
 		return nil, fmt.Errorf("metric sandbox: memory limit of %d bytes, want %d to %d", o.MemoryBytes, pageBytes, int64(maxPages)*pageBytes)
 	case o.WorkerBytes < 64<<20:
@@ -104,6 +108,7 @@ type Usage struct {
 	InputBytes     int64   `json:"input_bytes"`     // the encoded table
 	OutputBytes    int64   `json:"output_bytes"`    // the block of results
 	MemoryBytes    int64   `json:"memory_bytes"`    // linear memory at the end
+	Fuel           int64   `json:"fuel"`            // used, also by a call that failed; the same on every machine
 	Log            string  `json:"log,omitempty"`   // what metric_eval wrote to stdout and stderr
 }
 
@@ -128,6 +133,9 @@ func (h *Host) Evaluate(ctx context.Context, wasm []byte, t metricabi.Table, par
 	start := time.Now()
 	var u Usage
 	results, err := h.evaluate(ctx, wasm, t, params, &u)
+	if e := (*Error)(nil); errors.As(err, &e) && u.Fuel == 0 {
+		u.Fuel = e.fuel
+	}
 	u.WallSeconds = time.Since(start).Seconds()
 	return results, u, err
 }
@@ -152,7 +160,7 @@ func (h *Host) evaluate(ctx context.Context, wasm []byte, t metricabi.Table, par
 	if err != nil {
 		return nil, err
 	}
-	u.EvalSeconds, u.MemoryBytes, u.OutputBytes, u.Log = rep.EvalSeconds, rep.MemoryBytes, int64(len(block)), rep.Log
+	u.EvalSeconds, u.MemoryBytes, u.OutputBytes, u.Log, u.Fuel = rep.EvalSeconds, rep.MemoryBytes, int64(len(block)), rep.Log, rep.Fuel
 	return decode(d, block, t.Rows, rep.Log)
 }
 

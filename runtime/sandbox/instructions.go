@@ -143,12 +143,13 @@ func (r *reader) vector() {
 	}
 }
 
-// constant skips a constant expression: one value, then end.
+// constant skips a constant expression: one value, then end. Only an imported
+// global may stand in one, and none can be imported.
 func (r *reader) constant() {
 	switch op := r.byte(); {
 	case r.err != nil:
 		return
-	case op >= 0x41 && op <= 0x44, op == 0x23, op == 0xd0, op == 0xd2:
+	case op >= 0x41 && op <= 0x44, op == 0xd0, op == 0xd2:
 		r.immediates(op)
 	case op == 0xfd:
 		if sub := r.u32(); r.err == nil && sub != 12 {

@@ -74,6 +74,7 @@ type module struct {
 	dataCount int // -1: no such section
 	locals    int
 	exports   map[string]export
+	start     uint32 // function, where info.Start
 }
 
 type export struct {

@@ -41,7 +41,8 @@ const deadline = 300 * time.Millisecond
 
 func host(t testing.TB, change func(*sandbox.Options)) *sandbox.Host {
 	t.Helper()
-	o := sandbox.Options{Timeout: deadline, CompileTimeout: 20 * time.Second, MemoryBytes: 16 << 20, MaxLogBytes: 1 << 10}
+	// Fuel enough never to run out before the deadline.
+	o := sandbox.Options{Timeout: deadline, CompileTimeout: 20 * time.Second, Fuel: math.MaxInt64, MemoryBytes: 16 << 20, MaxLogBytes: 1 << 10}
 	if change != nil {
 		change(&o)
 	}

@@ -165,7 +165,7 @@ func (m *module) scanStart(r *reader) {
 		r.failf("start function %d does not exist or takes or returns something", i)
 		return
 	}
-	m.info.Start = true
+	m.info.Start, m.start = true, i
 }
 
 func (m *module) scanElements(r *reader) {

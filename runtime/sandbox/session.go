@@ -76,6 +76,7 @@ func (h *Host) settings(interpreter bool) settings {
 		Interpreter: interpreter, CacheDir: h.o.CacheDir, MemoryBytes: h.o.MemoryBytes,
 		AddressBytes: h.o.MemoryBytes + h.o.WorkerBytes, HeapBytes: h.o.WorkerBytes / 2,
 		CPUSeconds: uint64(cpu), ResultBytes: h.o.MaxResultBytes, LogBytes: h.o.MaxLogBytes,
+		Fuel: h.o.Fuel,
 	}
 }
 
@@ -166,7 +167,7 @@ func (s *session) answer(asked byte) ([]byte, *reply, error) {
 			if err := json.Unmarshal(b, &f); err != nil {
 				return nil, nil, err
 			}
-			return nil, nil, &Error{Code: f.Code, Phase: f.Phase, Message: f.Message, Log: f.Log}
+			return nil, nil, &Error{Code: f.Code, Phase: f.Phase, Message: f.Message, Log: f.Log, fuel: f.Fuel}
 		case frameDone:
 			return splitReply(b)
 		default:

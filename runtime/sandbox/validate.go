@@ -17,6 +17,7 @@ type Report struct {
 	OK          bool                   `json:"ok"` // every check is
 	Module      *ModuleInfo            `json:"module,omitempty"`
 	Description *metricabi.Description `json:"description,omitempty"`
+	Fuel        int64                  `json:"fuel,omitempty"` // used by the dry run
 	Checks      []Check                `json:"checks"`
 }
 
@@ -87,18 +88,22 @@ func (h *Host) validate(ctx context.Context, wasm []byte, rep *Report) error {
 	if err != nil {
 		return rep.check(CheckDryRun, "", err)
 	}
-	first, results, err := s.trial(ctx, frameEval, d, table)
-	if rep.check(CheckDryRun, fmt.Sprintf("%d results for %d rows", len(results), trialRows), err) != nil {
+	first, results, fuel, err := s.trial(ctx, frameEval, d, table)
+	rep.Fuel = fuel
+	if rep.check(CheckDryRun, fmt.Sprintf("%d results for %d rows, fuel %d", len(results), trialRows, fuel), err) != nil {
 		return err
 	}
-	again, _, err := s.trial(ctx, frameEval, d, table)
+	again, _, refuel, err := s.trial(ctx, frameEval, d, table)
 	if err == nil && !bytes.Equal(first, again) {
 		err = errors.New("two fresh instances returned different bytes for the same table")
+	}
+	if err == nil && refuel != fuel {
+		err = fmt.Errorf("two fresh instances used %d and %d fuel for the same table", fuel, refuel)
 	}
 	if rep.check(CheckRepeat, "two fresh instances returned the same bytes", err) != nil {
 		return err
 	}
-	_, used, err := s.trial(ctx, frameEvalWarm, d, table)
+	_, used, _, err := s.trial(ctx, frameEvalWarm, d, table)
 	if err == nil {
 		err = same(results, used, "the first call of an instance", "its second call")
 	}
@@ -121,21 +126,24 @@ func (h *Host) validateInterpreter(ctx context.Context, wasm []byte, rep *Report
 		return rep.check(CheckInterpreter, "", err)
 	}
 	defer s.close()
-	_, got, err := s.trial(ctx, frameEval, rep.Description, table)
+	_, got, fuel, err := s.trial(ctx, frameEval, rep.Description, table)
 	if err == nil {
 		err = same(want, got, "the compiler", "the interpreter")
+	}
+	if err == nil && fuel != rep.Fuel {
+		err = fmt.Errorf("the compiler used %d fuel, the interpreter %d", rep.Fuel, fuel)
 	}
 	return rep.check(CheckInterpreter, "compiler and interpreter agree to the bit", err)
 }
 
 // trial evaluates the synthetic table.
-func (s *session) trial(ctx context.Context, kind byte, d *metricabi.Description, table []byte) ([]byte, []metricabi.Result, error) {
+func (s *session) trial(ctx context.Context, kind byte, d *metricabi.Description, table []byte) ([]byte, []metricabi.Result, int64, error) {
 	block, rep, err := s.call(ctx, s.h.o.Timeout, kind, table)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	results, err := decode(d, block, trialRows, rep.Log)
-	return block, results, err
+	return block, results, rep.Fuel, err
 }
 
 // same compares two sets of results bit by bit.

@@ -45,8 +45,9 @@ type worker struct {
 	set      settings
 	engine   wazero.Runtime
 	compiled wazero.CompiledModule
-	wasi     bool
+	code     *metered
 	memory   *allocator
+	gauge    gauge
 	compile  time.Duration
 	phase    string
 	log      *cappedWriter
@@ -73,7 +74,7 @@ func (w *worker) serve(ctx context.Context) error {
 			if !errors.As(err, &f) {
 				return err
 			}
-			if err := writeJSON(w.out, frameFailed, failure{f.Code, f.Phase, f.Message, w.log.text()}); err != nil {
+			if err := writeJSON(w.out, frameFailed, failure{f.Code, f.Phase, f.Message, w.log.text(), w.gauge.used()}); err != nil {
 				return err
 			}
 			continue
@@ -162,17 +163,22 @@ func (w *worker) load(ctx context.Context, wasm []byte) (err error) {
 	}
 	w.engine = wazero.NewRuntimeWithConfig(ctx, config)
 	start := time.Now()
-	compiled, err := w.engine.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0)), wasm)
+	code, err := meter(wasm)
+	if err != nil {
+		return failf(ErrRejected, w.phase, "%v", err)
+	}
+	compiled, err := w.engine.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0)), code.wasm)
 	if err != nil {
 		return failf(ErrRejected, w.phase, "%s", firstLines(err))
 	}
 	w.compile = time.Since(start)
 	if len(compiled.ImportedFunctions()) > 0 {
-		if _, err := wasi_snapshot_preview1.Instantiate(ctx, w.engine); err != nil {
+		if _, err := wasi_snapshot_preview1.Instantiate(experimental.WithFunctionListenerFactory(ctx, &w.gauge), w.engine); err != nil {
 			return failf(ErrWorker, w.phase, "%s", firstLines(err))
 		}
 	}
-	w.compiled = compiled
+	code.wasm = nil // compiled, and not needed again
+	w.compiled, w.code = compiled, code
 	w.memory = &allocator{most: uint64(w.set.MemoryBytes)}
 	return nil
 }
