@@ -105,21 +105,26 @@ func TestFreshWeightsAreNormalAndDeterministic(t *testing.T) {
 	if !slices.Equal(x.Data, y.Data) || slices.Equal(x.Data, z.Data) {
 		t.Error("the weights are not a function of the seed")
 	}
-	sum, squares := 0.0, 0.0
-	for _, v := range x.Data {
-		sum += float64(v)
-		squares += float64(v) * float64(v)
-	}
-	n := float64(len(x.Data))
-	if mean, std := sum/n, math.Sqrt(squares/n); math.Abs(mean) > 4*initStd/math.Sqrt(n) || math.Abs(std/initStd-1) > 0.1 {
-		t.Errorf("%g weights have mean %g and deviation %g, want 0 and %g", n, mean, std, initStd)
+	gate, _ := a.Get("model.layers.0.mlp.gate_proj.weight")
+	for _, w := range []struct {
+		data []float32
+		want float64
+	}{{x.Data, embeddingStd}, {gate.Data, 1 / math.Sqrt(3*float64(c.HiddenSize))}} {
+		sum, squares := 0.0, 0.0
+		for _, v := range w.data {
+			sum += float64(v)
+			squares += float64(v) * float64(v)
+		}
+		n := float64(len(w.data))
+		if mean, std := sum/n, math.Sqrt(squares/n); math.Abs(mean) > 4*w.want/math.Sqrt(n) || math.Abs(std/w.want-1) > 0.1 {
+			t.Errorf("%g weights have mean %g and deviation %g, want 0 and %g", n, mean, std, w.want)
+		}
 	}
 	norm, _ := a.Get(normName)
 	bias, _ := a.Get("model.layers.0.self_attn.q_proj.bias")
 	if slices.Max(norm.Data) != 1 || slices.Min(norm.Data) != 1 || slices.Max(bias.Data) != 0 || slices.Min(bias.Data) != 0 {
 		t.Error("norms are not one or biases not zero")
 	}
-	gate, _ := a.Get("model.layers.0.mlp.gate_proj.weight")
 	up, _ := a.Get("model.layers.0.mlp.up_proj.weight")
 	if slices.Equal(gate.Data, up.Data) {
 		t.Error("two weights of one shape are equal")
