@@ -3,7 +3,7 @@
 // A metric imports { Table, Column, Results, Role, Arm } from here, and its
 // entry file re-exports the interface and defines two functions:
 //
-//   export { triality_metric_v1, metric_alloc } from "../../sdk/assemblyscript/metric";
+//   export { triality_metric_v1, metric_alloc } from "./metric";
 //   export function metric_describe(): u64 { return packText(DESCRIPTION); }
 //   export function metric_eval(ptr: usize, size: i32): u64 { ... return results.block(); }
 //
@@ -70,10 +70,54 @@ export class Column {
   i64(i: i32): i64 { return load<i64>(this.data + ((<usize>i) << 3)); }
   f64(i: i32): f64 { return load<f64>(this.data + ((<usize>i) << 3)); }
 
-  text(i: i32): string {
+  text(i: i32): string { return String.UTF8.decodeUnsafe(this.start(i), this.bytes(i)); }
+
+  /** Where the UTF-8 of row i of a utf8 column begins. */
+  start(i: i32): usize {
+    return this.data + load<u32>(this.table + load<u32>(this.record, 24) + ((<usize>i) << 2));
+  }
+
+  /** How many bytes row i of a utf8 column has. */
+  bytes(i: i32): i32 {
     const at = this.table + load<u32>(this.record, 24) + ((<usize>i) << 2);
-    const from = load<u32>(at);
-    return String.UTF8.decodeUnsafe(this.data + from, load<u32>(at, 4) - from);
+    return load<i32>(at, 4) - load<i32>(at);
+  }
+
+  /**
+   * A number for each row of a utf8 column: rows of the same text have the
+   * same, in order of first appearance from 0; -1 without a value.
+   */
+  ids(rows: i32): StaticArray<i32> {
+    const out = new StaticArray<i32>(rows);
+    let mask = 15;
+    while (mask < rows * 2) mask = mask * 2 + 1;
+    const slots = new StaticArray<i32>(mask + 1); // a row with the text, from 1
+    let next = 0;
+    for (let i = 0; i < rows; i++) {
+      if (!this.valid(i)) {
+        out[i] = -1;
+        continue;
+      }
+      const at = this.start(i);
+      const size = this.bytes(i);
+      let slot = 0x811c9dc5; // FNV-1a
+      for (let j = 0; j < size; j++) slot = (slot ^ <i32>load<u8>(at + j)) * 0x01000193;
+      slot = (slot ^ (slot >>> 15)) & mask;
+      for (;;) {
+        const row = slots[slot] - 1;
+        if (row < 0) {
+          slots[slot] = i + 1;
+          out[i] = next++;
+          break;
+        }
+        if (this.bytes(row) == size && memory.compare(this.start(row), at, size) == 0) {
+          out[i] = out[row];
+          break;
+        }
+        slot = (slot + 1) & mask;
+      }
+    }
+    return out;
   }
 
   /** The value of a constant utf8 column: a class name, a string parameter. */
@@ -119,6 +163,11 @@ export class Table {
 
   /** A parameter; the host sends every one the description names. */
   parameter(name: string): Column { return this.named(Role.Parameter, name, Arm.Shared)!; }
+
+  number(name: string): f64 { return this.parameter(name).f64(0); }
+  integer(name: string): i64 { return this.parameter(name).i64(0); }
+  boolean(name: string): bool { return this.parameter(name).i32(0) != 0; }
+  string(name: string): string { return this.parameter(name).constant(); }
 
   /** A parameter of type numbers. */
   numbers(name: string): f64[] {
@@ -180,7 +229,7 @@ export class Results {
       }
       store<u32>(record, all ? 0 : validity, 24);
       store<u32>(record, 0, 28);
-      end = validity + ((v.length + 7) >> 3);
+      end = all ? validity : validity + ((v.length + 7) >> 3);
     }
     return pack(b, end);
   }
