@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -17,7 +18,14 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.WorkerArg {
 		os.Exit(sandbox.WorkerMain(os.Stdin, os.Stdout))
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	for _, f := range cleanups {
+		if err := f(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			status = 1
+		}
+	}
+	os.Exit(status)
 }
 
 // memory is a tracker for tests.
@@ -34,7 +42,10 @@ func newMemory() *memory {
 	return &memory{runs: map[string]experiments.Run{}, points: map[string]experiments.MetricBatch{}, artifacts: map[string][]byte{}, modules: map[string][]byte{}, records: map[string]experiments.Module{}}
 }
 
-func (m *memory) EnsureExperiment(_ context.Context, name string) (experiments.Experiment, error) {
+func (m *memory) EnsureExperiment(ctx context.Context, name string) (experiments.Experiment, error) {
+	if err := ctx.Err(); err != nil {
+		return experiments.Experiment{}, err // as the store does
+	}
 	return experiments.Experiment{ID: "e-" + name, Name: name}, nil
 }
 
@@ -48,7 +59,10 @@ func (m *memory) Run(_ context.Context, id string) (experiments.Run, error) {
 	return r, nil
 }
 
-func (m *memory) SaveRun(_ context.Context, r experiments.Run) error {
+func (m *memory) SaveRun(ctx context.Context, r experiments.Run) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r.Steps = append([]experiments.Step(nil), r.Steps...)
@@ -56,7 +70,10 @@ func (m *memory) SaveRun(_ context.Context, r experiments.Run) error {
 	return nil
 }
 
-func (m *memory) LogMetrics(_ context.Context, id string, batch experiments.MetricBatch) error {
+func (m *memory) LogMetrics(ctx context.Context, id string, batch experiments.MetricBatch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.points[id] == nil {
@@ -70,7 +87,10 @@ func (m *memory) LogMetrics(_ context.Context, id string, batch experiments.Metr
 
 func (m *memory) Progress(string, experiments.StepKind, experiments.Progress) {}
 
-func (m *memory) SaveArtifact(_ context.Context, id, path, mediaType string, r io.Reader) (experiments.Artifact, error) {
+func (m *memory) SaveArtifact(ctx context.Context, id, path, mediaType string, r io.Reader) (experiments.Artifact, error) {
+	if err := ctx.Err(); err != nil {
+		return experiments.Artifact{}, err
+	}
 	b, err := io.ReadAll(r)
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -66,7 +66,7 @@ func hashModel(dir string) (string, error) {
 	for _, e := range entries {
 		switch filepath.Ext(e.Name()) {
 		case ".json", ".safetensors":
-			if e.Name() != markerName && e.Name() != "replacement.json" { // these hold times
+			if !slices.Contains([]string{markerName, metricsName, "replacement.json"}, e.Name()) { // these hold times
 				names = append(names, filepath.Join(dir, e.Name()))
 			}
 		}

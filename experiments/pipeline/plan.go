@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"triality/experiments"
@@ -61,7 +62,7 @@ func makePlan(cfg config.Pipeline, modules []Module) (*plan, error) {
 	}
 
 	data := cfg.Data
-	data.InputPath = "" // the content decides, not the path
+	data.InputPath, data.Strict = "", false // the content decides, not the path; strict refuses or changes nothing
 	convert, err := p.add(experiments.StepConvert, inputs, data, cfg.Seed, baseKey)
 	if err != nil {
 		return nil, err
@@ -93,11 +94,12 @@ func makePlan(cfg config.Pipeline, modules []Module) (*plan, error) {
 			return nil, err
 		}
 	}
-	hashes := make([]string, len(modules))
+	compare := cfg.Test
+	compare.Metrics = slices.Clone(compare.Metrics)
 	for i, m := range modules {
-		hashes[i] = m.SHA256
+		compare.Metrics[i].Module = m.SHA256 // here too
 	}
-	abtest, err := p.add(experiments.StepABTest, modelA, modelB, test, cfg.Test, hashes, cfg.Data.MaxLength, cfg.Data.FormatType, cfg.Seed)
+	abtest, err := p.add(experiments.StepABTest, modelA, modelB, test, compare, cfg.Data.MaxLength, cfg.Data.FormatType, cfg.Seed)
 	if err != nil {
 		return nil, err
 	}

@@ -181,6 +181,9 @@ func (e *Engine) createBase(ctx context.Context, dir string, c config.Create, do
 	}
 	o := PretrainOptions{ModelDir: fresh, OutDir: dir, WorkDir: filepath.Join(work, "checkpoints"), Docs: docs, MaxLength: maxLength, Create: c, Seed: seed}
 	if c.Epochs == 0 {
+		if err := os.RemoveAll(dir); err != nil { // what a killed call left without its marker
+			return fmt.Errorf("create base model: %w", err)
+		}
 		if err := os.Rename(fresh, dir); err != nil {
 			return fmt.Errorf("create base model: %w", err)
 		}
@@ -193,7 +196,9 @@ func (e *Engine) createBase(ctx context.Context, dir string, c config.Create, do
 // trainError gives a trainer's error a code where a caller decides on it.
 func trainError(err error) error {
 	switch {
-	case errors.Is(err, train.ErrInterrupted), errors.Is(err, context.Canceled):
+	case errors.Is(err, train.ErrInterrupted): // says itself how to go on
+		return experiments.Errorf(experiments.CodeUnavailable, "%w", err)
+	case errors.Is(err, context.Canceled):
 		return experiments.Errorf(experiments.CodeUnavailable, "%w; the same command resumes", err)
 	case errors.Is(err, train.ErrNothingTrained), errors.Is(err, train.ErrNotFinite), errors.Is(err, train.ErrOtherRun):
 		return invalid(err)

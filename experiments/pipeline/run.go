@@ -97,6 +97,9 @@ func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (ru
 		run.Status = experiments.Finished
 	case ctx.Err() != nil:
 		run.Status, run.Error = experiments.Interrupted, "interrupted; the same configuration resumes"
+		if experiments.CodeOf(err) != experiments.CodeUnavailable {
+			err = trainError(err)
+		}
 	default:
 		run.Status, run.Error = experiments.Failed, err.Error()
 	}
@@ -169,11 +172,11 @@ func (e *execution) reuse(ctx context.Context, s *step, record *experiments.Step
 func (e *execution) execute(ctx context.Context, s *step, record *experiments.Step) (err error) {
 	record.Status, record.StartedAt, record.Output = experiments.Running, time.Now().UTC(), s.dir
 	e.watch(*record)
-	if err := e.Tracker.SaveRun(ctx, *e.run); err != nil {
-		return err
-	}
 	sink := &runSink{execution: e, ctx: ctx, kind: s.kind, batch: experiments.MetricBatch{}}
-	outputs, err := e.work(ctx, s, sink)
+	var outputs []string
+	if err = e.Tracker.SaveRun(ctx, *e.run); err == nil {
+		outputs, err = e.work(ctx, s, sink)
+	}
 	record.EndedAt = time.Now().UTC()
 	if err == nil {
 		err = e.finish(ctx, s, record, sink, outputs)
@@ -239,7 +242,7 @@ func (e *execution) abtest(ctx context.Context, dir string, sink Sink) error {
 	}
 	for _, m := range result.Metrics {
 		if m.Error == "" {
-			if err := e.recordModule(ctx, m); err != nil {
+			if err := e.recordModule(ctx, m, sink); err != nil {
 				return err
 			}
 		}
@@ -247,8 +250,9 @@ func (e *execution) abtest(ctx context.Context, dir string, sink Sink) error {
 	return sink.Metrics(resultMetrics(result))
 }
 
-// recordModule stores the module that a metric came from, once, and that this run used it.
-func (e *execution) recordModule(ctx context.Context, m experiments.ModuleResult) error {
+// recordModule stores the module that a metric came from, once, and that this run used it. A module
+// that worked on these rows but would be refused as an upload is not stored.
+func (e *execution) recordModule(ctx context.Context, m experiments.ModuleResult, sink Sink) error {
 	for _, module := range e.plan.modules {
 		if module.SHA256 != m.SHA256 {
 			continue
@@ -256,6 +260,10 @@ func (e *execution) recordModule(ctx context.Context, m experiments.ModuleResult
 		record, _, err := e.Tracker.Module(ctx, m.SHA256)
 		if experiments.CodeOf(err) == experiments.CodeNotFound {
 			record, err = CheckModule(ctx, e.Engine.Sandbox, module.Wasm)
+			if experiments.CodeOf(err) == experiments.CodeInvalid {
+				sink.Note(fmt.Sprintf("metric %s: its module is not kept with the run: %v", m.Name, err))
+				return nil
+			}
 		}
 		if err != nil {
 			return err

@@ -65,10 +65,18 @@ func (o *trainObserver) Record(r train.Record) {
 func (o *trainObserver) log(r train.Record) {
 	batch := experiments.MetricBatch{}
 	now := time.Now().UnixMilli()
-	for _, values := range []map[string]float64{r.Values, r.Timing} {
-		for name, v := range values {
-			batch[o.series(name)] = []experiments.Point{{Step: int64(r.Step), Time: now, Value: v}}
+	put := func(name string, v float64) {
+		batch[o.series(name)] = []experiments.Point{{Step: int64(r.Step), Time: now, Value: v}}
+	}
+	for name, v := range r.Values {
+		put(name, v)
+	}
+	_, evaluation := r.Values["eval_loss"]
+	for name, v := range r.Timing {
+		if evaluation {
+			name = "eval_" + name // not the training's rate
 		}
+		put(name, v)
 	}
 	if err := o.sink.Metrics(batch); err != nil && o.err == nil {
 		o.err = err
