@@ -124,6 +124,9 @@ type AttentionShape struct {
 	Queries, Keys           int // rows of q; rows of k and v
 	Heads, KVHeads, HeadDim int // Heads is a multiple of KVHeads
 	Scale                   float64
+	// Window, where positive, is the most keys a query sees: its range then starts at
+	// max(lo, hi−Window). 0 leaves the range as it is.
+	Window int
 }
 
 // Transformer operations.
@@ -143,7 +146,8 @@ type Transformer interface {
 	// scale; inverse turns back (its gradient, with the same scale). freq is [headDim/2]. The angle is
 	// the product rounded to the device's float type, as Hugging Face computes it. In place.
 	Rotary(dst, x, pos, freq Buffer, T, heads, headDim int, scale float64, inverse bool)
-	// Attention: query row t attends to key rows lo[t] ≤ j < hi[t]; softmax(q·kᵀ·Scale)·v. q and dst
+	// Attention: query row t attends to key rows lo[t] ≤ j < hi[t], of which it sees the last Window
+	// where that is positive; softmax(q·kᵀ·Scale)·v. q and dst
 	// are [Queries, Heads·HeadDim], k and v [Keys, KVHeads·HeadDim]; query head h reads key head
 	// h/(Heads/KVHeads). An empty range gives zeros. Packed causal training has lo = start of the
 	// token's sequence and hi = t+1; a key-value cache has Keys > Queries.

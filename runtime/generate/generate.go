@@ -15,6 +15,9 @@ func (e *Engine) Logits(ids []int32) ([][]float32, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := e.params.SetLength(len(ids)); err != nil {
+		return nil, fmt.Errorf("generate: %w", err)
+	}
 	p.fill(ids, 0)
 	if err := p.run(e.dev); err != nil {
 		return nil, err
@@ -73,8 +76,11 @@ func (e *Engine) Greedy(ctx context.Context, prompt []int32, maxNew int, stop []
 	if maxNew <= 0 {
 		return nil, nil
 	}
-	if err := e.reserve(max(reach(0, len(prompt)), len(prompt)+maxNew)); err != nil {
+	if err := e.reserve(max(reach(0, len(prompt)+maxNew), len(prompt)+maxNew)); err != nil {
 		return nil, err
+	}
+	if _, err := e.params.SetLength(len(prompt)); err != nil {
+		return nil, fmt.Errorf("generate: %w", err)
 	}
 	if err := e.prefill(ctx, prompt); err != nil {
 		return nil, err
@@ -92,7 +98,16 @@ func (e *Engine) Greedy(ctx context.Context, prompt []int32, maxNew int, stop []
 		if err := ctx.Err(); err != nil {
 			return out, err
 		}
-		if err := e.next(out[len(out)-1:], len(prompt)+len(out)-1); err != nil {
+		stale, err := e.params.SetLength(len(prompt) + len(out))
+		if err != nil {
+			return out, fmt.Errorf("generate: %w", err)
+		}
+		if stale { // once, where a longrope model passes from short to long
+			err = e.prefill(ctx, append(slices.Clone(prompt), out...))
+		} else {
+			err = e.next(out[len(out)-1:], len(prompt)+len(out)-1)
+		}
+		if err != nil {
 			return out, err
 		}
 	}
@@ -126,11 +141,17 @@ func (e *Engine) Score(ctx context.Context, prompt []int32, continuations [][]in
 	if err := e.reserve(need); err != nil {
 		return nil, err
 	}
-	if err := e.prefill(ctx, prompt[:start]); err != nil {
-		return nil, err
-	}
 	out := make([]float64, len(continuations))
 	for i, c := range continuations {
+		stale, err := e.params.SetLength(len(prompt) + len(c))
+		if err != nil {
+			return nil, fmt.Errorf("generate: %w", err)
+		}
+		if i == 0 || stale {
+			if err := e.prefill(ctx, prompt[:start]); err != nil {
+				return nil, err
+			}
+		}
 		ids := append([]int32{prompt[start]}, c[:len(c)-1]...)
 		for from := 0; from < len(c); from += maxChunk {
 			if err := ctx.Err(); err != nil {

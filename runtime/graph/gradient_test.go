@@ -43,6 +43,11 @@ func TestGradientOfEachOperationEqualsFiniteDifferences(t *testing.T) {
 		"attention with more keys than queries and an empty range": func(w *world) (*G.Node, error) {
 			return Attention(w.float("q", 2, 16), w.float("k", 5, 8), w.float("v", 5, 8), w.index("lo", 1, 0), w.index("hi", 4, 0), heads)
 		},
+		"attention under a window": func(w *world) (*G.Node, error) {
+			h := heads
+			h.Window = 2
+			return Attention(w.float("q", 5, 16), w.float("k", 5, 8), w.float("v", 5, 8), w.index("lo", lo...), w.index("hi", hi...), h)
+		},
 		"cross-entropy with masked rows": func(w *world) (*G.Node, error) {
 			return CrossEntropy(w.float("h", 4, 3), w.float("w", 6, 3), w.index("labels", 5, -100, 0, 3))
 		},
@@ -54,6 +59,7 @@ func TestGradientOfEachOperationEqualsFiniteDifferences(t *testing.T) {
 			return blockProduct(w.float("x", 3, 16), w.float("m", 8, 8), true)
 		},
 		"second differences": func(w *world) (*G.Node, error) { return PET(w.float("h", 6, 4), w.index("lo", 0, 0, 0, 0, 4, 4)) },
+		"part of a matrix":   func(w *world) (*G.Node, error) { return View(w.float("a", 3, 4), 3, 2, 3) },
 		"change of shape":    func(w *world) (*G.Node, error) { return View(w.float("a", 3, 4), 0, 2, 6) },
 	}
 	for name, build := range cases {
@@ -81,6 +87,11 @@ func TestGradientOfComposedGraphsEqualsFiniteDifferences(t *testing.T) {
 			q := w.must(MatMul(w.float("x", 3, 6), w.float("wq", 8, 6), false, true))
 			heads := w.must(RMSNorm(w.must(View(q, 0, 6, 4)), w.float("w", 4), 1e-6))
 			return w.must(Mul(w.must(View(heads, 0, 3, 8)), q))
+		},
+		"a weight used in parts": func(w *world) *G.Node {
+			x, m := w.float("x", 3, 6), w.float("w", 10, 6)
+			gate := w.must(MatMul(x, w.must(View(m, 0, 4, 6)), false, true))
+			return w.must(SwiGLU(gate, w.must(MatMul(x, w.must(View(m, 36, 4, 6)), false, true))))
 		},
 		"tied embedding and head": func(w *world) *G.Node {
 			table := w.float("table", 7, 6)
@@ -147,7 +158,7 @@ func TestOnlyTheGradientsAskedForAreComputed(t *testing.T) {
 
 	w3 := newWorld(t) // only q is trained: dk and dv are made by the same launch but not read
 	q := w3.float("q", 2, 4)
-	y := w3.must(Attention(q, w3.float("k", 2, 4), w3.float("v", 2, 4), w3.index("lo", 0, 0), w3.index("hi", 1, 2), Heads{1, 1, 4, 0.5}))
+	y := w3.must(Attention(q, w3.float("k", 2, 4), w3.float("v", 2, 4), w3.index("lo", 0, 0), w3.index("hi", 1, 2), Heads{1, 1, 4, 0.5, 0}))
 	w3.checkGradients(w3.weigh(y), q)
 }
 

@@ -104,7 +104,7 @@ func newNetwork(w *world, layers int) (net network) {
 		q := w.must(Rotary(w.must(AddBias(w.must(MatMul(x, weight(i, "q", 8, 8), false, true)), weight(i, "qb", 8))), pos, freq, 2, 4, 1))
 		k := w.must(Rotary(w.must(MatMul(x, weight(i, "k", 4, 8), false, true)), pos, freq, 1, 4, 1))
 		v := w.must(MatMul(x, weight(i, "v", 4, 8), false, true))
-		a := w.must(Attention(q, k, v, lo, hi, Heads{2, 1, 4, 0.5}))
+		a := w.must(Attention(q, k, v, lo, hi, Heads{2, 1, 4, 0.5, 0}))
 		h = w.must(Add(h, w.must(MatMul(a, weight(i, "o", 8, 8), false, true))))
 		x = w.must(RMSNorm(h, weight(i, "norm2", 8), 1e-6))
 		f := w.must(SwiGLU(w.must(MatMul(x, weight(i, "gate", 12, 8), false, true)), w.must(MatMul(x, weight(i, "up", 12, 8), false, true))))
@@ -333,7 +333,7 @@ func TestUnsetAndUnsupportedNodesAreNamed(t *testing.T) {
 func TestConstructorsRefuseWrongShapes(t *testing.T) {
 	w := newWorld(t)
 	a, v, ids := w.float("a", 3, 4), w.float("v", 4), w.index("ids", 0, 1, 2)
-	h := Heads{2, 2, 2, 1}
+	h := Heads{2, 2, 2, 1, 0}
 	for name, err := range map[string]error{
 		"add":                second(Add(a, v)),
 		"add of nothing":     second(Add(a, nil)),
@@ -348,8 +348,9 @@ func TestConstructorsRefuseWrongShapes(t *testing.T) {
 		"norm":               second(RMSNorm(a, w.float("n", 3), 1e-6)),
 		"odd rotary head":    second(Rotary(w.float("r", 3, 3), ids, w.float("f", 1), 1, 3, 1)),
 		"rotary positions":   second(Rotary(a, w.index("p", 1), w.float("f", 1), 2, 2, 1)),
-		"attention heads":    second(Attention(a, a, a, ids, ids, Heads{3, 2, 2, 1})),
+		"attention heads":    second(Attention(a, a, a, ids, ids, Heads{3, 2, 2, 1, 0})),
 		"attention values":   second(Attention(a, a, v, ids, ids, h)),
+		"attention window":   second(Attention(a, a, a, ids, ids, Heads{2, 2, 2, 1, -1})),
 		"attention range":    second(Attention(a, a, a, v, ids, h)),
 		"cache rows":         second(CacheWrite(w.float("c", 9, 3), a, ids)),
 		"labels":             second(CrossEntropy(a, w.float("head", 9, 4), w.index("l", 1))),

@@ -123,6 +123,7 @@ func (k rotary) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 type Heads struct {
 	Heads, KVHeads, HeadDim int
 	Scale                   float64 // of q·kᵀ; 1/sqrt(HeadDim) as a rule
+	Window                  int     // where positive, the most keys a row sees: the last ones of its range
 }
 
 type attention struct{ device.AttentionShape }
@@ -130,6 +131,9 @@ type attention struct{ device.AttentionShape }
 // Attention: row t of q[T, Heads·HeadDim] attends to the rows lo[t] ≤ j < hi[t] of k and v
 // [Keys, KVHeads·HeadDim]. lo and hi are Int32[T].
 func Attention(q, k, v, lo, hi *G.Node, h Heads) (*G.Node, error) {
+	if h.Window < 0 {
+		return nil, fmt.Errorf("graph: attention: a window of %d keys", h.Window)
+	}
 	if h.HeadDim <= 0 || h.KVHeads <= 0 || h.Heads <= 0 || h.Heads%h.KVHeads != 0 {
 		return nil, fmt.Errorf("graph: attention: %d heads over %d key heads of %d: heads must be a multiple of key heads", h.Heads, h.KVHeads, h.HeadDim)
 	}
@@ -156,7 +160,7 @@ func Attention(q, k, v, lo, hi *G.Node, h Heads) (*G.Node, error) {
 	if _, err := indices("attention", "hi", hi, queries); err != nil {
 		return nil, err
 	}
-	s := device.AttentionShape{Queries: queries, Keys: keys, Heads: h.Heads, KVHeads: h.KVHeads, HeadDim: h.HeadDim, Scale: h.Scale}
+	s := device.AttentionShape{Queries: queries, Keys: keys, Heads: h.Heads, KVHeads: h.KVHeads, HeadDim: h.HeadDim, Scale: h.Scale, Window: h.Window}
 	return apply(attention{s}, q.Shape(), q, k, v, lo, hi)
 }
 

@@ -11,8 +11,7 @@ import (
 // view is a span of another node's memory under another shape.
 type view struct{ Offset, N, Of int }
 
-// View is the span of shape's size from element offset of node, without a copy. It has a gradient
-// only where it covers the whole node, that is, where it only changes the shape.
+// View is the span of shape's size from element offset of node, without a copy.
 func View(node *G.Node, offset int, shape ...int) (*G.Node, error) {
 	if node == nil {
 		return nil, fmt.Errorf("graph: view: node is missing")
@@ -31,11 +30,25 @@ func View(node *G.Node, offset int, shape ...int) (*G.Node, error) {
 func (view) launch(device.Device, []device.Buffer, []device.Buffer) {}
 
 func (v view) aliasOffset() int { return v.Offset }
-func (v view) wrt() []bool      { return []bool{v.N == v.Of} }
+func (view) wrt() []bool        { return []bool{true} }
 
 func (v view) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
-	dx, err := View(dy, 0, in[0].Shape()...)
+	var dx *G.Node
+	var err error
+	if v.N == v.Of {
+		dx, err = View(dy, 0, in[0].Shape()...)
+	} else {
+		dx, err = apply(spanGrad{v.Offset, v.N, v.Of}, in[0].Shape(), dy)
+	}
 	return G.Nodes{dx}, err
+}
+
+// spanGrad is the gradient of a view of a part: dy in its place, zero around it.
+type spanGrad struct{ Offset, N, Of int }
+
+func (k spanGrad) launch(dev device.Device, out, in []device.Buffer) {
+	dev.Fill(out[0], 0)
+	dev.Copy(out[0].Slice(k.Offset, k.Offset+k.N), in[0])
 }
 
 // views gives the parts of a multi-result node as nodes of the given shapes.

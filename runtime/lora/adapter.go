@@ -79,14 +79,17 @@ func targets(c Config, cfg model.Config) ([]Module, error) {
 // Linear is the hook that adds the adapter to a model's graph: y + scaling·dropout(x)·Aᵀ·Bᵀ, with
 // leaves named WeightA and WeightB. Dropout is there only in training, from the leaf DropoutKey;
 // every module draws its own mask.
-func (a *Adapter) Linear(training bool) func(b *model.Builder, module string, x, y *G.Node) (*G.Node, error) {
-	return func(b *model.Builder, module string, x, y *G.Node) (*G.Node, error) {
-		i := slices.IndexFunc(a.Modules, func(m Module) bool { return m.Name == module })
+func (a *Adapter) Linear(training bool) func(b *model.Builder, out model.Rows, x, y *G.Node) (*G.Node, error) {
+	return func(b *model.Builder, out model.Rows, x, y *G.Node) (*G.Node, error) {
+		i := slices.IndexFunc(a.Modules, func(m Module) bool { return m.Name == out.Module })
 		if i < 0 {
 			return y, nil
 		}
 		m := a.Modules[i]
 		wa, wb := b.Leaf(m.WeightA(), device.Float, a.R, m.In), b.Leaf(m.WeightB(), device.Float, m.Out, a.R)
+		if err := b.Err(); err != nil {
+			return nil, err
+		}
 		var err error
 		if training && a.Dropout > 0 {
 			key := b.Leaf(DropoutKey, device.Int32, 2)
@@ -97,6 +100,9 @@ func (a *Adapter) Linear(training bool) func(b *model.Builder, module string, x,
 		down, err := graph.MatMul(x, wa, false, true)
 		if err != nil {
 			return nil, errors.Join(err, b.Err())
+		}
+		if wb, err = out.Of(wb); err != nil {
+			return nil, err
 		}
 		up, err := graph.MatMul(down, wb, false, true)
 		if err != nil {

@@ -75,6 +75,11 @@ var plain = map[string][]string{
 	"alora_invocation_tokens": {"null", "[]"},
 	"arrow_config":            {"null"},
 	"ensure_weight_tying":     {"false", "null"},
+	"lora_ga_config":          {"null"},
+	"velora_config":           {"null"},
+	"monteclora_config":       {"null"},
+	"kasa_config":             {"null"},
+	"use_bdlora":              {"null"},
 }
 
 // parsePEFT reads adapter_config.json.

@@ -17,15 +17,33 @@ const freqName = "rotary.freq"
 
 // Hooks change the model that a Builder writes; the zero value is the plain model.
 type Hooks struct {
-	// Linear may add to the plain output y of a linear module, as LoRA does. module is for example
-	// "model.layers.3.self_attn.q_proj"; x is the module's input.
-	Linear func(b *Builder, module string, x, y *G.Node) (*G.Node, error)
+	// Linear may add to the plain output y of a linear module, as LoRA does; x is the module's input.
+	// A module whose output is used in parts, as Phi-3's qkv_proj, is computed a part at a time.
+	Linear func(b *Builder, out Rows, x, y *G.Node) (*G.Node, error)
 	// AttentionInput may change the normed hidden state before q, k and v.
 	AttentionInput func(b *Builder, layer int, h *G.Node) (*G.Node, error)
 	// HiddenStates sees each layer's output.
 	HiddenStates func(layer int, h *G.Node)
 	// KV makes attention read keys and values from a cache, which the graph writes first.
 	KV *KVCache
+}
+
+// Rows are outputs From ≤ o < To of a linear module, for example of "model.layers.3.self_attn.q_proj":
+// all of them but where a fused module is computed in parts.
+type Rows struct {
+	Module   string
+	From, To int
+}
+
+// Of is the rows' part of a node whose first dimension is the module's outputs.
+func (r Rows) Of(w *G.Node) (*G.Node, error) {
+	shape := w.Shape().Clone()
+	if shape[0] == r.To-r.From {
+		return w, nil
+	}
+	row := shape.TotalSize() / shape[0]
+	shape[0] = r.To - r.From
+	return graph.View(w, r.From*row, shape...)
 }
 
 // KVCache asks for a key-value cache of Capacity rows in each layer: leaves CacheName(layer, "k") and
@@ -161,11 +179,7 @@ func (b *Builder) layer(i int, h *G.Node, in Inputs) (*G.Node, error) {
 	if x, err = graph.RMSNorm(h, b.weight(p+"post_attention_layernorm.weight", d), b.cfg.RMSNormEps); err != nil {
 		return nil, err
 	}
-	gate, err := b.linear(i, "mlp.gate_proj", x)
-	if err != nil {
-		return nil, err
-	}
-	up, err := b.linear(i, "mlp.up_proj", x)
+	gate, up, err := b.gateUp(i, x)
 	if err != nil {
 		return nil, err
 	}
@@ -178,17 +192,47 @@ func (b *Builder) layer(i int, h *G.Node, in Inputs) (*G.Node, error) {
 	return graph.Add(h, x)
 }
 
+// gateUp is the two inputs of SwiGLU.
+func (b *Builder) gateUp(i int, x *G.Node) (gate, up *G.Node, err error) {
+	if f := b.cfg.IntermediateSize; b.cfg.Fused {
+		if gate, err = b.rows(i, "mlp.gate_up_proj", 0, f, x); err == nil {
+			up, err = b.rows(i, "mlp.gate_up_proj", f, 2*f, x)
+		}
+		return gate, up, err
+	}
+	if gate, err = b.linear(i, "mlp.gate_proj", x); err == nil {
+		up, err = b.linear(i, "mlp.up_proj", x)
+	}
+	return gate, up, err
+}
+
+// qkv is queries, keys and values before norms and the rotary embedding.
+func (b *Builder) qkv(i int, x *G.Node) (q, k, v *G.Node, err error) {
+	if end, kv := b.cfg.Heads*b.cfg.HeadDim, b.cfg.KVDim(); b.cfg.Fused {
+		if q, err = b.rows(i, "self_attn.qkv_proj", 0, end, x); err == nil {
+			if k, err = b.rows(i, "self_attn.qkv_proj", end, end+kv, x); err == nil {
+				v, err = b.rows(i, "self_attn.qkv_proj", end+kv, end+2*kv, x)
+			}
+		}
+		return q, k, v, err
+	}
+	if q, err = b.linear(i, "self_attn.q_proj", x); err == nil {
+		if k, err = b.linear(i, "self_attn.k_proj", x); err == nil {
+			v, err = b.linear(i, "self_attn.v_proj", x)
+		}
+	}
+	return q, k, v, err
+}
+
 func (b *Builder) attention(i int, x *G.Node, in Inputs) (*G.Node, error) {
 	c := b.cfg
-	q, err := b.turned(i, "self_attn.q_proj", x, in, c.Heads)
-	if err != nil {
-		return nil, err
+	q, k, v, err := b.qkv(i, x)
+	if err == nil {
+		q, err = b.turned(i, "self_attn.q_norm", q, in, c.Heads)
 	}
-	k, err := b.turned(i, "self_attn.k_proj", x, in, c.KVHeads)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		k, err = b.turned(i, "self_attn.k_norm", k, in, c.KVHeads)
 	}
-	v, err := b.linear(i, "self_attn.v_proj", x)
 	if err != nil {
 		return nil, err
 	}
@@ -200,26 +244,22 @@ func (b *Builder) attention(i int, x *G.Node, in Inputs) (*G.Node, error) {
 			return nil, err
 		}
 	}
-	heads := graph.Heads{Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: 1 / math.Sqrt(float64(c.HeadDim))}
+	heads := graph.Heads{Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: 1 / math.Sqrt(float64(c.HeadDim)), Window: c.window(i)}
 	if x, err = graph.Attention(q, k, v, in.Lo, in.Hi, heads); err != nil {
 		return nil, err
 	}
 	return b.linear(i, "self_attn.o_proj", x)
 }
 
-// turned is a linear module whose heads are normed, in the families that do, and turned by the rotary
-// embedding.
-func (b *Builder) turned(i int, module string, x *G.Node, in Inputs, heads int) (*G.Node, error) {
-	y, err := b.linear(i, module, x)
-	if err != nil {
-		return nil, err
-	}
-	if norm := b.module(module).norm; norm != "" {
+// turned is y with its heads normed, in the families that do, and turned by the rotary embedding.
+func (b *Builder) turned(i int, norm string, y *G.Node, in Inputs, heads int) (*G.Node, error) {
+	if b.cfg.QKNorm {
+		var err error
 		if y, err = b.normHeads(y, b.weight(layerPrefix(i)+norm+".weight", b.cfg.HeadDim)); err != nil {
 			return nil, err
 		}
 	}
-	return graph.Rotary(y, in.Pos, b.weight(freqName, b.cfg.HeadDim/2), heads, b.cfg.HeadDim, 1)
+	return graph.Rotary(y, in.Pos, b.weight(freqName, b.cfg.HeadDim/2), heads, b.cfg.HeadDim, b.cfg.Rope.scale())
 }
 
 // normHeads norms each head of y[T, heads·HeadDim] by itself.
@@ -243,17 +283,43 @@ func (b *Builder) module(name string) linear {
 
 // linear is x·Wᵀ plus the bias, as the hook leaves it.
 func (b *Builder) linear(i int, module string, x *G.Node) (*G.Node, error) {
+	return b.rows(i, module, 0, b.module(module).out, x)
+}
+
+// rows is a part of a linear module's output. The weight is cut, which costs nothing, and not the
+// output, whose parts do not lie together.
+func (b *Builder) rows(i int, module string, from, to int, x *G.Node) (*G.Node, error) {
 	l := b.module(module)
-	name := layerPrefix(i) + module
-	y, err := graph.MatMul(x, b.weight(name+".weight", l.out, l.in), false, true)
-	if err == nil && l.bias {
-		y, err = graph.AddBias(y, b.weight(name+".bias", l.out))
-	}
+	r := Rows{layerPrefix(i) + module, from, to}
+	y, err := b.plainRows(l, r, x)
 	if err == nil && b.hooks.Linear != nil {
-		y, err = b.hooks.Linear(b, name, x, y)
+		y, err = b.hooks.Linear(b, r, x, y)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", r.Module, err)
 	}
 	return y, nil
+}
+
+func (b *Builder) plainRows(l linear, r Rows, x *G.Node) (*G.Node, error) {
+	w := b.weight(r.Module+".weight", l.out, l.in)
+	if w == nil {
+		return nil, b.err
+	}
+	w, err := r.Of(w)
+	if err != nil {
+		return nil, err
+	}
+	y, err := graph.MatMul(x, w, false, true)
+	if err != nil || !l.bias {
+		return y, err
+	}
+	bias := b.weight(r.Module+".bias", l.out)
+	if bias == nil {
+		return nil, b.err
+	}
+	if bias, err = r.Of(bias); err != nil {
+		return nil, err
+	}
+	return graph.AddBias(y, bias)
 }

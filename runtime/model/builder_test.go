@@ -280,8 +280,8 @@ func TestHooksChangeTheModel(t *testing.T) {
 	var modules []string
 	layers := 0
 	hooks := Hooks{
-		Linear: func(_ *Builder, module string, x, y *G.Node) (*G.Node, error) {
-			modules = append(modules, module)
+		Linear: func(_ *Builder, out Rows, x, y *G.Node) (*G.Node, error) {
+			modules = append(modules, out.Module)
 			return graph.Scale(y, 1)
 		},
 		AttentionInput: func(_ *Builder, _ int, h *G.Node) (*G.Node, error) { return graph.Scale(h, 1) },
@@ -299,7 +299,7 @@ func TestHooksChangeTheModel(t *testing.T) {
 	if slices.Equal(hidden(t, c, hooks, p, in), base) {
 		t.Error("a hook at the attention's input has no effect")
 	}
-	b := NewBuilder(c, Hooks{Linear: func(b *Builder, module string, x, y *G.Node) (*G.Node, error) {
+	b := NewBuilder(c, Hooks{Linear: func(b *Builder, _ Rows, x, y *G.Node) (*G.Node, error) {
 		return b.Leaf(embedName, device.Float, 1, 1), nil
 	}})
 	if _, err := b.Hidden(b.Inputs(2)); err == nil || !strings.Contains(err.Error(), embedName) {

@@ -38,8 +38,13 @@ type Config struct {
 	QKVBias          bool // biases on q, k and v
 	OutputBias       bool // a bias on o
 	QKNorm           bool // each head of q and k is normed before the rotary embedding
-	BOS              int  // -1 where there is none
-	EOS              []int
+	Fused            bool // q, k and v are one linear module, gate and up another
+	Rope             Rope // the zero value leaves the frequencies plain
+	// Windows has the sliding window of each layer's attention, 0 for a layer that sees everything;
+	// nil where every layer does.
+	Windows []int
+	BOS     int // -1 where there is none
+	EOS     []int
 
 	raw map[string]json.RawMessage // the file as read
 }
@@ -82,24 +87,13 @@ type file struct {
 	MLPBias          *bool            `json:"mlp_bias"`
 	HiddenAct        *string          `json:"hidden_act"`
 	UseSlidingWindow *bool            `json:"use_sliding_window"`
-	SlidingWindow    *int             `json:"sliding_window"`
+	SlidingWindow    json.RawMessage  `json:"sliding_window"` // null is not the same as absent
+	WindowLayers     *int             `json:"max_window_layers"`
+	OriginalMax      *int             `json:"original_max_position_embeddings"`
 	LayerTypes       []string         `json:"layer_types"`
 	Quantization     *json.RawMessage `json:"quantization_config"`
 	BOS              *int             `json:"bos_token_id"`
 	EOS              *tokenIDs        `json:"eos_token_id"`
-}
-
-type ropeParameters struct {
-	Type      string   `json:"rope_type"`
-	OldType   string   `json:"type"`
-	RopeTheta *float64 `json:"rope_theta"`
-}
-
-func (r *ropeParameters) kind() string {
-	if r.Type == "" {
-		return r.OldType
-	}
-	return r.Type
 }
 
 // tokenIDs is one id or a list of them.
@@ -159,8 +153,10 @@ func ParseConfig(data []byte) (Config, error) {
 	c.MaxPositions = or(f.MaxPositions, fam.maxPositions)
 	c.RMSNormEps = or(f.RMSNormEps, 1e-6)
 	c.RopeTheta = or(f.RopeTheta, 10000)
-	if f.RopeParameters != nil && f.RopeParameters.RopeTheta != nil {
-		c.RopeTheta = *f.RopeParameters.RopeTheta
+	for _, r := range []*ropeParameters{f.RopeScaling, f.RopeParameters} {
+		if r != nil && r.RopeTheta != nil {
+			c.RopeTheta = *r.RopeTheta
+		}
 	}
 	c.TieEmbeddings = or(f.Tie, false)
 	if f.BOS != nil {
@@ -172,7 +168,12 @@ func ParseConfig(data []byte) (Config, error) {
 	if err := f.unsupported(); err != nil {
 		return Config{}, err
 	}
-	fam.details(&c, &f)
+	if c.Rope, err = f.rope(c); err != nil {
+		return Config{}, err
+	}
+	if err := fam.details(&c, &f); err != nil {
+		return Config{}, err
+	}
 	return c, c.Check()
 }
 
@@ -194,28 +195,11 @@ func decodeExact(raw map[string]json.RawMessage, f *file) error {
 
 // unsupported names what this engine does not compute.
 func (f *file) unsupported() error {
-	for _, r := range []struct {
-		name string
-		rope *ropeParameters
-	}{{"rope_scaling", f.RopeScaling}, {"rope_parameters", f.RopeParameters}} {
-		if r.rope != nil && r.rope.kind() != "default" && r.rope.kind() != "" {
-			return fmt.Errorf("%s of type %q is not supported; only plain rotary embeddings are", r.name, r.rope.kind())
-		}
-	}
-	for _, t := range f.LayerTypes {
-		if t != "full_attention" {
-			return fmt.Errorf("layer_types has %q; only full_attention is supported", t)
-		}
-	}
 	switch {
 	case or(f.HiddenAct, "silu") != "silu":
 		return fmt.Errorf("hidden_act %q is not supported; silu is", *f.HiddenAct)
 	case or(f.PartialRotary, 1) != 1:
 		return fmt.Errorf("partial_rotary_factor %g is not supported; 1 is", *f.PartialRotary)
-	case or(f.UseSlidingWindow, false):
-		return fmt.Errorf("use_sliding_window is true; sliding-window attention is not supported")
-	case f.SlidingWindow != nil && f.UseSlidingWindow == nil:
-		return fmt.Errorf("sliding_window %d is not supported", *f.SlidingWindow)
 	case or(f.MLPBias, false):
 		return fmt.Errorf("mlp_bias is true; biases in the feed-forward layers are not supported")
 	case f.Quantization != nil:
@@ -252,8 +236,15 @@ func (c Config) Check() error {
 		return fmt.Errorf("head_dim %d is odd; rotary embeddings need an even one", c.HeadDim)
 	case !(c.RMSNormEps > 0) || !(c.RopeTheta > 0):
 		return fmt.Errorf("rms_norm_eps %g and rope_theta %g must be positive", c.RMSNormEps, c.RopeTheta)
+	case c.Windows != nil && len(c.Windows) != c.Layers:
+		return fmt.Errorf("%d layers have sliding windows listed, the model has %d", len(c.Windows), c.Layers)
 	}
-	return nil
+	for _, w := range c.Windows {
+		if w < 0 {
+			return fmt.Errorf("sliding_window is %d, must be positive", w)
+		}
+	}
+	return c.Rope.check(c.HeadDim)
 }
 
 // KVDim is the width of keys and values of one layer.

@@ -55,16 +55,23 @@ func TestAConfigurationIsReadWithTheDefaultsOfItsFamily(t *testing.T) {
 func TestWhatTheEngineDoesNotComputeIsRefusedByName(t *testing.T) {
 	for extra, name := range map[string]string{
 		`"hidden_act": "gelu"`:                                   "hidden_act",
-		`"rope_scaling": {"type": "linear", "factor": 2.0}`:      "rope_scaling",
+		`"rope_scaling": {"type": "linear", "factor": 0}`:        "rope_scaling",
+		`"rope_scaling": {"type": "ntk", "factor": 2.0}`:         "rope_scaling",
+		`"rope_scaling": {"type": "longrope"}`:                   "short_factor",
+		`"rope_parameters": {"partial_rotary_factor": 0.5}`:      "rope_parameters",
 		`"rope_scaling": {"rope_type": "llama3"}`:                "rope_scaling",
-		`"rope_parameters": {"rope_type": "yarn"}`:               "rope_parameters",
+		`"rope_parameters": {"rope_type": "proportional"}`:       "rope_parameters",
+		`"rope_parameters": {"rope_type": "yarn", "factor": -1}`: "rope_parameters",
 		`"use_sliding_window": true`:                             "use_sliding_window",
 		`"sliding_window": 4096`:                                 "sliding_window",
 		`"layer_types": ["full_attention", "sliding_attention"]`: "layer_types",
+		`"layer_types": ["full_attention"]`:                      "layer_types",
+		`"layer_types": ["full_attention", "linear_attention"]`:  "linear_attention",
+		`"model_type": "mistral", "sliding_window": -4`:          "sliding_window",
 		`"mlp_bias": true`:                                       "mlp_bias",
 		`"partial_rotary_factor": 0.5`:                           "partial_rotary_factor",
 		`"quantization_config": {"bits": 4}`:                     "quantization_config",
-		`"model_type": "gpt2"`:                                   "llama, qwen2, qwen3",
+		`"model_type": "gpt2"`:                                   "llama, mistral, phi3, qwen2, qwen3",
 		`"num_key_value_heads": 3`:                               "num_key_value_heads",
 		`"head_dim": 7`:                                          "head_dim",
 		`"vocab_size": null`:                                     "vocab_size",
@@ -131,9 +138,34 @@ func TestAnUnusableFolderSaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestSlidingWindowsAreThoseOfTheFamily(t *testing.T) {
+	for extra, want := range map[string][]int{
+		`"model_type": "mistral", "max_position_embeddings": 8192, "sliding_window": 4096`: {4096, 4096},
+		`"model_type": "mistral", "max_position_embeddings": 8192`:                         {4096, 4096},
+		`"model_type": "mistral", "max_position_embeddings": 8192, "sliding_window": null`: nil,
+		`"model_type": "mistral", "max_position_embeddings": 4096, "sliding_window": 4096`: nil, // nothing is longer
+		`"model_type": "phi3", "sliding_window": 2047`:                                     {2047, 2047},
+		`"model_type": "phi3"`:                                                                                     nil,
+		`"model_type": "qwen2", "sliding_window": 64`:                                                              nil,
+		`"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": true`:                                  nil, // from layer 28 on
+		`"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": true, "max_window_layers": 1`:          {0, 64},
+		`"model_type": "qwen3", "sliding_window": 64, "use_sliding_window": true, "max_window_layers": 0`:          {64, 64},
+		`"model_type": "mistral", "sliding_window": 64, "layer_types": ["sliding_attention", "full_attention"]`:    {64, 0},
+		`"layer_types": ["full_attention", "full_attention"], "use_sliding_window": false, "sliding_window": null`: nil,
+	} {
+		c, err := ParseConfig(with(extra))
+		if err != nil || !reflect.DeepEqual(c.Windows, want) {
+			t.Errorf("%s: windows %v, %v; want %v", extra, c.Windows, err, want)
+		}
+	}
+}
+
 func FuzzParseConfig(f *testing.F) {
 	f.Add(with(""))
 	f.Add(with(`"rope_scaling": {"type": "linear"}`))
+	f.Add(with(`"rope_scaling": {"rope_type": "yarn", "factor": 4}`))
+	f.Add(with(`"model_type": "phi3", "rope_scaling": {"type": "su", "short_factor": [1,2,3,4], "long_factor": [1,2,3,4]}`))
+	f.Add(with(`"model_type": "mistral", "sliding_window": 7, "layer_types": ["full_attention", "sliding_attention"]`))
 	f.Add([]byte(`{"model_type":"qwen2"}`))
 	f.Add([]byte(`[]`))
 	f.Add(with(`"model_type": "qwen3"`))

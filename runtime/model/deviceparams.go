@@ -2,7 +2,6 @@ package model
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"triality/runtime/device"
@@ -15,11 +14,13 @@ type DeviceParams struct {
 	names []string
 	bufs  map[string]device.Buffer
 	shape map[string][]int
+	cfg   Config
+	long  bool // the frequencies of longrope's long sequences are in place
 }
 
 // Upload puts the weights on a device.
 func Upload(dev device.Device, cfg Config, p *Params) (*DeviceParams, error) {
-	d := &DeviceParams{dev: dev, bufs: make(map[string]device.Buffer), shape: make(map[string][]int)}
+	d := &DeviceParams{dev: dev, bufs: make(map[string]device.Buffer), shape: make(map[string][]int), cfg: cfg}
 	for _, n := range p.names {
 		x := p.byName[n]
 		if err := d.Put(n, x.Shape, x.Data); err != nil {
@@ -27,20 +28,27 @@ func Upload(dev device.Device, cfg Config, p *Params) (*DeviceParams, error) {
 			return nil, err
 		}
 	}
-	if err := d.Put(freqName, []int{cfg.HeadDim / 2}, cfg.rotaryFrequencies()); err != nil {
+	if err := d.putFrequencies(); err != nil {
 		d.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-// rotaryFrequencies is theta^(-2i/headDim) (Su et al. 2021), rounded to float32 as transformers does.
-func (c Config) rotaryFrequencies() []float32 {
-	f := make([]float32, c.HeadDim/2)
-	for i := range f {
-		f[i] = float32(1 / math.Pow(c.RopeTheta, float64(2*i)/float64(c.HeadDim)))
+func (d *DeviceParams) putFrequencies() error {
+	return d.Put(freqName, []int{d.cfg.HeadDim / 2}, d.cfg.rotaryFrequencies(d.long))
+}
+
+// SetLength prepares the runs that follow for sequences of at most n tokens. Models with "longrope"
+// have other rotary frequencies for sequences longer than those they were first trained on; as in
+// transformers, the longest sequence of a batch decides for all. changed says that the frequencies
+// are others than before, so that keys in a cache are stale.
+func (d *DeviceParams) SetLength(n int) (changed bool, err error) {
+	if d.cfg.Rope.long(n) == d.long {
+		return false, nil
 	}
-	return f
+	d.long = !d.long
+	return true, d.putFrequencies()
 }
 
 // Put uploads one weight; an existing one of the same size is overwritten in place.

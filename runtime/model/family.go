@@ -9,16 +9,18 @@ import (
 // family is what a model type does differently.
 type family struct {
 	architecture string
-	maxPositions int                  // where config.json has no max_position_embeddings
-	biasField    bool                 // config.json has attention_bias
-	headDim      int                  // where config.json has no head_dim; 0 for hidden_size/heads
-	details      func(*Config, *file) // sets QKVBias, OutputBias and QKNorm
+	maxPositions int                        // where config.json has no max_position_embeddings
+	biasField    bool                       // config.json has attention_bias
+	headDim      int                        // where config.json has no head_dim; 0 for hidden_size/heads
+	details      func(*Config, *file) error // sets what is not common to all families
 }
 
 var families = map[string]family{
-	"llama": llama,
-	"qwen2": qwen2,
-	"qwen3": qwen3,
+	"llama":   llama,
+	"mistral": mistral,
+	"phi3":    phi3,
+	"qwen2":   qwen2,
+	"qwen3":   qwen3,
 }
 
 // Families lists the model types the engine has.

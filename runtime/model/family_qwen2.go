@@ -4,5 +4,8 @@ package model
 var qwen2 = family{
 	architecture: "Qwen2ForCausalLM",
 	maxPositions: 32768,
-	details:      func(c *Config, _ *file) { c.QKVBias = true },
+	details: func(c *Config, f *file) error {
+		c.QKVBias = true
+		return f.qwenWindow(c)
+	},
 }

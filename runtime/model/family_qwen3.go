@@ -7,8 +7,9 @@ var qwen3 = family{
 	maxPositions: 32768,
 	biasField:    true,
 	headDim:      128,
-	details: func(c *Config, f *file) {
+	details: func(c *Config, f *file) error {
 		c.QKVBias = or(f.AttentionBias, false)
 		c.OutputBias, c.QKNorm = c.QKVBias, true
+		return f.qwenWindow(c)
 	},
 }

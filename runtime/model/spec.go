@@ -22,7 +22,7 @@ func (c Config) Specs() []Spec {
 		p := layerPrefix(i)
 		specs = append(specs, Spec{p + "input_layernorm.weight", []int{d}})
 		for _, l := range c.linears() {
-			if l.module == "mlp.gate_proj" {
+			if l.module == "mlp.gate_proj" || l.module == "mlp.gate_up_proj" {
 				specs = append(specs, Spec{p + "post_attention_layernorm.weight", []int{d}})
 			}
 			specs = append(specs, Spec{p + l.module + ".weight", []int{l.out, l.in}})
@@ -51,6 +51,13 @@ type linear struct {
 
 func (c Config) linears() []linear {
 	d, q, f := c.HiddenSize, c.Heads*c.HeadDim, c.IntermediateSize
+	if c.Fused {
+		return []linear{
+			{module: "self_attn.qkv_proj", out: q + 2*c.KVDim(), in: d, bias: c.QKVBias},
+			{module: "self_attn.o_proj", out: d, in: q, bias: c.OutputBias},
+			{module: "mlp.gate_up_proj", out: 2 * f, in: d}, {module: "mlp.down_proj", out: d, in: f},
+		}
+	}
 	list := []linear{
 		{module: "self_attn.q_proj", out: q, in: d, bias: c.QKVBias},
 		{module: "self_attn.k_proj", out: c.KVDim(), in: d, bias: c.QKVBias},
@@ -74,6 +81,16 @@ func (c Config) Linears() []Spec {
 		}
 	}
 	return specs
+}
+
+// AttentionInputs lists the linear modules of a layer that read the normed hidden state before
+// attention.
+func (c Config) AttentionInputs(layer int) []string {
+	p := layerPrefix(layer) + "self_attn."
+	if c.Fused {
+		return []string{p + "qkv_proj"}
+	}
+	return []string{p + "q_proj", p + "k_proj", p + "v_proj"}
 }
 
 func layerPrefix(i int) string { return fmt.Sprintf("model.layers.%d.", i) }

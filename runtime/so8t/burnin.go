@@ -56,8 +56,8 @@ func (m *Model) Folded() (*model.Params, error) {
 			continue // exact, and its weights keep their bits
 		}
 		block := l.Matrix()
-		for _, module := range []string{"q_proj", "k_proj", "v_proj"} {
-			name := fmt.Sprintf("model.layers.%d.self_attn.%s.weight", i, module)
+		for _, module := range m.Source.AttentionInputs(i) {
+			name := module + ".weight"
 			x, ok := out.Get(name)
 			if !ok || len(x.Shape) != 2 || x.Shape[1]%N != 0 {
 				return nil, fmt.Errorf("weight %s is missing or not in blocks of %d", name, N)

@@ -76,6 +76,9 @@ func (c *Classifier) Classify(ctx context.Context, prompt []int32) (Verdict, err
 			return Verdict{}, fmt.Errorf("so8t: %w", err)
 		}
 	}
+	if _, err := c.params.SetLength(len(prompt)); err != nil {
+		return Verdict{}, fmt.Errorf("so8t: %w", err)
+	}
 	if err := p.machine.RunAll(); err != nil {
 		return Verdict{}, fmt.Errorf("so8t: %w", err)
 	}

@@ -108,6 +108,9 @@ func (o *objective) build(rows int, _ bool) (*train.Program, error) {
 		Cost: s.cost, Parts: s.parts, Leaves: b.Leaves(),
 		Bind: func(m *graph.Machine) error { return o.frozen.Bind(m, b) },
 		Feed: func(p *train.Packed, w *train.Window) ([]train.Input, error) {
+			if _, err := o.frozen.SetLength(p.Longest()); err != nil {
+				return nil, err
+			}
 			feed := append(p.Inputs(in), train.Input{Leaf: labels, Values: p.Labels}, train.Input{Leaf: share, Values: w.LossWeights(p)})
 			feed = append(feed, train.Input{Leaf: classShare, Values: o.classWeights(p, w)}, train.Input{Leaf: petShare, Values: petWeight(p, w)})
 			for i, t := range heads {

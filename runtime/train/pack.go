@@ -1,5 +1,7 @@
 package train
 
+import "slices"
+
 // packMultiple is what the length of a packed batch is rounded up to, so that few lengths, hence
 // few compiled graphs, occur.
 const packMultiple = 32
@@ -48,6 +50,9 @@ func pack(set []Example, indices []int) *Packed {
 	}
 	return p
 }
+
+// Longest is the number of tokens of the longest sequence.
+func (p *Packed) Longest() int { return int(slices.Max(p.Pos)) + 1 }
 
 func (p *Packed) append(id, pos, lo, label int32) {
 	p.IDs = append(p.IDs, id)

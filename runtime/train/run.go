@@ -131,6 +131,9 @@ func languageProgram(cfg model.Config, adapter *lora.Adapter, frozen *model.Devi
 		Cost: cost, Leaves: b.Leaves(),
 		Bind: func(m *graph.Machine) error { return frozen.Bind(m, b) },
 		Feed: func(p *Packed, w *Window) ([]Input, error) {
+			if _, err := frozen.SetLength(p.Longest()); err != nil {
+				return nil, err
+			}
 			feed := append(p.Inputs(in), Input{labels, p.Labels}, Input{share, w.LossWeights(p)})
 			return append(feed, dropoutKey(b.Leaves(), w)...), nil
 		},

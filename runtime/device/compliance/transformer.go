@@ -24,8 +24,9 @@ func ranges(lengths ...int) (lo, hi []int32) {
 
 func attention() []operation {
 	var ops []operation
+	window := 0
 	add := func(name string, lo, hi []int32, keys, heads, kvHeads, dim int) {
-		s := device.AttentionShape{Queries: len(lo), Keys: keys, Heads: heads, KVHeads: kvHeads, HeadDim: dim, Scale: 0.4}
+		s := device.AttentionShape{Queries: len(lo), Keys: keys, Heads: heads, KVHeads: kvHeads, HeadDim: dim, Scale: 0.4, Window: window}
 		nq, nk := len(lo)*heads*dim, keys*kvHeads*dim
 		label := fmt.Sprintf("%s, %d queries, %d keys, %d/%d heads of %d", name, len(lo), keys, heads, kvHeads, dim)
 		ops = append(ops,
@@ -57,6 +58,11 @@ func attention() []operation {
 		lo[i], hi[i] = int32(max(0, i-49)), int32(i+1)
 	}
 	add("a sliding window", lo, hi, 130, 2, 1, 16)
+	window = 50
+	causal("a window over sequences longer and shorter", 2, 1, 16, 130, 7, 51)
+	add("a window over a cache", []int32{3, 120, 60}, []int32{140, 141, 60}, 150, 4, 1, 24)
+	window = 1
+	causal("a window of one key", 4, 2, 8, 9, 1, -2)
 	return ops
 }
 

@@ -40,8 +40,20 @@ func (c *call) attention(q, k, v, lo, hi device.Buffer, s device.AttentionShape)
 	if c.failed {
 		return a
 	}
+	if s.Window > 0 {
+		a.lo = windowed(a.lo, a.hi, s.Window)
+	}
 	a.runs = cut(a.lo, a.hi)
 	return a
+}
+
+// windowed gives the starts of the key ranges of which the last window keys are seen.
+func windowed(lo, hi []int32, window int) []int32 {
+	out := make([]int32, len(lo))
+	for t := range out {
+		out[t] = int32(max(int(lo[t]), int(hi[t])-window))
+	}
+	return out
 }
 
 // cut groups consecutive queries whose ranges start within one tile of the first and overlap what

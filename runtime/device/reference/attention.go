@@ -50,6 +50,18 @@ func (h heads) weights(q, k []float64, t, head int, lo, hi int32) []float64 {
 	return p
 }
 
+// windowed gives the starts of the key ranges under the window.
+func (h heads) windowed(lo, hi []int32) []int32 {
+	if h.Window <= 0 {
+		return lo
+	}
+	out := make([]int32, len(lo))
+	for t := range out {
+		out[t] = int32(max(int(lo[t]), int(hi[t])-h.Window))
+	}
+	return out
+}
+
 // Attention: softmax(q·kᵀ·Scale)·v over each query's key range.
 func (d *Device) Attention(dst, q, k, v, lo, hi device.Buffer, s device.AttentionShape) {
 	c := d.begin("attention")
@@ -64,6 +76,7 @@ func (d *Device) Attention(dst, q, k, v, lo, hi device.Buffer, s device.Attentio
 	if c.failed {
 		return
 	}
+	from = h.windowed(from, to)
 	for t := range s.Queries {
 		for head := range s.Heads {
 			y := h.query(o, t, head)
@@ -98,6 +111,7 @@ func (d *Device) AttentionGrad(dq, dk, dv, q, k, v, lo, hi, dy device.Buffer, s 
 	clear(dqx)
 	clear(dkx)
 	clear(dvx)
+	from = h.windowed(from, to)
 	for t := range s.Queries {
 		for head := range s.Heads {
 			p := h.weights(qx, kx, t, head, from[t], to[t])

@@ -1,0 +1,348 @@
+"""Writes what the parity tests compare the engine with: tiny random models of every family and what
+transformers and peft compute from them, in float32 on the CPU.
+
+    python make_fixtures.py testdata
+
+Needs torch, transformers and peft; made with the versions in testdata/versions.json. Each family's
+folder holds
+
+    config.json            as published models have it
+    config_saved.json      as this transformers saves it
+    model.safetensors
+    adapter/               as peft saves it
+    expected.safetensors   logits, and gradients of the adapter's weights
+    expected.json          loss, greedy tokens, twenty training steps
+
+and data.json the token ids they are computed from; rotary.json has the rotary frequencies of sizes
+in use. Every number comes from the two libraries; nothing here is computed by hand.
+"""
+
+import importlib
+import json
+import math
+import os
+import random
+import shutil
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import peft
+import torch
+import transformers
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM, get_cosine_schedule_with_warmup
+
+VOCAB = 96
+STEPS, BATCH, ACCUMULATE = 20, 2, 2
+TRAINING = {"learning_rate": 2e-3, "weight_decay": 0.01, "warmup_ratio": 0.1, "max_grad_norm": 1.0}
+
+COMMON = {
+    "vocab_size": VOCAB, "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 256,
+    "rms_norm_eps": 1e-5, "hidden_act": "silu", "attention_dropout": 0.0, "bos_token_id": 1,
+    "eos_token_id": 2, "pad_token_id": 0, "tie_word_embeddings": False, "torch_dtype": "float32",
+}
+
+# name: (fields of config.json, of the adapter, whether the whole model is trained too)
+FAMILIES = {
+    "llama3": (
+        {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "rope_theta": 500000.0,
+         "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                          "original_max_position_embeddings": 128}},
+        {"target_modules": "all-linear"}, False),
+    "llama2-linear": (
+        {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "rope_theta": 10000.0, "attention_bias": True,
+         "tie_word_embeddings": True, "num_key_value_heads": 4, "rope_scaling": {"type": "linear", "factor": 2.0}},
+        {"target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"]}, False),
+    "mistral": (
+        {"model_type": "mistral", "architectures": ["MistralForCausalLM"], "rope_theta": 10000.0, "sliding_window": 5,
+         "head_dim": 16},
+        {"target_modules": ["q_proj", "v_proj", "down_proj"], "use_rslora": True}, False),
+    "qwen2": (
+        {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "rope_theta": 1000000.0,
+         "tie_word_embeddings": True, "use_sliding_window": False, "sliding_window": 4, "max_window_layers": 2},
+        {"target_modules": "all-linear"}, True),
+    "qwen2-window": (
+        {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "rope_theta": 1000000.0,
+         "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1,
+         "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}},
+        {"target_modules": ["q_proj", "v_proj"]}, False),
+    "qwen3": (
+        {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "rope_theta": 1000000.0, "head_dim": 16,
+         "use_sliding_window": False, "sliding_window": None},
+        {"target_modules": "all-linear", "use_rslora": True}, False),
+    "phi3": (
+        {"model_type": "phi3", "architectures": ["Phi3ForCausalLM"], "rope_theta": 10000.0, "sliding_window": 7,
+         "original_max_position_embeddings": 256, "rope_scaling": None, "resid_pdrop": 0.0, "embd_pdrop": 0.0},
+        {"target_modules": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]}, True),
+    "phi3.5": (
+        {"model_type": "phi3", "architectures": ["Phi3ForCausalLM"], "rope_theta": 10000.0, "sliding_window": 262144,
+         "original_max_position_embeddings": 16, "resid_pdrop": 0.0, "embd_pdrop": 0.0,
+         "rope_scaling": {"type": "longrope", "short_factor": [1.0, 1.1, 1.3, 1.6],
+                          "long_factor": [1.0, 2.5, 7.5, 15.0]}},
+        {"target_modules": "all-linear", "use_rslora": True}, False),
+}
+
+# Sizes in use, whose frequencies are compared bit for bit as far as float32 arithmetic allows.
+ROTARY = {
+    "Qwen2.5-7B": {"model_type": "qwen2", "hidden_size": 3584, "num_attention_heads": 28, "num_key_value_heads": 4,
+                   "rope_theta": 1000000.0, "max_position_embeddings": 32768},
+    "Qwen2.5-7B with YaRN": {"model_type": "qwen2", "hidden_size": 3584, "num_attention_heads": 28,
+                             "num_key_value_heads": 4, "rope_theta": 1000000.0, "max_position_embeddings": 131072,
+                             "rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}},
+    "Llama-3.1-8B": {"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8,
+                     "rope_theta": 500000.0, "max_position_embeddings": 131072,
+                     "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+                                      "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}},
+    "Llama-2-7B, linear": {"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32,
+                           "num_key_value_heads": 32, "rope_theta": 10000.0, "max_position_embeddings": 4096,
+                           "rope_scaling": {"type": "linear", "factor": 4.0}},
+    "Llama-2-7B, dynamic": {"model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32,
+                            "num_key_value_heads": 32, "rope_theta": 10000.0, "max_position_embeddings": 4096,
+                            "rope_scaling": {"type": "dynamic", "factor": 2.0}},
+    "Mistral-7B": {"model_type": "mistral", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8,
+                   "rope_theta": 10000.0, "max_position_embeddings": 32768, "sliding_window": 4096},
+    "Phi-3.5-mini": {"model_type": "phi3", "hidden_size": 3072, "num_attention_heads": 32, "num_key_value_heads": 32,
+                     "rope_theta": 10000.0, "max_position_embeddings": 131072, "pad_token_id": 0,
+                     "original_max_position_embeddings": 4096, "sliding_window": 262144,
+                     "rope_scaling": {"type": "longrope", "short_factor": [1.0 + 0.04 * i for i in range(48)],
+                                      "long_factor": [1.0 + 0.03 * i * i for i in range(48)]}},
+}
+
+
+def make_data():
+    rng = random.Random(7)
+    sequence = lambda n: [rng.randrange(3, VOCAB) for _ in range(n)]
+    examples = []
+    for i in range(STEPS * BATCH * ACCUMULATE):
+        ids = sequence(rng.randrange(5, 14))
+        # The first label is masked, so that every way of counting labels gives the same number.
+        masked = rng.randrange(1, len(ids) - 1)
+        examples.append({"ids": ids, "labels": [-100] * masked + ids[masked:]})
+    return {"single": sequence(12), "long": sequence(24), "batch": [sequence(n) for n in (5, 9, 12)],
+            "prompt": sequence(8), "new_tokens": 24, "examples": examples, "steps": STEPS, "batch_size": BATCH,
+            "accumulate": ACCUMULATE, "training": TRAINING}
+
+
+def padded(sequences, labels=None, left=True):
+    """A batch as a tokenizer pads it, with the positions that generate() gives it."""
+    width = max(map(len, sequences))
+    ids, mask, targets = [], [], []
+    for k, s in enumerate(sequences):
+        pad = width - len(s)
+        put = (lambda fill, row: [fill] * pad + row) if left else (lambda fill, row: row + [fill] * pad)
+        ids.append(put(0, s))
+        mask.append(put(0, [1] * len(s)))
+        targets.append(put(-100, labels[k]) if labels else None)
+    mask = torch.tensor(mask)
+    batch = {"input_ids": torch.tensor(ids), "attention_mask": mask,
+             "position_ids": (mask.cumsum(-1) - 1).clamp(min=0)}
+    if labels:
+        batch["labels"] = torch.tensor(targets)
+    return batch
+
+
+def randomise(model, seed):
+    """Weights large enough that every part of the model shows in its logits."""
+    g = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            noise = torch.randn(p.shape, generator=g)
+            if name.endswith("norm.weight"):
+                p.copy_(1 + 0.2 * noise)
+            elif name.endswith(".bias"):
+                p.copy_(0.3 * noise)
+            elif "embed_tokens" in name:
+                p.copy_(0.5 * noise)
+            else:
+                p.copy_(1.2 / math.sqrt(p.shape[1]) * noise)
+
+
+def load(folder):
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    return model.eval()
+
+
+def logits(model, ids):
+    with torch.no_grad():
+        return model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].float().clone()
+
+
+def plain_name(name):
+    return name.replace(".default.", ".")
+
+
+def train(model, data, groups):
+    """Twenty steps of AdamW as transformers' Trainer takes them, and each one's loss and norm."""
+    model.train()
+    c = data["training"]
+    params = [p for g in groups for p in g["params"]]
+    optimizer = torch.optim.AdamW(groups, lr=c["learning_rate"], betas=(0.9, 0.999), eps=1e-8)
+    schedule = get_cosine_schedule_with_warmup(optimizer, math.ceil(c["warmup_ratio"] * STEPS), STEPS)
+    losses, norms, rates = [], [], []
+    examples = iter(data["examples"])
+    for _ in range(STEPS):
+        micro = [[next(examples) for _ in range(BATCH)] for _ in range(ACCUMULATE)]
+        trained = sum(sum(l != -100 for l in e["labels"]) for m in micro for e in m)
+        total = 0.0
+        for k, m in enumerate(micro):
+            batch = padded([e["ids"] for e in m], [e["labels"] for e in m], left=k % 2 == 0)
+            loss = model(**batch, use_cache=False, num_items_in_batch=torch.tensor(trained)).loss
+            loss.backward()
+            total += loss.item()
+        losses.append(total)
+        norms.append(torch.nn.utils.clip_grad_norm_(params, c["max_grad_norm"]).item())
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+    model.eval()
+    return {"loss": losses, "grad_norm": norms, "learning_rate": rates}
+
+
+def adapter_parameters(model):
+    return [(n, p) for n, p in model.named_parameters() if "lora_" in n]
+
+
+def save_adapter(wrapped, folder):
+    wrapped.peft_config["default"].base_model_name_or_path = "parity/" + folder.parent.name
+    wrapped.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+
+
+def family(name, fields, adapter, whole, data, out, seed):
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {**COMMON, **fields}
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    tensors, expected = {}, {}
+    with tempfile.TemporaryDirectory() as tmp:
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), attn_implementation="eager")
+        randomise(model.eval(), seed)
+        model.save_pretrained(tmp)
+        shutil.copy(Path(tmp, "model.safetensors"), folder)
+        shutil.copy(Path(tmp, "config.json"), folder / "config_saved.json")
+    model = load(folder)
+
+    tensors["single"], tensors["long"] = logits(model, data["single"]), logits(model, data["long"])
+    with torch.no_grad():
+        batch = padded(data["batch"])
+        got = model(**batch, use_cache=False).logits
+        for i, s in enumerate(data["batch"]):
+            tensors[f"batch.{i}"] = got[i, -len(s):].float().clone()
+        ids = torch.tensor([data["single"]])
+        expected["loss"] = model(input_ids=ids, labels=ids).loss.item()
+    model.generation_config.eos_token_id = None
+    for key, cache in (("greedy", True), ("greedy_without_cache", False)):
+        try:
+            new = model.generate(torch.tensor([data["prompt"]]), attention_mask=torch.ones(1, len(data["prompt"]), dtype=torch.long),
+                                 max_new_tokens=data["new_tokens"], do_sample=False, use_cache=cache, pad_token_id=0)
+            expected[key] = new[0, len(data["prompt"]):].tolist()
+        except Exception:
+            print(name, key, traceback.format_exc(), flush=True)
+
+    torch.manual_seed(seed)
+    wrapped = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, lora_dropout=0.0, **adapter))
+    with torch.no_grad():
+        for n, p in adapter_parameters(wrapped):
+            if "lora_B" in n:
+                p.normal_(0, 0.15)
+    save_adapter(wrapped, folder / "adapter")
+    wrapped.eval()
+    tensors["adapter"] = logits(wrapped, data["single"])
+    batch = padded([e["ids"] for e in data["examples"][:4]], [e["labels"] for e in data["examples"][:4]])
+    loss = wrapped(**batch, use_cache=False).loss
+    loss.backward()
+    expected["adapter_loss"] = loss.item()
+    for n, p in adapter_parameters(wrapped):
+        tensors["grad." + plain_name(n)] = p.grad.clone()
+    tensors["merged"] = logits(wrapped.merge_and_unload(), data["single"])
+
+    wrapped = PeftModel.from_pretrained(load(folder), folder / "adapter", is_trainable=True)
+    parameters = [p for _, p in adapter_parameters(wrapped)]
+    expected["lora_steps"] = train(wrapped, data, [{"params": parameters, "weight_decay": TRAINING["weight_decay"]}])
+    tensors["after_training"] = logits(wrapped, data["single"])
+    if whole:
+        model = load(folder)
+        decays = lambda n: not n.endswith(".bias") and not n.endswith("norm.weight")
+        named = list(model.named_parameters())
+        expected["whole_model_steps"] = train(model, data, [
+            {"params": [p for n, p in named if decays(n)], "weight_decay": TRAINING["weight_decay"]},
+            {"params": [p for n, p in named if not decays(n)], "weight_decay": 0.0}])
+        tensors["after_whole_training"] = logits(model, data["single"])
+    save_file(tensors, str(folder / "expected.safetensors"))
+    (folder / "expected.json").write_text(json.dumps(expected) + "\n")
+
+
+def dora(data, out):
+    """A DoRA adapter on the qwen2 model."""
+    folder = out / "qwen2"
+    torch.manual_seed(99)
+    wrapped = get_peft_model(load(folder), LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, target_modules=["q_proj", "down_proj"], use_dora=True))
+    with torch.no_grad():
+        for n, p in adapter_parameters(wrapped):
+            if "lora_B" in n:
+                p.normal_(0, 0.15)
+            if "magnitude" in n:
+                p.mul_(1 + 0.1 * torch.randn(p.shape))
+    save_adapter(wrapped, folder / "dora")
+    wrapped.eval()
+    tensors = {"adapter": logits(wrapped, data["single"])}
+    batch = padded([e["ids"] for e in data["examples"][:4]], [e["labels"] for e in data["examples"][:4]])
+    wrapped(**batch, use_cache=False).loss.backward()
+    for n, p in adapter_parameters(wrapped):
+        tensors["grad." + plain_name(n)] = p.grad.clone()
+    tensors["merged"] = logits(wrapped.merge_and_unload(), data["single"])
+    wrapped = PeftModel.from_pretrained(load(folder), folder / "dora", is_trainable=True)
+    steps = train(wrapped, data, [{"params": [p for _, p in adapter_parameters(wrapped)], "weight_decay": TRAINING["weight_decay"]}])
+    (folder / "dora" / "expected.json").write_text(json.dumps(steps) + "\n")
+    save_file(tensors, str(folder / "dora" / "expected.safetensors"))
+
+
+def rotary(out):
+    result = {}
+    for name, fields in ROTARY.items():
+        fields = {"vocab_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, **fields}
+        with tempfile.TemporaryDirectory() as tmp:
+            Path(tmp, "config.json").write_text(json.dumps(fields))
+            config = AutoConfig.from_pretrained(tmp)
+        family = fields["model_type"]
+        module = importlib.import_module(f"transformers.models.{family}.modeling_{family}")
+        e = getattr(module, family.capitalize() + "RotaryEmbedding")(config)
+        entry = {"config": fields, "frequencies": e.inv_freq.tolist(), "scaling": e.attention_scaling}
+        if "original_max_position_embeddings" in fields:
+            e(torch.zeros(1), torch.tensor([[fields["original_max_position_embeddings"]]]))
+            entry["long_frequencies"] = e.inv_freq.tolist()
+        result[name] = entry
+    (out / "rotary.json").write_text(json.dumps(result) + "\n")
+
+
+def main():
+    torch.set_num_threads(min(8, os.cpu_count()))
+    out = Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "versions.json").write_text(json.dumps({m.__name__: m.__version__ for m in (torch, transformers, peft)}) + "\n")
+    data = make_data()
+    (out / "data.json").write_text(json.dumps(data) + "\n")
+    failed = False
+    jobs = [(name, lambda name=name, spec=spec, seed=seed: family(name, *spec, data, out, seed))
+            for seed, (name, spec) in enumerate(FAMILIES.items(), 1)]
+    jobs += [("dora", lambda: dora(data, out)), ("rotary", lambda: rotary(out))]
+    for name, job in jobs:
+        try:
+            job()
+            print("made", name, flush=True)
+        except Exception:
+            failed = True
+            print("FAILED", name, traceback.format_exc(), flush=True)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
