@@ -14,13 +14,13 @@ import (
 // CheckAddress refuses to listen anywhere but on the machine itself: without users and tokens anyone who
 // reaches the port could run jobs. address is "host:port".
 func CheckAddress(address string) error {
-	host, _, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return invalid("listen address %q: %w", address, err)
 	}
 	if !loopback(host) {
-		return invalid("listen address %q: only this machine's own (127.0.0.1, ::1, localhost) is allowed, since there are no users and tokens yet; "+
-			"to reach it from elsewhere, forward the port: ssh -L 8420:127.0.0.1:8420 HOST", address)
+		return invalid("listen address %[1]q: only this machine's own (127.0.0.1, ::1, localhost) is allowed, since there are no users and tokens yet; "+
+			"to reach it from elsewhere, forward the port: ssh -L %[2]s:127.0.0.1:%[2]s HOST", address, port)
 	}
 	return nil
 }

@@ -55,10 +55,23 @@ func setupServe(e *env, fs *flag.FlagSet) func(context.Context, []string) error 
 	}
 }
 
-func openStore(dir string) (*store.Store, error) { return store.Open(dir, store.Options{}) }
+// openStore opens the tracker and marks what a dead process left running.
+func openStore(dir string) (*store.Store, error) {
+	st, err := store.Open(dir, store.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := jobs.Recover(context.Background(), st); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return st, nil
+}
 
 // listen opens the server's address before anything costly starts, so that a taken port fails at once.
 func listen(addr string) (net.Listener, error) {
+	if err := api.CheckAddress(addr); err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, experiments.Errorf(experiments.CodeUnavailable, "listen on %s: %w; another program has the port: stop it or give another --addr, such as 127.0.0.1:0 for any free one", addr, err)

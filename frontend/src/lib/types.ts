@@ -117,6 +117,12 @@ export interface ArmResult {
   per_class:
     | { label: string; support: number; precision: number | null; recall: number | null; f1: number | null }[]
     | null;
+  /** An SO8T model's safety and authority heads on their own. */
+  heads?: {
+    safety_accuracy: number | null;
+    authority_accuracy: number | null;
+    product: { accuracy: number | null; macro_f1: number | null };
+  };
 }
 
 export interface MetricOutput {
