@@ -33,6 +33,7 @@ type Queue struct {
 	waiting []job
 	current *job
 	cancel  context.CancelFunc // of current
+	closed  bool
 }
 
 type job struct {
@@ -42,9 +43,14 @@ type job struct {
 }
 
 // New starts a queue. open gives a runner on the device that a configuration names, and what closes it.
+// The store must be this process's alone: pipelines it has as queued or running are of a process that
+// ended without a word, and are marked interrupted.
 func New(st *store.Store, open func(device string, threads int) (Runner, func() error, error), log *slog.Logger) *Queue {
 	ctx, stop := context.WithCancel(context.Background())
 	q := &Queue{runner: open, store: st, log: log, wake: make(chan struct{}, 1), stop: stop, stopped: make(chan struct{})}
+	if err := q.markLost(ctx); err != nil {
+		log.Error("runs of an earlier process were not marked interrupted", "error", err)
+	}
 	go q.loop(ctx)
 	return q
 }
@@ -74,18 +80,26 @@ func (q *Queue) Submit(ctx context.Context, yaml, name string) (experiments.Run,
 	if err := q.store.SaveRun(ctx, run); err != nil {
 		return experiments.Run{}, err
 	}
-	q.add(job{id: id, cfg: cfg, opts: pipeline.RunOptions{RunID: id, Name: name, YAML: yaml}})
+	if !q.add(job{id: id, cfg: cfg, opts: pipeline.RunOptions{RunID: id, Name: name, YAML: yaml}}) {
+		const reason = "the server is stopping"
+		return run, errors.Join(experiments.Errorf(experiments.CodeUnavailable, reason), q.mark(context.WithoutCancel(ctx), id, experiments.Interrupted, reason))
+	}
 	return run, nil
 }
 
-func (q *Queue) add(j job) {
+// add queues a job; a closed queue takes none.
+func (q *Queue) add(j job) bool {
 	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
 	q.waiting = append(q.waiting, j)
-	q.mu.Unlock()
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
+	return true
 }
 
 // Cancel takes a waiting run out of the queue, or interrupts the one under way.
@@ -124,11 +138,46 @@ func (q *Queue) Resume(ctx context.Context, id string) (experiments.Run, error) 
 	return q.Submit(ctx, run.Config, run.Name)
 }
 
+// mark ends a run that has not ended.
 func (q *Queue) mark(ctx context.Context, id string, status experiments.Status, reason string) error {
 	_, err := q.store.UpdateRun(ctx, id, func(r *experiments.Run) error {
+		if r.Status.Done() {
+			return nil
+		}
 		r.Status, r.Error, r.EndedAt = status, reason, time.Now().UTC()
+		for i := range r.Steps {
+			if r.Steps[i].Status == experiments.Running {
+				r.Steps[i].Status = status
+			}
+		}
 		return nil
 	})
+	return err
+}
+
+// markLost marks what an earlier process left as queued or running; clients' own runs stay as they are.
+func (q *Queue) markLost(ctx context.Context) error {
+	var lost []string
+	for _, status := range []experiments.Status{experiments.Queued, experiments.Running} {
+		for cursor := ""; ; {
+			runs, next, err := q.store.Runs(ctx, store.RunFilter{Status: status, Cursor: cursor})
+			if err != nil {
+				return err
+			}
+			for _, r := range runs {
+				if r.Tags["kind"] == "pipeline" {
+					lost = append(lost, r.ID)
+				}
+			}
+			if cursor = next; cursor == "" {
+				break
+			}
+		}
+	}
+	var err error
+	for _, id := range lost {
+		err = errors.Join(err, q.mark(ctx, id, experiments.Interrupted, "the program ended without a word; the same configuration resumes"))
+	}
 	return err
 }
 
@@ -168,20 +217,31 @@ func (q *Queue) next(ctx context.Context) (job, context.Context, bool) {
 }
 
 func (q *Queue) run(ctx context.Context, j job) (err error) {
+	defer func() {
+		if err == nil {
+			return
+		}
+		// The runner records how a run ended, but not one that it could not begin.
+		status, reason := experiments.Failed, err.Error()
+		if ctx.Err() != nil {
+			status, reason = experiments.Interrupted, "interrupted; the same configuration resumes"
+		}
+		err = errors.Join(err, q.mark(context.WithoutCancel(ctx), j.id, status, reason))
+	}()
 	r, closeRunner, err := q.runner(j.cfg.Device, j.cfg.Threads)
 	if err != nil {
-		return errors.Join(err, q.mark(context.WithoutCancel(ctx), j.id, experiments.Failed, err.Error()))
+		return err
 	}
 	defer func() { err = errors.Join(err, closeRunner()) }()
-	run, _, err := r.Run(ctx, j.cfg, j.opts)
-	if err != nil && run.ID == "" { // it failed before the runner recorded anything
-		err = errors.Join(err, q.mark(context.WithoutCancel(ctx), j.id, experiments.Failed, err.Error()))
-	}
+	_, _, err = r.Run(ctx, j.cfg, j.opts)
 	return err
 }
 
 // Close interrupts the run under way and waits for it; the waiting ones are marked interrupted.
 func (q *Queue) Close() error {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
 	q.stop()
 	<-q.stopped
 	q.mu.Lock()
