@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -67,6 +68,28 @@ func ParseDescription(b []byte) (*Description, error) {
 		return nil, fmt.Errorf("metric description: %w", err)
 	}
 	return d, nil
+}
+
+// Clone returns a copy that shares nothing with d.
+func (d *Description) Clone() *Description {
+	c := *d
+	c.Columns, c.Outputs, c.Parameters = slices.Clone(d.Columns), slices.Clone(d.Outputs), slices.Clone(d.Parameters)
+	for i := range c.Outputs {
+		c.Outputs[i].Min, c.Outputs[i].Max = clone(c.Outputs[i].Min), clone(c.Outputs[i].Max)
+	}
+	for i := range c.Parameters {
+		p := &c.Parameters[i]
+		p.Min, p.Max, p.Default = clone(p.Min), clone(p.Max), slices.Clone(p.Default)
+	}
+	return &c
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
 }
 
 func parseDescription(b []byte) (*Description, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"triality/runtime/metricabi"
@@ -21,22 +22,34 @@ type Options struct {
 	MaxInputBytes  int64         // largest encoded table; 256 MiB
 	MaxResultBytes int64         // largest block of results; 64 MiB
 	MaxLogBytes    int           // kept of what a module writes; 64 KiB
-	MaxWorkers     int           // worker processes at once; the number of processors
+	MaxWorkers     int           // calls at once, a worker process each; the number of processors
+	IdleTime       time.Duration // a worker waits this long for the next call of its module; 30 s; below 0: not at all
+	MaxIdle        int           // workers waiting at once; 8
+	CPUTime        time.Duration // processor time of a worker's whole life, in full seconds; enough for the timeouts
 
 	// Executable is the program started as the worker, which calls WorkerMain
 	// on WorkerArg; this program where empty.
 	Executable string
-	// CacheDir keeps compiled modules between workers. The files are machine
-	// code, so the folder must be writable by this user only. Empty: none.
+	// CacheDir keeps compiled modules between workers, by hash and version of
+	// the compiler. The files are machine code, so the folder must be this
+	// user's and closed to all others (mode 0700). Empty: none.
 	CacheDir string
 }
 
-// Host runs metric modules, each call in a worker process of its own. It is
-// safe for use by several goroutines and needs no closing: no process outlives
-// the call that started it.
+// Host runs metric modules, each call in a fresh instance in a worker process.
+// A worker whose call worked waits a while for the next call of the same
+// module; one in which anything failed is ended. Host is safe for use by
+// several goroutines. Close it: until then, idle workers stay for IdleTime.
 type Host struct {
-	o     Options
-	slots chan struct{}
+	o       Options
+	slots   chan struct{}
+	life    context.Context // ends with Close
+	endLife context.CancelFunc
+	closing sync.Once
+
+	mu    sync.Mutex
+	idle  []*session
+	known map[string]known
 }
 
 // NewHost checks the options and, where a cache is asked for, makes its
@@ -51,9 +64,13 @@ func NewHost(o Options) (*Host, error) {
 	setDefault(&o.MaxResultBytes, 64<<20)
 	setDefault(&o.MaxLogBytes, 64<<10)
 	setDefault(&o.MaxWorkers, runtime.NumCPU())
+	setDefault(&o.IdleTime, 30*time.Second)
+	setDefault(&o.MaxIdle, 8)
 	switch {
 	case o.Timeout < 0 || o.CompileTimeout < 0:
 		return nil, fmt.Errorf("metric sandbox: timeouts %v and %v, want above 0", o.Timeout, o.CompileTimeout)
+	case o.MaxIdle < 0 || o.CPUTime < 0 || o.CPUTime%time.Second != 0:
+		return nil, fmt.Errorf("metric sandbox: %d idle workers and processor time of %v, want neither below 0 and full seconds", o.MaxIdle, o.CPUTime)
 	case o.Fuel < 0:
 		return nil, fmt.Errorf("metric sandbox: fuel of %d, want above 0", o.Fuel)
 	case o.MemoryBytes < pageBytes || o.MemoryBytes > maxPages*pageBytes:
@@ -78,7 +95,9 @@ func NewHost(o Options) (*Host, error) {
 			return nil, fmt.Errorf("metric sandbox: compilation cache: %w", err)
 		}
 	}
-	return &Host{o: o, slots: make(chan struct{}, o.MaxWorkers)}, nil
+	h := &Host{o: o, slots: make(chan struct{}, o.MaxWorkers), known: map[string]known{}}
+	h.life, h.endLife = context.WithCancel(context.Background())
+	return h, nil
 }
 
 // setDefault replaces a zero value.
@@ -86,18 +105,6 @@ func setDefault[T int | int64 | time.Duration](v *T, to T) {
 	if *v == 0 {
 		*v = to
 	}
-}
-
-// checkPrivate refuses a folder in which others could leave machine code.
-func checkPrivate(dir string) error {
-	st, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	if runtime.GOOS != "windows" && st.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("%s is writable by others (%v); run chmod go-w on it", dir, st.Mode().Perm())
-	}
-	return nil
 }
 
 // Usage is what a call took.
@@ -113,55 +120,35 @@ type Usage struct {
 }
 
 // Describe runs preflight and metric_describe and returns the checked
-// description. Errors are *Error, except that a context's own error is in the
-// chain where it ended the call.
+// description, which is the caller's. Errors are *Error, except that a
+// context's own error is in the chain where it ended the call.
 func (h *Host) Describe(ctx context.Context, wasm []byte) (*metricabi.Description, error) {
-	s, err := h.open(ctx, wasm, false)
+	m, err := h.Load(wasm)
 	if err != nil {
 		return nil, err
 	}
-	defer s.close()
-	return s.describe(ctx)
+	d, err := m.description(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.Clone(), nil
 }
 
 // Evaluate runs the metric over the table. Of t it hands over the columns the
 // description names, the classes, and one constant column a parameter, whose
 // values come from params or the defaults. The results are checked against the
 // interface and the description. Errors are as for Describe; usage is filled
-// as far as the call came.
+// as far as the call came. Who evaluates a large module often saves hashing it
+// each time with Load.
 func (h *Host) Evaluate(ctx context.Context, wasm []byte, t metricabi.Table, params map[string]any) ([]metricabi.Result, Usage, error) {
 	start := time.Now()
-	var u Usage
-	results, err := h.evaluate(ctx, wasm, t, params, &u)
-	if e := (*Error)(nil); errors.As(err, &e) && u.Fuel == 0 {
-		u.Fuel = e.fuel
+	m, err := h.Load(wasm)
+	if err != nil {
+		return nil, Usage{WallSeconds: time.Since(start).Seconds()}, err
 	}
+	results, u, err := m.Evaluate(ctx, t, params)
 	u.WallSeconds = time.Since(start).Seconds()
 	return results, u, err
-}
-
-func (h *Host) evaluate(ctx context.Context, wasm []byte, t metricabi.Table, params map[string]any, u *Usage) ([]metricabi.Result, error) {
-	s, err := h.open(ctx, wasm, false)
-	if err != nil {
-		return nil, err
-	}
-	defer s.close()
-	u.CompileSeconds = s.compileSeconds
-	d, err := s.describe(ctx)
-	if err != nil {
-		return nil, err
-	}
-	table, err := h.input(d, t, params)
-	if err != nil {
-		return nil, err
-	}
-	u.InputBytes = int64(len(table))
-	block, rep, err := s.call(ctx, h.o.Timeout, frameEval, table)
-	if err != nil {
-		return nil, err
-	}
-	u.EvalSeconds, u.MemoryBytes, u.OutputBytes, u.Log, u.Fuel = rep.EvalSeconds, rep.MemoryBytes, int64(len(block)), rep.Log, rep.Fuel
-	return decode(d, block, t.Rows, rep.Log)
 }
 
 // input encodes what the metric is to see.

@@ -18,38 +18,38 @@ import (
 	"triality/runtime/metricabi"
 )
 
-// session is one worker process with one compiled module.
+// phaseIdle is the phase of a warm worker that has not answered yet.
+const phaseIdle = "idle"
+
+// session is one worker process with one compiled module. It has a slot of
+// its Host until it is released or closed.
 type session struct {
-	h      *Host
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *bufio.Reader
-	stderr *cappedWriter
-	phase  string
-	ended  bool
+	h           *Host
+	hash        string // of the module
+	interpreter bool
+	cmd         *exec.Cmd
+	in          io.WriteCloser
+	out         *bufio.Reader
+	stderr      *cappedWriter
+	phase       string
+	warm        bool // it has served a call before
+	ended       bool
+	gone        chan struct{} // closed by end
+	timer       *time.Timer   // ends it while it is idle
+	busy        time.Duration // wall time of its calls
 
 	compileSeconds float64
 }
 
-// open runs preflight, starts a worker and compiles the module in it.
-func (h *Host) open(ctx context.Context, wasm []byte, interpreter bool) (*session, error) {
-	info, err := Preflight(wasm)
-	if err != nil {
-		return nil, err
-	}
-	if info.MemoryBytes > h.o.MemoryBytes {
-		return nil, failf(ErrMemory, "preflight", "its memory starts at %d bytes, at most %d", info.MemoryBytes, h.o.MemoryBytes)
-	}
-	select {
-	case h.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, canceled(ctx, "")
-	}
+// open starts a worker and compiles the module in it. The caller has a slot,
+// which is free again where open fails.
+func (h *Host) open(ctx context.Context, m *Module, interpreter bool) (*session, error) {
 	s, err := h.start()
 	if err != nil {
 		<-h.slots
 		return nil, &Error{Code: ErrWorker, Message: "cannot start a worker", Err: err}
 	}
+	s.hash, s.interpreter = m.info.SHA256, interpreter
 	set, err := json.Marshal(h.settings(interpreter))
 	if err == nil {
 		err = writeFrame(s.in, frameInit, set)
@@ -58,7 +58,7 @@ func (h *Host) open(ctx context.Context, wasm []byte, interpreter bool) (*sessio
 		// A worker that died at once says why when it is called.
 		s.stderr.Write([]byte(err.Error()))
 	}
-	_, rep, err := s.call(ctx, h.o.CompileTimeout, frameModule, wasm)
+	_, rep, err := s.call(ctx, h.o.CompileTimeout, frameModule, m.wasm)
 	if err != nil {
 		s.close()
 		return nil, err
@@ -68,20 +68,37 @@ func (h *Host) open(ctx context.Context, wasm []byte, interpreter bool) (*sessio
 }
 
 func (h *Host) settings(interpreter bool) settings {
-	// The wall deadlines kill first. The processor limit is for a worker whose
-	// host cannot: compiling, and as many calls as Validate makes, on the two
-	// processors a worker uses.
-	cpu := math.Ceil(2*(h.o.CompileTimeout+4*h.o.Timeout).Seconds()) + 1
 	return settings{
 		Interpreter: interpreter, CacheDir: h.o.CacheDir, MemoryBytes: h.o.MemoryBytes,
 		AddressBytes: h.o.MemoryBytes + h.o.WorkerBytes, HeapBytes: h.o.WorkerBytes / 2,
-		CPUSeconds: uint64(cpu), ResultBytes: h.o.MaxResultBytes, LogBytes: h.o.MaxLogBytes,
+		CPUSeconds: h.cpuSeconds(), ResultBytes: h.o.MaxResultBytes, LogBytes: h.o.MaxLogBytes,
 		Fuel: h.o.Fuel,
 	}
 }
 
+// cpuSeconds is the processor time of a worker's life. The wall deadlines kill
+// first; this is for a worker whose host cannot. Half of it is enough for
+// compiling and as many calls as Validate makes, on the two processors a
+// worker uses; what has used up the other half is not called again.
+func (h *Host) cpuSeconds() uint64 {
+	if h.o.CPUTime > 0 {
+		return uint64(h.o.CPUTime / time.Second)
+	}
+	return 2 * uint64(math.Ceil(2*(h.o.CompileTimeout+4*h.o.Timeout).Seconds())+1)
+}
+
+// cpuLimit is what a worker killed at its processor limit has used at least, as
+// accounted afterwards: the kernel enforces the limit on time sampled at its
+// ticks, which on a busy virtual machine is more than the time measured.
+func (h *Host) cpuLimit() time.Duration {
+	return time.Duration(h.cpuSeconds()) * time.Second / 2
+}
+
+// spent reports whether a worker may have used half its processor time.
+func (s *session) spent() bool { return 4*s.busy.Seconds() > float64(s.h.cpuSeconds()) }
+
 func (h *Host) start() (*session, error) {
-	s := &session{h: h, stderr: &cappedWriter{most: 16 << 10}, phase: "start"}
+	s := &session{h: h, stderr: &cappedWriter{most: 16 << 10}, phase: "start", gone: make(chan struct{})}
 	s.cmd = exec.Command(h.o.Executable, WorkerArg)
 	// Nothing of the server's environment (tokens, keys) reaches a worker.
 	// Without SYSTEMROOT no program starts on Windows.
@@ -103,24 +120,33 @@ func (h *Host) start() (*session, error) {
 	return s, s.cmd.Start()
 }
 
-// close ends the worker and waits until it is gone. There is nothing in it
-// worth a graceful end.
+// close ends a worker that has a slot, and frees the slot.
 func (s *session) close() {
 	if s.ended {
 		return
 	}
+	s.end()
+	<-s.h.slots
+}
+
+// end ends the worker and waits until it is gone. There is nothing in it worth
+// a graceful end.
+func (s *session) end() {
 	s.ended = true
 	_ = s.cmd.Process.Kill() // it fails only for a process already gone
 	_ = s.in.Close()
 	_ = s.cmd.Wait() // its status is "killed", or explained by died
-	<-s.h.slots
+	close(s.gone)
 }
 
 // call sends a frame and waits for its answer, at most limit long; then, or
-// when ctx ends, the worker is killed.
+// when ctx or the host ends, the worker is killed.
 func (s *session) call(ctx context.Context, limit time.Duration, kind byte, payload []byte) ([]byte, *reply, error) {
+	start := time.Now()
+	defer func() { s.busy += time.Since(start) }()
 	timed, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	defer context.AfterFunc(s.h.life, cancel)()
 	stop := context.AfterFunc(timed, func() { _ = s.cmd.Process.Kill() })
 	// A worker that is dying refuses the frame; what it says of itself is
 	// still to be read.
@@ -130,6 +156,9 @@ func (s *session) call(ctx context.Context, limit time.Duration, kind byte, payl
 		s.close()
 		if ctx.Err() != nil {
 			return nil, nil, canceled(ctx, s.phase)
+		}
+		if s.h.life.Err() != nil {
+			return nil, nil, &Error{Code: ErrCanceled, Phase: s.phase, Err: errClosed}
 		}
 		return nil, nil, failf(ErrTimeout, s.phase, "killed after its deadline of %v", limit)
 	}
@@ -207,7 +236,7 @@ func (s *session) died(cause error) error {
 			return failf(ErrMemory, s.phase, "the worker ran into its memory limit (%s)", short)
 		}
 	}
-	if strings.Contains(words, "SIGXCPU") || killed(state) && state.UserTime()+state.SystemTime() >= time.Duration(s.h.settings(false).CPUSeconds)*time.Second {
+	if strings.Contains(words, "SIGXCPU") || killed(state) && state.UserTime()+state.SystemTime() >= s.h.cpuLimit() {
 		return failf(ErrTimeout, s.phase, "the worker ran into its processor limit")
 	}
 	return &Error{Code: ErrWorker, Phase: s.phase, Message: fmt.Sprintf("the worker ended (%v) saying %q", state, short), Err: cause}

@@ -67,31 +67,42 @@ func (r *Report) check(name, detail string, err error) error {
 }
 
 func (h *Host) validate(ctx context.Context, wasm []byte, rep *Report) error {
-	info, err := Preflight(wasm)
-	rep.Module = info
+	m, err := h.Load(wasm)
 	if rep.check(CheckPreflight, "", err) != nil {
 		return err
 	}
+	info := m.info
+	rep.Module = info
 	rep.Checks[0].Detail = fmt.Sprintf("%d bytes, %d functions, imports %q", info.Size, info.Functions, info.Imports)
-	s, err := h.open(ctx, wasm, false)
+	table, results, err := h.validateCompiler(ctx, m, rep)
 	if err != nil {
-		return rep.check(CheckDescribe, "", err)
+		return err
 	}
-	defer s.close()
-	if rep.Description, err = s.describe(ctx); err != nil {
-		return rep.check(CheckDescribe, "", err)
+	return h.validateInterpreter(ctx, m, rep, table, results)
+}
+
+// validateCompiler makes the checks that need one worker, and returns the
+// table and the results of the dry run.
+func (h *Host) validateCompiler(ctx context.Context, m *Module, rep *Report) (table []byte, results []metricabi.Result, err error) {
+	s, err := h.acquire(ctx, m, false)
+	if err != nil {
+		return nil, nil, rep.check(CheckDescribe, "", err)
 	}
-	d := rep.Description
+	defer func() { h.release(s, err) }()
+	d, err := s.describe(ctx)
+	if err != nil {
+		return nil, nil, rep.check(CheckDescribe, "", err)
+	}
+	rep.Description = d
 	rep.check(CheckDescribe, fmt.Sprintf("%s %s, %d outputs", d.Name, d.Version, len(d.Outputs)), nil)
 
-	table, err := h.input(d, SyntheticTable(d, trialRows), trialParameters(d))
-	if err != nil {
-		return rep.check(CheckDryRun, "", err)
+	if table, err = h.input(d, SyntheticTable(d, trialRows), trialParameters(d)); err != nil {
+		return nil, nil, rep.check(CheckDryRun, "", err)
 	}
 	first, results, fuel, err := s.trial(ctx, frameEval, d, table)
 	rep.Fuel = fuel
 	if rep.check(CheckDryRun, fmt.Sprintf("%d results for %d rows, fuel %d", len(results), trialRows, fuel), err) != nil {
-		return err
+		return nil, nil, err
 	}
 	again, _, refuel, err := s.trial(ctx, frameEval, d, table)
 	if err == nil && !bytes.Equal(first, again) {
@@ -101,27 +112,23 @@ func (h *Host) validate(ctx context.Context, wasm []byte, rep *Report) error {
 		err = fmt.Errorf("two fresh instances used %d and %d fuel for the same table", fuel, refuel)
 	}
 	if rep.check(CheckRepeat, "two fresh instances returned the same bytes", err) != nil {
-		return err
+		return nil, nil, err
 	}
 	_, used, _, err := s.trial(ctx, frameEvalWarm, d, table)
 	if err == nil {
 		err = same(results, used, "the first call of an instance", "its second call")
 	}
-	if rep.check(CheckStateless, "a second call of one instance returned the same results", err) != nil {
-		return err
-	}
-	s.close() // its slot is needed for the next worker
-	return h.validateInterpreter(ctx, wasm, rep, table, results)
+	return table, results, rep.check(CheckStateless, "a second call of one instance returned the same results", err)
 }
 
 // validateInterpreter runs the table through the other engine: a difference is
 // a miscompilation or a value the standard leaves open, such as NaN's bits.
-func (h *Host) validateInterpreter(ctx context.Context, wasm []byte, rep *Report, table []byte, want []metricabi.Result) error {
+func (h *Host) validateInterpreter(ctx context.Context, m *Module, rep *Report, table []byte, want []metricabi.Result) error {
 	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
 		rep.check(CheckInterpreter, "not compared: there is no compiler for "+runtime.GOARCH, nil)
 		return nil
 	}
-	s, err := h.open(ctx, wasm, true)
+	s, err := h.acquire(ctx, m, true)
 	if err != nil {
 		return rep.check(CheckInterpreter, "", err)
 	}

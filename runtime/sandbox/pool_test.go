@@ -1,0 +1,267 @@
+package sandbox_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"triality/runtime/sandbox"
+)
+
+// workers returns the processes whose parent this one is, where there is /proc.
+func workers(t *testing.T) []string {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("processes are found through /proc")
+	}
+	return childrenOf(os.Getpid())
+}
+
+func evaluate(t *testing.T, h *sandbox.Host, m *metric) (sandbox.Usage, error) {
+	t.Helper()
+	_, u, err := h.Evaluate(context.Background(), m.bytes(), table(3), nil)
+	return u, err
+}
+
+func TestAWorkerServesItsModuleAgain(t *testing.T) {
+	before := runtime.NumGoroutine()
+	h := host(t, nil)
+	first, err := evaluate(t, h, good())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := workers(t)
+	for range 5 {
+		u, err := evaluate(t, h, good())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.CompileSeconds != 0 || first.Fuel != u.Fuel {
+			t.Errorf("a warm call: %+v, the first was %+v", u, first)
+		}
+	}
+	if now := workers(t); len(pid) != 1 || len(now) != 1 || pid[0] != now[0] {
+		t.Errorf("workers %v, then %v", pid, now)
+	}
+	// Another module gets a worker of its own.
+	other := good().returns(results(value{"x", 1, []float64{3}}))
+	if _, err := evaluate(t, h, other); err != nil {
+		t.Fatal(err)
+	}
+	if now := workers(t); len(now) != 2 {
+		t.Errorf("workers %v for two modules", now)
+	}
+	leftNothing(t, before, h)
+}
+
+func TestAWorkerThatFailedIsNotUsedAgain(t *testing.T) {
+	for name, m := range map[string]*metric{
+		"trapped":            good().with(func(m *metric) { m.eval.body = unreachable }),
+		"returned nonsense":  good().returns([]byte("nonsense")),
+		"returned an error":  good().returns([]byte("TMR1\x01\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x00no A")),
+		"described nonsense": good().with(func(m *metric) { m.describe.body = pack(0, 8) }),
+		"never ended":        good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := host(t, nil)
+			if _, err := evaluate(t, h, m); err == nil {
+				t.Fatal("it was evaluated")
+			}
+			if left := workers(t); len(left) > 0 {
+				t.Errorf("workers %v are left", left)
+			}
+		})
+	}
+}
+
+func TestIdleWorkersAreBoundedAndExpire(t *testing.T) {
+	h := host(t, func(o *sandbox.Options) { o.MaxIdle, o.IdleTime = 2, 300*time.Millisecond })
+	for i := range 4 {
+		if _, err := evaluate(t, h, good().returns(results(value{"x", 1, []float64{float64(i)}}))); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(workers(t)); n > 2 {
+			t.Errorf("%d workers, at most two may idle", n)
+		}
+	}
+	for wait := time.Now().Add(5 * time.Second); len(workers(t)) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(wait) {
+			t.Fatalf("workers %v did not expire", workers(t))
+		}
+	}
+	// Below zero, none waits at all.
+	h = host(t, func(o *sandbox.Options) { o.IdleTime = -1 })
+	if _, err := evaluate(t, h, good()); err != nil || len(workers(t)) > 0 {
+		t.Errorf("%v, workers %v", err, workers(t))
+	}
+}
+
+func TestAnIdleWorkerThatDiedIsReplaced(t *testing.T) {
+	h := host(t, nil)
+	if _, err := evaluate(t, h, good()); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range workers(t) {
+		n, err := strconv.Atoi(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := os.FindProcess(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := evaluate(t, h, good()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAClosedHostEndsItsCallsAndTakesNoMore(t *testing.T) {
+	before := runtime.NumGoroutine()
+	h := host(t, func(o *sandbox.Options) { o.Timeout = time.Minute })
+	if _, err := evaluate(t, h, good()); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := evaluate(t, h, good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) }))
+		done <- err
+	}()
+	time.Sleep(200 * time.Millisecond) // into the endless loop
+	start := time.Now()
+	h.Close()
+	if err := <-done; !errors.Is(err, sandbox.ErrCanceled) || !strings.Contains(err.Error(), "closed") {
+		t.Errorf("the call under way: %v", err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("closing took %v", took)
+	}
+	if _, err := evaluate(t, h, good()); !errors.Is(err, sandbox.ErrCanceled) {
+		t.Errorf("a later call: %v", err)
+	}
+	leftNothing(t, before, h)
+}
+
+func TestTheCompilationCacheIsPrivateAndUsed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	h := host(t, func(o *sandbox.Options) { o.CacheDir = dir })
+	if _, err := evaluate(t, h, good()); err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS != "windows" {
+		if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
+			t.Errorf("%v %v, want mode 0700", st.Mode(), err)
+		}
+	}
+	var files []string
+	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			files = append(files, p)
+		}
+		return err
+	})
+	if err != nil || len(files) != 1 || !strings.Contains(files[0], "wazero-") {
+		t.Fatalf("files %v %v, want one below a folder of wazero's version", files, err)
+	}
+	// What is there is used: damaged, it is noticed and not run.
+	code, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	code[len(code)/2] ^= 0xff
+	if err := os.WriteFile(files[0], code, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h = host(t, func(o *sandbox.Options) { o.CacheDir = dir })
+	if _, err := evaluate(t, h, good()); err == nil || !strings.Contains(err.Error(), "checksum") {
+		t.Errorf("with a damaged file: %v", err)
+	}
+}
+
+func TestACacheOthersCanReachIsRefused(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no permission bits")
+	}
+	for mode, says := range map[os.FileMode]string{0o777: "open to others", 0o750: "open to others", 0o701: "open to others"} {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sandbox.NewHost(sandbox.Options{CacheDir: dir}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("mode %v: %v", mode, err)
+		}
+	}
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(t.TempDir(), link); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{file, link} {
+		if _, err := sandbox.NewHost(sandbox.Options{CacheDir: p}); err == nil {
+			t.Errorf("%s was accepted", p)
+		}
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a folder to somebody else")
+	}
+	foreign := t.TempDir()
+	if err := os.Chmod(foreign, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(foreign, 12345, -1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sandbox.NewHost(sandbox.Options{CacheDir: foreign}); err == nil || !strings.Contains(err.Error(), "belongs to user 12345") {
+		t.Errorf("somebody else's folder: %v", err)
+	}
+}
+
+func TestTheProcessorLimitEndsAWorkerThatItsHostDoesNot(t *testing.T) {
+	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		t.Skip("the test reads how a Unix process ended")
+	}
+	h := host(t, func(o *sandbox.Options) { o.Timeout, o.CPUTime = time.Minute, time.Second })
+	start := time.Now()
+	_, err := evaluate(t, h, good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) }))
+	if !errors.Is(err, sandbox.ErrTimeout) || !strings.Contains(err.Error(), "metric_eval: the worker ran into its processor limit") {
+		t.Errorf("%v, want the processor limit", err)
+	}
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestADescriptionIsAskedForOnce(t *testing.T) {
+	// A description that takes a million instructions.
+	m := good()
+	m.describe.locals = vec([]byte{3, tI32})
+	m.describe.body = cat(loopOf(1_000_000, nil).body, m.describe.body)
+	h := host(t, func(o *sandbox.Options) { o.Timeout = 20 * time.Second })
+	d, err := h.Describe(context.Background(), m.bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Outputs[0].Name = "changed by the caller"
+	u, err := evaluate(t, h, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.Fuel > 100 {
+		t.Errorf("%+v", u)
+	}
+	if d, err = h.Describe(context.Background(), m.bytes()); err != nil || d.Outputs[0].Name != "x" {
+		t.Errorf("%+v %v", d, err)
+	}
+}
