@@ -43,14 +43,9 @@ type job struct {
 }
 
 // New starts a queue. open gives a runner on the device that a configuration names, and what closes it.
-// The store must be this process's alone: pipelines it has as queued or running are of a process that
-// ended without a word, and are marked interrupted.
 func New(st *store.Store, open func(device string, threads int) (Runner, func() error, error), log *slog.Logger) *Queue {
 	ctx, stop := context.WithCancel(context.Background())
 	q := &Queue{runner: open, store: st, log: log, wake: make(chan struct{}, 1), stop: stop, stopped: make(chan struct{})}
-	if err := q.markLost(ctx); err != nil {
-		log.Error("runs of an earlier process were not marked interrupted", "error", err)
-	}
 	go q.loop(ctx)
 	return q
 }
@@ -152,32 +147,6 @@ func (q *Queue) mark(ctx context.Context, id string, status experiments.Status, 
 		}
 		return nil
 	})
-	return err
-}
-
-// markLost marks what an earlier process left as queued or running; clients' own runs stay as they are.
-func (q *Queue) markLost(ctx context.Context) error {
-	var lost []string
-	for _, status := range []experiments.Status{experiments.Queued, experiments.Running} {
-		for cursor := ""; ; {
-			runs, next, err := q.store.Runs(ctx, store.RunFilter{Status: status, Cursor: cursor})
-			if err != nil {
-				return err
-			}
-			for _, r := range runs {
-				if r.Tags["kind"] == "pipeline" {
-					lost = append(lost, r.ID)
-				}
-			}
-			if cursor = next; cursor == "" {
-				break
-			}
-		}
-	}
-	var err error
-	for _, id := range lost {
-		err = errors.Join(err, q.mark(ctx, id, experiments.Interrupted, "the program ended without a word; the same configuration resumes"))
-	}
 	return err
 }
 

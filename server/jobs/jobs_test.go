@@ -309,17 +309,19 @@ func TestWhatAKilledServerLeftCanBeResumed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pipelineTag := map[string]string{"kind": "pipeline"}
 	for _, r := range []experiments.Run{
-		{ID: "was-running", Status: experiments.Running, Tags: pipelineTag, Config: yamlOf("x"), Steps: []experiments.Step{{Kind: experiments.StepConvert, Status: experiments.Finished}, {Kind: experiments.StepFinetune, Status: experiments.Running}}},
-		{ID: "was-queued", Status: experiments.Queued, Tags: pipelineTag, Config: yamlOf("x")},
-		{ID: "was-finished", Status: experiments.Finished, Tags: pipelineTag, Config: yamlOf("x")},
+		{ID: "was-running", Status: experiments.Running, Config: yamlOf("x"), Steps: []experiments.Step{{Kind: experiments.StepConvert, Status: experiments.Finished}, {Kind: experiments.StepFinetune, Status: experiments.Running}}},
+		{ID: "was-queued", Status: experiments.Queued, Config: yamlOf("x")},
+		{ID: "was-finished", Status: experiments.Finished, Config: yamlOf("x")},
 		{ID: "of-a-client", Status: experiments.Running},
 	} {
 		r.ExperimentID, r.Name = e.ID, r.ID
 		if err := st.SaveRun(ctx, r); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := Recover(ctx, st); err != nil {
+		t.Fatal(err)
 	}
 	f := &fake{st: st, started: make(chan string, 8), end: make(chan error)}
 	q := New(st, func(string, int) (Runner, func() error, error) { return f, func() error { return nil }, nil }, slog.New(slog.DiscardHandler))
