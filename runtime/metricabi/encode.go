@@ -3,7 +3,7 @@ package metricabi
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
+	"unsafe"
 )
 
 // Flags of a column record; the upper 28 bits are the name's offset, which is a
@@ -20,11 +20,17 @@ func Encode(t Table) ([]byte, error) {
 	if err := t.Check(); err != nil {
 		return nil, err
 	}
-	size := t.encodedSize()
+	size := t.EncodedSize()
 	if size > MaxTableBytes {
 		return nil, fmt.Errorf("metric table: %d bytes, at most %d", size, MaxTableBytes)
 	}
-	w := tableWriter{b: make([]byte, 0, size)}
+	return EncodeTo(make([]byte, 0, size), t), nil
+}
+
+// EncodeTo is Encode for a table that passes Check, into the memory of b from
+// its start where that has EncodedSize bytes, whatever they hold.
+func EncodeTo(b []byte, t Table) []byte {
+	w := tableWriter{b: b[:0]}
 	w.b = append(w.b, make([]byte, headerSize+recordSize*len(t.Columns))...)
 	le := binary.LittleEndian
 	le.PutUint32(w.b[0:], tableMagic)
@@ -35,11 +41,11 @@ func Encode(t Table) ([]byte, error) {
 		w.column(headerSize+recordSize*i, &t.Columns[i])
 	}
 	w.pad()
-	return w.b, nil
+	return w.b
 }
 
-// encodedSize is the length of the encoding in bytes, at most a little more.
-func (t Table) encodedSize() int64 {
+// EncodedSize is the length of the encoding in bytes, at most a little more.
+func (t Table) EncodedSize() int64 {
 	size := int64(headerSize + recordSize*len(t.Columns))
 	up := func(n int) { size += (int64(n) + alignment - 1) &^ (alignment - 1) }
 	for i := range t.Columns {
@@ -81,23 +87,33 @@ func (w *tableWriter) column(record int, c *Column) {
 	}
 	if c.DType == UTF8 && !c.Role.constant() {
 		offsets = w.pad()
-		for _, v := range c.Offsets {
-			w.b = le.AppendUint32(w.b, uint32(v))
-		}
+		w.b = appendNumbers(w.b, c.Offsets)
 	}
 	data := w.pad()
-	for _, v := range c.Int32 {
-		w.b = le.AppendUint32(w.b, uint32(v))
-	}
-	for _, v := range c.Int64 {
-		w.b = le.AppendUint64(w.b, uint64(v))
-	}
-	for _, v := range c.Float64 {
-		w.b = le.AppendUint64(w.b, math.Float64bits(v))
-	}
+	w.b = appendNumbers(w.b, c.Int32)
+	w.b = appendNumbers(w.b, c.Int64)
+	w.b = appendNumbers(w.b, c.Float64)
 	w.b = append(w.b, c.Bytes...)
 	for i, v := range []uint32{uint32(c.Role), uint32(c.Arm), uint32(c.DType), flags,
 		data, uint32(len(w.b)) - data, offsets, validity} {
 		le.PutUint32(w.b[record+4*i:], v)
 	}
+}
+
+// littleEndian says that numbers lie in this machine's memory as in a table.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
+// appendNumbers appends values, little-endian.
+func appendNumbers[T int32 | int64 | float64](b []byte, values []T) []byte {
+	if len(values) == 0 {
+		return b
+	}
+	if littleEndian {
+		return append(b, unsafe.Slice((*byte)(unsafe.Pointer(&values[0])), len(values)*int(unsafe.Sizeof(values[0])))...)
+	}
+	b, err := binary.Append(b, binary.LittleEndian, values)
+	if err != nil {
+		panic(err) // only for types without a fixed size
+	}
+	return b
 }

@@ -193,7 +193,7 @@ func (c *Column) check(rows, classes int) error {
 	}
 	if (c.Role == RoleLabel || c.Role == RolePrediction) && classes > 0 {
 		for row, id := range c.Int32 {
-			if (id < 0 || int(id) >= classes) && c.Valid(row) {
+			if uint32(id) >= uint32(classes) && c.Valid(row) { // a negative id is large
 				return fmt.Errorf("row %d: class id %d, but there are %d classes; mark a row without a class as invalid",
 					row, id, classes)
 			}

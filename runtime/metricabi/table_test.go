@@ -42,8 +42,8 @@ func TestATableSurvivesEncodingAndDecoding(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(b)%16 != 0 || int64(len(b)) > table.encodedSize() {
-				t.Errorf("%d bytes, announced %d", len(b), table.encodedSize())
+			if len(b)%16 != 0 || int64(len(b)) > table.EncodedSize() {
+				t.Errorf("%d bytes, announced %d", len(b), table.EncodedSize())
 			}
 			got, err := Decode(b)
 			if err != nil {

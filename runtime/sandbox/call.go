@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -38,30 +39,39 @@ func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (b
 	case frameDescribe:
 		block, err = inst.block(ctx, metricabi.ExportDescribe, metricabi.MaxDescriptionBytes)
 	case frameEval:
-		block, err = inst.eval(ctx, body, body.N)
+		block, err = inst.eval(ctx, body.N, func(room []byte) error { _, err := io.ReadFull(body, room); return err })
+	case frameShared:
+		var where [16]byte
+		if _, err := io.ReadFull(body, where[:]); err != nil {
+			return nil, nil, err
+		}
+		off, n := int64(binary.LittleEndian.Uint64(where[:])), int64(binary.LittleEndian.Uint64(where[8:]))
+		block, err = inst.eval(ctx, n, func(room []byte) error { return mapInput(w.shared, off, room) })
 	case frameEvalWarm:
 		var table []byte
 		if table, err = io.ReadAll(body); err != nil {
 			return nil, nil, err
 		}
-		if _, err = inst.eval(ctx, bytes.NewReader(table), int64(len(table))); err == nil {
+		put := func(room []byte) error { copy(room, table); return nil }
+		if _, err = inst.eval(ctx, int64(len(table)), put); err == nil {
 			w.gauge.fill() // an account a call
-			block, err = inst.eval(ctx, bytes.NewReader(table), int64(len(table)))
+			block, err = inst.eval(ctx, int64(len(table)), put)
 		}
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	rep = &reply{EvalSeconds: time.Since(start).Seconds(), MemoryBytes: int64(inst.memory.Size()),
-		Fuel: w.gauge.used(), Log: w.log.text()}
+		Fuel: w.gauge.used(), Address: inst.address, Log: w.log.text()}
 	return bytes.Clone(block), rep, nil
 }
 
 // instance is one instantiated module.
 type instance struct {
-	w      *worker
-	mod    api.Module
-	memory api.Memory
+	w       *worker
+	mod     api.Module
+	memory  api.Memory
+	address uint32 // of the table
 }
 
 func (i *instance) open(ctx context.Context) error {
@@ -147,9 +157,9 @@ func (i *instance) block(ctx context.Context, name string, most int64, args ...u
 	return b, nil
 }
 
-// eval allocates n bytes in the module, reads the table straight into them and
+// eval allocates n bytes in the module, has the table put into them and
 // evaluates it.
-func (i *instance) eval(ctx context.Context, table io.Reader, n int64) ([]byte, error) {
+func (i *instance) eval(ctx context.Context, n int64, put func(room []byte) error) ([]byte, error) {
 	v, err := i.run(ctx, metricabi.ExportAlloc, api.EncodeU32(uint32(n)))
 	if err != nil {
 		return nil, err
@@ -168,9 +178,10 @@ func (i *instance) eval(ctx context.Context, table io.Reader, n int64) ([]byte, 
 		return nil, failf(ErrInvalidResult, metricabi.ExportAlloc, "returned %d for %d bytes, its memory has %d bytes",
 			ptr, n, i.memory.Size())
 	}
-	if _, err := io.ReadFull(table, room); err != nil {
+	if err := put(room); err != nil {
 		return nil, err
 	}
+	i.address = ptr
 	return i.block(ctx, metricabi.ExportEval, i.w.set.ResultBytes, uint64(ptr), api.EncodeU32(uint32(n)))
 }
 

@@ -14,6 +14,7 @@ const (
 	frameModule   = 'm' // host: the module; answered once it is compiled
 	frameDescribe = 'd' // host: instantiate and call metric_describe
 	frameEval     = 'e' // host: instantiate and call metric_eval on the table
+	frameShared   = 's' // host: frameEval, with where the table lies in shared memory: offset u64, length u64
 	frameEvalWarm = 'w' // host: the same, calling twice; the second result counts
 	framePhase    = 'p' // worker: what it does next, as text
 	frameDone     = 'o' // worker: length u32 of a reply as JSON, the reply, the block the module returned
@@ -36,14 +37,16 @@ type settings struct {
 	ResultBytes  int64
 	LogBytes     int
 	Fuel         int64
+	Shared       bool // file 3 is memory shared with the host
 }
 
 // reply is what a worker says of a call that worked.
 type reply struct {
 	CompileSeconds float64
 	EvalSeconds    float64
-	MemoryBytes    int64 // linear memory at the end of the call
-	Fuel           int64 // used
+	MemoryBytes    int64  // linear memory at the end of the call
+	Fuel           int64  // used
+	Address        uint32 // what metric_alloc returned for the table
 	Log            string
 }
 

@@ -25,6 +25,7 @@ type Options struct {
 	MaxWorkers     int           // calls at once, a worker process each; the number of processors
 	IdleTime       time.Duration // a worker waits this long for the next call of its module; 30 s; below 0: not at all
 	MaxIdle        int           // workers waiting at once; 8
+	PipeInput      bool          // hand tables over through a pipe even where memory can be shared
 	CPUTime        time.Duration // processor time of a worker's whole life, in full seconds; enough for the timeouts
 
 	// Executable is the program started as the worker, which calls WorkerMain
@@ -77,7 +78,7 @@ func NewHost(o Options) (*Host, error) {
 		return nil, fmt.Errorf("metric sandbox: memory limit of %d bytes, want %d to %d", o.MemoryBytes, pageBytes, int64(maxPages)*pageBytes)
 	case o.WorkerBytes < 64<<20:
 		return nil, fmt.Errorf("metric sandbox: %d bytes for a worker, want %d at least", o.WorkerBytes, 64<<20)
-	case o.MaxInputBytes < 0 || o.MaxResultBytes < 0 || o.MaxResultBytes > 1<<31 || o.MaxLogBytes < 0 || o.MaxLogBytes > maxReply/8 || o.MaxWorkers < 0:
+	case o.MaxInputBytes < 0 || o.MaxInputBytes > metricabi.MaxTableBytes || o.MaxResultBytes < 0 || o.MaxResultBytes > 1<<31 || o.MaxLogBytes < 0 || o.MaxLogBytes > maxReply/8 || o.MaxWorkers < 0:
 		return nil, fmt.Errorf("metric sandbox: input, result, log or worker bounds out of range (log at most %d bytes)", maxReply/8)
 	}
 	if o.Executable == "" {
@@ -151,25 +152,26 @@ func (h *Host) Evaluate(ctx context.Context, wasm []byte, t metricabi.Table, par
 	return results, u, err
 }
 
-// input encodes what the metric is to see.
-func (h *Host) input(d *metricabi.Description, t metricabi.Table, params map[string]any) ([]byte, error) {
+// input returns what the metric is to see, checked, and the length of its
+// encoding, at most a little more.
+func (h *Host) input(d *metricabi.Description, t metricabi.Table, params map[string]any) (metricabi.Table, int64, error) {
 	sel, err := d.Select(t)
+	if err == nil {
+		var columns []metricabi.Column
+		columns, err = d.ParameterColumns(params)
+		sel.Columns = append(sel.Columns, columns...)
+	}
+	if err == nil {
+		err = sel.Check()
+	}
 	if err != nil {
-		return nil, &Error{Code: ErrInput, Err: err}
+		return sel, 0, &Error{Code: ErrInput, Err: err}
 	}
-	columns, err := d.ParameterColumns(params)
-	if err != nil {
-		return nil, &Error{Code: ErrInput, Err: err}
+	size := sel.EncodedSize()
+	if size > h.o.MaxInputBytes {
+		return sel, 0, failf(ErrInput, "", "the table has %d bytes, at most %d", size, h.o.MaxInputBytes)
 	}
-	sel.Columns = append(sel.Columns, columns...)
-	table, err := metricabi.Encode(sel)
-	if err != nil {
-		return nil, &Error{Code: ErrInput, Err: err}
-	}
-	if int64(len(table)) > h.o.MaxInputBytes {
-		return nil, failf(ErrInput, "", "the table has %d bytes, at most %d", len(table), h.o.MaxInputBytes)
-	}
-	return table, nil
+	return sel, size, nil
 }
 
 // decode checks a block of results.

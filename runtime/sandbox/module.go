@@ -117,13 +117,13 @@ func (m *Module) evaluate(ctx context.Context, t metricabi.Table, params map[str
 	if err != nil {
 		return nil, err
 	}
-	table, err := m.h.input(d, t, params)
+	table, size, err := m.h.input(d, t, params)
 	if err != nil {
 		return nil, err
 	}
-	u.InputBytes = int64(len(table))
+	u.InputBytes = size
 	err = m.h.withWorker(ctx, m, func(s *session) error {
-		block, rep, err := s.call(ctx, m.h.o.Timeout, frameEval, table)
+		block, rep, err := s.evaluate(ctx, table, size)
 		if err != nil {
 			return err
 		}

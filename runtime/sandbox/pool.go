@@ -10,6 +10,10 @@ import (
 // errClosed is in the chain of what a closed Host returns.
 var errClosed = errors.New("the host was closed")
 
+// maxIdleInput bounds the memory, in bytes, of tables that stays with idle
+// workers, so that the next table finds it ready.
+const maxIdleInput = 128 << 20
+
 // A worker serves one module for its whole life, so that nothing one module
 // did to it can reach another. Busy workers hold a slot; idle ones wait in
 // Host.idle, longest first, each with a timer that ends it.
@@ -56,6 +60,13 @@ func (h *Host) release(s *session, err error) {
 	}
 	var over *session
 	h.mu.Lock()
+	kept := s.input.size()
+	for _, other := range h.idle {
+		kept += other.input.size()
+	}
+	if kept > maxIdleInput {
+		s.input.drop()
+	}
 	if len(h.idle) >= h.o.MaxIdle && h.idle[0].timer.Stop() {
 		over = h.idle[0]
 		h.idle = slices.Delete(h.idle, 0, 1)

@@ -35,6 +35,8 @@ type session struct {
 	warm        bool // it has served a call before
 	ended       bool
 	gone        chan struct{} // closed by end
+	input       *sharedInput  // nil: tables go through stdin
+	address     uint32        // where the module put the last table
 	timer       *time.Timer   // ends it while it is idle
 	busy        time.Duration // wall time of its calls
 
@@ -50,7 +52,7 @@ func (h *Host) open(ctx context.Context, m *Module, interpreter bool) (*session,
 		return nil, &Error{Code: ErrWorker, Message: "cannot start a worker", Err: err}
 	}
 	s.hash, s.interpreter = m.info.SHA256, interpreter
-	set, err := json.Marshal(h.settings(interpreter))
+	set, err := json.Marshal(s.settings())
 	if err == nil {
 		err = writeFrame(s.in, frameInit, set)
 	}
@@ -67,9 +69,10 @@ func (h *Host) open(ctx context.Context, m *Module, interpreter bool) (*session,
 	return s, nil
 }
 
-func (h *Host) settings(interpreter bool) settings {
+func (s *session) settings() settings {
+	h := s.h
 	return settings{
-		Interpreter: interpreter, CacheDir: h.o.CacheDir, MemoryBytes: h.o.MemoryBytes,
+		Interpreter: s.interpreter, Shared: s.input != nil, CacheDir: h.o.CacheDir, MemoryBytes: h.o.MemoryBytes,
 		AddressBytes: h.o.MemoryBytes + h.o.WorkerBytes, HeapBytes: h.o.WorkerBytes / 2,
 		CPUSeconds: h.cpuSeconds(), ResultBytes: h.o.MaxResultBytes, LogBytes: h.o.MaxLogBytes,
 		Fuel: h.o.Fuel,
@@ -117,7 +120,15 @@ func (h *Host) start() (*session, error) {
 		return nil, err
 	}
 	s.in, s.out = in, bufio.NewReaderSize(out, 1<<16)
-	return s, s.cmd.Start()
+	if !h.o.PipeInput {
+		s.input = newSharedInput()
+	}
+	s.cmd.ExtraFiles = s.input.files()
+	if err := s.cmd.Start(); err != nil {
+		s.input.close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // close ends a worker that has a slot, and frees the slot.
@@ -136,6 +147,7 @@ func (s *session) end() {
 	_ = s.cmd.Process.Kill() // it fails only for a process already gone
 	_ = s.in.Close()
 	_ = s.cmd.Wait() // its status is "killed", or explained by died
+	s.input.close()
 	close(s.gone)
 }
 
@@ -226,6 +238,7 @@ func (s *session) died(cause error) error {
 	_, _ = io.Copy(io.Discard, s.out)
 	_ = s.cmd.Wait() // its status is read below
 	timer.Stop()
+	s.input.close()
 	s.ended = true
 	<-s.h.slots
 
@@ -246,6 +259,28 @@ func (s *session) died(cause error) error {
 func killed(state *os.ProcessState) bool {
 	st, ok := state.Sys().(syscall.WaitStatus)
 	return ok && st.Signaled() && st.Signal() == syscall.SIGKILL
+}
+
+// evaluate hands the table over, in shared memory where there is such, and
+// returns what call does.
+func (s *session) evaluate(ctx context.Context, t metricabi.Table, size int64) ([]byte, *reply, error) {
+	// The worker maps instead of copying where a table lies in its page as in
+	// the module's memory; modules mostly allocate alike each time.
+	off := int64(s.address) % int64(os.Getpagesize())
+	var room []byte
+	if s.input != nil {
+		room = s.input.room(off, size)
+	}
+	if room == nil {
+		return s.call(ctx, s.h.o.Timeout, frameEval, metricabi.EncodeTo(make([]byte, 0, size), t))
+	}
+	n := len(metricabi.EncodeTo(room, t))
+	where := binary.LittleEndian.AppendUint64(nil, uint64(off))
+	block, rep, err := s.call(ctx, s.h.o.Timeout, frameShared, binary.LittleEndian.AppendUint64(where, uint64(n)))
+	if err == nil {
+		s.address = rep.Address
+	}
+	return block, rep, err
 }
 
 func (s *session) describe(ctx context.Context) (*metricabi.Description, error) {

@@ -96,9 +96,11 @@ func (h *Host) validateCompiler(ctx context.Context, m *Module, rep *Report) (ta
 	rep.Description = d
 	rep.check(CheckDescribe, fmt.Sprintf("%s %s, %d outputs", d.Name, d.Version, len(d.Outputs)), nil)
 
-	if table, err = h.input(d, SyntheticTable(d, trialRows), trialParameters(d)); err != nil {
+	trial, size, err := h.input(d, SyntheticTable(d, trialRows), trialParameters(d))
+	if err != nil {
 		return nil, nil, rep.check(CheckDryRun, "", err)
 	}
+	table = metricabi.EncodeTo(make([]byte, 0, size), trial)
 	first, results, fuel, err := s.trial(ctx, frameEval, d, table)
 	rep.Fuel = fuel
 	if rep.check(CheckDryRun, fmt.Sprintf("%d results for %d rows, fuel %d", len(results), trialRows, fuel), err) != nil {

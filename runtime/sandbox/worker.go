@@ -47,6 +47,7 @@ type worker struct {
 	compiled wazero.CompiledModule
 	code     *metered
 	memory   *allocator
+	shared   *os.File // where the host puts tables; nil: in frames
 	gauge    gauge
 	compile  time.Duration
 	phase    string
@@ -105,6 +106,9 @@ func (w *worker) handle(ctx context.Context, kind byte, body *io.LimitedReader) 
 		if err := json.NewDecoder(body).Decode(&w.set); err != nil {
 			return nil, nil, err
 		}
+		if w.set.Shared {
+			w.shared = inheritedInput()
+		}
 		return nil, nil, w.limit()
 	case frameModule:
 		wasm, err := io.ReadAll(body)
@@ -115,7 +119,7 @@ func (w *worker) handle(ctx context.Context, kind byte, body *io.LimitedReader) 
 			return nil, nil, err
 		}
 		return nil, &reply{CompileSeconds: w.compile.Seconds()}, nil
-	case frameDescribe, frameEval, frameEvalWarm:
+	case frameDescribe, frameEval, frameShared, frameEvalWarm:
 		if w.compiled == nil {
 			return nil, nil, errors.New("called before a module was compiled")
 		}
