@@ -33,7 +33,7 @@ func printABResult(w io.Writer, r *experiments.ABResult) {
 		}
 		for _, o := range m.Outputs {
 			if len(o.Values) == 1 {
-				fmt.Fprintf(w, "  %-18s %10.4f   %s\n", m.Name, o.Values[0], o.Name)
+				fmt.Fprintf(w, "  %-24s %10.4f   metric %s %s\n", o.Name, o.Values[0], m.Name, m.Version)
 			}
 		}
 	}
