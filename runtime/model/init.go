@@ -99,6 +99,8 @@ func (s NamedShape) Config(modelType string, vocab int) (Config, error) {
 		Layers: s.Layers, Heads: s.Heads, KVHeads: s.KVHeads, HeadDim: s.Hidden / s.Heads,
 		MaxPositions: s.Positions, RMSNormEps: 1e-6, RopeTheta: 10000, TieEmbeddings: true, BOS: -1,
 	}
-	fam.details(&c, &file{})
+	if err := fam.details(&c, &file{}); err != nil {
+		return Config{}, err
+	}
 	return c, c.Check()
 }

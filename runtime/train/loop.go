@@ -37,12 +37,12 @@ func (r *Result) Last(name string) (float64, bool) {
 
 // Loop trains the task on the examples and evaluates it on eval, which may be empty. Checkpoints go
 // to dir, made where needed; where dir holds some of the same run, the newest whole one is resumed.
-// A finished run returns its result again. opt.LoRA is not Loop's and must be nil; observer may be.
+// A finished run returns its result again. opt.LoRA and opt.Adapter are not Loop's and must be nil; observer may be.
 //
 // Errors to tell apart: ErrInterrupted, ErrNothingTrained, ErrNotFinite, ErrOtherRun.
 func Loop(ctx context.Context, dev device.Device, task Task, train, eval []Example, dir string, opt Options, observer Observer) (_ *Result, err error) {
-	if opt.LoRA != nil {
-		return nil, errors.New("train: Loop takes its weights from the task, not from a LoRA configuration")
+	if opt.LoRA != nil || opt.Adapter != nil {
+		return nil, errors.New("train: Loop takes its weights from the task, not from a LoRA configuration or adapter")
 	}
 	r, err := newRunner(dev, task, train, eval, dir, opt, observer)
 	if err != nil {

@@ -37,6 +37,8 @@ type Options struct {
 
 	// LoRA trains an adapter with the model frozen; nil trains the whole model.
 	LoRA *lora.Config
+	// Adapter is trained on instead, from the values it has; it is not changed. LoRA is then nil.
+	Adapter *lora.Adapter
 }
 
 // DefaultOptions are those of transformers' TrainingArguments where it has them; a checkpoint is
@@ -80,6 +82,12 @@ func (o Options) Validate() error {
 	want(o.CheckpointInterval >= 0, "checkpoint_interval", o.CheckpointInterval, "must not be negative (0 = off)")
 	if o.LoRA != nil {
 		if err := o.LoRA.Validate(); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	want(o.LoRA == nil || o.Adapter == nil, "lora_r", "set", "there is an adapter to train on, which has its own")
+	if o.Adapter != nil {
+		if err := o.Adapter.Validate(); err != nil {
 			faults = append(faults, err)
 		}
 	}

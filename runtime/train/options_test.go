@@ -45,6 +45,23 @@ func TestValidateNamesTheFieldAsTheConfigurationDoes(t *testing.T) {
 	}
 }
 
+func TestAnAdapterToTrainOnExcludesANewOne(t *testing.T) {
+	o := DefaultOptions()
+	c := lora.Config{R: 2, Alpha: 1, TargetModules: []string{"q_proj"}}
+	o.LoRA, o.Adapter = &c, &lora.Adapter{Config: c}
+	if err := o.Validate(); err == nil || !strings.HasPrefix(err.Error(), "lora_r: ") {
+		t.Errorf("got %v", err)
+	}
+	o.LoRA = nil
+	if err := o.Validate(); err != nil {
+		t.Error(err)
+	}
+	o.Adapter.R = 0
+	if err := o.Validate(); err == nil || !strings.HasPrefix(err.Error(), "lora_r: ") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestValidateReportsEveryFaultAtOnce(t *testing.T) {
 	err := Options{}.Validate()
 	for _, field := range []string{"num_train_epochs", "per_device_train_batch_size", "lr_scheduler_type", "adam_epsilon"} {

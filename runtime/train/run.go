@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,23 +21,23 @@ import (
 // LanguageResult is what Run leaves.
 type LanguageResult struct {
 	Result
-	Adapter *lora.Adapter // with Options.LoRA
+	Adapter *lora.Adapter // with Options.LoRA or Options.Adapter
 	Params  *model.Params // without: the trained model
 }
 
-// Run trains a language model to predict the labelled tokens: a LoRA adapter where opt.LoRA is set,
-// the whole model otherwise (fine-tuning, or pretraining from model.Init with every token labelled).
+// Run trains a language model to predict the labelled tokens: a LoRA adapter where opt.LoRA or
+// opt.Adapter is set, the whole model otherwise (fine-tuning, or pretraining from model.Init with every token labelled).
 // params is not changed. dir, checkpoints, eval, observer and errors are Loop's.
 func Run(ctx context.Context, dev device.Device, cfg model.Config, params *model.Params, train, eval []Example, dir string, opt Options, observer Observer) (_ *LanguageResult, err error) {
 	if err := opt.Validate(); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	task := Task{Vocab: cfg.VocabSize, Longest: cfg.MaxPositions}
-	var adapter *lora.Adapter
-	if opt.LoRA != nil {
-		if adapter, err = lora.New(*opt.LoRA, cfg, opt.Seed); err != nil {
-			return nil, fmt.Errorf("train: %w", err)
-		}
+	adapter, err := startAdapter(cfg, opt)
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	if adapter != nil {
 		for _, m := range adapter.Modules {
 			task.Weights = append(task.Weights,
 				Weight{Name: m.WeightA(), Shape: []int{adapter.R, m.In}, Data: m.A, Decay: true},
@@ -45,7 +46,7 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params *model
 	} else {
 		task.Weights = wholeModel(params)
 	}
-	if task.Identity, err = modelIdentity(cfg, params, opt.LoRA); err != nil {
+	if task.Identity, err = modelIdentity(cfg, params, adapter); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	frozen, err := uploadFrozen(dev, cfg, params, adapter != nil)
@@ -56,7 +57,7 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params *model
 	task.Build = func(rows int, training bool) (*Program, error) {
 		return languageProgram(cfg, adapter, frozen, rows, training)
 	}
-	opt.LoRA = nil // from here on the task's
+	opt.LoRA, opt.Adapter = nil, nil // from here on the task's
 	res, err := Loop(ctx, dev, task, train, eval, dir, opt, observer)
 	if err != nil {
 		return nil, err
@@ -74,6 +75,19 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params *model
 	}
 	out.Params, err = model.NewParams(list...)
 	return out, err
+}
+
+// startAdapter is the adapter with the values that training starts from; nil trains the whole model.
+func startAdapter(cfg model.Config, opt Options) (*lora.Adapter, error) {
+	switch {
+	case opt.LoRA != nil:
+		return lora.New(*opt.LoRA, cfg, opt.Seed)
+	case opt.Adapter != nil:
+		a := *opt.Adapter
+		a.Modules = slices.Clone(a.Modules)
+		return &a, nil
+	}
+	return nil, nil
 }
 
 // wholeModel makes every weight trainable; norms and biases do not decay (transformers'
@@ -153,7 +167,7 @@ func dropoutKey(leaves map[string]*G.Node, w *Window) []Input {
 }
 
 // modelIdentity is what a checkpoint depends on besides the options: model and adapter settings.
-func modelIdentity(cfg model.Config, params *model.Params, c *lora.Config) (map[string]string, error) {
+func modelIdentity(cfg model.Config, params *model.Params, c *lora.Adapter) (map[string]string, error) {
 	raw, err := cfg.JSON()
 	if err != nil {
 		return nil, err

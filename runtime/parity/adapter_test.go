@@ -1,0 +1,163 @@
+package parity
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+
+	G "gorgonia.org/gorgonia"
+
+	"triality/runtime/device"
+	"triality/runtime/graph"
+	"triality/runtime/lora"
+	"triality/runtime/safetensors"
+)
+
+// adapter is the one that peft saved.
+func (f *fixture) adapter(t testing.TB) *lora.Adapter {
+	t.Helper()
+	a, err := lora.Read(filepath.Join(f.dir, "adapter"), f.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestAnAdapterByPeftGivesItsLogits(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f *fixture) {
+		a := f.adapter(t)
+		got := logits(t, f.engine(t, f.params, a), f.data.Single)
+		closeTo(t, "adapter", got, f.want(t, "adapter"), 1e-5)
+		if slices.Equal(got, logits(t, f.engine(t, f.params, nil), f.data.Single)) {
+			t.Error("the adapter has no effect")
+		}
+		merged, err := a.Merge(f.params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		closeTo(t, "merged", logits(t, f.engine(t, merged, nil), f.data.Single), f.want(t, "merged"), 1e-5)
+	})
+}
+
+func TestLoRAGradientsAreThoseOfPeft(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f *fixture) {
+		a := f.adapter(t)
+		// Four examples, packed here and padded there; the loss is the mean over the trained tokens.
+		var sequences [][]int32
+		var labels []int32
+		trained := 0
+		for _, e := range f.data.Examples[:4] {
+			sequences = append(sequences, e.IDs)
+			labels = append(append(labels, e.Labels[1:]...), -100)
+		}
+		for _, l := range labels {
+			if l >= 0 {
+				trained++
+			}
+		}
+		shares := make([]float32, len(labels))
+		for i, l := range labels {
+			if l >= 0 {
+				shares[i] = 1 / float32(trained)
+			}
+		}
+		r, _ := pack(0, sequences...)
+		p := build(t, f.cfg, a, len(r.ids))
+		nll, err := graph.CrossEntropy(p.hidden, p.b.Head(), p.b.Leaf("labels", device.Int32, len(labels)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		loss, err := graph.Dot(p.b.Leaf("shares", device.Float, len(labels)), nll)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		var leaves G.Nodes
+		for _, m := range a.Modules {
+			for _, n := range []string{m.WeightA(), m.WeightB()} {
+				names, leaves = append(names, n), append(leaves, p.b.Leaves()[n])
+			}
+		}
+		grads, err := graph.Grad(loss, leaves...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := f.run(t, p, a, r, map[string]any{"labels": labels, "shares": shares}, append(G.Nodes{loss}, grads...)...)
+		closeTo(t, "loss", got[0], []float64{f.AdapterLoss}, 1e-5)
+		for i, n := range names {
+			closeTo(t, n, got[1+i], f.want(t, "grad."+n), 1e-4)
+		}
+		if have := len(f.tensors.Names()); have < len(names) {
+			t.Errorf("only %d tensors in the fixture", have)
+		}
+		for _, n := range f.tensors.Names() {
+			if len(n) > 5 && n[:5] == "grad." && !slices.Contains(names, n[5:]) {
+				t.Errorf("peft trains %s, this engine does not", n[5:])
+			}
+		}
+	})
+}
+
+func TestAnAdapterIsWrittenAsPeftWritesIt(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f *fixture) {
+		theirs, ours := filepath.Join(f.dir, "adapter"), t.TempDir()
+		if err := f.adapter(t).Write(ours); err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range []string{ours, theirs} {
+			w, err := safetensors.Open(filepath.Join(dir, lora.WeightsFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			if dir == theirs {
+				continue
+			}
+			x, err := safetensors.Open(filepath.Join(theirs, lora.WeightsFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer x.Close()
+			a, b := w.Names(), x.Names()
+			if slices.Sort(a); !slices.Equal(a, slices.Sorted(slices.Values(b))) || !reflect.DeepEqual(w.Metadata(), x.Metadata()) {
+				t.Fatalf("we write %v %v, peft %v %v", a, w.Metadata(), b, x.Metadata())
+			}
+			for _, n := range a {
+				i, _ := w.Info(n)
+				j, _ := x.Info(n)
+				p, _ := w.Float32(n)
+				q, _ := x.Float32(n)
+				if i.DType != j.DType || !slices.Equal(i.Shape, j.Shape) || !slices.Equal(p, q) {
+					t.Errorf("%s differs", n)
+				}
+			}
+		}
+		var a, b map[string]any
+		readJSON(t, filepath.Join(ours, lora.ConfigFile), &a)
+		readJSON(t, filepath.Join(theirs, lora.ConfigFile), &b)
+		for k, v := range a {
+			// A list stands for a set; the version is that of the field set we write.
+			if k == "target_modules" {
+				v, b[k] = sorted(v), sorted(b[k])
+			}
+			if w, ok := b[k]; k != "peft_version" && (!ok || !reflect.DeepEqual(v, w)) {
+				t.Errorf("adapter_config.json: %s is %v, peft writes %v", k, v, b[k])
+			}
+		}
+		for k, v := range b { // what we leave out must be what peft takes where it is absent
+			if _, ok := a[k]; !ok && v != nil && v != false && k != "megatron_core" && k != "qalora_group_size" {
+				t.Errorf("adapter_config.json: peft writes %s: %v, we do not", k, v)
+			}
+		}
+	})
+}
+
+func sorted(list any) []string {
+	raw, _ := json.Marshal(list)
+	var out []string
+	_ = json.Unmarshal(raw, &out)
+	slices.Sort(out)
+	return out
+}
