@@ -1,13 +1,14 @@
 // Builds every metric of metrics/ into dist/NAME.wasm and skips what is up to
 // date: a metric's key is the hash of its sources, its SDK, its toolchain and
-// this file, kept in dist/NAME.key.
+// this file, kept in dist/NAME.key. Go, Node and `npm ci` are all it takes; a
+// metric in C is skipped, with the reason, where clang or wasm-ld is missing.
 //
 //   node build.mjs [NAME...]
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, isAbsolute, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -25,6 +26,31 @@ const npmVersion = (name) => {
   return `${name} ${JSON.parse(readFileSync(file, "utf8")).version}`;
 };
 const tool = (...path) => [process.execPath, join(root, "node_modules", ...path)];
+
+/** Says that a metric cannot be built here, which is no failure. */
+class Skip extends Error {}
+
+/** What a command prints, or null where it cannot be run. */
+function output(command, args) {
+  try {
+    return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  } catch {
+    return null;
+  }
+}
+
+/** The first clang in PATH that makes wasm32 modules; CLANG names another. */
+function clang() {
+  let reason = "there is no clang in PATH";
+  const versions = [21, 20, 19, 18, 17, 16, 15, 14].map((v) => `clang-${v}`);
+  for (const name of process.env.CLANG ? [process.env.CLANG] : ["clang", ...versions]) {
+    const linker = output(name, ["--target=wasm32", "-print-prog-name=wasm-ld"]);
+    if (linker === null) continue;
+    if (isAbsolute(linker) || output("wasm-ld", ["--version"]) !== null) return name;
+    reason = `${name} finds no wasm-ld`;
+  }
+  throw new Skip(`${reason} (Debian: apt install clang lld)`);
+}
 
 // One language a way of building: the file that tells it, what it depends on,
 // and the command.
@@ -57,6 +83,14 @@ const languages = [
       const [node, wat2wasm] = tool("wabt", "bin", "wat2wasm");
       run(node, [wat2wasm, join(folder, "index.wat"), "-o", out]);
     },
+  },
+  {
+    entry: "main.c",
+    sources: [join(root, "sdk", "c")],
+    toolchain: () => output(clang(), ["--version"]),
+    build: (folder, out) =>
+      run(clang(), ["-O3", "-Wall", "--target=wasm32", "-mbulk-memory", "-ffreestanding", "-nostdlib", "-Wl,--no-entry",
+        "-I", join(root, "sdk", "c"), "-o", out, join(folder, "main.c")]),
   },
 ];
 
@@ -96,4 +130,12 @@ function build(name) {
 
 mkdirSync(dist, { recursive: true });
 const names = process.argv.slice(2);
-for (const name of names.length ? names : readdirSync(join(root, "metrics")).sort()) build(name);
+for (const name of names.length ? names : readdirSync(join(root, "metrics")).sort()) {
+  try {
+    build(name);
+  } catch (e) {
+    if (!(e instanceof Skip)) throw e;
+    for (const end of ["wasm", "key"]) rmSync(join(dist, `${name}.${end}`), { force: true }); // it would be out of date
+    console.log(`${name}: skipped: ${e.message}`);
+  }
+}

@@ -32,7 +32,7 @@ func module(t testing.TB, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("dist", name+".wasm"))
 	if os.IsNotExist(err) {
-		t.Skipf("dist/%s.wasm is not built; run `npm ci && node build.mjs` in wasm-metrics", name)
+		t.Skipf("dist/%s.wasm is not built; run `npm ci && node build.mjs` in wasm-metrics, which says what a skipped metric lacks", name)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +46,11 @@ func host(t testing.TB) *sandbox.Host {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return h
 }
 
@@ -124,26 +129,56 @@ func (s sample) table() metricabi.Table {
 // check evaluates a module on random tables and compares every value; NaN in
 // want stands for undefined.
 func check(t *testing.T, name string, params map[string]any, want func(sample) map[string][]float64) {
-	wasm, h := module(t, name), host(t)
 	for seed, rows := range []int{0, 1, 7, 1000} {
 		s := draw(uint64(seed), rows)
-		results, usage, err := h.Evaluate(context.Background(), wasm, s.table(), params)
-		if err != nil {
-			t.Fatalf("%d rows: %v", rows, err)
-		}
-		t.Logf("%d rows: compile %.1f ms, evaluate %.1f ms, all %.1f ms", rows,
-			1e3*usage.CompileSeconds, 1e3*usage.EvalSeconds, 1e3*usage.WallSeconds)
-		expected := want(s)
-		if len(results) != len(expected) {
-			t.Errorf("%d rows: %d results, want %d", rows, len(results), len(expected))
-		}
-		for i := range results {
-			r := &results[i]
-			if err := compare(r, expected[r.Name]); err != nil {
-				t.Errorf("%d rows: %s: %v", rows, r.Name, err)
-			}
+		checkTable(t, name, s.table(), params, want(s))
+	}
+}
+
+// checkTable evaluates a module on one table and compares every value; NaN in
+// want stands for undefined.
+func checkTable(t *testing.T, name string, table metricabi.Table, params map[string]any, want map[string][]float64) {
+	t.Helper()
+	results, usage, err := host(t).Evaluate(context.Background(), module(t, name), table, params)
+	if err != nil {
+		t.Fatalf("%d rows: %v", table.Rows, err)
+	}
+	t.Logf("%d rows: compile %.1f ms, evaluate %.1f ms, all %.1f ms", table.Rows,
+		1e3*usage.CompileSeconds, 1e3*usage.EvalSeconds, 1e3*usage.WallSeconds)
+	if len(results) != len(want) {
+		t.Errorf("%d rows: %d results, want %d", table.Rows, len(results), len(want))
+	}
+	for i := range results {
+		r := &results[i]
+		if err := compare(r, want[r.Name]); err != nil {
+			t.Errorf("%d rows: %s: %v", table.Rows, r.Name, err)
 		}
 	}
+}
+
+// refuses checks that a metric answers with an error text of its own.
+func refuses(t *testing.T, name string, table metricabi.Table, params map[string]any, text string) {
+	t.Helper()
+	_, _, err := host(t).Evaluate(context.Background(), module(t, name), table, params)
+	if !errors.Is(err, sandbox.ErrMetric) || !strings.Contains(err.Error(), text) {
+		t.Errorf("with %v: %v, want %q", params, err, text)
+	}
+}
+
+// twoArms names the results of both arms and their difference as metrics do.
+func twoArms(name string, values [2]float64) map[string][]float64 {
+	return map[string][]float64{name + ".A": {values[0]}, name + ".B": {values[1]}, name + ".difference": {values[1] - values[0]}}
+}
+
+func meanOf(v []float64) float64 {
+	sum, n := 0.0, 0.0
+	for _, x := range v {
+		if !math.IsNaN(x) {
+			sum += x
+			n++
+		}
+	}
+	return sum / n
 }
 
 func compare(r *metricabi.Result, want []float64) error {
@@ -355,10 +390,7 @@ func TestCostRiskIsTheMeanOfTheCostMatrix(t *testing.T) {
 			})
 		})
 	}
-	_, _, err := host(t).Evaluate(context.Background(), module(t, "cost_risk"), draw(1, 5).table(), map[string]any{"cost": []float64{1, 2}})
-	if !errors.Is(err, sandbox.ErrMetric) || !strings.Contains(err.Error(), "4 classes need 16") {
-		t.Errorf("with a matrix of two values: %v", err)
-	}
+	refuses(t, "cost_risk", draw(1, 5).table(), map[string]any{"cost": []float64{1, 2}}, "4 classes need 16")
 }
 
 func TestAccuracyIsTheShareOfRowsThatAgree(t *testing.T) {
@@ -379,7 +411,7 @@ func TestAccuracyIsTheShareOfRowsThatAgree(t *testing.T) {
 func TestAMetricOfTwoArmsMeasuresOneAlone(t *testing.T) {
 	one := draw(3, 200).table()
 	one.Columns = slices.DeleteFunc(one.Columns, func(c metricabi.Column) bool { return c.Arm == metricabi.ArmB })
-	for _, name := range []string{"false_allow", "calibration", "mcc", "cost_risk"} {
+	for _, name := range []string{"false_allow", "calibration", "mcc", "cost_risk", "brier", "log_loss", "cohen_kappa"} {
 		t.Run(name, func(t *testing.T) {
 			results, _, err := host(t).Evaluate(context.Background(), module(t, name), one, nil)
 			if err != nil {

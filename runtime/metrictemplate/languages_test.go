@@ -25,10 +25,15 @@ func TestMain(m *testing.M) {
 
 func host(t *testing.T) *sandbox.Host {
 	t.Helper()
-	h, err := sandbox.NewHost(sandbox.Options{CacheDir: t.TempDir()})
+	h, err := sandbox.NewHost(sandbox.Options{CacheDir: filepath.Join(t.TempDir(), "cache")})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return h
 }
 
