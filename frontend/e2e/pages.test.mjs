@@ -184,7 +184,7 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       const row = (name) => page.getByRole('row', { name });
       assert.match(await row(/^Accuracy/).first().innerText(), /B is better/);
       assert.match(await row(/^Macro F1/).first().innerText(), /no clear difference/);
-      assert.match(await row(/^latency_median_ms/).innerText(), /B is worse/);
+      assert.match(await row(/^Median latency/).innerText(), /B is worse/);
       assert.match(await row(/^Right only in A/).innerText(), new RegExp(`${want.mcnemar.only_a}$`));
       const matrix = page.getByRole('table', { name: /Model B/ }).getByRole('row', { name: /^ESCALATION/ });
       assert.deepEqual((await matrix.innerText()).match(/\d+/g).map(Number), want.arms[1].confusion[1]);

@@ -231,6 +231,7 @@ export const en = {
   'ab.true': 'True ↓ / predicted →',
   'ab.latency': 'Latency',
   'ab.model': 'Model',
+  'ab.latencyMedian': 'Median latency, ms',
   'ab.median': 'Median',
   'ab.p95': '95th percentile',
   'ab.mean': 'Mean',

@@ -233,6 +233,7 @@ export const ja: Record<Key, string> = {
   'ab.true': '正解 ↓ / 予測 →',
   'ab.latency': '応答時間',
   'ab.model': 'モデル',
+  'ab.latencyMedian': 'レイテンシ中央値 (ms)',
   'ab.median': '中央値',
   'ab.p95': '95 パーセンタイル',
   'ab.mean': '平均',

@@ -93,7 +93,8 @@ const byNumber = new Intl.Collator('en', { numeric: true });
 // A number standing alone between the separators of a name: layers.3.det, det/layer_3, expert/3/load.
 const ordinal = /(^|[/._-])(\d+)(?=$|[/._-])/;
 
-/** Arranges metric names into sections of charts, a section for each first part, training first. Names that differ in
+/** Arranges metric names into sections of charts, a section for each first part, training first and in it the
+ *  losses and scores, which are what one looks for, before rates and times. Names that differ in
  *  one number share a chart ("so8t/det/layer_0", "…/layer_1" → "so8t/det/layer_*"). By name, "train/loss"
  *  and "eval/loss" share the chart "loss". */
 export function arrange(names: string[], by: Grouping): Section[] {
@@ -119,8 +120,9 @@ export function arrange(names: string[], by: Grouping): Section[] {
     card.metrics.push({ metric, label });
   }
   const rank = (s: string) => (s === 'train' ? 0 : /^(eval|val|test)/.test(s) ? 1 : 2);
+  const wanted = (s: string) => (/loss|accuracy|f1/.test(s) ? 0 : /seconds?$|per_second|trained_tokens|learning_rate/.test(s) ? 2 : 1);
   return [...sections]
-    .map(([title, cards]) => ({ title, cards: [...cards.values()] }))
+    .map(([title, cards]) => ({ title, cards: [...cards.values()].sort((a, b) => wanted(a.title) - wanted(b.title)) }))
     .sort((a, b) => rank(a.title) - rank(b.title));
 }
 
