@@ -17,6 +17,10 @@ import (
 	"triality/runtime/metricabi"
 )
 
+// minShared is from how many bytes on a block of results goes into shared
+// memory.
+const minShared = 64 << 10
+
 // call makes a fresh instance, does what the frame asks, and returns the block
 // the module answered with.
 func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (block []byte, rep *reply, err error) {
@@ -31,7 +35,7 @@ func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (b
 		}
 		inst.close(ctx)
 	}()
-	start := time.Now()
+	start, results := time.Now(), int64(-1)
 	if err := inst.open(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -41,12 +45,13 @@ func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (b
 	case frameEval:
 		block, err = inst.eval(ctx, body.N, func(room []byte) error { _, err := io.ReadFull(body, room); return err })
 	case frameShared:
-		var where [16]byte
+		var where [24]byte
 		if _, err := io.ReadFull(body, where[:]); err != nil {
 			return nil, nil, err
 		}
 		off, n := int64(binary.LittleEndian.Uint64(where[:])), int64(binary.LittleEndian.Uint64(where[8:]))
 		block, err = inst.eval(ctx, n, func(room []byte) error { return mapInput(w.shared, off, room) })
+		results = int64(binary.LittleEndian.Uint64(where[16:]))
 	case frameEvalWarm:
 		var table []byte
 		if table, err = io.ReadAll(body); err != nil {
@@ -63,7 +68,14 @@ func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (b
 	}
 	rep = &reply{EvalSeconds: time.Since(start).Seconds(), MemoryBytes: int64(inst.memory.Size()),
 		Fuel: w.gauge.used(), Address: inst.address, Log: w.log.text()}
-	return bytes.Clone(block), rep, nil
+	if results < 0 || len(block) < minShared {
+		return bytes.Clone(block), rep, nil
+	}
+	if _, err := w.shared.WriteAt(block, results); err != nil {
+		return nil, nil, err
+	}
+	rep.SharedBytes = int64(len(block))
+	return nil, rep, nil
 }
 
 // instance is one instantiated module.

@@ -14,7 +14,7 @@ const (
 	frameModule   = 'm' // host: the module; answered once it is compiled
 	frameDescribe = 'd' // host: instantiate and call metric_describe
 	frameEval     = 'e' // host: instantiate and call metric_eval on the table
-	frameShared   = 's' // host: frameEval, with where the table lies in shared memory: offset u64, length u64
+	frameShared   = 's' // host: frameEval, with where in shared memory the table lies and results may go: offset, length, offset of results, each u64
 	frameEvalWarm = 'w' // host: the same, calling twice; the second result counts
 	framePhase    = 'p' // worker: what it does next, as text
 	frameDone     = 'o' // worker: length u32 of a reply as JSON, the reply, the block the module returned
@@ -47,6 +47,7 @@ type reply struct {
 	MemoryBytes    int64  // linear memory at the end of the call
 	Fuel           int64  // used
 	Address        uint32 // what metric_alloc returned for the table
+	SharedBytes    int64  // length of the block, where it is in shared memory
 	Log            string
 }
 

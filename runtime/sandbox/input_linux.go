@@ -8,9 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sharedInput is anonymous memory that the host writes tables into and its
-// worker maps. The worker could write there too, and spoil its own input; it
-// cannot shorten it, which would make the host's next access fault.
+// sharedInput is anonymous memory that the host writes tables into, its worker
+// maps, and large results come back through. The worker can write anywhere in
+// it, at any time, and so spoil its own input and results; it cannot shorten
+// it, which would make the host's next access fault.
 type sharedInput struct {
 	file *os.File
 	mem  []byte // the whole file, mapped
@@ -35,8 +36,14 @@ func (in *sharedInput) room(off, n int64) []byte {
 	page := int64(os.Getpagesize())
 	if size := (off + n + page - 1) / page * page; size > int64(len(in.mem)) {
 		fd := int(in.file.Fd())
-		if err := unix.Ftruncate(fd, size); err != nil {
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
 			return nil
+		}
+		if st.Size < size {
+			if err := unix.Ftruncate(fd, size); err != nil {
+				return nil
+			}
 		}
 		mem, err := unix.Mmap(fd, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		if err != nil {

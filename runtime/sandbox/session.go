@@ -262,7 +262,7 @@ func killed(state *os.ProcessState) bool {
 }
 
 // evaluate hands the table over, in shared memory where there is such, and
-// returns what call does.
+// returns what call does; the block is valid until the next call.
 func (s *session) evaluate(ctx context.Context, t metricabi.Table, size int64) ([]byte, *reply, error) {
 	// The worker maps instead of copying where a table lies in its page as in
 	// the module's memory; modules mostly allocate alike each time.
@@ -275,12 +275,26 @@ func (s *session) evaluate(ctx context.Context, t metricabi.Table, size int64) (
 		return s.call(ctx, s.h.o.Timeout, frameEval, metricabi.EncodeTo(make([]byte, 0, size), t))
 	}
 	n := len(metricabi.EncodeTo(room, t))
-	where := binary.LittleEndian.AppendUint64(nil, uint64(off))
-	block, rep, err := s.call(ctx, s.h.o.Timeout, frameShared, binary.LittleEndian.AppendUint64(where, uint64(n)))
-	if err == nil {
-		s.address = rep.Address
+	results := (off + size + 1<<12 - 1) &^ (1<<12 - 1)
+	var where []byte
+	for _, v := range []int64{off, int64(n), results} {
+		where = binary.LittleEndian.AppendUint64(where, uint64(v))
 	}
-	return block, rep, err
+	block, rep, err := s.call(ctx, s.h.o.Timeout, frameShared, where)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.address = rep.Address
+	if rep.SharedBytes == 0 {
+		return block, rep, nil
+	}
+	if rep.SharedBytes < 0 || rep.SharedBytes > s.h.o.MaxResultBytes {
+		return nil, nil, failf(ErrWorker, s.phase, "it announced %d bytes of results", rep.SharedBytes)
+	}
+	if block = s.input.room(results, rep.SharedBytes); block == nil {
+		return nil, nil, failf(ErrWorker, s.phase, "its results cannot be mapped")
+	}
+	return block, rep, nil
 }
 
 func (s *session) describe(ctx context.Context) (*metricabi.Description, error) {
