@@ -1,0 +1,265 @@
+package cuda
+
+import (
+	"fmt"
+	"math/bits"
+	"unsafe"
+)
+
+// blas is cuBLASLt with the plans of the products it has done.
+type blas struct {
+	d         *Device
+	lib       library
+	handle    uintptr
+	compute   int32
+	operand   int32 // type of a and b
+	workspace uint64
+	size      int64 // of the workspace, from the pool
+	plans     map[planKey]*plan
+	one       [2]float32 // the factors 0 and 1, where C can read them
+
+	create, destroy, newDesc, dropDesc, setDesc, newLayout, dropLayout uintptr
+	newPreference, dropPreference, setPreference, heuristic, matmul    uintptr
+}
+
+// Numbers from cublasLt.h and library_types.h.
+const (
+	computeFloat32 = 68 // CUBLAS_COMPUTE_32F
+	computeTF32    = 77 // CUBLAS_COMPUTE_32F_FAST_TF32
+
+	typeFloat32  = 0  // CUDA_R_32F
+	typeBFloat16 = 14 // CUDA_R_16BF
+
+	descTransA = 3
+	descTransB = 4
+
+	preferenceWorkspace  = 1
+	preferenceAlignmentA = 5 // B, C, D follow
+
+	workspaceBytes = 32 << 20
+	maxPlans       = 4096 // packed batches come in many lengths
+)
+
+// planKey tells products apart that need their own algorithm. align holds what is known of the
+// addresses of a, b and dst: the exponents of the powers of two that divide them, up to 2⁸.
+type planKey struct {
+	m, n, k        int
+	transA, transB bool
+	align          [3]uint8
+}
+
+// plan is a described product with the algorithm that cuBLASLt chose. The choice depends on the shape
+// alone, so the same product is computed in the same order every time.
+type plan struct {
+	desc, a, b, c uintptr
+	choice        heuristicResult
+}
+
+// heuristicResult is cublasLtMatmulHeuristicResult_t.
+type heuristicResult struct {
+	algorithm [8]uint64
+	workspace uint64
+	state     int32
+	waves     float32
+	_         [4]int32
+}
+
+// openBLAS opens the first cuBLASLt that starts with this driver.
+func openBLAS(d *Device, p Precision) (*blas, error) {
+	b := &blas{d: d, plans: map[planKey]*plan{}, one: [2]float32{0, 1}, compute: computeFloat32, operand: typeFloat32}
+	switch p {
+	case Float32:
+	case TF32:
+		b.compute = computeTF32
+	case BFloat16:
+		b.operand = typeBFloat16
+	default:
+		return nil, fmt.Errorf("cuda: unknown precision %d", p)
+	}
+	var err error
+	if b.workspace, b.size, err = d.pool.get(workspaceBytes); err != nil {
+		return nil, fmt.Errorf("cuda: workspace of cuBLASLt: %w", err)
+	}
+	err = openAny(candidates(blasNames, folders()), func(l library) error {
+		err := l.resolve(map[string]*uintptr{
+			"cublasLtCreate": &b.create, "cublasLtDestroy": &b.destroy,
+			"cublasLtMatmulDescCreate": &b.newDesc, "cublasLtMatmulDescDestroy": &b.dropDesc, "cublasLtMatmulDescSetAttribute": &b.setDesc,
+			"cublasLtMatrixLayoutCreate": &b.newLayout, "cublasLtMatrixLayoutDestroy": &b.dropLayout,
+			"cublasLtMatmulPreferenceCreate": &b.newPreference, "cublasLtMatmulPreferenceDestroy": &b.dropPreference,
+			"cublasLtMatmulPreferenceSetAttribute": &b.setPreference,
+			"cublasLtMatmulAlgoGetHeuristic":       &b.heuristic, "cublasLtMatmul": &b.matmul,
+		})
+		if err != nil {
+			return err
+		}
+		b.lib = l
+		return b.call("cublasLtCreate", b.create, uintptr(unsafe.Pointer(&b.handle)))
+	})
+	if err != nil {
+		d.pool.put(b.workspace, b.size)
+		return nil, fmt.Errorf("cuda: %w: %s; put %s beside the program, install CUDA's cuBLAS (12 or 13), or name its folder in the library path",
+			ErrNoBLAS, oneLine(err), blasNames[0])
+	}
+	return b, nil
+}
+
+func (b *blas) close() {
+	b.forget()
+	b.d.pool.put(b.workspace, b.size)
+	_ = b.call("cublasLtDestroy", b.destroy, b.handle) // the context goes next
+}
+
+// statuses are the names of cublasStatus_t.
+var statuses = map[uint32]string{1: "not initialized", 3: "allocation failed", 7: "invalid value", 8: "architecture mismatch",
+	11: "mapping error", 13: "execution failed", 14: "internal error", 15: "not supported", 16: "license error"}
+
+//go:uintptrescapes
+func (b *blas) call(name string, function uintptr, args ...uintptr) error {
+	if code := uint32(callC(function, args...)); code != 0 {
+		return fmt.Errorf("%s: status %d, %s", name, code, statuses[code])
+	}
+	return nil
+}
+
+func alignment(address uint64) uint8 { return uint8(min(8, bits.TrailingZeros64(address))) }
+
+// product is MatMul on addresses. cuBLASLt works on column-major matrices, in which a row-major
+// matrix is its transpose: dstᵀ[N,M] = op(b)ᵀ·op(a)ᵀ.
+func (c *call) product(dst, a, b uint64, m, n, k int, transA, transB, accumulate bool) {
+	if c.failed || m == 0 || n == 0 {
+		return
+	}
+	if k == 0 {
+		if !accumulate {
+			c.zero(dst, m*n)
+		}
+		return
+	}
+	l := c.d.blas
+	defer c.release(len(c.scratch))
+	if l.operand == typeBFloat16 {
+		a, b = c.narrow(a, m*k), c.narrow(b, k*n)
+		if c.failed {
+			return
+		}
+	}
+	p, err := l.plan(planKey{m, n, k, transA, transB, [3]uint8{alignment(a), alignment(b), alignment(dst)}})
+	if err != nil {
+		c.fail("product of %d×%d by %d×%d: %w", m, k, k, n, err)
+		return
+	}
+	beta := &l.one[0]
+	if accumulate {
+		beta = &l.one[1]
+	}
+	c.check("product", l.call("cublasLtMatmul", l.matmul, l.handle, p.desc, uintptr(unsafe.Pointer(&l.one[1])),
+		uintptr(b), p.a, uintptr(a), p.b, uintptr(unsafe.Pointer(beta)), uintptr(dst), p.c, uintptr(dst), p.c,
+		uintptr(unsafe.Pointer(&p.choice.algorithm[0])), uintptr(l.workspace), workspaceBytes, c.d.stream))
+}
+
+// narrow gives a copy of n floats as bfloat16. cuBLASLt itself would round float32 operands to TF32.
+func (c *call) narrow(x uint64, n int) uint64 {
+	at := c.temporary(2 * n)
+	c.each("to_bfloat16", n, at, x, i64(n))
+	return at
+}
+
+// plan describes a product, or finds the description made before.
+func (b *blas) plan(key planKey) (*plan, error) {
+	if p, ok := b.plans[key]; ok {
+		return p, nil
+	}
+	if len(b.plans) >= maxPlans {
+		b.forget()
+	}
+	p := &plan{}
+	if err := b.describe(p, key); err != nil {
+		b.drop(p)
+		return nil, err
+	}
+	b.plans[key] = p
+	return p, nil
+}
+
+func (b *blas) describe(p *plan, key planKey) error {
+	if err := b.call("cublasLtMatmulDescCreate", b.newDesc, uintptr(unsafe.Pointer(&p.desc)), uintptr(b.compute), typeFloat32); err != nil {
+		return err
+	}
+	// The first operand is b, seen [N,K] as stored or turned from [K,N]; the second is a.
+	first, second := storage{key.n, key.k, key.transB}, storage{key.k, key.m, key.transA}
+	for i, s := range []storage{first, second} {
+		var turned int32
+		if s.turned {
+			turned = 1
+		}
+		if err := b.call("cublasLtMatmulDescSetAttribute", b.setDesc, p.desc, uintptr(descTransA+i), uintptr(unsafe.Pointer(&turned)), 4); err != nil {
+			return err
+		}
+	}
+	for _, l := range []struct {
+		to   *uintptr
+		kind int32
+		s    storage
+	}{{&p.a, b.operand, first}, {&p.b, b.operand, second}, {&p.c, typeFloat32, storage{key.n, key.m, false}}} {
+		rows, columns := l.s.stored()
+		if err := b.call("cublasLtMatrixLayoutCreate", b.newLayout, uintptr(unsafe.Pointer(l.to)), uintptr(l.kind), uintptr(rows), uintptr(columns), uintptr(rows)); err != nil {
+			return err
+		}
+	}
+	var preference uintptr
+	if err := b.call("cublasLtMatmulPreferenceCreate", b.newPreference, uintptr(unsafe.Pointer(&preference))); err != nil {
+		return err
+	}
+	defer func() { _ = b.call("", b.dropPreference, preference) }() // it holds no resource of the card
+	size := uint64(workspaceBytes)
+	if err := b.call("cublasLtMatmulPreferenceSetAttribute", b.setPreference, preference, preferenceWorkspace, uintptr(unsafe.Pointer(&size)), 8); err != nil {
+		return err
+	}
+	for i, exponent := range []uint8{key.align[1], key.align[0], key.align[2], key.align[2]} {
+		least := uint32(1) << exponent
+		if err := b.call("cublasLtMatmulPreferenceSetAttribute", b.setPreference, preference, uintptr(preferenceAlignmentA+i), uintptr(unsafe.Pointer(&least)), 4); err != nil {
+			return err
+		}
+	}
+	var found int32
+	if err := b.call("cublasLtMatmulAlgoGetHeuristic", b.heuristic, b.handle, p.desc, p.a, p.b, p.c, p.c, preference, 1,
+		uintptr(unsafe.Pointer(&p.choice)), uintptr(unsafe.Pointer(&found))); err != nil {
+		return err
+	}
+	if found < 1 || p.choice.state != 0 {
+		return fmt.Errorf("%s has no algorithm for it (status %d)", b.lib.path, p.choice.state)
+	}
+	return nil
+}
+
+// storage is an operand of rows × columns in column-major order, or stored the other way round.
+type storage struct {
+	rows, columns int
+	turned        bool
+}
+
+func (s storage) stored() (rows, columns int) {
+	if s.turned {
+		return s.columns, s.rows
+	}
+	return s.rows, s.columns
+}
+
+// forget drops every plan.
+func (b *blas) forget() {
+	for key, p := range b.plans {
+		b.drop(p)
+		delete(b.plans, key)
+	}
+}
+
+func (b *blas) drop(p *plan) {
+	for _, layout := range []uintptr{p.a, p.b, p.c} {
+		if layout != 0 {
+			_ = b.call("", b.dropLayout, layout) // frees host memory alone
+		}
+	}
+	if p.desc != 0 {
+		_ = b.call("", b.dropDesc, p.desc)
+	}
+}

@@ -1,0 +1,193 @@
+package cuda
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+
+	"triality/runtime/device"
+)
+
+// call is one launch: it holds the device, checks the arguments and keeps the first complaint.
+type call struct {
+	d       *Device
+	op      string
+	failed  bool
+	err     error // the complaint of this call
+	leave   func()
+	scratch []span
+}
+
+// span is memory of the pool.
+type span struct {
+	at   uint64
+	size int64
+}
+
+func (d *Device) begin(op string) call {
+	d.mu.Lock()
+	c := call{d: d, op: op}
+	if d.closed {
+		c.fail("the device is closed")
+		return c
+	}
+	leave, err := d.enter()
+	c.leave = leave
+	c.check("enter", err)
+	return c
+}
+
+// end gives scratch memory back and lets the next call in.
+func (c *call) end() {
+	c.release(0)
+	if c.leave != nil {
+		c.leave()
+	}
+	c.d.mu.Unlock()
+}
+
+func (c *call) fail(format string, args ...any) {
+	err := fmt.Errorf("cuda: "+c.op+": "+format, args...)
+	if !c.failed {
+		c.failed, c.err = true, err
+	}
+	if c.d.err == nil {
+		c.d.err = err
+	}
+}
+
+func (c *call) check(what string, err error) {
+	if err != nil {
+		c.fail("%s: %w", what, err)
+	}
+}
+
+// floats gives the first n elements of a float buffer, as an address.
+func (c *call) floats(name string, b device.Buffer, n int) uint64 {
+	m := c.all(name, b)
+	if m == nil {
+		return 0
+	}
+	if n < 0 || n > m.n {
+		c.fail("%s has %d elements, needs %d", name, m.n, n)
+	}
+	return m.at
+}
+
+// all gives a float buffer, or nil after a complaint.
+func (c *call) all(name string, b device.Buffer) *buffer { return c.typed(name, b, device.Float) }
+
+func (c *call) typed(name string, b device.Buffer, t device.DType) *buffer {
+	m, ok := b.(*buffer)
+	switch {
+	case !ok || m == nil || m.d != c.d:
+		c.fail("%s is not a buffer of this device", name)
+	case m.t != t:
+		c.fail("%s holds %v elements, needs %v", name, m.t, t)
+	default:
+		return m
+	}
+	return nil
+}
+
+// indices gives the first n elements of an index buffer: the host's copy and the address.
+func (c *call) indices(name string, b device.Buffer, n int) ([]int32, uint64) {
+	m := c.typed(name, b, device.Int32)
+	if m == nil {
+		return nil, 0
+	}
+	if n < 0 || n > m.n {
+		c.fail("%s has %d elements, needs %d", name, m.n, n)
+		return nil, 0
+	}
+	return m.host[:n:n], m.at
+}
+
+// within is indices whose values must lie in [lo, hi).
+func (c *call) within(name string, b device.Buffer, n, lo, hi int) ([]int32, uint64) {
+	x, at := c.indices(name, b, n)
+	for i, v := range x {
+		if int(v) < lo || int(v) >= hi {
+			c.fail("%s[%d] is %d, outside [%d,%d)", name, i, v, lo, hi)
+			return nil, 0
+		}
+	}
+	return x, at
+}
+
+// temporary gives memory until the call ends; 0 after a complaint.
+func (c *call) temporary(bytes int) uint64 {
+	if c.failed || bytes == 0 {
+		return 0
+	}
+	at, size, err := c.d.pool.get(int64(bytes))
+	if err != nil {
+		c.fail("scratch memory: %w", err)
+		return 0
+	}
+	c.scratch = append(c.scratch, span{at, size})
+	return at
+}
+
+// release gives back the temporary memory taken since there were n spans of it. Work that was launched
+// may still use them: the stream orders their next use after it.
+func (c *call) release(n int) {
+	for _, s := range c.scratch[n:] {
+		c.d.pool.put(s.at, s.size)
+	}
+	c.scratch = c.scratch[:n]
+}
+
+// table puts indices in temporary memory.
+func (c *call) table(x []int32) uint64 {
+	at := c.temporary(4 * len(x))
+	if at != 0 {
+		c.check("upload", c.d.staging.send(c.d, at, unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 4*len(x))))
+	}
+	return at
+}
+
+// zero clears n floats.
+func (c *call) zero(at uint64, n int) {
+	if !c.failed && n > 0 {
+		c.check("clear", c.d.driver.set(at, 0, n, c.d.stream))
+	}
+}
+
+// The arguments of a kernel are eight bytes each, of which it reads as many as it declares.
+func i32(v int) uint64     { return uint64(uint32(int32(v))) }
+func i64(v int) uint64     { return uint64(v) }
+func f32(v float64) uint64 { return uint64(math.Float32bits(float32(v))) }
+func f64(v float64) uint64 { return math.Float64bits(v) }
+
+// launch runs a kernel over a grid of blocks of threads, with shared bytes of dynamic shared memory.
+// After a complaint, and for an empty grid, it does nothing.
+func (c *call) launch(kernel string, gridX, gridY, block, shared int, args ...uint64) {
+	d := c.d
+	if c.failed || gridX == 0 || gridY == 0 {
+		return
+	}
+	function, ok := d.kernels[kernel]
+	if !ok {
+		c.fail("no kernel %s", kernel)
+		return
+	}
+	copy(d.slots[:], args)
+	if err := d.driver.launch(function, [2]int{gridX, gridY}, block, shared, d.stream, &d.params[0]); err != nil {
+		c.fail("launch of %s: %w", kernel, err)
+	}
+}
+
+// each launches an element-wise kernel whose threads stride over n elements.
+func (c *call) each(kernel string, n int, args ...uint64) {
+	const block = 256
+	c.launch(kernel, min((n+block-1)/block, 16*c.d.procs), 1, block, 0, args...)
+}
+
+// perRow launches a kernel with a block to each of T rows of D.
+func (c *call) perRow(kernel string, T, D int, args ...uint64) {
+	c.launch(kernel, T, 1, rowThreads(D), 0, args...)
+}
+
+// rowThreads is the block for a row: a multiple of 32, at most 256.
+func rowThreads(D int) int { return min(256, max(32, (D+31)/32*32)) }

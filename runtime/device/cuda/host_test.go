@@ -1,0 +1,218 @@
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"triality/runtime/device"
+)
+
+// card is a source of memory with room for so many bytes.
+type card struct {
+	room  int64
+	spans map[uint64]int64
+	next  uint64
+	takes int
+}
+
+func (c *card) take(bytes int64) (uint64, error) {
+	c.takes++
+	if bytes > c.room {
+		return 0, &result{code: resultOutOfMemory, name: "CUDA_ERROR_OUT_OF_MEMORY", text: "out of memory"}
+	}
+	c.room -= bytes
+	c.next += 1 << 32
+	c.spans[c.next] = bytes
+	return c.next, nil
+}
+
+func (c *card) give(address uint64) error {
+	n, ok := c.spans[address]
+	if !ok {
+		return errors.New("freed twice")
+	}
+	c.room += n
+	delete(c.spans, address)
+	return nil
+}
+
+func TestThePoolHandsFreedSpansOutAgain(t *testing.T) {
+	c := &card{room: 1 << 30, spans: map[uint64]int64{}}
+	p := newPool(c, 1<<30)
+	a, size, err := p.get(1000)
+	if err != nil || size != 1024 {
+		t.Fatalf("1000 bytes gave %d, %v", size, err)
+	}
+	p.put(a, size)
+	b, _, err := p.get(1024)
+	if err != nil || a != b || c.takes != 1 {
+		t.Errorf("the span was not used again: %d then %d, %d takes, %v", a, b, c.takes, err)
+	}
+	if err := p.close(); err != nil || len(c.spans) != 0 || c.room != 1<<30 {
+		t.Errorf("close left %d spans: %v", len(c.spans), err)
+	}
+}
+
+func TestThePoolGivesIdleSpansBackBeforeItRefuses(t *testing.T) {
+	for name, limit := range map[string]int64{"by its own limit": 10 << 20, "by the card": 1 << 40} {
+		t.Run(name, func(t *testing.T) {
+			c := &card{room: 10 << 20, spans: map[uint64]int64{}}
+			p := newPool(c, limit)
+			a, size, err := p.get(8 << 20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.put(a, size)
+			if _, _, err := p.get(9 << 20); err != nil {
+				t.Errorf("9 MiB of 10 with 8 idle: %v", err)
+			}
+			_, _, err = p.get(2 << 20)
+			if !errors.Is(err, device.ErrOutOfMemory) || !strings.Contains(err.Error(), "lower the micro-batch") {
+				t.Errorf("2 MiB more gave %v", err)
+			}
+		})
+	}
+}
+
+func TestSizeClassesWasteLittle(t *testing.T) {
+	for _, n := range []int64{1, 511, 512, 513, 4096, 5000, 1 << 20, 1<<20 + 1, 500<<20 + 3} {
+		s := sizeClass(n)
+		if s < n || s%512 != 0 || (n >= 4096 && float64(s-n) > 0.13*float64(n)) || (n > 32<<20 && s-n >= 2<<20) || sizeClass(s) != s {
+			t.Errorf("%d bytes take %d", n, s)
+		}
+	}
+}
+
+func TestPositionsAreGroupedByIdInOrder(t *testing.T) {
+	rows, offsets, order := byID([]int32{5, 2, 5, 9, 2, 5})
+	if fmt.Sprint(rows, offsets, order) != "[2 5 9] [0 2 5 6] [1 4 0 2 5 3]" {
+		t.Errorf("got %v %v %v", rows, offsets, order)
+	}
+}
+
+func TestOnlyTheLastWriteToASlotStays(t *testing.T) {
+	from, to := lastWrites([]int32{7, 3, 7, 1})
+	if fmt.Sprint(from, to) != "[3 2 1] [1 7 3]" {
+		t.Errorf("got %v to %v", from, to)
+	}
+}
+
+func TestBlocksOfLogitsStayUnderTheLimit(t *testing.T) {
+	for _, c := range []struct{ rows, vocabulary, limit, blockT, blockV int }{
+		{2048, 32_000, 32 << 20, 1048, 32_000},
+		{2048, 152_064, 32 << 20, 256, 131_072},
+		{10, 100, 1000, 10, 100},
+		{0, 100, 1000, 1, 100},
+		{5000, 1, 32 << 20, 2048, 1},
+	} {
+		if bt, bv := logitBlock(c.rows, c.vocabulary, c.limit); bt != c.blockT || bv != c.blockV {
+			t.Errorf("%d rows of %d under %d: %d by %d, want %d by %d", c.rows, c.vocabulary, c.limit, bt, bv, c.blockT, c.blockV)
+		}
+	}
+}
+
+// Shared memory of a block, by compute capability: CUDA C++ programming guide, technical specifications.
+func TestEveryHeadUpTo256RunsOnEveryCard(t *testing.T) {
+	for capability, shared := range map[string]int{"8.0": 163 << 10, "8.6": 99 << 10, "9.0": 227 << 10} {
+		for _, backward := range []bool{false, true} {
+			for dim := 1; dim <= 256; dim++ {
+				if v, ok := chooseAttention(dim, backward, shared); !ok || v.width < dim {
+					t.Fatalf("heads of %d on %s, backward %v: %+v", dim, capability, backward, v)
+				}
+			}
+		}
+	}
+	if _, ok := chooseAttention(257, false, 227<<10); ok {
+		t.Error("heads of 257 have a kernel")
+	}
+}
+
+func TestEveryKernelThatIsLaunchedIsInThePTX(t *testing.T) {
+	files, err := ptx.ReadDir("kernels")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range files {
+		text, err := ptx.ReadFile("kernels/" + f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, entries(text)...)
+	}
+	want := []string{"fill", "add", "mul", "swiglu", "swiglu_grad", "scale", "scale_by", "add_bias", "dropout", "adamw", "to_bfloat16",
+		"column_partials", "sum_partials", "dot_partials", "weighted_partials", "outer_partials", "pet_partials", "pet_grad",
+		"gather", "gather_sum", "scatter", "rmsnorm", "inverse_rms", "rmsnorm_grad_x", "rotary", "ce_begin", "ce_update",
+		"ce_end", "ce_grad", "skew_exp", "skew_exp_grad", "block_mul"}
+	for _, v := range attentionVariants {
+		for name := range v.kernels() {
+			want = append(want, name)
+		}
+	}
+	slices.Sort(names)
+	slices.Sort(want)
+	if !slices.Equal(names, want) {
+		t.Errorf("the PTX has %v\nthe device launches %v", names, want)
+	}
+}
+
+func TestALibraryIsLookedForByNameThenInFolders(t *testing.T) {
+	got := candidates([]string{"a.13", "a.12"}, []string{filepath.FromSlash("/x")})
+	if want := fmt.Sprint([]string{"a.13", filepath.FromSlash("/x/a.13"), "a.12", filepath.FromSlash("/x/a.12")}); fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
+func TestALibraryThatCannotOpenSaysWhy(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "libbroken.so")
+	if err := os.WriteFile(broken, []byte("not a library"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	absent := filepath.Join(t.TempDir(), "libabsent.so")
+	err := openAny([]string{absent, broken, "libthere-is-no-such.so"}, func(library) error { return nil })
+	if err == nil {
+		t.Fatal("it opened")
+	}
+	for _, part := range []string{"libbroken.so", "libthere-is-no-such.so"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not name %s", err, part)
+		}
+	}
+	if strings.Contains(err.Error(), "libabsent") || strings.Contains(oneLine(err), "\n") {
+		t.Errorf("%q names a file that is not there, or has lines", oneLine(err))
+	}
+}
+
+func TestALibraryWithoutAFunctionIsRefused(t *testing.T) {
+	var names []string
+	switch {
+	case len(driverNames) == 2: // linux
+		names = []string{"libc.so.6"}
+	case len(driverNames) == 1 && strings.HasSuffix(driverNames[0], ".dll"):
+		names = []string{"kernel32.dll"}
+	default:
+		t.Skip("no library opens on this system")
+	}
+	err := openAny(names, func(l library) error {
+		var f uintptr
+		return l.resolve(map[string]*uintptr{"cublasLtThereIsNone": &f})
+	})
+	if err == nil || !strings.Contains(err.Error(), "cublasLtThereIsNone") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnOldCardIsRefusedByName(t *testing.T) {
+	err := checkCapability(2, "Tesla V100", 70)
+	if !errors.Is(err, ErrOldDevice) || !strings.Contains(err.Error(), "Tesla V100") || !strings.Contains(err.Error(), "7.0") || !strings.Contains(err.Error(), "8.0") {
+		t.Errorf("got %v", err)
+	}
+	if err := checkCapability(0, "A100", 80); err != nil {
+		t.Errorf("A100: %v", err)
+	}
+}
