@@ -41,9 +41,10 @@ function output(command, args) {
 
 /** The first clang in PATH that makes wasm32 modules; CLANG names another. */
 function clang() {
-  let reason = "there is no clang in PATH";
   const versions = [21, 20, 19, 18, 17, 16, 15, 14].map((v) => `clang-${v}`);
-  for (const name of process.env.CLANG ? [process.env.CLANG] : ["clang", ...versions]) {
+  const names = process.env.CLANG ? [process.env.CLANG] : ["clang", ...versions];
+  let reason = `there is no ${names[0]}`;
+  for (const name of names) {
     const linker = output(name, ["--target=wasm32", "-print-prog-name=wasm-ld"]);
     if (linker === null) continue;
     if (isAbsolute(linker) || output("wasm-ld", ["--version"]) !== null) return name;

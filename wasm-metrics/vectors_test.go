@@ -10,6 +10,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -401,5 +402,17 @@ func TestTheThreeRowsComeToWhatTheHandSays(t *testing.T) {
 	got := quadraticScore(metricTables()["three_rows"].table)
 	if want := []float64{0.125, 0.5, 0.125}; got[0].Values[0] != 0.25 || !slices.Equal(got[1].Values, want) {
 		t.Errorf("got %v and %v", got[0].Values, got[1].Values)
+	}
+}
+
+func TestTheVectorRunnerFailsAModuleWithAnotherMetric(t *testing.T) {
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("there is no node in PATH")
+	}
+	module(t, "accuracy") // skips where it was not built
+	out, err := exec.Command("node", "vectors.mjs", filepath.Join("dist", "accuracy.wasm")).CombinedOutput()
+	var status *exec.ExitError
+	if !errors.As(err, &status) || status.ExitCode() != 1 || !strings.Contains(string(out), "FAILED: other results") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"triality/runtime/metricabi"
@@ -120,6 +122,27 @@ func TestEachTemplateGivesTheVectorsToTheBit(t *testing.T) {
 			} else if err := identical(got, v.want); err != nil {
 				t.Errorf("%s: %v", v.name, err)
 			}
+		}
+	})
+}
+
+func TestEachTemplateGivesTheVectorsInNodeToo(t *testing.T) {
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("there is no node in PATH")
+	}
+	runner := filepath.Join("..", "..", "wasm-metrics", "vectors.mjs")
+	eachLanguage(t, func(t *testing.T, lang string, wasm []byte) {
+		file := filepath.Join(t.TempDir(), "metric.wasm")
+		if err := os.WriteFile(file, wasm, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command("node", runner, file).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		canonical := strings.Count(string(out), ": ok, in canonical form")
+		if lang != "wat" && canonical != len(vectors(t)) { // WAT by hand pads and always has a bitmap
+			t.Errorf("an SDK that does not write the canonical form:\n%s", out)
 		}
 	})
 }

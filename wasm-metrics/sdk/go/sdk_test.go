@@ -1,9 +1,13 @@
 package metric
 
 import (
+	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -76,5 +80,57 @@ func TestAnErrorIsSentAsItsText(t *testing.T) {
 	}
 	if got := string(Evaluate([]byte("no table"))); !strings.HasSuffix(got, "malformed") {
 		t.Errorf("%q", got)
+	}
+}
+
+// quadraticScore is the metric of the templates.
+func quadraticScore(t *Table, r *Results) error {
+	label, probabilities := t.Column(Label, Shared), t.Columns(Probability, A)
+	rows := make([]float64, t.Rows)
+	var sum, n float64
+	for i := range rows {
+		if !label.Valid(i) {
+			rows[i] = math.NaN()
+			continue
+		}
+		for c, p := range probabilities {
+			if !p.Valid(i) {
+				rows[i] = t.Number("missing")
+				break
+			}
+			d := p.Float64(i)
+			if c == int(label.Int32(i)) {
+				d -= 1
+			}
+			rows[i] += float64(d * d) // rounded before it is added
+		}
+		sum += rows[i]
+		n++
+	}
+	r.Scalar("score.A", sum/n)
+	r.Column("row.A", rows)
+	return nil
+}
+
+func TestTheVectorsAreGivenByteForByte(t *testing.T) {
+	root := filepath.Join("..", "..", "vectors")
+	read := func(name string) []byte {
+		b, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	var index struct {
+		Metric []struct{ Table, Results string }
+	}
+	if err := json.Unmarshal(read("index.json"), &index); err != nil || len(index.Metric) == 0 {
+		t.Fatalf("%d vectors, %v", len(index.Metric), err)
+	}
+	Register("{}", quadraticScore)
+	for _, v := range index.Metric {
+		if got := Evaluate(read(v.Table)); !bytes.Equal(got, read(v.Results)) {
+			t.Errorf("%s: got\n%s", v.Table, hex.Dump(got[:min(len(got), 256)]))
+		}
 	}
 }
