@@ -3,11 +3,8 @@ package pipeline
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-
-	"triality/runtime/atomicfile"
 )
 
 func exists(path string) bool {
@@ -37,28 +34,6 @@ func stageFolder(dir string, fill func(tmp string) error) error {
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", dir, err), os.RemoveAll(tmp))
-	}
-	return nil
-}
-
-// copyFiles copies those of the named files that from has to the folder to.
-func copyFiles(from, to string, names ...string) error {
-	for _, name := range names {
-		in, err := os.Open(filepath.Join(from, name))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		err = atomicfile.WriteFile(filepath.Join(to, name), 0o644, func(w io.Writer) error {
-			_, err := io.Copy(w, in)
-			return err
-		})
-		in.Close()
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -122,13 +122,6 @@ func (jsonReporter) Render(_ context.Context, in experiments.ReportInput, w io.W
 	return json.NewEncoder(w).Encode(in)
 }
 
-// quiet drops what steps say, and keeps the notes.
-type quiet struct{ notes []string }
-
-func (*quiet) Progress(experiments.Progress)         {}
-func (*quiet) Metrics(experiments.MetricBatch) error { return nil }
-func (q *quiet) Note(text string)                    { q.notes = append(q.notes, text) }
-
 // newRunner opens a runner on the cpu with a tracker in memory.
 func newRunner(t *testing.T) (*Runner, *memory) {
 	t.Helper()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"triality/experiments"
 	"triality/experiments/config"
@@ -153,7 +152,7 @@ func (p *plan) planBase() (key string, err error) {
 	if key, err = keyOf(experiments.StepBase, p.docs, c, p.cfg.Data.MaxLength, p.cfg.Seed); err != nil {
 		return "", err
 	}
-	p.base = strings.TrimRight(named, "/"+string(filepath.Separator)) + "-" + short(key)
+	p.base = filepath.Clean(named) + "-" + short(key)
 	p.addAt(experiments.StepBase, key, p.base)
 	return key, nil
 }

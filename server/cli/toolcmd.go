@@ -11,49 +11,13 @@ import (
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/pipeline"
-	"triality/runtime/sandbox"
 )
 
 func toolCommands() []command {
 	return []command{
-		{"metric check", "FILE", "validate a WebAssembly metric as an upload would", setupMetricCheck},
 		{"db check", "", "check the tracker's database and artifacts", setupDBCheck},
 		{"config reference", "", "print the configuration's reference page", setupConfigReference},
 		{"version", "", "print the version", setupVersion},
-	}
-}
-
-func setupMetricCheck(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
-	return func(ctx context.Context, args []string) error {
-		if len(args) != 1 {
-			return usagef("metric check wants one .wasm file")
-		}
-		module, err := pipeline.ReadModule(args[0], nil, 0)
-		if err != nil {
-			return err
-		}
-		host, err := sandbox.NewHost(sandbox.Options{})
-		if err != nil {
-			return err
-		}
-		m, err := pipeline.CheckModule(ctx, host, module.Wasm)
-		checks := m.Checks
-		var coded *experiments.Error
-		if errors.As(err, &coded) {
-			checks, _ = coded.Details["checks"].([]experiments.Check)
-		}
-		for _, c := range checks {
-			verdict := "ok"
-			if !c.OK {
-				verdict = "FAILED"
-			}
-			fmt.Fprintf(e.stdout, "%-12s %-7s %s\n", c.Name, verdict, c.Detail)
-		}
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(e.stdout, "%s %s, %d bytes, sha256 %s\n", m.Name, m.Version, m.Size, m.SHA256)
-		return nil
 	}
 }
 

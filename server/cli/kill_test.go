@@ -1,0 +1,306 @@
+package cli
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"triality/experiments"
+	"triality/experiments/pipeline"
+	"triality/frontend"
+	"triality/server/store"
+)
+
+// Twenty-two steps of two micro-batches each for two epochs; records and evaluations fall between
+// checkpoints, so that what has gathered for the next record must survive too.
+const killYAML = `
+name: kill
+data: {input_path: rows.jsonl}
+model: {base_model: model}
+training:
+  num_train_epochs: %d
+  per_device_train_batch_size: 2
+  gradient_accumulation_steps: 2
+  learning_rate: 1.0e-2
+  lora_r: 2
+  lora_alpha: 4
+  lora_dropout: 0.1
+  logging_steps: 3
+  eval_steps: 4
+  save_steps: 1
+  save_total_limit: 2
+`
+
+// triality runs the program as a child process.
+func triality(t *testing.T, dir string, args ...string) *exec.Cmd {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &exec.Cmd{Path: exe, Args: append([]string{"triality"}, args...), Dir: dir, WaitDelay: time.Minute}
+}
+
+func mustRun(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	var out bytes.Buffer
+	cmd := triality(t, dir, args...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("triality %s: %v\n%s", strings.Join(args, " "), err, out.String())
+	}
+}
+
+// killWhen runs a command and kills it, with the signal that no program can catch, when the condition
+// first holds. It says whether the command was killed before it ended.
+func killWhen(t *testing.T, dir string, when func() bool, delay time.Duration, args ...string) bool {
+	t.Helper()
+	var out bytes.Buffer
+	cmd := triality(t, dir, args...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(200 * time.Microsecond) {
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatalf("the command failed: %v\n%s", err, out.String())
+			}
+			return false
+		default:
+		}
+		if when() {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Error("the point to kill at never came")
+			break
+		}
+	}
+	time.Sleep(delay)
+	if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Fatal(err)
+	}
+	return <-ended != nil
+}
+
+// newest is the step of the newest checkpoint, 0 when there is none.
+func newest(dir string) int {
+	names, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "checkpoint-*.ckpt"))
+	step := 0
+	for _, n := range names {
+		n = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(n), "checkpoint-"), ".ckpt")
+		if k, err := strconv.Atoi(n); err == nil {
+			step = max(step, k)
+		}
+	}
+	return step
+}
+
+func TestFinetuneKilledAtAnyPointEndsWithTheSameBytes(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"rows.jsonl": rows(64), "kill.yaml": fmt.Sprintf(killYAML, killEpochs)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := pipeline.InitModel(filepath.Join(dir, "model"), "llama", "micro", 320, []string{rows(64)}, 1); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, dir, "convert", "--input", "rows.jsonl", "--base-model", "model", "--max-length", "96", "--output", "c")
+	finetune := func(out string) []string {
+		return []string{"finetune", "--base-model", "model", "--dataset", "c/dataset", "--config", "kill.yaml", "--output", out}
+	}
+	mustRun(t, dir, finetune("whole")...)
+	whole, killed := filepath.Join(dir, "whole"), filepath.Join(dir, "killed")
+	last := newest(whole)
+	if last < 10 {
+		t.Fatalf("%d steps are too few to be killed at", last)
+	}
+
+	at := func(step int) func() bool { return func() bool { return newest(killed) >= step } }
+	points := []struct {
+		name  string
+		when  func() bool
+		delay time.Duration
+	}{
+		{"before the first step", func() bool { _, err := os.Stat(filepath.Join(killed, "checkpoints")); return err == nil }, 0},
+		{"after the first checkpoint", at(1), 0},
+		{"between two checkpoints", at(last / 3), 7 * time.Millisecond},
+		{"while a checkpoint is written", func() bool {
+			half, _ := filepath.Glob(filepath.Join(killed, "checkpoints", ".*"))
+			return len(half) > 0 && newest(killed) >= last/2
+		}, 0},
+		{"two steps before the end", at(last - 2), 0},
+	}
+	for _, p := range points {
+		from := newest(killed)
+		if !killWhen(t, dir, p.when, p.delay, finetune("killed")...) {
+			t.Fatalf("%s: the command ended before it was killed", p.name)
+		}
+		t.Logf("killed %s: at step %d of %d, resumed from %d", p.name, newest(killed), last, from)
+		if _, err := os.Stat(filepath.Join(killed, "adapter")); err == nil {
+			t.Fatalf("%s: the adapter was written already", p.name)
+		}
+	}
+	// Once more while the results are written, if the moment is caught; the result must be the same
+	// either way.
+	caught := killWhen(t, dir, func() bool {
+		_, err := os.Stat(filepath.Join(killed, "adapter"))
+		return !errors.Is(err, fs.ErrNotExist)
+	}, 0, finetune("killed")...)
+	t.Logf("killed while the results are written: %v", caught)
+	mustRun(t, dir, finetune("killed")...)
+
+	for _, name := range []string{"adapter/adapter_model.safetensors", "adapter/adapter_config.json", "merged/model.safetensors", "merged/tokenizer.json"} {
+		a, errA := os.ReadFile(filepath.Join(whole, name))
+		b, errB := os.ReadFile(filepath.Join(killed, name))
+		if errA != nil || errB != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s differs from that of a run that was never killed (%v, %v)", name, errA, errB)
+		}
+	}
+	file := fmt.Sprintf("checkpoints/checkpoint-%d.ckpt", last)
+	headA, tensorsA := readCheckpoint(t, filepath.Join(whole, file))
+	headB, tensorsB := readCheckpoint(t, filepath.Join(killed, file))
+	if !bytes.Equal(tensorsA, tensorsB) {
+		t.Error("weights and optimizer state differ from those of a run that was never killed")
+	}
+	if !reflect.DeepEqual(headA, headB) {
+		t.Errorf("the history differs:\n%v\n%v", headA, headB)
+	}
+	if left, _ := filepath.Glob(filepath.Join(killed, "*", ".*")); len(left) > 0 {
+		t.Errorf("left half written: %v", left)
+	}
+	if left, _ := filepath.Glob(filepath.Join(killed, "*.tmp")); len(left) > 0 {
+		t.Errorf("left half written: %v", left)
+	}
+}
+
+// readCheckpoint gives a checkpoint's header without the records' timing, and the bytes of its tensors.
+// The layout is that of runtime/train/checkpoint.go.
+func readCheckpoint(t *testing.T, path string) (head map[string]any, tensors []byte) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b) < 48 || string(b[:8]) != "TRICKPT1" {
+		t.Fatalf("%s is no checkpoint", path)
+	}
+	end := 16 + int(binary.LittleEndian.Uint64(b[8:]))
+	if err := json.Unmarshal(b[16:end], &head); err != nil {
+		t.Fatal(err)
+	}
+	records, _ := head["records"].([]any)
+	values := 0
+	for _, r := range records {
+		record, _ := r.(map[string]any)
+		if v, ok := record["values"].(map[string]any); ok {
+			values += len(v)
+		}
+		delete(record, "timing")
+	}
+	var moments int
+	list, _ := head["tensors"].([]any)
+	for _, v := range list {
+		info, _ := v.(map[string]any)
+		if name, _ := info["name"].(string); strings.HasPrefix(name, "adam_m/") || strings.HasPrefix(name, "adam_v/") {
+			moments++
+		}
+	}
+	tensors = b[end : len(b)-sha256.Size]
+	if values < 10 || moments < 10 || len(tensors) == 0 {
+		t.Fatalf("%s has %d values, %d moments and %d bytes of tensors", path, values, moments, len(tensors))
+	}
+	return head, tensors
+}
+
+func TestAWholeRunKilledInEveryStepEndsWithTheSameModels(t *testing.T) {
+	if len(frontend.ReportECharts()) == 0 {
+		t.Skip("the report needs the frontend's build: npm --prefix frontend run build")
+	}
+	furnished := func() string {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"rows.jsonl": rows(64), "small.yaml": smallYAML} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := pipeline.InitModel(filepath.Join(dir, "model"), "llama", "micro", 320, []string{rows(64)}, 1); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	whole, killed := furnished(), furnished()
+	mustRun(t, whole, "run", "small.yaml")
+	kills := 0
+	for _, point := range []string{"work/convert/*", "work/finetune/*/checkpoints", "work/finetune/*/merged", "work/replace/*/model", "work/abtest/*", "work/report/*"} {
+		there := func() bool {
+			names, _ := filepath.Glob(filepath.Join(killed, point))
+			return len(names) > 0
+		}
+		if killWhen(t, killed, there, 0, "run", "small.yaml") {
+			kills++
+		}
+	}
+	if kills < 4 { // the last step takes a moment only
+		t.Errorf("%d kills", kills)
+	}
+	mustRun(t, killed, "run", "small.yaml")
+	mustRun(t, killed, "db", "check")
+
+	compared := 0
+	err := fs.WalkDir(os.DirFS(filepath.Join(whole, "work")), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".safetensors" {
+			return err
+		}
+		a, errA := os.ReadFile(filepath.Join(whole, "work", path))
+		b, errB := os.ReadFile(filepath.Join(killed, "work", path))
+		if !bytes.Equal(a, b) {
+			t.Errorf("%s differs from that of a run that was never killed", path)
+		}
+		compared++
+		return errors.Join(errA, errB)
+	})
+	if err != nil || compared != 3 { // adapter, merged model, SO8T model
+		t.Errorf("%d files compared, %v", compared, err)
+	}
+
+	st, err := store.Open(filepath.Join(killed, "data"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	runs, _, err := st.Runs(t.Context(), store.RunFilter{})
+	if err != nil || len(runs) < kills {
+		t.Fatalf("%d runs recorded, %d were killed: %v", len(runs), kills, err)
+	}
+	finished := 0
+	for _, r := range runs {
+		switch r.Status {
+		case experiments.Finished:
+			finished++
+		case experiments.Interrupted:
+		default:
+			t.Errorf("run %s of a killed process is %s", r.ID, r.Status)
+		}
+	}
+	if finished == 0 {
+		t.Error("no run finished")
+	}
+}
