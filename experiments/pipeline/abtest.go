@@ -28,8 +28,11 @@ type ABTestOptions struct {
 	Environment    map[string]string // kept with the result; may be nil
 }
 
-// resultsName is the A/B test's result file.
-const resultsName = "results.json"
+// resultsName is the A/B test's result file, and ResultArtifact the artifact that keeps it with the run.
+const (
+	resultsName    = "results.json"
+	ResultArtifact = "abtest/results.json"
+)
 
 // ABTest evaluates both models on every row, in turn so that a change of the machine's speed meets
 // both, and compares them.
@@ -60,7 +63,7 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (_ *exp
 	r.Device = fmt.Sprintf("%s, %s, %d threads, %s", info.Name, info.Model, info.Threads, info.SIMD)
 	r.Baselines = baselines(train, rows)
 	for _, m := range o.Modules {
-		result := e.evaluateModule(ctx, m, r)
+		result := e.EvaluateModule(ctx, m, r)
 		if result.Error != "" {
 			sink.Note(fmt.Sprintf("metric %s: %s", result.Name, result.Error))
 		}

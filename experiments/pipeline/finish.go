@@ -82,7 +82,7 @@ var artifacts = map[experiments.StepKind][]struct{ file, path, mediaType string 
 	experiments.StepConvert:  {{summaryName, "convert/summary.json", "application/json"}},
 	experiments.StepFinetune: {{"adapter/adapter_config.json", "finetune/adapter_config.json", "application/json"}, {"adapter/adapter_model.safetensors", "finetune/adapter_model.safetensors", "application/octet-stream"}},
 	experiments.StepReplace:  {{"model/replacement.json", "replace/replacement.json", "application/json"}},
-	experiments.StepABTest:   {{resultsName, "abtest/results.json", "application/json"}},
+	experiments.StepABTest:   {{resultsName, ResultArtifact, "application/json"}},
 	experiments.StepReport:   {{reportName, "report.html", "text/html; charset=utf-8"}},
 }
 

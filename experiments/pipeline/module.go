@@ -36,9 +36,9 @@ func ReadModule(path string, params map[string]any, timeout time.Duration) (Modu
 	return Module{Name: path, SHA256: hex.EncodeToString(sum[:]), Wasm: wasm, Params: params, Timeout: timeout}, nil
 }
 
-// evaluateModule runs one metric over an A/B test's rows. A metric that fails has its reason in the
+// EvaluateModule runs one metric over an A/B test's rows. A metric that fails has its reason in the
 // result, and the test goes on.
-func (e *Engine) evaluateModule(ctx context.Context, m Module, r *experiments.ABResult) (out experiments.ModuleResult) {
+func (e *Engine) EvaluateModule(ctx context.Context, m Module, r *experiments.ABResult) (out experiments.ModuleResult) {
 	out = experiments.ModuleResult{Name: m.Name, SHA256: m.SHA256, Params: m.Params}
 	start := time.Now()
 	defer func() { out.WallMS = float64(time.Since(start).Microseconds()) / 1e3 }()

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -291,10 +292,18 @@ func resultMetrics(r *experiments.ABResult) experiments.MetricBatch {
 		put("baseline/"+b.Name, b.Scores.Accuracy)
 	}
 	for _, m := range r.Metrics {
-		for _, o := range m.Outputs {
-			if o.Kind == "scalar" && len(o.Values) == 1 {
-				put("metric/"+m.Name+"/"+o.Name, o.Values[0])
-			}
+		maps.Copy(batch, ModuleMetrics(m))
+	}
+	return batch
+}
+
+// ModuleMetrics are a module's scalar outputs as single points.
+func ModuleMetrics(m experiments.ModuleResult) experiments.MetricBatch {
+	batch := experiments.MetricBatch{}
+	now := time.Now().UnixMilli()
+	for _, o := range m.Outputs {
+		if o.Kind == "scalar" && len(o.Values) == 1 {
+			batch["abtest/metric/"+m.Name+"/"+o.Name] = []experiments.Point{{Time: now, Value: o.Values[0]}}
 		}
 	}
 	return batch

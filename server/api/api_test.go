@@ -75,6 +75,14 @@ func (v validator) Add(ctx context.Context, wasm []byte) (experiments.Module, er
 	return v.s.AddModule(ctx, moduleOf(string(wasm)), wasm)
 }
 
+func (v validator) Try(ctx context.Context, run, sum string, params map[string]any) (experiments.ModuleResult, error) {
+	if _, err := v.s.Run(ctx, run); err != nil {
+		return experiments.ModuleResult{}, err
+	}
+	m, _, err := v.s.Module(ctx, sum)
+	return experiments.ModuleResult{Name: m.Name, SHA256: sum, Params: params}, err
+}
+
 type reporter struct{}
 
 func (reporter) Render(_ context.Context, in experiments.ReportInput, w io.Writer) error {

@@ -39,6 +39,34 @@ func (s *Server) addModule(c echo.Context) error {
 	return sendJSON(c, http.StatusCreated, m)
 }
 
+type newTrial struct {
+	Module string         `json:"module"` // SHA-256 of a stored module
+	Params map[string]any `json:"params,omitempty"`
+}
+
+// tryModule runs a stored module on a finished A/B test.
+func (s *Server) tryModule(c echo.Context) error {
+	id, err := param(c, "id")
+	if err != nil {
+		return err
+	}
+	var in newTrial
+	if err := readJSON(c, maxBody, &in); err != nil {
+		return err
+	}
+	if s.opts.Modules == nil {
+		return unavailable("module sandbox")
+	}
+	if in.Module == "" {
+		return invalid("module is missing: the SHA-256 of a stored module")
+	}
+	out, err := s.opts.Modules.Try(c.Request().Context(), id, in.Module, in.Params)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusCreated, out)
+}
+
 // uploadedModule reads the bytes from the body, or from the field "file" of a form.
 func (s *Server) uploadedModule(c echo.Context) ([]byte, error) {
 	req := c.Request()

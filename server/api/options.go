@@ -21,10 +21,12 @@ type Jobs interface {
 	Resume(ctx context.Context, runID string) (experiments.Run, error)
 }
 
-// Modules validates and stores metric modules. A module that fails validation is a CodeInvalid error
-// whose Details hold "checks", a []experiments.Check.
+// Modules validates and stores metric modules, and tries them on finished A/B tests. A module that
+// fails validation is a CodeInvalid error whose Details hold "checks", a []experiments.Check.
 type Modules interface {
 	Add(ctx context.Context, wasm []byte) (experiments.Module, error)
+	// Try runs a stored module on a run's A/B test and keeps the result with the run.
+	Try(ctx context.Context, runID, sha256 string, params map[string]any) (experiments.ModuleResult, error)
 }
 
 // Config is a shipped pipeline configuration.

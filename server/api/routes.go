@@ -70,6 +70,7 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/runs/:id/artifacts/*", summary: "A file's content; ranges are served", query: []query{{"download", "1: as an attachment"}}, answerType: "*/*", errors: missing, handler: s.artifact},
 		{method: "PUT", path: "/runs/:id/artifacts/*", summary: "Store a file; the same path replaces it", bodyType: "*/*", status: 201, answer: experiments.Artifact{}, errors: with(missing, iv, experiments.CodeTooLarge, un), handler: s.putArtifact},
 		{method: "GET", path: "/runs/:id/abtest", summary: "Result of the A/B test", answer: experiments.ABResult{}, errors: missing, handler: s.jsonArtifact(artifactAB)},
+		{method: "POST", path: "/runs/:id/abtest/metrics", summary: "Run a stored metric module on the A/B test and keep its result with the run", body: newTrial{}, status: 201, answer: experiments.ModuleResult{}, errors: with(wrong, experiments.CodeNotFound, experiments.CodeConflict, un), handler: s.tryModule},
 		{method: "GET", path: "/runs/:id/data", summary: "What the convert step found", answer: experiments.DatasetSummary{}, errors: missing, handler: s.jsonArtifact(artifactData)},
 		{method: "GET", path: "/runs/:id/replacement", summary: "replacement.json of the SO8T model", answer: map[string]any{}, errors: missing, handler: s.jsonArtifact(artifactReplacement)},
 		{method: "GET", path: "/runs/:id/report", summary: "The report as one offline HTML file", query: []query{{"lang", "en or ja"}, {"download", "1: as an attachment"}}, answerType: "text/html", errors: with(missing, iv, un), handler: s.report},

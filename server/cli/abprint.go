@@ -27,14 +27,19 @@ func printABResult(w io.Writer, r *experiments.ABResult) {
 		}
 	}
 	for _, m := range r.Metrics {
-		if m.Error != "" {
-			fmt.Fprintf(w, "  metric %s failed: %s\n", m.Name, m.Error)
-			continue
-		}
-		for _, o := range m.Outputs {
-			if len(o.Values) == 1 {
-				fmt.Fprintf(w, "  %-24s %10.4f   metric %s %s\n", o.Name, o.Values[0], m.Name, m.Version)
-			}
+		printModuleResult(w, m)
+	}
+}
+
+// printModuleResult prints a metric's scalars, or why it gave none.
+func printModuleResult(w io.Writer, m experiments.ModuleResult) {
+	if m.Error != "" {
+		fmt.Fprintf(w, "  metric %s failed: %s\n", m.Name, m.Error)
+		return
+	}
+	for _, o := range m.Outputs {
+		if len(o.Values) == 1 {
+			fmt.Fprintf(w, "  %-24s %10.4f   metric %s %s\n", o.Name, o.Values[0], m.Name, m.Version)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func dataFlag(fs *flag.FlagSet) *string {
 }
 
 // runPipeline runs a configuration file and prints the outcome.
-func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name string, set []string) error {
+func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name string, set []string) (err error) {
 	cfg, err := config.Load(path, set...)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name strin
 	if err != nil {
 		return err
 	}
-	defer closeRunner()
+	defer func() { err = errors.Join(err, closeRunner()) }()
 	screen := newTerminal(e.stderr)
 	runner.Watcher = screen
 	run, upToDate, err := runner.Run(ctx, cfg, pipeline.RunOptions{Name: name, YAML: yaml})
@@ -123,7 +123,7 @@ func openEngine(device string, threads int) (*pipeline.Engine, func() error, err
 	}
 	dev, _, err := pipeline.OpenDevice(device, threads)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, host.Close())
 	}
-	return &pipeline.Engine{Device: dev, Sandbox: host}, dev.Close, nil
+	return &pipeline.Engine{Device: dev, Sandbox: host}, func() error { return errors.Join(host.Close(), dev.Close()) }, nil
 }

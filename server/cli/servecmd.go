@@ -21,6 +21,7 @@ import (
 	"triality/runtime/sandbox"
 	"triality/server/api"
 	"triality/server/jobs"
+	"triality/server/modules"
 	"triality/server/report"
 	"triality/server/store"
 )
@@ -81,7 +82,7 @@ func listen(addr string) (net.Listener, error) {
 
 // serve answers until ctx ends. ready, where not nil, is called with the address once it is reachable,
 // and ends the server when it returns.
-func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(ctx context.Context, url string) error) error {
+func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(ctx context.Context, url string) error) (err error) {
 	l, err := listen(*s.addr)
 	if err != nil {
 		return err
@@ -97,6 +98,7 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, host.Close()) }()
 	queue := jobs.New(st, func(device string, threads int) (jobs.Runner, func() error, error) {
 		return openRunner(st, device, threads)
 	}, log)
@@ -117,7 +119,7 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 		return err
 	}
 	server, err := api.New(api.Options{
-		Store: st, Jobs: queue, Modules: moduleStore{st, host}, Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
+		Store: st, Jobs: queue, Modules: modules.New(st, host), Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
 		Info: api.Info{Version: Version, EngineVersion: pipeline.EngineVersion, Device: api.Device{Name: info.Name, Model: info.Model, Threads: info.Threads, SIMD: info.SIMD}},
 	})
 	if err != nil {
@@ -140,20 +142,6 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 	stop()
 	<-checked
 	return errors.Join(err, readyErr, queue.Close())
-}
-
-// moduleStore validates uploads in the sandbox and stores what passes.
-type moduleStore struct {
-	store *store.Store
-	host  *sandbox.Host
-}
-
-func (m moduleStore) Add(ctx context.Context, wasm []byte) (experiments.Module, error) {
-	module, err := pipeline.CheckModule(ctx, m.host, wasm)
-	if err != nil {
-		return module, err
-	}
-	return m.store.AddModule(ctx, module, wasm)
 }
 
 // shippedConfigs reads the configurations that the "new run" form offers. The first comment line is the

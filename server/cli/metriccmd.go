@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"triality/experiments"
+	"triality/experiments/pipeline"
+	"triality/runtime/metrictemplate"
+	"triality/runtime/sandbox"
+	"triality/server/modules"
+)
+
+func metricCommands() []command {
+	return []command{
+		{"metric new", "NAME", "a folder to start a WebAssembly metric from", setupMetricNew},
+		{"metric check", "FILE", "validate a WebAssembly metric as an upload would", setupMetricCheck},
+		{"metric try", "FILE", "run a metric on a finished A/B test and keep its result with the run", setupMetricTry},
+	}
+}
+
+func setupMetricNew(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	lang := fs.String("lang", "go", strings.Join(metrictemplate.Languages(), ", "))
+	dir := fs.String("dir", ".", "`folder` in which the metric's folder is made")
+	return func(ctx context.Context, args []string) error {
+		if len(args) != 1 {
+			return usagef("metric new wants one name")
+		}
+		if err := metrictemplate.Write(*dir, *lang, args[0]); err != nil {
+			return invalid(err)
+		}
+		fmt.Fprintf(e.stdout, "%s: its README.md has the command that builds it\n", filepath.Join(*dir, args[0]))
+		return nil
+	}
+}
+
+func setupMetricCheck(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	return func(ctx context.Context, args []string) error {
+		if len(args) != 1 {
+			return usagef("metric check wants one .wasm file")
+		}
+		module, err := pipeline.ReadModule(args[0], nil, 0)
+		if err != nil {
+			return err
+		}
+		host, err := sandbox.NewHost(sandbox.Options{})
+		if err != nil {
+			return err
+		}
+		m, err := pipeline.CheckModule(ctx, host, module.Wasm)
+		checks := m.Checks
+		var coded *experiments.Error
+		if errors.As(err, &coded) {
+			checks, _ = coded.Details["checks"].([]experiments.Check)
+		}
+		for _, c := range checks {
+			verdict := "ok"
+			if !c.OK {
+				verdict = "FAILED"
+			}
+			fmt.Fprintf(e.stdout, "%-12s %-7s %s\n", c.Name, verdict, c.Detail)
+		}
+		if err = errors.Join(err, host.Close()); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stdout, "%s %s, %d bytes, sha256 %s\n", m.Name, m.Version, m.Size, m.SHA256)
+		return nil
+	}
+}
+
+func setupMetricTry(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	data := dataFlag(fs)
+	run := fs.String("run", "", "`id` of a run with a finished A/B test")
+	var set settings
+	fs.Var(&set, "param", "`NAME=VALUE` of a parameter, the value as YAML; may be repeated")
+	return func(ctx context.Context, args []string) (err error) {
+		if err := need(map[string]string{"run": *run}); err != nil {
+			return err
+		}
+		if len(args) != 1 {
+			return usagef("metric try wants one .wasm file")
+		}
+		params, err := parseParams(set)
+		if err != nil {
+			return err
+		}
+		module, err := pipeline.ReadModule(args[0], params, 0)
+		if err != nil {
+			return err
+		}
+		st, err := openStore(*data)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, st.Close()) }()
+		host, err := sandbox.NewHost(sandbox.Options{})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, host.Close()) }()
+		service := modules.New(st, host)
+		if _, err := service.Add(ctx, module.Wasm); err != nil {
+			return err
+		}
+		out, err := service.Try(ctx, *run, module.SHA256, params)
+		if err != nil {
+			return err
+		}
+		printModuleResult(e.stdout, out)
+		fmt.Fprintf(e.stdout, "kept with run %s\n", *run)
+		return nil
+	}
+}
+
+func parseParams(set []string) (map[string]any, error) {
+	params := map[string]any{}
+	for _, s := range set {
+		name, text, ok := strings.Cut(s, "=")
+		if !ok || name == "" {
+			return nil, usagef("--param wants NAME=VALUE, have %q", s)
+		}
+		var v any
+		if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+			return nil, usagef("--param %s: %v", name, err)
+		}
+		params[name] = v
+	}
+	return params, nil
+}

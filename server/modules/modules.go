@@ -1,0 +1,130 @@
+// Package modules is the server's side of metric modules: it validates uploads in the sandbox and runs
+// a stored module on a finished A/B test, without its models.
+package modules
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"sync"
+
+	"triality/experiments"
+	"triality/experiments/pipeline"
+	"triality/runtime/sandbox"
+	"triality/server/store"
+)
+
+// Service adds and tries modules.
+type Service struct {
+	store  *store.Store
+	engine *pipeline.Engine
+	// saving keeps two trials from writing one run's result over each other.
+	saving sync.Mutex
+}
+
+// New makes a service; host stays the caller's.
+func New(st *store.Store, host *sandbox.Host) *Service {
+	return &Service{store: st, engine: &pipeline.Engine{Sandbox: host}}
+}
+
+// Add validates a module and stores it. A module that fails is a CodeInvalid error whose Details hold
+// "checks".
+func (s *Service) Add(ctx context.Context, wasm []byte) (experiments.Module, error) {
+	m, err := pipeline.CheckModule(ctx, s.engine.Sandbox, wasm)
+	if err != nil {
+		return m, err
+	}
+	return s.store.AddModule(ctx, m, wasm)
+}
+
+// Try runs a stored module on a run's A/B test and, where it gives a result, keeps it with the run: in
+// the test's result and as metrics. The same module with the same parameters replaces its earlier
+// result. A module that fails is a CodeInvalid error, and the run stays as it was.
+func (s *Service) Try(ctx context.Context, runID, sha256 string, params map[string]any) (experiments.ModuleResult, error) {
+	record, wasm, err := s.store.Module(ctx, sha256)
+	if err != nil {
+		return experiments.ModuleResult{}, err
+	}
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	ab, err := s.result(ctx, runID)
+	if err != nil {
+		return experiments.ModuleResult{}, err
+	}
+	out := s.engine.EvaluateModule(ctx, pipeline.Module{Name: record.Name, SHA256: sha256, Wasm: wasm, Params: params}, ab)
+	if out.Error != "" {
+		return out, experiments.Errorf(experiments.CodeInvalid, "metric %s: %s", record.Name, out.Error)
+	}
+	ab.Metrics = replace(ab.Metrics, out)
+	text, err := json.MarshalIndent(ab, "", "  ")
+	if err != nil {
+		return out, fmt.Errorf("encode A/B result: %w", err)
+	}
+	if err := s.store.UseModule(ctx, runID, record, wasm); err != nil {
+		return out, err
+	}
+	if _, err := s.store.SaveArtifact(ctx, runID, pipeline.ResultArtifact, "application/json", bytes.NewReader(text)); err != nil {
+		return out, err
+	}
+	return out, s.log(ctx, runID, out)
+}
+
+// log adds the scalar outputs to the run's metrics and summary.
+func (s *Service) log(ctx context.Context, runID string, out experiments.ModuleResult) error {
+	batch := pipeline.ModuleMetrics(out)
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := s.store.LogMetrics(ctx, runID, batch); err != nil {
+		return err
+	}
+	_, err := s.store.UpdateRun(ctx, runID, func(r *experiments.Run) error {
+		summary := maps.Clone(r.Summary)
+		if summary == nil {
+			summary = map[string]float64{}
+		}
+		for name, points := range batch {
+			summary[name] = points[len(points)-1].Value
+		}
+		r.Summary = summary
+		return nil
+	})
+	return err
+}
+
+func replace(list []experiments.ModuleResult, out experiments.ModuleResult) []experiments.ModuleResult {
+	for i, m := range list {
+		if m.SHA256 == out.SHA256 && (len(m.Params)+len(out.Params) == 0 || reflect.DeepEqual(m.Params, out.Params)) {
+			list[i] = out
+			return list
+		}
+	}
+	return append(list, out)
+}
+
+func (s *Service) result(ctx context.Context, runID string) (*experiments.ABResult, error) {
+	_, f, err := s.store.OpenArtifact(ctx, runID, pipeline.ResultArtifact)
+	if experiments.CodeOf(err) == experiments.CodeNotFound {
+		return nil, experiments.Errorf(experiments.CodeNotFound, "run %s has no finished A/B test to try a metric on", runID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("read A/B result of run %s: %w", runID, err)
+	}
+	ab := new(experiments.ABResult)
+	if err := json.Unmarshal(text, ab); err != nil {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "A/B result of run %s: %w", runID, err)
+	}
+	if len(ab.Samples) == 0 {
+		return nil, experiments.Errorf(experiments.CodeConflict, "the A/B result of run %s holds no rows; a metric needs them", runID)
+	}
+	return ab, nil
+}
