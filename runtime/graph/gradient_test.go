@@ -59,8 +59,14 @@ func TestGradientOfEachOperationEqualsFiniteDifferences(t *testing.T) {
 			return blockProduct(w.float("x", 3, 16), w.float("m", 8, 8), true)
 		},
 		"second differences": func(w *world) (*G.Node, error) { return PET(w.float("h", 6, 4), w.index("lo", 0, 0, 0, 0, 4, 4)) },
-		"part of a matrix":   func(w *world) (*G.Node, error) { return View(w.float("a", 3, 4), 3, 2, 3) },
-		"change of shape":    func(w *world) (*G.Node, error) { return View(w.float("a", 3, 4), 0, 2, 6) },
+		"columns scaled":     func(w *world) (*G.Node, error) { return ScaleColumns(w.float("a", 3, 4), w.float("s", 4)) },
+		"division by the lengths of rows": func(w *world) (*G.Node, error) {
+			m, matrix := w.float("m", 3), w.float("w", 3, 4)
+			w.floats = w.floats[:1] // the matrix is a constant
+			return DivideByRowNorms(m, matrix)
+		},
+		"part of a matrix": func(w *world) (*G.Node, error) { return View(w.float("a", 3, 4), 3, 2, 3) },
+		"change of shape":  func(w *world) (*G.Node, error) { return View(w.float("a", 3, 4), 0, 2, 6) },
 	}
 	for name, build := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -70,6 +70,13 @@ func Compile(dev device.Device, outputs G.Nodes, opts ...Option) (*Machine, erro
 	if err != nil {
 		return nil, err
 	}
+	for _, it := range s.items {
+		if k, ok := it.kernel.(needing); ok {
+			if err := k.needs(dev); err != nil {
+				return nil, err
+			}
+		}
+	}
 	if len(o.keep) > 0 {
 		s.recompute(o.keep)
 	}

@@ -355,6 +355,8 @@ func TestConstructorsRefuseWrongShapes(t *testing.T) {
 		"cache rows":         second(CacheWrite(w.float("c", 9, 3), a, ids)),
 		"labels":             second(CrossEntropy(a, w.float("head", 9, 4), w.index("l", 1))),
 		"dot":                second(Dot(a, v)),
+		"columns":            second(ScaleColumns(a, w.float("s3", 3))),
+		"lengths of rows":    second(DivideByRowNorms(v, a)),
 		"generator":          second(SkewExp(v)),
 		"blocks of four":     second(BlockMul(a, w.float("m", 8, 8))),
 		"block matrix":       second(BlockMul(w.float("e", 1, 8), a)),
@@ -371,6 +373,17 @@ func TestConstructorsRefuseWrongShapes(t *testing.T) {
 }
 
 func second(_ *G.Node, err error) error { return err }
+
+func TestAGraphThatNeedsDoRAIsRefusedByADeviceWithout(t *testing.T) {
+	w := newWorld(t)
+	y := w.must(ScaleColumns(w.float("a", 3, 4), w.float("s", 4)))
+	if _, err := Compile(struct{ device.Device }{w.dev}, G.Nodes{y}); err == nil || !strings.Contains(err.Error(), "DoRA") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Compile(w.dev, G.Nodes{y}); err != nil {
+		t.Error(err)
+	}
+}
 
 func TestOperationsRunInGorgoniasOwnMachine(t *testing.T) {
 	g := G.NewGraph()

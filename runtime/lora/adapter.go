@@ -29,6 +29,7 @@ type Module struct {
 	Out  int
 	A    []float32 // [R, In]
 	B    []float32 // [Out, R]
+	M    []float32 // [Out], the magnitudes, with DoRA
 }
 
 // WeightA and WeightB are the names of the module's weights in files, as peft has them.
@@ -37,8 +38,31 @@ func (m Module) WeightA() string { return "base_model.model." + m.Name + ".lora_
 // WeightB is the other one.
 func (m Module) WeightB() string { return "base_model.model." + m.Name + ".lora_B.weight" }
 
+// WeightM is the name of the magnitudes, with DoRA.
+func (m Module) WeightM() string { return "base_model.model." + m.Name + ".lora_magnitude_vector" }
+
+// Tensor is one weight of an adapter under its name in files.
+type Tensor struct {
+	Name  string
+	Shape []int
+	Data  *[]float32 // of the module; a new slice may be put there
+}
+
+// Tensors lists the weights in the order of the modules.
+func (a *Adapter) Tensors() []Tensor {
+	var list []Tensor
+	for i := range a.Modules {
+		m := &a.Modules[i]
+		list = append(list, Tensor{m.WeightA(), []int{a.R, m.In}, &m.A}, Tensor{m.WeightB(), []int{m.Out, a.R}, &m.B})
+		if a.DoRA {
+			list = append(list, Tensor{m.WeightM(), []int{m.Out}, &m.M})
+		}
+	}
+	return list
+}
+
 // New makes an adapter for a model as peft initialises it: A Kaiming uniform, B zero, so that it
-// changes nothing yet.
+// changes nothing yet. With DoRA, InitMagnitudes must follow.
 func New(c Config, cfg model.Config, seed uint64) (*Adapter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -77,7 +101,7 @@ func targets(c Config, cfg model.Config) ([]Module, error) {
 }
 
 // Linear is the hook that adds the adapter to a model's graph: y + scaling·dropout(x)·Aᵀ·Bᵀ, with
-// leaves named WeightA and WeightB. Dropout is there only in training, from the leaf DropoutKey;
+// leaves named as in files. Dropout is there only in training, from the leaf DropoutKey;
 // every module draws its own mask.
 func (a *Adapter) Linear(training bool) func(b *model.Builder, out model.Rows, x, y *G.Node) (*G.Node, error) {
 	return func(b *model.Builder, out model.Rows, x, y *G.Node) (*G.Node, error) {
@@ -91,11 +115,13 @@ func (a *Adapter) Linear(training bool) func(b *model.Builder, out model.Rows, x
 			return nil, err
 		}
 		var err error
+		var dropped *G.Node
 		if training && a.Dropout > 0 {
 			key := b.Leaf(DropoutKey, device.Int32, 2)
 			if x, err = graph.Dropout(x, key, uint32(i), a.Dropout); err != nil {
 				return nil, errors.Join(err, b.Err())
 			}
+			dropped = x
 		}
 		down, err := graph.MatMul(x, wa, false, true)
 		if err != nil {
@@ -111,24 +137,25 @@ func (a *Adapter) Linear(training bool) func(b *model.Builder, out model.Rows, x
 		if up, err = graph.Scale(up, a.Scaling()); err != nil {
 			return nil, err
 		}
+		if a.DoRA {
+			return a.weighDecomposed(b, m, out, dropped, wa, wb, y, up)
+		}
 		return graph.Add(y, up)
 	}
 }
 
 // Put uploads the adapter's weights beside a model's, for graphs that only read them.
 func (a *Adapter) Put(d *model.DeviceParams) error {
-	for _, m := range a.Modules {
-		if err := d.Put(m.WeightA(), []int{a.R, m.In}, m.A); err != nil {
-			return err
-		}
-		if err := d.Put(m.WeightB(), []int{m.Out, a.R}, m.B); err != nil {
+	for _, t := range a.Tensors() {
+		if err := d.Put(t.Name, t.Shape, *t.Data); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Merge gives the model with the adapter folded in: W + scaling·B·A, summed in float64. The weights
+// Merge gives the model with the adapter folded in: W + scaling·B·A, summed in float64, each row
+// brought to its magnitude with DoRA. The weights
 // that are not targeted are shared with base, which is not changed.
 func (a *Adapter) Merge(base *model.Params) (*model.Params, error) {
 	merged, err := model.NewParams()
@@ -141,26 +168,22 @@ func (a *Adapter) Merge(base *model.Params) (*model.Params, error) {
 			return nil, err
 		}
 	}
-	s := a.Scaling()
 	for _, m := range a.Modules {
-		p, ok := merged.Get(m.Name + ".weight")
-		if !ok || !slices.Equal(p.Shape, []int{m.Out, m.In}) {
-			return nil, fmt.Errorf("merge adapter: the model has no weight %s.weight of shape [%d %d]: the adapter belongs to another model", m.Name, m.Out, m.In)
+		rows, err := a.sum(base, m)
+		if err != nil {
+			return nil, fmt.Errorf("merge adapter: %w", err)
 		}
-		w, row := make([]float32, len(p.Data)), make([]float64, m.In)
+		w := make([]float32, len(rows))
 		for o := range m.Out {
-			clear(row)
-			for k := range a.R {
-				f := float64(m.B[o*a.R+k])
-				for i, v := range m.A[k*m.In : (k+1)*m.In] {
-					row[i] += f * float64(v)
-				}
+			row, factor := rows[o*m.In:(o+1)*m.In], 1.0
+			if a.DoRA {
+				factor = float64(m.M[o]) / length(row)
 			}
 			for i, v := range row {
-				w[o*m.In+i] = float32(float64(p.Data[o*m.In+i]) + s*v)
+				w[o*m.In+i] = float32(factor * v)
 			}
 		}
-		if err := merged.Set(model.Param{Name: p.Name, Shape: p.Shape, Data: w}); err != nil {
+		if err := merged.Set(model.Param{Name: m.Name + ".weight", Shape: []int{m.Out, m.In}, Data: w}); err != nil {
 			return nil, err
 		}
 	}

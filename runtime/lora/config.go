@@ -19,6 +19,7 @@ type Config struct {
 	Dropout       float64  // lora_dropout: rate on the adapter's input while training
 	TargetModules []string // lora_target_modules: names or name endings ("q_proj"), or AllLinear alone
 	RSLoRA        bool     // use_rslora: scaling α/√r (Kalajdzievski 2023) instead of α/r
+	DoRA          bool     // use_dora: each row's length is trained apart from its direction (Liu et al. 2024)
 }
 
 // Scaling is the factor of the adapter's product.

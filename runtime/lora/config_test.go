@@ -90,7 +90,6 @@ func TestAConfigurationByPeftIsRead(t *testing.T) {
 
 func TestFeaturesThatAreNotAppliedAreRefusedByName(t *testing.T) {
 	for from, to := range map[string]string{
-		`"use_dora": false`:            `"use_dora": true`,
 		`"bias": "none"`:               `"bias": "lora_only"`,
 		`"modules_to_save": null`:      `"modules_to_save": ["lm_head"]`,
 		`"rank_pattern": {}`:           `"rank_pattern": {"q_proj": 4}`,

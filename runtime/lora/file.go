@@ -22,10 +22,8 @@ const (
 // Write writes the adapter to dir, which must exist, so that peft loads it.
 func (a *Adapter) Write(dir string) error {
 	var list []safetensors.Tensor
-	for _, m := range a.Modules {
-		list = append(list,
-			safetensors.Tensor{Name: m.WeightA(), Shape: []int{a.R, m.In}, Float32: m.A},
-			safetensors.Tensor{Name: m.WeightB(), Shape: []int{m.Out, a.R}, Float32: m.B})
+	for _, t := range a.Tensors() {
+		list = append(list, safetensors.Tensor{Name: t.Name, Shape: t.Shape, Float32: *t.Data})
 	}
 	if err := safetensors.Write(filepath.Join(dir, WeightsFile), list, map[string]string{"format": "pt"}); err != nil {
 		return fmt.Errorf("adapter weights: %w", err)
@@ -86,9 +84,8 @@ func Read(dir string, cfg model.Config) (*Adapter, error) {
 		}
 		return data
 	}
-	for i := range a.Modules {
-		m := &a.Modules[i]
-		m.A, m.B = take(m.WeightA(), c.R, m.In), take(m.WeightB(), m.Out, c.R)
+	for _, t := range a.Tensors() {
+		*t.Data = take(t.Name, t.Shape...)
 	}
 	for _, name := range f.Names() {
 		if !known[name] {

@@ -42,7 +42,7 @@ func formatPEFT(c Config, base string) ([]byte, error) {
 	raw, err := json.MarshalIndent(peftConfig{
 		AlphaPattern: map[string]float64{}, BaseModel: base, Bias: "none", InferenceMode: true, InitLoraWeights: true,
 		LoftqConfig: map[string]any{}, LoraAlpha: c.Alpha, LoraDropout: c.Dropout, PeftType: "LORA", PeftVersion: peftVersion,
-		R: c.R, RankPattern: map[string]int{}, TargetModules: c.TargetModules, TaskType: "CAUSAL_LM", UseRslora: c.RSLoRA,
+		R: c.R, RankPattern: map[string]int{}, TargetModules: c.TargetModules, TaskType: "CAUSAL_LM", UseRslora: c.RSLoRA, UseDora: c.DoRA,
 	}, "", "  ")
 	return append(raw, '\n'), err
 }
@@ -55,7 +55,6 @@ var ErrUnsupported = errors.New("adapter feature is not supported")
 var plain = map[string][]string{
 	"peft_type":               {`"LORA"`},
 	"bias":                    {`"none"`, "null"},
-	"use_dora":                {"false", "null"},
 	"fan_in_fan_out":          {"false", "null"},
 	"modules_to_save":         {"null", "[]"},
 	"rank_pattern":            {"{}", "null"},
@@ -115,6 +114,7 @@ func parsePEFT(raw []byte) (c Config, base string, err error) {
 		LoraAlpha     *float64        `json:"lora_alpha"`
 		LoraDropout   float64         `json:"lora_dropout"`
 		UseRslora     bool            `json:"use_rslora"`
+		UseDora       bool            `json:"use_dora"`
 		TargetModules json.RawMessage `json:"target_modules"`
 	}
 	if err := json.Unmarshal(raw, &p); err != nil {
@@ -123,7 +123,7 @@ func parsePEFT(raw []byte) (c Config, base string, err error) {
 	if p.LoraAlpha == nil {
 		return c, "", errors.New("lora_alpha is missing")
 	}
-	c = Config{R: p.R, Alpha: *p.LoraAlpha, Dropout: p.LoraDropout, RSLoRA: p.UseRslora}
+	c = Config{R: p.R, Alpha: *p.LoraAlpha, Dropout: p.LoraDropout, RSLoRA: p.UseRslora, DoRA: p.UseDora}
 	if len(p.TargetModules) == 0 {
 		return c, "", errors.New("target_modules is missing")
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	G "gorgonia.org/gorgonia"
@@ -18,15 +19,35 @@ import (
 // adapter is the one that peft saved.
 func (f *fixture) adapter(t testing.TB) *lora.Adapter {
 	t.Helper()
-	a, err := lora.Read(filepath.Join(f.dir, "adapter"), f.cfg)
+	a, err := lora.Read(f.adapterDir, f.cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
+// eachAdapter tests each family's adapter, and the one by DoRA.
+func eachAdapter(t *testing.T, test func(t *testing.T, f *fixture)) {
+	eachFamily(t, test)
+	t.Run("dora", func(t *testing.T) {
+		f := load(t, "qwen2")
+		f.adapterDir = filepath.Join(f.dir, "dora")
+		var err error
+		if f.tensors, err = safetensors.Open(filepath.Join(f.adapterDir, "expected.safetensors")); err != nil {
+			t.Fatal(err)
+		}
+		defer f.tensors.Close()
+		f.LoraSteps, f.AdapterLoss = steps{}, 0
+		readJSON(t, filepath.Join(f.adapterDir, "expected.json"), &f.LoraSteps)
+		if !f.adapter(t).DoRA {
+			t.Fatal("the adapter is not by DoRA")
+		}
+		test(t, f)
+	})
+}
+
 func TestAnAdapterByPeftGivesItsLogits(t *testing.T) {
-	eachFamily(t, func(t *testing.T, f *fixture) {
+	eachAdapter(t, func(t *testing.T, f *fixture) {
 		a := f.adapter(t)
 		got := logits(t, f.engine(t, f.params, a), f.data.Single)
 		closeTo(t, "adapter", got, f.want(t, "adapter"), 1e-5)
@@ -42,7 +63,7 @@ func TestAnAdapterByPeftGivesItsLogits(t *testing.T) {
 }
 
 func TestLoRAGradientsAreThoseOfPeft(t *testing.T) {
-	eachFamily(t, func(t *testing.T, f *fixture) {
+	eachAdapter(t, func(t *testing.T, f *fixture) {
 		a := f.adapter(t)
 		// Four examples, packed here and padded there; the loss is the mean over the trained tokens.
 		var sequences [][]int32
@@ -75,34 +96,42 @@ func TestLoRAGradientsAreThoseOfPeft(t *testing.T) {
 		}
 		var names []string
 		var leaves G.Nodes
-		for _, m := range a.Modules {
-			for _, n := range []string{m.WeightA(), m.WeightB()} {
-				names, leaves = append(names, n), append(leaves, p.b.Leaves()[n])
-			}
+		for _, w := range a.Tensors() {
+			names, leaves = append(names, w.Name), append(leaves, p.b.Leaves()[w.Name])
 		}
 		grads, err := graph.Grad(loss, leaves...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := f.run(t, p, a, r, map[string]any{"labels": labels, "shares": shares}, append(G.Nodes{loss}, grads...)...)
-		closeTo(t, "loss", got[0], []float64{f.AdapterLoss}, 1e-5)
+		if !a.DoRA { // whose fixture has no loss
+			closeTo(t, "loss", got[0], []float64{f.AdapterLoss}, 1e-5)
+		}
 		for i, n := range names {
-			closeTo(t, n, got[1+i], f.want(t, "grad."+n), 1e-4)
+			closeTo(t, n, got[1+i], f.want(t, "grad."+inPeft(n)), 1e-4)
 		}
 		if have := len(f.tensors.Names()); have < len(names) {
 			t.Errorf("only %d tensors in the fixture", have)
 		}
 		for _, n := range f.tensors.Names() {
-			if len(n) > 5 && n[:5] == "grad." && !slices.Contains(names, n[5:]) {
+			if len(n) > 5 && n[:5] == "grad." && !slices.ContainsFunc(names, func(ours string) bool { return inPeft(ours) == n[5:] }) {
 				t.Errorf("peft trains %s, this engine does not", n[5:])
 			}
 		}
 	})
 }
 
+// inPeft is a weight's name among a peft model's parameters, where it is not that of the file.
+func inPeft(name string) string {
+	if strings.HasSuffix(name, ".lora_magnitude_vector") {
+		return name + ".weight"
+	}
+	return name
+}
+
 func TestAnAdapterIsWrittenAsPeftWritesIt(t *testing.T) {
-	eachFamily(t, func(t *testing.T, f *fixture) {
-		theirs, ours := filepath.Join(f.dir, "adapter"), t.TempDir()
+	eachAdapter(t, func(t *testing.T, f *fixture) {
+		theirs, ours := f.adapterDir, t.TempDir()
 		if err := f.adapter(t).Write(ours); err != nil {
 			t.Fatal(err)
 		}

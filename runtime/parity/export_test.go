@@ -22,8 +22,11 @@ func TestWhatPythonIsToRead(t *testing.T) {
 	if out == "" {
 		t.Skipf("writes files for check_outputs.py: name a new folder in %s", exportVariable)
 	}
-	eachFamily(t, func(t *testing.T, f *fixture) {
+	eachAdapter(t, func(t *testing.T, f *fixture) {
 		dir := filepath.Join(out, filepath.Base(f.dir))
+		if f.adapterDir != filepath.Join(f.dir, "adapter") {
+			dir += "-" + filepath.Base(f.adapterDir)
+		}
 		var tensors []safetensors.Tensor
 		keep := func(name string, x []float32, columns int) {
 			tensors = append(tensors, safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: []int{len(x) / columns, columns}, Float32: x})

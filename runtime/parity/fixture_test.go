@@ -55,13 +55,14 @@ func (d data) examples() []train.Example {
 
 // fixture is one family's folder.
 type fixture struct {
-	dir     string
-	cfg     model.Config
-	params  *model.Params
-	data    data
-	tensors *safetensors.File
-	Loss    float64
-	Greedy  []int32
+	dir        string
+	adapterDir string
+	cfg        model.Config
+	params     *model.Params
+	data       data
+	tensors    *safetensors.File
+	Loss       float64
+	Greedy     []int32
 	// GreedyPlain is what generate gives with use_cache=False.
 	GreedyPlain     []int32 `json:"greedy_without_cache"`
 	AdapterLoss     float64 `json:"adapter_loss"`
@@ -82,7 +83,7 @@ func readJSON(t testing.TB, path string, into any) {
 
 func load(t testing.TB, family string) *fixture {
 	t.Helper()
-	f := &fixture{dir: filepath.Join("testdata", family)}
+	f := &fixture{dir: filepath.Join("testdata", family), adapterDir: filepath.Join("testdata", family, "adapter")}
 	readJSON(t, filepath.Join("testdata", "data.json"), &f.data)
 	readJSON(t, filepath.Join(f.dir, "expected.json"), f)
 	var err error

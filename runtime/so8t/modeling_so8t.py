@@ -32,6 +32,8 @@ except ImportError:  # before 4.50 PreTrainedModel generates by itself
 
 BLOCK = 8
 GENERATORS = BLOCK * (BLOCK - 1) // 2
+ROTARY_FIELDS = ("rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor",
+                 "original_max_position_embeddings")
 CLASSES = ("ALLOW", "ESCALATION", "DENY", "REFUSE")
 
 
@@ -45,7 +47,17 @@ class SO8TConfig(PretrainedConfig):
         self.source_model_type = source_model_type
         self.source_architectures = source_architectures
         self.source_auto_map = source_auto_map
+        # The base class would complete the rotary fields without knowing the family's defaults.
+        rotary = {name: kwargs.pop(name) for name in ROTARY_FIELDS if name in kwargs}
         super().__init__(**kwargs)
+        for name, value in rotary.items():
+            setattr(self, name, value)
+        if source_model_type is not None:
+            # What the family derives, which generate() reads here to lay out its cache.
+            source = self.source_config()
+            for name in ("rope_parameters", "sliding_window", "layer_types"):
+                if hasattr(source, name):
+                    setattr(self, name, getattr(source, name))
 
     def source_config(self):
         """The configuration of the model that the gates are put into."""
@@ -152,9 +164,8 @@ class SO8TForCausalLM(PreTrainedModel, GenerationMixin):
 
     def forward(self, input_ids=None, attention_mask=None, position_ids=None, past_key_values=None,
                 inputs_embeds=None, labels=None, use_cache=None, output_attentions=None,
-                output_hidden_states=None, cache_position=None, logits_to_keep=0, **kwargs):
-        for name, value in (("output_attentions", output_attentions), ("output_hidden_states", output_hidden_states),
-                            ("cache_position", cache_position)):
+                output_hidden_states=None, logits_to_keep=0, **kwargs):
+        for name, value in (("output_attentions", output_attentions), ("output_hidden_states", output_hidden_states)):
             if value is not None:
                 kwargs[name] = value
         kwargs.pop("return_dict", None)

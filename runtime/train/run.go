@@ -33,15 +33,13 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params *model
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	task := Task{Vocab: cfg.VocabSize, Longest: cfg.MaxPositions}
-	adapter, err := startAdapter(cfg, opt)
+	adapter, err := startAdapter(cfg, params, opt)
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	if adapter != nil {
-		for _, m := range adapter.Modules {
-			task.Weights = append(task.Weights,
-				Weight{Name: m.WeightA(), Shape: []int{adapter.R, m.In}, Data: m.A, Decay: true},
-				Weight{Name: m.WeightB(), Shape: []int{m.Out, adapter.R}, Data: m.B, Decay: true})
+		for _, t := range adapter.Tensors() {
+			task.Weights = append(task.Weights, Weight{Name: t.Name, Shape: t.Shape, Data: *t.Data, Decay: true})
 		}
 	} else {
 		task.Weights = wholeModel(params)
@@ -64,8 +62,8 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params *model
 	}
 	out := &LanguageResult{Result: *res, Adapter: adapter}
 	if adapter != nil {
-		for i := range adapter.Modules {
-			adapter.Modules[i].A, adapter.Modules[i].B = res.Weights[2*i].Data, res.Weights[2*i+1].Data
+		for i, t := range adapter.Tensors() {
+			*t.Data = res.Weights[i].Data
 		}
 		return out, nil
 	}
@@ -78,10 +76,14 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params *model
 }
 
 // startAdapter is the adapter with the values that training starts from; nil trains the whole model.
-func startAdapter(cfg model.Config, opt Options) (*lora.Adapter, error) {
+func startAdapter(cfg model.Config, params *model.Params, opt Options) (*lora.Adapter, error) {
 	switch {
 	case opt.LoRA != nil:
-		return lora.New(*opt.LoRA, cfg, opt.Seed)
+		a, err := lora.New(*opt.LoRA, cfg, opt.Seed)
+		if err != nil {
+			return nil, err
+		}
+		return a, a.InitMagnitudes(params)
 	case opt.Adapter != nil:
 		a := *opt.Adapter
 		a.Modules = slices.Clone(a.Modules)
@@ -179,6 +181,9 @@ func modelIdentity(cfg model.Config, params *model.Params, c *lora.Adapter) (map
 		delete(id, "lora")
 		id["lora_r"], id["lora_alpha"], id["lora_dropout"] = strconv.Itoa(c.R), number(c.Alpha), number(c.Dropout)
 		id["lora_target_modules"], id["use_rslora"] = strings.Join(c.TargetModules, " "), strconv.FormatBool(c.RSLoRA)
+		if c.DoRA {
+			id["use_dora"] = "true"
+		}
 	}
 	return id, nil
 }

@@ -30,7 +30,7 @@ type operation struct {
 func Run(t *testing.T, open func() device.Device, tol float64) {
 	t.Helper()
 	dev := openFor(t, open)
-	for _, op := range operations() {
+	for _, op := range operations(dev) {
 		t.Run(op.name, func(t *testing.T) {
 			want := op.expected(t)
 			got := op.run(t, dev)
@@ -53,7 +53,7 @@ func SameBytes(t *testing.T, open ...func() device.Device) {
 	for _, o := range open {
 		devs = append(devs, openFor(t, o))
 	}
-	for _, op := range operations() {
+	for _, op := range operations(devs[0]) {
 		t.Run(op.name, func(t *testing.T) {
 			first := op.run(t, devs[0])
 			for n, dev := range devs[1:] {

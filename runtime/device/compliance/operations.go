@@ -9,8 +9,12 @@ import (
 
 type bufs = []device.Buffer
 
-func operations() []operation {
-	return slices.Concat(elementwise(), matmul(), reductions(), rows(), attention(), crossEntropy(), so8(), optimizer())
+func operations(dev device.Device) []operation {
+	ops := slices.Concat(elementwise(), matmul(), reductions(), rows(), attention(), crossEntropy(), so8(), optimizer())
+	if _, ok := dev.(device.DoRA); ok {
+		ops = append(ops, dora()...)
+	}
+	return ops
 }
 
 // sizes straddle the vector widths and the block sizes of the kernels.

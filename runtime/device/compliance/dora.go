@@ -1,0 +1,24 @@
+package compliance
+
+import (
+	"fmt"
+
+	"triality/runtime/device"
+)
+
+// dora is for devices that have device.DoRA.
+func dora() []operation {
+	var ops []operation
+	for _, s := range [][2]int{{1, 1}, {3, 7}, {33, 16}, {5, 1000}, {300, 129}} {
+		N, K := s[0], s[1]
+		name := fmt.Sprintf(" of %d rows of %d", N, K)
+		ops = append(ops,
+			operation{name: "divide by row norms" + name, floats: []int{N, N * K}, outs: []int{N},
+				launch: func(d device.Device, o, x, i bufs) { d.(device.DoRA).DivideByRowNorms(o[0], x[0], x[1], N, K) }},
+			operation{name: "scale columns" + name, floats: []int{N * K, K}, outs: []int{N * K},
+				launch: func(d device.Device, o, x, i bufs) { d.(device.DoRA).ScaleColumns(o[0], x[0], x[1], N, K) }},
+			operation{name: "scale columns in place" + name, floats: []int{K}, outs: []int{N * K},
+				launch: func(d device.Device, o, x, i bufs) { d.(device.DoRA).ScaleColumns(o[0], o[0], x[0], N, K) }})
+	}
+	return ops
+}

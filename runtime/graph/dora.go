@@ -1,0 +1,81 @@
+package graph
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"triality/runtime/device"
+)
+
+// needing kernels need more of a device than device.Device.
+type needing interface{ needs(dev device.Device) error }
+
+type divideByRowNorms struct{ N, K int }
+
+// DivideByRowNorms is m[n] divided by the length of row n of w[N,K]. w is taken as a constant: the
+// gradient is that of m alone, as in DoRA (Liu et al. 2024, section 4.3).
+func DivideByRowNorms(m, w *G.Node) (*G.Node, error) {
+	n, k, err := matrix("divideByRowNorms", "w", w)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := floats("divideByRowNorms", "m", m, n); err != nil {
+		return nil, err
+	}
+	return apply(divideByRowNorms{n, k}, m.Shape(), m, w)
+}
+
+func (k divideByRowNorms) launch(dev device.Device, out, in []device.Buffer) {
+	dev.(device.DoRA).DivideByRowNorms(out[0], in[0], in[1], k.N, k.K)
+}
+func (divideByRowNorms) wrt() []bool { return []bool{true, false} }
+
+func (k divideByRowNorms) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
+	dm, err := DivideByRowNorms(dy, in[1])
+	return G.Nodes{dm, nil}, err
+}
+
+func (divideByRowNorms) needs(dev device.Device) error { return needsDoRA(dev) }
+
+type scaleColumns struct{ T, N int }
+
+// ScaleColumns is a[t,n]·s[n]. a is [T,N], s [N].
+func ScaleColumns(a, s *G.Node) (*G.Node, error) {
+	t, n, err := matrix("scaleColumns", "a", a)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := floats("scaleColumns", "s", s, n); err != nil {
+		return nil, err
+	}
+	return apply(scaleColumns{t, n}, a.Shape(), a, s)
+}
+
+func (k scaleColumns) launch(dev device.Device, out, in []device.Buffer) {
+	dev.(device.DoRA).ScaleColumns(out[0], in[0], in[1], k.T, k.N)
+}
+func (scaleColumns) inPlace() []int { return []int{0} }
+func (scaleColumns) wrt() []bool    { return []bool{true, true} }
+
+func (k scaleColumns) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
+	da, err := ScaleColumns(dy, in[1])
+	if err != nil {
+		return nil, err
+	}
+	p, err := Mul(in[0], dy)
+	if err != nil {
+		return nil, err
+	}
+	ds, err := apply(sumRows{k.T, k.N}, in[1].Shape(), p)
+	return G.Nodes{da, ds}, err
+}
+
+func (scaleColumns) needs(dev device.Device) error { return needsDoRA(dev) }
+
+func needsDoRA(dev device.Device) error {
+	if _, ok := dev.(device.DoRA); !ok {
+		return fmt.Errorf("graph: compile: the device %s has no operations for DoRA; use device: cpu, or LoRA or rsLoRA", dev.Info().Name)
+	}
+	return nil
+}
