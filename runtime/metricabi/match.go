@@ -18,15 +18,22 @@ func (d *Description) CheckResults(results []Result) error {
 		if o.Kind != r.Kind {
 			return fmt.Errorf("metric results: %q is a %s, the description says %s", r.Name, r.Kind, o.Kind)
 		}
+		low, high := math.Inf(-1), math.Inf(1)
+		if o.Min != nil {
+			low = *o.Min - 1e-9*math.Max(1, math.Abs(*o.Min))
+		}
+		if o.Max != nil {
+			high = *o.Max + 1e-9*math.Max(1, math.Abs(*o.Max))
+		}
 		for j, v := range r.Values {
-			if !r.Defined(j) {
-				continue
-			}
-			if o.Min != nil && v < *o.Min-1e-9*math.Max(1, math.Abs(*o.Min)) {
+			switch {
+			case v >= low && v <= high || !r.Defined(j):
+			case v < low:
 				return fmt.Errorf("metric results: %q: value %d is %v, below its minimum %v", r.Name, j, v, *o.Min)
-			}
-			if o.Max != nil && v > *o.Max+1e-9*math.Max(1, math.Abs(*o.Max)) {
+			case v > high:
 				return fmt.Errorf("metric results: %q: value %d is %v, above its maximum %v", r.Name, j, v, *o.Max)
+			default:
+				return fmt.Errorf("metric results: %q: value %d is %v", r.Name, j, v)
 			}
 		}
 	}

@@ -176,6 +176,8 @@ func decodeResult(b, record []byte, lim Limits) (Result, error) {
 func (r *Result) fill(data, validity []byte) error {
 	r.Values = make([]float64, len(data)/8)
 	for i := range r.Values {
+		// Each value is read once: the block may be memory that the worker
+		// can still write to.
 		if validity != nil && validity[i/8]>>(i%8)&1 == 0 {
 			if r.Undefined == nil {
 				r.Undefined = make([]bool, len(r.Values))
