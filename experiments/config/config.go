@@ -7,7 +7,7 @@ type Pipeline struct {
 	Name      string   `yaml:"name" doc:"experiment that the run is filed under"`
 	OutputDir string   `yaml:"output_dir" doc:"folder for every step's output; made when missing"`
 	Seed      uint64   `yaml:"seed" doc:"seed of the split, the shuffling, the dropout and the bootstrap"`
-	Device    string   `yaml:"device" doc:"auto or cpu; auto takes the best device there is and says which"`
+	Device    string   `yaml:"device" doc:"auto, cpu or cuda; auto takes an NVIDIA card where there is one that works, and says which device it is"`
 	Threads   int      `yaml:"threads" doc:"worker threads of the cpu device; 0 is all cores"`
 	Data      Data     `yaml:"data" doc:"convert: rows to a Hugging Face dataset"`
 	Model     Model    `yaml:"model" doc:"the model that is fine-tuned"`
@@ -59,8 +59,8 @@ type Training struct {
 	SaveTotalLimit        int      `yaml:"save_total_limit" doc:"checkpoints kept; 0 keeps all"`
 	CheckpointInterval    Duration `yaml:"checkpoint_interval" doc:"time between checkpoints, such as 5m"`
 	EvalSteps             int      `yaml:"eval_steps" doc:"optimizer steps between evaluations; 0: at the end only"`
-	FP16                  bool     `yaml:"fp16" doc:"float16 compute on a GPU; the cpu device computes in float32 and says so"`
-	BF16                  bool     `yaml:"bf16" doc:"bfloat16 compute on a GPU; the cpu device computes in float32 and says so"`
+	FP16                  bool     `yaml:"fp16" doc:"float16 compute; no device of this version has it: cpu computes in float32 and says so, cuda refuses it"`
+	BF16                  bool     `yaml:"bf16" doc:"matrix products in bfloat16 on the cuda device; the cpu device computes in float32 and says so"`
 	GradientCheckpointing bool     `yaml:"gradient_checkpointing" doc:"recompute activations in the backward pass: less memory, same result"`
 	Optim                 string   `yaml:"optim" doc:"adamw_torch"`
 	LoraR                 int      `yaml:"lora_r" doc:"rank of the adapters"`

@@ -7,7 +7,6 @@ import (
 
 	"triality/experiments"
 	"triality/runtime/device"
-	"triality/runtime/device/cpu"
 	"triality/runtime/sandbox"
 	"triality/runtime/tokenizer"
 )
@@ -15,22 +14,8 @@ import (
 // Engine runs the steps one by one. It holds what they share.
 type Engine struct {
 	Device  device.Device
+	Notes   []string // what opening the device had to say
 	Sandbox *sandbox.Host
-}
-
-// OpenDevice opens the device that a configuration names. The note says what was chosen, for the
-// reader of a run.
-func OpenDevice(name string, threads int) (dev device.Device, note string, err error) {
-	switch name {
-	case "cuda":
-		return nil, "", experiments.Errorf(experiments.CodeInvalid,
-			"device: this version has no cuda device; use auto or cpu")
-	case "auto", "cpu", "":
-		dev = cpu.New(cpu.Options{Threads: threads})
-		i := dev.Info()
-		return dev, fmt.Sprintf("device: %s (%s, %d threads, %s)", i.Name, i.Model, i.Threads, i.SIMD), nil
-	}
-	return nil, "", experiments.Errorf(experiments.CodeInvalid, "device: want auto or cpu, have %q", name)
 }
 
 // loadTokenizer reads a model folder's tokenizer; a folder without one is told what to add.

@@ -56,8 +56,8 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 		}
 	}
 	opt := trainOptions(o.Training, o.Seed)
-	for _, n := range computeNotes(o.Training) {
-		sink.Note(n)
+	if o.Training.GradientCheckpointing {
+		sink.Note("gradient_checkpointing: activations are kept; the trainer does not recompute them in this version")
 	}
 	sink.Note(fmt.Sprintf("fine-tuning %s: %s parameters, LoRA r=%d on %d training rows", cfg.ModelType, thousands(params.Elements()), opt.LoRA.R, len(trainSet)))
 	obs := observe(sink, "train", "eval")
@@ -141,18 +141,6 @@ func trainOptions(t config.Training, seed uint64) train.Options {
 	o.Seed = seed
 	o.LoRA = &lora.Config{R: t.LoraR, Alpha: t.LoraAlpha, Dropout: t.LoraDropout, TargetModules: t.LoraTargetModules}
 	return o
-}
-
-// computeNotes says what a configuration asks for that the cpu device does otherwise.
-func computeNotes(t config.Training) []string {
-	var notes []string
-	if t.FP16 || t.BF16 {
-		notes = append(notes, "fp16/bf16: the cpu device computes in float32")
-	}
-	if t.GradientCheckpointing {
-		notes = append(notes, "gradient_checkpointing: activations are kept; the trainer does not recompute them in this version")
-	}
-	return notes
 }
 
 // removeCheckpoints deletes a finished step's checkpoints: its outputs are whole.

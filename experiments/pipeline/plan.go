@@ -28,6 +28,7 @@ type plan struct {
 	rows    *dataset.Prepared
 	base    string // folder of the base model
 	docs    []string
+	device  string
 	modules []Module
 	steps   []*step
 }
@@ -44,9 +45,10 @@ func (p *plan) step(kind experiments.StepKind) *step {
 // dir is the folder of a step that the plan has.
 func (p *plan) dir(kind experiments.StepKind) string { return p.step(kind).dir }
 
-// makePlan reads the inputs and computes the keys.
-func makePlan(cfg config.Pipeline, modules []Module) (*plan, error) {
-	p := &plan{cfg: cfg, modules: modules}
+// makePlan reads the inputs and computes the keys. device is the name of the device that computes:
+// what is trained on one differs in its last bits from what is trained on another.
+func makePlan(cfg config.Pipeline, modules []Module, device string) (*plan, error) {
+	p := &plan{cfg: cfg, modules: modules, device: device}
 	var err error
 	if p.rows, err = dataset.Prepare(convertOptions(cfg.Data, cfg.Seed)); err != nil {
 		return nil, err
@@ -68,11 +70,11 @@ func makePlan(cfg config.Pipeline, modules []Module) (*plan, error) {
 	}
 	training := cfg.Training
 	training.SaveSteps, training.SaveTotalLimit, training.CheckpointInterval = 0, 0, 0 // no result depends on these
-	finetune, err := p.add(experiments.StepFinetune, convert, baseKey, training, cfg.Seed)
+	finetune, err := p.add(experiments.StepFinetune, convert, baseKey, training, cfg.Seed, device)
 	if err != nil {
 		return nil, err
 	}
-	replace, err := p.add(experiments.StepReplace, finetune, convert, cfg.SO8T, cfg.Seed)
+	replace, err := p.add(experiments.StepReplace, finetune, convert, cfg.SO8T, cfg.Seed, device)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +100,7 @@ func makePlan(cfg config.Pipeline, modules []Module) (*plan, error) {
 	for i, m := range modules {
 		compare.Metrics[i].Module = m.SHA256 // here too
 	}
-	abtest, err := p.add(experiments.StepABTest, modelA, modelB, test, compare, cfg.Data.MaxLength, cfg.Data.FormatType, cfg.Seed)
+	abtest, err := p.add(experiments.StepABTest, modelA, modelB, test, compare, cfg.Data.MaxLength, cfg.Data.FormatType, cfg.Seed, device)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +151,7 @@ func (p *plan) planBase() (key string, err error) {
 		return "", err
 	}
 	c.Text = ""
-	if key, err = keyOf(experiments.StepBase, p.docs, c, p.cfg.Data.MaxLength, p.cfg.Seed); err != nil {
+	if key, err = keyOf(experiments.StepBase, p.docs, c, p.cfg.Data.MaxLength, p.cfg.Seed, p.device); err != nil {
 		return "", err
 	}
 	p.base = filepath.Clean(named) + "-" + short(key)

@@ -58,7 +58,7 @@ func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (ru
 	if err != nil {
 		return run, false, err
 	}
-	p, err := makePlan(cfg, modules)
+	p, err := makePlan(cfg, modules, r.Engine.Device.Info().Name)
 	if err != nil {
 		return run, false, err
 	}
@@ -138,6 +138,11 @@ type execution struct {
 }
 
 func (e *execution) steps(ctx context.Context) error {
+	if e.Watcher != nil {
+		for _, n := range e.Engine.Notes {
+			e.Watcher.Note("device", n)
+		}
+	}
 	for i, s := range e.plan.steps {
 		record := &e.run.Steps[i]
 		if s.done != nil {

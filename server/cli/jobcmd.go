@@ -69,7 +69,7 @@ func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name strin
 			return err
 		}
 	}
-	runner, closeRunner, err := openRunner(st, cfg.Device, cfg.Threads)
+	runner, closeRunner, err := openRunner(st, cfg)
 	if err != nil {
 		return err
 	}
@@ -106,24 +106,24 @@ func (e *env) printOutcome(run experiments.Run) error {
 	return nil
 }
 
-// openRunner joins engine, sandbox, tracker and reporter. The second result closes the device.
-func openRunner(st *store.Store, device string, threads int) (*pipeline.Runner, func() error, error) {
-	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
-	engine, closeEngine, err := openEngine(device, threads)
+// openRunner joins engine, sandbox, tracker and reporter. The second result closes what it opened.
+func openRunner(st *store.Store, cfg config.Pipeline) (*pipeline.Runner, func() error, error) {
+	engine, closeEngine, err := openEngine(cfg)
 	if err != nil {
 		return nil, nil, err
 	}
+	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
 	return &pipeline.Runner{Engine: engine, Tracker: st, Reporter: reporter, Version: Version}, closeEngine, nil
 }
 
-func openEngine(device string, threads int) (*pipeline.Engine, func() error, error) {
+func openEngine(cfg config.Pipeline) (*pipeline.Engine, func() error, error) {
 	host, err := sandbox.NewHost(sandbox.Options{})
 	if err != nil {
 		return nil, nil, err
 	}
-	dev, _, err := pipeline.OpenDevice(device, threads)
+	dev, notes, err := pipeline.OpenDevice(cfg)
 	if err != nil {
 		return nil, nil, errors.Join(err, host.Close())
 	}
-	return &pipeline.Engine{Device: dev, Sandbox: host}, func() error { return errors.Join(host.Close(), dev.Close()) }, nil
+	return &pipeline.Engine{Device: dev, Notes: notes, Sandbox: host}, func() error { return errors.Join(host.Close(), dev.Close()) }, nil
 }

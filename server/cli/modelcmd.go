@@ -139,7 +139,7 @@ func setupPretrain(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	batch := fs.Int("batch-size", d.Model.Create.BatchSize, "sequences a step")
 	length := fs.Int("max-length", d.Data.MaxLength, "tokens a sequence")
 	seed := fs.Uint64("seed", d.Seed, "seed of the order")
-	device := fs.String("device", "auto", "auto or cpu")
+	device := fs.String("device", "auto", "auto, cpu or cuda")
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *source, "text": *text, "output": *output}); err != nil {
 			return err
@@ -148,7 +148,7 @@ func setupPretrain(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 		if err != nil {
 			return err
 		}
-		return e.withEngine(*device, 0, experiments.StepBase, func(engine *pipeline.Engine, sink stepSink) error {
+		return e.withEngine(d, *device, experiments.StepBase, func(engine *pipeline.Engine, sink stepSink) error {
 			err := engine.Pretrain(ctx, pipeline.PretrainOptions{
 				ModelDir: *source, OutDir: *output, WorkDir: *output + ".training", Docs: docs, MaxLength: *length, Seed: *seed,
 				Create: config.Create{Epochs: *epochs, LearningRate: *rate, BatchSize: *batch},
@@ -164,7 +164,7 @@ func setupPretrain(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 func setupGenerate(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	dir := fs.String("model", "", "model `folder`, plain or SO8T")
 	tokens := fs.Int("max-new-tokens", 64, "tokens to add at most")
-	device := fs.String("device", "auto", "auto or cpu")
+	device := fs.String("device", "auto", "auto, cpu or cuda")
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *dir}); err != nil {
 			return err
@@ -181,17 +181,19 @@ func (e *env) generate(ctx context.Context, dir, device, prompt string, tokens i
 	if err != nil {
 		return invalid(err)
 	}
-	dev, _, err := pipeline.OpenDevice(device, 0)
+	cfg := config.Default()
+	cfg.Device = device
+	dev, _, err := pipeline.OpenDevice(cfg)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
-	cfg, params, hooks, err := pipeline.LoadModel(dev, dir)
+	m, params, hooks, err := pipeline.LoadModel(dev, dir)
 	if err != nil {
 		return err
 	}
 	defer params.Close()
-	engine, err := generate.New(dev, cfg, params, hooks)
+	engine, err := generate.New(dev, m, params, hooks)
 	if err != nil {
 		return err
 	}
@@ -200,7 +202,7 @@ func (e *env) generate(ctx context.Context, dir, device, prompt string, tokens i
 	for _, id := range tok.Encode(prompt, true) {
 		ids = append(ids, int32(id))
 	}
-	for _, id := range cfg.EOS {
+	for _, id := range m.EOS {
 		stop = append(stop, int32(id))
 	}
 	start := time.Now()

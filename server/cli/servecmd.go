@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/experiments/config"
 	"triality/experiments/pipeline"
 	"triality/frontend"
 	"triality/runtime/sandbox"
@@ -99,10 +100,10 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 		return err
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
-	queue := jobs.New(st, func(device string, threads int) (jobs.Runner, func() error, error) {
-		return openRunner(st, device, threads)
+	queue := jobs.New(st, func(cfg config.Pipeline) (jobs.Runner, func() error, error) {
+		return openRunner(st, cfg)
 	}, log)
-	dev, _, err := pipeline.OpenDevice("auto", 0)
+	dev, _, err := pipeline.OpenDevice(config.Default())
 	if err != nil {
 		return err
 	}

@@ -44,13 +44,17 @@ func fill(input, base string) []string {
 
 func quote(s string) string { return fmt.Sprintf("%q", s) }
 
-// withEngine opens the engine for one step.
-func (e *env) withEngine(device string, threads int, kind experiments.StepKind, do func(*pipeline.Engine, stepSink) error) error {
-	engine, closeEngine, err := openEngine(device, threads)
+// withEngine opens the engine for one step; device, where not empty, wins over the configuration's.
+func (e *env) withEngine(cfg config.Pipeline, device string, kind experiments.StepKind, do func(*pipeline.Engine, stepSink) error) error {
+	cfg.Device = or(device, cfg.Device)
+	engine, closeEngine, err := openEngine(cfg)
 	if err != nil {
 		return err
 	}
 	sink := stepSink{newTerminal(e.stderr), kind}
+	for _, n := range engine.Notes {
+		sink.Note(n)
+	}
 	err = do(engine, sink)
 	sink.clear()
 	return errors.Join(err, closeEngine())
@@ -93,7 +97,7 @@ func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	data := fs.String("dataset", "", "dataset `folder` that convert wrote")
 	output := fs.String("output", "", "`folder` that gets adapter/, merged/ and checkpoints/")
 	cfgPath := fs.String("config", "", "pipeline `YAML`; its training section is used")
-	device := fs.String("device", "", "auto or cpu (default: the configuration's)")
+	device := fs.String("device", "", "auto, cpu or cuda (default: the configuration's)")
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"base-model": *base, "dataset": *data, "output": *output}); err != nil {
 			return err
@@ -102,7 +106,7 @@ func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 		if err != nil {
 			return err
 		}
-		return e.withEngine(or(*device, cfg.Device), cfg.Threads, experiments.StepFinetune, func(engine *pipeline.Engine, sink stepSink) error {
+		return e.withEngine(cfg, *device, experiments.StepFinetune, func(engine *pipeline.Engine, sink stepSink) error {
 			err := engine.Finetune(ctx, pipeline.FinetuneOptions{BaseModel: *base, Dataset: *data, OutDir: *output, Training: cfg.Training, Seed: cfg.Seed}, sink)
 			if err == nil {
 				fmt.Fprintf(e.stdout, "%s\n%s\n", filepath.Join(*output, "adapter"), filepath.Join(*output, "merged"))
@@ -117,7 +121,7 @@ func setupReplace(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 	output := fs.String("output", "", "`folder` that gets model/")
 	data := fs.String("dataset", "", "dataset `folder` that trains rotations and heads; without it the identity is kept")
 	cfgPath := fs.String("so8t-config", "", "pipeline `YAML`; its so8t section is used")
-	device := fs.String("device", "", "auto or cpu (default: the configuration's)")
+	device := fs.String("device", "", "auto, cpu or cuda (default: the configuration's)")
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"finetuned-model": *source, "output": *output}); err != nil {
 			return err
@@ -126,7 +130,7 @@ func setupReplace(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 		if err != nil {
 			return err
 		}
-		return e.withEngine(or(*device, cfg.Device), cfg.Threads, experiments.StepReplace, func(engine *pipeline.Engine, sink stepSink) error {
+		return e.withEngine(cfg, *device, experiments.StepReplace, func(engine *pipeline.Engine, sink stepSink) error {
 			err := engine.Replace(ctx, pipeline.ReplaceOptions{Model: *source, Dataset: *data, OutDir: *output, SO8T: cfg.SO8T, Seed: cfg.Seed}, sink)
 			if err == nil {
 				fmt.Fprintln(e.stdout, filepath.Join(*output, "model"))
@@ -142,7 +146,7 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 	data := fs.String("test-data", "", "a .jsonl `file`, or a dataset folder, whose test split is used")
 	output := fs.String("output-dir", "", "`folder` that gets results.json")
 	cfgPath := fs.String("config", "", "pipeline `YAML`; its data and test sections are used")
-	device := fs.String("device", "", "auto or cpu (default: the configuration's)")
+	device := fs.String("device", "", "auto, cpu or cuda (default: the configuration's)")
 	metrics := fs.String("metrics", "", "WebAssembly metric `files`, separated by commas, besides the configuration's")
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model-a": *a, "model-b": *b, "test-data": *data, "output-dir": *output}); err != nil {
@@ -166,7 +170,7 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 			}
 			o.Modules = append(o.Modules, module)
 		}
-		return e.withEngine(or(*device, cfg.Device), cfg.Threads, experiments.StepABTest, func(engine *pipeline.Engine, sink stepSink) error {
+		return e.withEngine(cfg, *device, experiments.StepABTest, func(engine *pipeline.Engine, sink stepSink) error {
 			result, err := engine.ABTest(ctx, o, sink)
 			if err != nil {
 				return err

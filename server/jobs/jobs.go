@@ -21,7 +21,7 @@ type Runner interface {
 
 // Queue runs submitted pipelines in order.
 type Queue struct {
-	runner func(device string, threads int) (Runner, func() error, error)
+	runner func(cfg config.Pipeline) (Runner, func() error, error)
 	store  *store.Store
 	log    *slog.Logger
 
@@ -43,7 +43,7 @@ type job struct {
 }
 
 // New starts a queue. open gives a runner on the device that a configuration names, and what closes it.
-func New(st *store.Store, open func(device string, threads int) (Runner, func() error, error), log *slog.Logger) *Queue {
+func New(st *store.Store, open func(cfg config.Pipeline) (Runner, func() error, error), log *slog.Logger) *Queue {
 	ctx, stop := context.WithCancel(context.Background())
 	q := &Queue{runner: open, store: st, log: log, wake: make(chan struct{}, 1), stop: stop, stopped: make(chan struct{})}
 	go q.loop(ctx)
@@ -197,7 +197,7 @@ func (q *Queue) run(ctx context.Context, j job) (err error) {
 		}
 		err = errors.Join(err, q.mark(context.WithoutCancel(ctx), j.id, status, reason))
 	}()
-	r, closeRunner, err := q.runner(j.cfg.Device, j.cfg.Threads)
+	r, closeRunner, err := q.runner(j.cfg)
 	if err != nil {
 		return err
 	}

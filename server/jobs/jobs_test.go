@@ -72,8 +72,8 @@ func queue(t *testing.T) (*Queue, *fake) {
 	t.Helper()
 	st := open(t)
 	f := &fake{st: st, started: make(chan string, 8), end: make(chan error)}
-	q := New(st, func(device string, threads int) (Runner, func() error, error) {
-		f.device = device
+	q := New(st, func(cfg config.Pipeline) (Runner, func() error, error) {
+		f.device = cfg.Device
 		return f, func() error { f.closed++; return nil }, nil
 	}, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
