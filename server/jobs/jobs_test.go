@@ -251,16 +251,16 @@ func (u unable) Run(ctx context.Context, _ config.Pipeline, _ pipeline.RunOption
 func TestARunThatCannotBeginIsNotLeftQueued(t *testing.T) {
 	tests := []struct {
 		name   string
-		open   func(string, int) (Runner, func() error, error)
+		open   func(config.Pipeline) (Runner, func() error, error)
 		cancel bool
 		status experiments.Status
 		reason string
 	}{
-		{"the device is not there", func(string, int) (Runner, func() error, error) { return nil, nil, errors.New("no such device") }, false, experiments.Failed, "no such device"},
-		{"the inputs have a fault", func(string, int) (Runner, func() error, error) {
+		{"the device is not there", func(config.Pipeline) (Runner, func() error, error) { return nil, nil, errors.New("no such device") }, false, experiments.Failed, "no such device"},
+		{"the inputs have a fault", func(config.Pipeline) (Runner, func() error, error) {
 			return unable{errors.New("no rows")}, func() error { return nil }, nil
 		}, false, experiments.Failed, "no rows"},
-		{"it is cancelled before it is recorded", func(string, int) (Runner, func() error, error) { return unable{}, func() error { return nil }, nil }, true, experiments.Interrupted, "resumes"},
+		{"it is cancelled before it is recorded", func(config.Pipeline) (Runner, func() error, error) { return unable{}, func() error { return nil }, nil }, true, experiments.Interrupted, "resumes"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -324,7 +324,7 @@ func TestWhatAKilledServerLeftCanBeResumed(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fake{st: st, started: make(chan string, 8), end: make(chan error)}
-	q := New(st, func(string, int) (Runner, func() error, error) { return f, func() error { return nil }, nil }, slog.New(slog.DiscardHandler))
+	q := New(st, func(config.Pipeline) (Runner, func() error, error) { return f, func() error { return nil }, nil }, slog.New(slog.DiscardHandler))
 	defer q.Close()
 	for id, want := range map[string]experiments.Status{
 		"was-running": experiments.Interrupted, "was-queued": experiments.Interrupted, "was-finished": experiments.Finished, "of-a-client": experiments.Running,
