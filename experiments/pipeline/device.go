@@ -18,7 +18,7 @@ func OpenDevice(cfg config.Pipeline) (dev device.Device, notes []string, err err
 	switch cfg.Device {
 	case "cuda":
 		if dev, err = openCUDA(cfg.Training); err != nil {
-			return nil, nil, experiments.Errorf(experiments.CodeInvalid, "device: cuda: %w", err)
+			return nil, nil, experiments.Errorf(experiments.CodeInvalid, "device: %w", err)
 		}
 	case "auto":
 		if dev, err = openCUDA(cfg.Training); err != nil {
