@@ -7,32 +7,49 @@ import (
 	"triality/runtime/device"
 )
 
-// attentionVariant is a set of kernels for tiles of rows by rows and heads of up to width.
+// attentionVariant is a set of kernels for tiles of rows by rows and heads of up to width; on tensor
+// cores those of bfloat16.
 type attentionVariant struct {
-	rows, width int
-	backward    bool
+	rows, width      int
+	backward, narrow bool
 }
 
 // attentionVariants are those that were compiled, the fastest of each width first.
 var attentionVariants = []attentionVariant{
-	{64, 64, false}, {64, 128, false}, {32, 256, false},
-	{64, 64, true}, {64, 128, true}, {32, 128, true}, {32, 256, true}, {16, 256, true},
+	{64, 64, false, true}, {64, 128, false, true}, {64, 64, true, true}, {64, 128, true, true},
+	{64, 64, false, false}, {64, 128, false, false}, {32, 256, false, false},
+	{64, 64, true, false}, {64, 128, true, false}, {32, 128, true, false}, {32, 256, true, false}, {16, 256, true, false},
 }
 
-// sharedBytes is the shared memory of a block: tiles of padded rows and one of weights.
+// sharedBytes is the shared memory of a block: tiles of padded rows and, in float32, one of weights.
 func (v attentionVariant) sharedBytes() int {
-	tiles := 2
-	if v.backward {
-		tiles = 4
+	switch {
+	case v.narrow && v.backward:
+		return 2 * 4 * v.rows * (v.width + 8)
+	case v.narrow:
+		return 2 * 3 * v.rows * (v.width + 8)
+	case v.backward:
+		return 4 * (4*v.rows*(v.width+4) + v.rows*(v.rows+4))
 	}
-	return 4 * (tiles*v.rows*(v.width+4) + v.rows*(v.rows+4))
+	return 4 * (2*v.rows*(v.width+4) + v.rows*(v.rows+4))
+}
+
+// threads is the size of a block.
+func (v attentionVariant) threads() int {
+	if v.narrow {
+		return 128
+	}
+	return 256
 }
 
 // fits tells whether a card that gives a block so much shared memory can run it; the ranges of a
-// tile's queries take a little beside the tiles.
-func (v attentionVariant) fits(shared int) bool { return v.sharedBytes()+1024 <= shared }
+// tile's queries and their statistics take a little beside the tiles.
+func (v attentionVariant) fits(shared int) bool { return v.sharedBytes()+2048 <= shared }
 
 func (v attentionVariant) name(kernel string) string {
+	if v.narrow {
+		return fmt.Sprintf("%s_bf16_%d", kernel, v.width)
+	}
 	return fmt.Sprintf("%s_%d_%d", kernel, v.rows, v.width)
 }
 
@@ -44,10 +61,11 @@ func (v attentionVariant) kernels() map[string]int {
 	return map[string]int{v.name("attention"): v.sharedBytes()}
 }
 
-// chooseAttention gives the first variant that holds the head and fits in the shared memory.
-func chooseAttention(dim int, backward bool, shared int) (attentionVariant, bool) {
+// chooseAttention gives the first variant that holds the head and fits in the shared memory; one of
+// bfloat16 only where that is allowed. Heads past 128 have none and stay in float32.
+func chooseAttention(dim int, backward, narrow bool, shared int) (attentionVariant, bool) {
 	for _, v := range attentionVariants {
-		if v.backward == backward && dim <= v.width && v.fits(shared) {
+		if v.backward == backward && (narrow || !v.narrow) && dim <= v.width && v.fits(shared) {
 			return v, true
 		}
 	}
@@ -64,7 +82,7 @@ func (c *call) attention(q, k, v, lo, hi device.Buffer, s device.AttentionShape,
 	o.q, o.k, o.v = c.floats("q", q, o.queries), c.floats("k", k, o.keys), c.floats("v", v, o.keys)
 	_, o.lo = c.within("lo", lo, s.Queries, 0, s.Keys+1)
 	_, o.hi = c.within("hi", hi, s.Queries, 0, s.Keys+1)
-	variant, ok := chooseAttention(s.HeadDim, backward, c.d.shared)
+	variant, ok := chooseAttention(s.HeadDim, backward, c.d.narrow, c.d.shared)
 	if !ok {
 		c.fail("heads of %d are more than the 256 that the kernels hold, or than fits in %d bytes of shared memory", s.HeadDim, c.d.shared)
 	}
@@ -93,7 +111,7 @@ func (d *Device) Attention(dst, q, k, v, lo, hi device.Buffer, s device.Attentio
 	if c.failed {
 		return
 	}
-	c.launch(a.variant.name("attention"), a.variant.tiles(s.Queries), s.Heads, 256, a.variant.sharedBytes(),
+	c.launch(a.variant.name("attention"), a.variant.tiles(s.Queries), s.Heads, a.variant.threads(), a.variant.sharedBytes(),
 		append([]uint64{o, a.q, a.k, a.v, a.lo, a.hi}, a.shape...)...)
 }
 
@@ -110,6 +128,6 @@ func (d *Device) AttentionGrad(dq, dk, dv, q, k, v, lo, hi, dy device.Buffer, s 
 	rows := c.temporary(16 * s.Queries * s.Heads)
 	operands := append([]uint64{rows, a.q, a.k, a.v, a.lo, a.hi, y}, a.shape...)
 	bytes := a.variant.sharedBytes()
-	c.launch(a.variant.name("query_grad"), a.variant.tiles(s.Queries), s.Heads, 256, bytes, append([]uint64{oq}, operands...)...)
-	c.launch(a.variant.name("key_grad"), a.variant.tiles(s.Keys), s.KVHeads, 256, bytes, append([]uint64{ok, ov}, operands...)...)
+	c.launch(a.variant.name("query_grad"), a.variant.tiles(s.Queries), s.Heads, a.variant.threads(), bytes, append([]uint64{oq}, operands...)...)
+	c.launch(a.variant.name("key_grad"), a.variant.tiles(s.Keys), s.KVHeads, a.variant.threads(), bytes, append([]uint64{ok, ov}, operands...)...)
 }

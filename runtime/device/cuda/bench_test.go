@@ -45,9 +45,17 @@ func BenchmarkMatMul(b *testing.B) {
 // 128. Operations are counted for the half of the scores that exists: 4 a score and element forward,
 // 10 backward, which is what a pass without recomputation needs beside the forward one.
 func BenchmarkAttention(b *testing.B) {
+	for name, p := range map[string]cuda.Precision{"float32": cuda.Float32, "bfloat16": cuda.BFloat16} {
+		b.Run(name, func(b *testing.B) {
+			dev := open(b, cuda.Options{Precision: p})
+			defer closeDevice(b, dev)
+			benchmarkAttention(b, dev)
+		})
+	}
+}
+
+func benchmarkAttention(b *testing.B, dev device.Device) {
 	const T, heads, keyHeads, dim = 2048, 32, 8, 128
-	dev := open(b, cuda.Options{})
-	defer closeDevice(b, dev)
 	lo, hi := make([]int32, T), make([]int32, T)
 	for i := range hi {
 		hi[i] = int32(i + 1)

@@ -23,17 +23,20 @@ import (
 type Precision uint8
 
 const (
-	Float32  Precision = iota // operands as they are
-	TF32                      // operands rounded to 10 bits of mantissa
-	BFloat16                  // operands rounded to 7 bits of mantissa, in copies made for each product
+	Float32 Precision = iota // operands as they are
+	TF32                     // operands of matrix products rounded to 10 bits of mantissa
+	// BFloat16 rounds operands to 7 bits of mantissa, in copies made for each product, and in attention
+	// over heads of up to 128.
+	BFloat16
 )
 
 // Options chooses the card and how it works; the zero value is the first card, all of its memory,
-// exact float32.
+// exact float32. MemoryLimit does not count what the driver and cuBLASLt take for themselves, some
+// hundred MiB.
 type Options struct {
 	Ordinal     int       // card, as CUDA_VISIBLE_DEVICES counts them
-	MemoryLimit int64     // most bytes taken from the card; 0 = all it has
-	Precision   Precision // of matrix products
+	MemoryLimit int64     // most bytes of buffers and scratch; 0 = all the card has
+	Precision   Precision // of matrix products and attention
 }
 
 // Errors that Open wraps, with where it looked and what to do.
@@ -61,9 +64,10 @@ type Device struct {
 	pool    *pool
 	staging staging
 	info    device.Info
-	shared  int // bytes of shared memory that a block may ask for
-	procs   int // multiprocessors
-	logits  int // most logits held at once
+	shared  int  // bytes of shared memory that a block may ask for
+	procs   int  // multiprocessors
+	logits  int  // most logits held at once
+	narrow  bool // attention may round to bfloat16
 	slots   [32]uint64
 	params  [32]uintptr
 	closed  bool
@@ -81,7 +85,7 @@ func Open(o Options) (device.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{driver: drv, kernels: map[string]uintptr{}, logits: logitElements}
+	d := &Device{driver: drv, kernels: map[string]uintptr{}, logits: logitElements, narrow: o.Precision == BFloat16}
 	if err := d.open(o); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}

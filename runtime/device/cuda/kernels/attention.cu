@@ -4,12 +4,7 @@
 // padded with zeros to D. Thread (y, x) owns the rows y+16i of a tile and, of scores, the columns
 // x+16j; of heads, the columns 4x+64g…4x+64g+3. The full score matrix exists nowhere. Each result
 // element is summed by one thread in a fixed order.
-#include "device.h"
-
-struct Shape {
-  int queries, keys, heads, keyHeads, dim, window;
-  float scale;
-};
+#include "attention.h"
 
 extern SHARED __attribute__((aligned(16))) float memory[];
 
@@ -93,30 +88,6 @@ template <int B> DEVICE void storeWeights(float *w, float (&s)[B / 16][B / 16]) 
       w[(y16() + 16 * i) * weightStride<B>() + x16() + 16 * j] = s[i][j];
 }
 
-// The key ranges of a tile's queries under the window, empty past the last query.
-template <int B> DEVICE void loadRanges(int *low, int *high, const int *lo, const int *hi, int from, Shape n) {
-  if (thread() < B) {
-    int t = from + thread();
-    int l = t < n.queries ? lo[t] : 0, h = t < n.queries ? hi[t] : 0;
-    if (n.window > 0) l = most(l, h - n.window);
-    low[thread()] = l < h ? l : 0;
-    high[thread()] = l < h ? h : 0;
-  }
-}
-
-// The span of keys that a tile's queries read.
-template <int B> DEVICE void span(const int *low, const int *high, int *first, int *last) {
-  int f = 0x7fffffff, l = 0;
-  for (int i = 0; i < B; i++) {
-    if (low[i] < high[i]) {
-      f = least(f, low[i]);
-      l = most(l, high[i]);
-    }
-  }
-  *first = f;
-  *last = l;
-}
-
 DEVICE float rowMost(float v) {
   UNROLL for (int mask = 8; mask > 0; mask >>= 1) v = __builtin_fmaxf(v, exchange(v, mask));
   return v;
@@ -198,12 +169,6 @@ DEVICE void forward(float *dst, const float *q, const float *k, const float *v, 
   }
   store<B, D>(dst, o, from, n.queries, qs, head, n.dim);
 }
-
-// What the backward pass needs of a query and head: the largest score, one over Σ exp(score − top),
-// and the mean of dP = dy·vᵀ under the weights P.
-struct Row {
-  float top, inverse, mean, unused;
-};
 
 // queryGrad goes over the keys twice: for the rows' statistics, then for dq = Σ dS·k with
 // dS = P∘(dP − mean)·scale.
