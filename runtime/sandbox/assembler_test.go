@@ -127,13 +127,20 @@ func (m *metric) bytes() []byte {
 	}
 	functions = append(functions, m.more...)
 	var types, imports, declared, bodies, data [][]byte
+	known := map[string]int{}
+	typeOf := func(params, results []byte) []byte {
+		t := funcType(params, results)
+		if _, ok := known[string(t)]; !ok {
+			known[string(t)] = len(types)
+			types = append(types, t)
+		}
+		return uleb(uint64(known[string(t)]))
+	}
 	for _, i := range m.imports {
-		imports = append(imports, cat(name(i.from), name(i.name), []byte{0}, uleb(uint64(len(types)))))
-		types = append(types, funcType(i.params, i.results))
+		imports = append(imports, cat(name(i.from), name(i.name), []byte{0}, typeOf(i.params, i.results)))
 	}
 	for _, f := range functions {
-		declared = append(declared, uleb(uint64(len(types))))
-		types = append(types, funcType(f.params, f.results))
+		declared = append(declared, typeOf(f.params, f.results))
 		locals := f.locals
 		if locals == nil {
 			locals = vec()

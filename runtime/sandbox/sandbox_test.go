@@ -171,7 +171,7 @@ func TestInfiniteRecursionOverflowsTheModulesStackNotTheWorkers(t *testing.T) {
 	m := good()
 	m.more = []function{{body: callf(4)}}
 	m.eval.body = cat(callf(4), m.eval.body)
-	h := host(t, func(o *sandbox.Options) { o.Timeout = 20 * time.Second })
+	h := host(t, func(o *sandbox.Options) { o.Timeout, o.WorkerBytes = time.Minute, stackRoom })
 	_, _, err := h.Evaluate(context.Background(), m.bytes(), table(1), nil)
 	if !errors.Is(err, sandbox.ErrTrap) || !strings.Contains(err.Error(), "stack overflow") {
 		t.Errorf("%v, want a stack overflow", err)

@@ -33,7 +33,8 @@ func shipped(t testing.TB, name string) []byte {
 }
 
 func TestAModuleIsMeasuredAndItsResultsAreTheNativeOnes(t *testing.T) {
-	rep, err := metricbench.Run(context.Background(), metricbench.Options{Rows: 2000, SmallRows: 100, Repeat: 2},
+	rep, err := metricbench.Run(context.Background(), metricbench.Options{Rows: 2000, SmallRows: 100, Repeat: 1,
+		Sandbox: sandbox.Options{Timeout: time.Minute, CacheDir: filepath.Join(t.TempDir(), "cache")}},
 		metricbench.Module{Language: "go", Wasm: shipped(t, "calibration")})
 	if err != nil {
 		t.Fatal(err)
