@@ -145,7 +145,7 @@ func (s *Store) Experiments(ctx context.Context, limit int, cursor string) (item
 		c := tx.Bucket(bucketExperiments).Cursor()
 		k, v := c.Last()
 		if cursor != "" {
-			if k, v = c.Seek([]byte(cursor)); k == nil {
+			if k, _ = c.Seek([]byte(cursor)); k == nil {
 				k, v = c.Last()
 			} else {
 				k, v = c.Prev()
