@@ -41,6 +41,7 @@ func setupMetricNew(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 }
 
 func setupMetricCheck(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	timeout := fs.Duration("timeout", 0, "wall-clock `limit` of one call (default: the sandbox's 30s)")
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
 			return usagef("metric check wants one .wasm file")
@@ -49,9 +50,9 @@ func setupMetricCheck(e *env, fs *flag.FlagSet) func(context.Context, []string) 
 		if err != nil {
 			return err
 		}
-		host, err := sandbox.NewHost(sandbox.Options{})
+		host, err := sandbox.NewHost(sandbox.Options{Timeout: *timeout})
 		if err != nil {
-			return err
+			return usagef("%v", err)
 		}
 		m, err := pipeline.CheckModule(ctx, host, module.Wasm)
 		checks := m.Checks
