@@ -40,14 +40,21 @@ func (s *runSink) Progress(p experiments.Progress) {
 func (s *runSink) Metrics(batch experiments.MetricBatch) error {
 	for name, points := range batch {
 		s.batch[name] = append(s.batch[name], points...)
+	}
+	return s.log(context.WithoutCancel(s.ctx), batch)
+}
+
+// log stores metric points and keeps each series' last value in the run's summary.
+func (e *execution) log(ctx context.Context, batch experiments.MetricBatch) error {
+	for name, points := range batch {
 		if len(points) > 0 {
-			if s.run.Summary == nil {
-				s.run.Summary = map[string]float64{}
+			if e.run.Summary == nil {
+				e.run.Summary = map[string]float64{}
 			}
-			s.run.Summary[name] = points[len(points)-1].Value
+			e.run.Summary[name] = points[len(points)-1].Value
 		}
 	}
-	return s.Tracker.LogMetrics(context.WithoutCancel(s.ctx), s.run.ID, batch)
+	return e.Tracker.LogMetrics(ctx, e.run.ID, batch)
 }
 
 func (s *runSink) Note(text string) {

@@ -133,6 +133,9 @@ func TestWhatAChangeDoesNotTouchIsTakenOver(t *testing.T) {
 			if len(tracker.points[run.ID]["train/loss"]) != 5 || len(tracker.artifacts[run.ID+"/finetune/adapter_model.safetensors"]) == 0 {
 				t.Error("what was taken over is not in the new run")
 			}
+			if _, ok := run.Summary["train/loss"]; !ok {
+				t.Error("the metrics of a step taken over are not in the run's summary")
+			}
 		})
 	}
 }

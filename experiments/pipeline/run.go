@@ -164,7 +164,7 @@ func (e *execution) reuse(ctx context.Context, s *step, record *experiments.Step
 	e.watch(*record)
 	batch := experiments.MetricBatch{}
 	if err := readJSON(filepath.Join(s.dir, metricsName), &batch); err == nil && len(batch) > 0 {
-		if err := e.Tracker.LogMetrics(ctx, e.run.ID, batch); err != nil {
+		if err := e.log(ctx, batch); err != nil {
 			return err
 		}
 	}
