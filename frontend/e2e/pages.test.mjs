@@ -13,7 +13,9 @@ const missing = !existsSync(binary)
     ? 'no Chromium; set CHROMIUM to its path'
     : false;
 
-const wasm = fileURLToPath(new URL('../../wasm-metrics/dist/mcc.wasm', import.meta.url));
+const built = (name) => fileURLToPath(new URL(`../../wasm-metrics/dist/${name}.wasm`, import.meta.url));
+const wasm = built('mcc');
+const unbuilt = existsSync(wasm) ? false : 'wasm-metrics/dist is not built';
 const json = (v) => JSON.stringify(v);
 
 describe('pages', { skip: missing, timeout: 240_000 }, () => {
@@ -237,7 +239,7 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       await page.getByText('dropped.wasm was refused').waitFor();
     }));
 
-  test('a good module is accepted and has a page', { skip: existsSync(wasm) ? false : 'wasm-metrics/dist is not built' }, () =>
+  test('a good module is accepted and has a page', { skip: unbuilt }, () =>
     onPage({}, async (page) => {
       await page.goto('/modules');
       await page.getByLabel('choose a file').setInputFiles(wasm);
@@ -250,6 +252,88 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       await page.getByText(/^[0-9a-f]{64}$/).waitFor();
       await page.getByText('No run has used it yet.').waitFor();
       id.module = page.url().split('/').at(-1);
+    }));
+
+  test('a stored metric is tried on a finished A/B test, from its own page', { skip: unbuilt }, () =>
+    onPage({}, async (page, p) => {
+      p.expect(/400/);
+      const e = await call('POST', '/experiments', { name: 'trials' });
+      const run = await call('POST', '/runs', { experiment_id: e.id, name: 'to try on' });
+      const want = abResult();
+      await call('PUT', `/runs/${run.id}/artifacts/abtest/results.json`, json(want), 'application/octet-stream');
+      const upload = (name) => call('POST', '/modules', readFileSync(built(name)), 'application/wasm');
+      const loss = await upload('log_loss');
+      await upload('cohen_kappa');
+      const metrics = async () => (await call('GET', `/runs/${run.id}/abtest`)).metrics;
+
+      // From the module's page: the form is open on it and has the keyboard.
+      await page.goto(`/modules/${loss.sha256}`);
+      await page.getByText('No other module has this name.').waitFor();
+      await page.getByRole('link', { name: 'Try on to try on' }).click();
+      await page.getByRole('heading', { level: 1, name: 'A/B test of to try on' }).waitFor();
+      const part = page.getByRole('region', { name: 'Try a metric' });
+      const choice = part.getByLabel('Module');
+      await page.waitForFunction(() => document.activeElement?.tagName === 'SELECT');
+      assert.equal(await choice.inputValue(), loss.sha256);
+
+      // What is no value of the parameter is told beside it, and nothing is sent.
+      const epsilon = part.getByLabel('epsilon');
+      assert.equal(await epsilon.inputValue(), '1e-15');
+      await epsilon.fill('0.9');
+      await page.keyboard.press('Enter');
+      await part.getByText('0.9 is too large: at most 0.5.').waitFor();
+      assert.equal(await epsilon.getAttribute('aria-invalid'), 'true');
+      assert.deepEqual(await accessibilityFaults(page), []);
+      assert.equal((await metrics()).length, want.metrics.length);
+
+      // A result comes into the list; the same module and parameters again take its place.
+      const cards = page.getByRole('article');
+      const start = async () => {
+        const answer = page.waitForResponse((r) => r.request().method() === 'POST');
+        await part.getByRole('button', { name: 'Run on this test' }).click();
+        return (await answer).status();
+      };
+      await epsilon.fill('0.01');
+      assert.equal(await start(), 201);
+      await part.getByRole('status').getByText(/^✓\s*log_loss [\d.]+ gave its result in/).waitFor();
+      const card = page.getByRole('article', { name: /^log_loss/ });
+      await card.getByText('epsilon=0.01').waitFor();
+      assert.equal(await cards.count(), want.metrics.length + 1);
+      assert.equal(await start(), 201);
+      assert.equal(await cards.count(), want.metrics.length + 1);
+      const kept = await metrics();
+      assert.deepEqual(kept.map((m) => m.params), [...want.metrics.map((m) => m.params), { epsilon: 0.01 }]);
+      await epsilon.fill(''); // the default
+      assert.equal(await start(), 201);
+      await card.nth(1).waitFor();
+      assert.equal(await cards.count(), want.metrics.length + 2);
+      assert.equal((await metrics()).at(-1).params, undefined);
+
+      // Its value of each row is a column of the samples, which sorts them.
+      const column = kept.at(-1).outputs.find((o) => o.kind === 'column');
+      const head = page.getByRole('columnheader', { name: new RegExp(`${column.name.replace('.', '\\.')}.*epsilon`) });
+      await head.getByRole('button').click();
+      assert.equal(await head.getAttribute('aria-sort'), 'descending');
+      const most = column.values.indexOf(Math.max(...column.values));
+      const first = page.getByRole('table', { name: 'Samples' }).locator('tbody tr').first();
+      assert.equal(await first.locator('td').first().innerText(), String(want.samples[most].index));
+      await page.getByText(/^Columns of metrics: \d+ of \d+ shown$/).click();
+      await page.getByRole('checkbox', { name: /^calibration|^margin/ }).check();
+      await page.getByRole('columnheader', { name: 'margin' }).waitFor();
+
+      // A refusal is told in place, and the list stays.
+      const before = await cards.count();
+      await choice.selectOption({ label: (await choice.locator('option').allInnerTexts()).find((o) => o.startsWith('cohen_kappa')) });
+      await part.getByLabel('weights').fill('cubic');
+      assert.equal(await start(), 400);
+      await part.getByRole('alert').getByText(/cohen_kappa/).waitFor();
+      assert.equal(await part.getByLabel('weights').inputValue(), 'cubic');
+      assert.equal(await cards.count(), before);
+      await part.getByLabel('weights').fill('linear');
+      assert.equal(await start(), 201);
+      await page.getByRole('article', { name: /^cohen_kappa/ }).getByText('weights="linear"').waitFor();
+      assert.equal(await part.getByRole('alert').count(), 0);
+      id.tried = run.id;
     }));
 
   test('a configuration with an unknown key is refused in the form, with its line', () =>
@@ -332,6 +416,7 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
     [`/runs/${id.run1}/abtest`, 'A/B test of lora r=8'],
     ['/modules', 'Metric modules'],
     ...(id.module ? [[`/modules/${id.module}`, '']] : []),
+    ...(id.tried ? [[`/runs/${id.tried}/abtest?module=${id.module}`, 'A/B test of to try on']] : []),
     ['/nowhere', 'Page not found'],
   ];
 

@@ -1,7 +1,8 @@
 // Calls to /api/v1. Every failure is an ApiError with the server's code and message, or the code
 // "network" when no answer came.
 import type {
-  ABResult, Artifact, ConfigExample, DatasetSummary, Experiment, Info, List, MetricInfo, Module, Run, Series,
+  ABResult, Artifact, ConfigExample, DatasetSummary, Experiment, Info, List, MetricInfo, Module, ModuleResult, Run,
+  Series,
 } from './types.ts';
 
 export class ApiError extends Error {
@@ -98,6 +99,8 @@ export const api = {
   data: (r: string) => json<DatasetSummary>('GET', `/runs/${id(r)}/data`),
   replacement: (r: string) => json<Record<string, unknown>>('GET', `/runs/${id(r)}/replacement`),
   abtest: (r: string) => json<ABResult>('GET', `/runs/${id(r)}/abtest`),
+  tryModule: (r: string, b: { module: string; params: Record<string, unknown> }) =>
+    json<ModuleResult>('POST', `/runs/${id(r)}/abtest/metrics`, b),
 
   configs: () => json<List<ConfigExample>>('GET', '/configs'),
   startJob: (b: { config: string; name?: string }) => json<Run>('POST', '/jobs', b),

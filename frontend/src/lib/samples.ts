@@ -1,4 +1,5 @@
-// Filtering of an A/B test's samples.
+// Filtering and sorting of an A/B test's samples.
+import { byCell } from './runs.ts';
 import type { Sample } from './types.ts';
 
 export type Show = 'all' | 'disagree' | 'wrongA' | 'wrongB' | 'fixed' | 'broken';
@@ -30,6 +31,15 @@ export function filterSamples(samples: Sample[], f: SampleFilter): Sample[] {
     if (f.domain && s.domain !== f.domain) return false;
     return !needle || `${s.text}\n${s.group}`.toLowerCase().includes(needle);
   });
+}
+
+/** The samples by one figure each; equal ones keep their order, and those without come last. */
+export function sortSamples(
+  samples: Sample[],
+  figure: (s: Sample) => number | null | undefined,
+  descending: boolean,
+): Sample[] {
+  return samples.toSorted((a, b) => byCell(figure(a), figure(b), descending));
 }
 
 export const distinct = (values: string[]): string[] => [...new Set(values.filter(Boolean))].sort();

@@ -176,6 +176,16 @@ export interface Check {
   detail?: string;
 }
 
+export interface Parameter {
+  name: string;
+  type: 'number' | 'integer' | 'boolean' | 'string' | 'numbers';
+  /** Absent: the user must set it. */
+  default?: unknown;
+  min?: number;
+  max?: number;
+  description?: string;
+}
+
 export interface ModuleDescription {
   name: string;
   version: string;
@@ -186,7 +196,7 @@ export interface ModuleDescription {
   outputs:
     | { name: string; kind: string; direction: string; arm?: string; min?: number; max?: number; description?: string }[]
     | null;
-  parameters?: { name: string; type: string; default?: unknown; min?: number; max?: number; description?: string }[];
+  parameters?: Parameter[];
 }
 
 export interface Module {
