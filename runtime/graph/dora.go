@@ -67,7 +67,7 @@ func (k scaleColumns) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	if err != nil {
 		return nil, err
 	}
-	ds, err := apply(sumRows{k.T, k.N}, in[1].Shape(), p)
+	ds, err := apply(sumRows(k), in[1].Shape(), p)
 	return G.Nodes{da, ds}, err
 }
 

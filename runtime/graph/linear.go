@@ -82,7 +82,7 @@ func (addBias) inPlace() []int { return []int{0} }
 func (addBias) wrt() []bool    { return []bool{true, true} }
 
 func (k addBias) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
-	db, err := apply(sumRows{k.T, k.N}, in[1].Shape(), dy)
+	db, err := apply(sumRows(k), in[1].Shape(), dy)
 	return G.Nodes{dy, db}, err
 }
 

@@ -38,7 +38,7 @@ func (v view) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	if v.N == v.Of {
 		dx, err = View(dy, 0, in[0].Shape()...)
 	} else {
-		dx, err = apply(spanGrad{v.Offset, v.N, v.Of}, in[0].Shape(), dy)
+		dx, err = apply(spanGrad(v), in[0].Shape(), dy)
 	}
 	return G.Nodes{dx}, err
 }

@@ -49,6 +49,9 @@ type Config struct {
 	raw map[string]json.RawMessage // the file as read
 }
 
+// maxLayers bounds what a config.json can make the engine list.
+const maxLayers = 1 << 14
+
 // LoadConfig reads dir/config.json.
 func LoadConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, ConfigFile)
@@ -143,6 +146,9 @@ func ParseConfig(data []byte) (Config, error) {
 	}
 	if c.Heads <= 0 {
 		return Config{}, fmt.Errorf("num_attention_heads is %d, must be positive", c.Heads)
+	}
+	if c.Layers <= 0 || c.Layers > maxLayers {
+		return Config{}, fmt.Errorf("num_hidden_layers is %d, must be positive and at most %d", c.Layers, maxLayers)
 	}
 	c.KVHeads = or(f.KVHeads, c.Heads)
 	c.HeadDim = fam.headDim

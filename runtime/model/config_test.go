@@ -76,6 +76,7 @@ func TestWhatTheEngineDoesNotComputeIsRefusedByName(t *testing.T) {
 		`"head_dim": 7`:                                          "head_dim",
 		`"vocab_size": null`:                                     "vocab_size",
 		`"num_hidden_layers": -1`:                                "num_hidden_layers",
+		`"num_hidden_layers": 2000000000`:                        "num_hidden_layers",
 		`"num_attention_heads": 0`:                               "num_attention_heads",
 		`"rms_norm_eps": 0`:                                      "rms_norm_eps",
 		`"hidden_size": "wide"`:                                  "hidden_size",

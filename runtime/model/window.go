@@ -26,7 +26,7 @@ func (f *file) slide(c *Config, size, first int) error {
 	if f.LayerTypes != nil && len(f.LayerTypes) != c.Layers {
 		return fmt.Errorf("layer_types lists %d layers, num_hidden_layers is %d", len(f.LayerTypes), c.Layers)
 	}
-	windows := make([]int, max(0, c.Layers))
+	windows := make([]int, c.Layers)
 	some := false
 	for i := range windows {
 		slides := size > 0 && i >= first

@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM
 
 # Models stored in 16 bits are compared in float32 as both sides read them.
 TOLERANCE = 1e-5
+CLASSES = 1e-4  # probabilities: a relative error of the heads' logits, some of them near 10, is an absolute one in the exponent
 failed = []
 
 
@@ -62,7 +63,7 @@ def check(name, data, folder):
     plain("so8t", so8t)
     for which, ids in inputs.items():
         classes = so8t.class_probabilities(outputs(so8t, ids))
-        compare(f"{name}: so8t classes, {which}", classes, expected[f"so8t.classes.{which}"])
+        compare(f"{name}: so8t classes, {which}", classes, expected[f"so8t.classes.{which}"], CLASSES)
     # Left padding, and generation through its cache against generation without.
     pad = len(data["long"]) - len(data["single"])
     mask = torch.tensor([[0] * pad + [1] * len(data["single"]), [1] * len(data["long"])])
@@ -71,7 +72,7 @@ def check(name, data, folder):
             batch = so8t(input_ids=torch.tensor([[0] * pad + data["single"], data["long"]]), attention_mask=mask,
                          position_ids=(mask.cumsum(-1) - 1).clamp(min=0), use_cache=False)
         compare(f"{name}: so8t, left-padded", batch.logits[0, pad:], expected["so8t.single"])
-        compare(f"{name}: so8t classes, left-padded", so8t.class_probabilities(batch)[:1], expected["so8t.classes.single"])
+        compare(f"{name}: so8t classes, left-padded", so8t.class_probabilities(batch)[:1], expected["so8t.classes.single"], CLASSES)
         so8t.generation_config.eos_token_id = None
         prompt = torch.tensor([data["prompt"]])
         cached, plainly = (so8t.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=12, do_sample=False,

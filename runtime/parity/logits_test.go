@@ -197,3 +197,29 @@ func frequencies(t *testing.T, c model.Config, length int) []float32 {
 	}
 	return p.Data
 }
+
+func TestScoresAcrossTheEndOfTheShortContextAreThoseOfAFullPass(t *testing.T) {
+	f := load(t, "phi3.5")
+	e := f.engine(t, f.params, nil)
+	prompt := f.data.Long[:14] // the short frequencies reach to 16 tokens
+	continuations := [][]int32{f.data.Long[14:15], f.data.Long[14:22], f.data.Long[14:16], f.data.Long[14:17]}
+	got, err := e.Score(t.Context(), prompt, continuations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range continuations {
+		all, err := e.Logits(append(slices.Clone(prompt), c...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 0.0
+		for j, id := range c {
+			row, z := all[len(prompt)-1+j], 0.0
+			for _, x := range row {
+				z += math.Exp(float64(x))
+			}
+			want += float64(row[id]) - math.Log(z)
+		}
+		closeTo(t, "score", got[i:i+1], []float64{want}, 1e-5)
+	}
+}

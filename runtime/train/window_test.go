@@ -98,6 +98,13 @@ func TestPackLaysSequencesEndToEnd(t *testing.T) {
 	}
 }
 
+func TestTheLongestSequenceOfABatchIsNotItsPadding(t *testing.T) {
+	p := pack([]Example{{IDs: make([]int32, 3), Labels: make([]int32, 3)}, {IDs: make([]int32, 7), Labels: make([]int32, 7)}}, []int{0, 1, 0})
+	if p.Longest() != 7 {
+		t.Errorf("got %d", p.Longest())
+	}
+}
+
 func TestPackAddsNoPaddingToAFullBatch(t *testing.T) {
 	e := Example{IDs: make([]int32, 32), Labels: make([]int32, 32)}
 	if p := pack([]Example{e}, []int{0}); p.T() != 32 || p.Trained != 31 {
