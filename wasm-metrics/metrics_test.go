@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -13,16 +14,31 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"triality/runtime/metricabi"
 	"triality/runtime/sandbox"
 )
 
+// sandboxed is the host of all tests, so that they share warm workers.
+var sandboxed *sandbox.Host
+
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.WorkerArg {
 		os.Exit(sandbox.WorkerMain(os.Stdin, os.Stdout))
 	}
-	os.Exit(m.Run())
+	// Under -race on a busy machine everything takes ten times as long.
+	var err error
+	sandboxed, err = sandbox.NewHost(sandbox.Options{
+		CacheDir: filepath.Join("dist", ".cache"), Timeout: 5 * time.Minute, CompileTimeout: 5 * time.Minute})
+	if err != nil {
+		log.Fatal(err)
+	}
+	status := m.Run()
+	if err := sandboxed.Close(); err != nil {
+		log.Fatal(err)
+	}
+	os.Exit(status)
 }
 
 var classes = []string{"ALLOW", "ESCALATION", "DENY", "REFUSE"}
@@ -38,20 +54,6 @@ func module(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	return b
-}
-
-func host(t testing.TB) *sandbox.Host {
-	t.Helper()
-	h, err := sandbox.NewHost(sandbox.Options{CacheDir: filepath.Join("dist", ".cache")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return h
 }
 
 // sample is a random table in plain Go.
@@ -139,7 +141,7 @@ func check(t *testing.T, name string, params map[string]any, want func(sample) m
 // want stands for undefined.
 func checkTable(t *testing.T, name string, table metricabi.Table, params map[string]any, want map[string][]float64) {
 	t.Helper()
-	results, usage, err := host(t).Evaluate(context.Background(), module(t, name), table, params)
+	results, usage, err := sandboxed.Evaluate(context.Background(), module(t, name), table, params)
 	if err != nil {
 		t.Fatalf("%d rows: %v", table.Rows, err)
 	}
@@ -159,7 +161,7 @@ func checkTable(t *testing.T, name string, table metricabi.Table, params map[str
 // refuses checks that a metric answers with an error text of its own.
 func refuses(t *testing.T, name string, table metricabi.Table, params map[string]any, text string) {
 	t.Helper()
-	_, _, err := host(t).Evaluate(context.Background(), module(t, name), table, params)
+	_, _, err := sandboxed.Evaluate(context.Background(), module(t, name), table, params)
 	if !errors.Is(err, sandbox.ErrMetric) || !strings.Contains(err.Error(), text) {
 		t.Errorf("with %v: %v, want %q", params, err, text)
 	}
@@ -204,14 +206,13 @@ func TestEveryBuiltMetricIsValid(t *testing.T) {
 	if len(paths) == 0 {
 		t.Skip("dist is empty; run `npm ci && node build.mjs` in wasm-metrics")
 	}
-	h := host(t)
 	for _, p := range paths {
 		t.Run(filepath.Base(p), func(t *testing.T) {
 			wasm, err := os.ReadFile(p)
 			if err != nil {
 				t.Fatal(err)
 			}
-			rep, err := h.Validate(context.Background(), wasm)
+			rep, err := sandboxed.Validate(context.Background(), wasm)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -413,7 +414,7 @@ func TestAMetricOfTwoArmsMeasuresOneAlone(t *testing.T) {
 	one.Columns = slices.DeleteFunc(one.Columns, func(c metricabi.Column) bool { return c.Arm == metricabi.ArmB })
 	for _, name := range []string{"false_allow", "calibration", "mcc", "cost_risk", "brier", "log_loss", "cohen_kappa"} {
 		t.Run(name, func(t *testing.T) {
-			results, _, err := host(t).Evaluate(context.Background(), module(t, name), one, nil)
+			results, _, err := sandboxed.Evaluate(context.Background(), module(t, name), one, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
