@@ -20,17 +20,23 @@ template <int D> struct Tile {
 template <int B, int D> DEVICE int tileSize() { return B * Tile<D>::stride; }
 template <int B> DEVICE int weightStride() { return B + 4; }
 
-// load copies rows from..from+B of one head into a tile, zeros past `to` and past dim.
+// load copies rows from..from+B of one head into a tile, zeros past `to` and past dim; from < to.
+// Four reads are under way before the first is used; those outside are made inside and dropped.
 template <int B, int D>
 DEVICE void load(float *tile, const float *src, int from, int to, int rowStride, int head, int dim) {
   const float *base = src + (i64)from * rowStride + (i64)head * dim;
   int rows = to - from;
   if (((u64)base & 15) == 0 && dim % 4 == 0 && rowStride % 4 == 0) {
-    _Pragma("unroll 4") for (int i = thread(); i < B * D / 4; i += 256) {
-      int r = i / (D / 4), c = i % (D / 4) * 4;
-      f4 v = {0.0f, 0.0f, 0.0f, 0.0f};
-      if (r < rows && c < dim) v = *(const f4 *)(base + (i64)r * rowStride + c);
-      *(f4 *)(tile + r * Tile<D>::stride + c) = v;
+    const int rowStep = 1024 / D, batch = 4; // rows between two reads of a thread
+    int row = thread() / (D / 4), c = thread() % (D / 4) * 4;
+    const float *column = base + (c < dim ? c : 0);
+    _Pragma("nounroll") for (int start = row; start < B; start += batch * rowStep) {
+      f4 v[batch], none = {0.0f, 0.0f, 0.0f, 0.0f};
+      UNROLL for (int i = 0; i < batch; i++) v[i] = *(const f4 *)(column + (i64)least(start + i * rowStep, rows - 1) * rowStride);
+      UNROLL for (int i = 0; i < batch; i++) {
+        int r = start + i * rowStep;
+        *(f4 *)(tile + r * Tile<D>::stride + c) = r < rows && c < dim ? v[i] : none;
+      }
     }
     return;
   }
@@ -305,7 +311,7 @@ DEVICE void keyGrad(float *dk, float *dv, const f4 *rows, const float *q, const 
 }
 
 #define FORWARD(B, D)                                                                                                  \
-  KERNEL void BOUNDS(256) attention_##B##_##D(float *dst, const float *q, const float *k, const float *v,             \
+  KERNEL void PAIRED(256) attention_##B##_##D(float *dst, const float *q, const float *k, const float *v,             \
                                               const int *lo, const int *hi, int queries, int keys, int heads,         \
                                               int keyHeads, int dim, int window, float scale) {                                   \
     forward<B, D>(dst, q, k, v, lo, hi, (Shape){queries, keys, heads, keyHeads, dim, window, scale});                          \

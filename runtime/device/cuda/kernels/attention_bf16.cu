@@ -62,23 +62,32 @@ template <int N> DEVICE void clear(float (&c)[N][4]) {
   UNROLL for (int n = 0; n < N; n++) UNROLL for (int e = 0; e < 4; e++) c[n][e] = 0.0f;
 }
 
-// load copies rows from..from+64 of one head into a tile, zeros past `to` and past dim.
+// load copies rows from..from+64 of one head into a tile, zeros past `to` and past dim; from < to.
+// Eight reads are under way before the first is used; those outside are made inside and dropped.
 template <int D> DEVICE void load(bf16 *tile, const float *src, int from, int to, int rowStride, int head, int dim) {
   const float *base = src + (i64)from * rowStride + (i64)head * dim;
   int rows = to - from;
-  bool whole = ((u64)base & 15) == 0 && dim % 4 == 0 && rowStride % 4 == 0;
-  _Pragma("unroll 2") for (int step = 0; step < B * D / 4 / THREADS; step++) {
-    int i = step * THREADS + thread(), r = i / (D / 4), c = i % (D / 4) * 4;
-    const float *at = base + (i64)r * rowStride + c;
-    f4 v = {0.0f, 0.0f, 0.0f, 0.0f};
-    if (r < rows && c < dim) {
-      if (whole) {
-        v = *(const f4 *)at;
-      } else {
-        UNROLL for (int e = 0; e < 4; e++) if (c + e < dim) v[e] = at[e];
+  if (((u64)base & 15) == 0 && dim % 4 == 0 && rowStride % 4 == 0) {
+    const int batch = 8, rowStep = THREADS * 4 / D; // rows between two reads of a thread
+    int row = thread() / (D / 4), c = thread() % (D / 4) * 4;
+    const float *column = base + (c < dim ? c : 0);
+    _Pragma("nounroll") for (int start = row; start < B; start += batch * rowStep) {
+      f4 v[batch];
+      UNROLL for (int i = 0; i < batch; i++) v[i] = *(const f4 *)(column + (i64)least(start + i * rowStep, rows - 1) * rowStride);
+      UNROLL for (int i = 0; i < batch; i++) {
+        int r = start + i * rowStep;
+        bool in = r < rows && c < dim;
+        u2 packed = {pack(v[i].x, v[i].y), pack(v[i].z, v[i].w)};
+        *(u2 *)(tile + r * Tile<D>::stride + c) = in ? packed : (u2){0, 0};
       }
     }
-    *(u2 *)(tile + r * Tile<D>::stride + c) = (u2){pack(v.x, v.y), pack(v.z, v.w)};
+    return;
+  }
+  _Pragma("nounroll") for (int i = thread(); i < B * D / 2; i += THREADS) {
+    int r = i / (D / 2), c = i % (D / 2) * 2;
+    const float *at = base + (i64)r * rowStride + c;
+    float low = r < rows && c < dim ? at[0] : 0.0f, high = r < rows && c + 1 < dim ? at[1] : 0.0f;
+    *(u32 *)(tile + r * Tile<D>::stride + c) = pack(low, high);
   }
 }
 

@@ -5,6 +5,8 @@
 #define DEVICE static inline __attribute__((device, always_inline))
 #define SHARED __attribute__((shared))
 #define BOUNDS(threads) __attribute__((launch_bounds(threads)))
+// PAIRED is BOUNDS for kernels of which two blocks are to share a multiprocessor.
+#define PAIRED(threads) __attribute__((launch_bounds(threads, 2)))
 #define UNROLL _Pragma("unroll")
 
 typedef unsigned int u32;
