@@ -92,11 +92,12 @@ func (h *Host) withWorker(ctx context.Context, m *Module, work func(*session) er
 			return err
 		}
 		err = work(s)
-		h.release(s, err)
-		if s.warm && errors.Is(err, ErrWorker) && s.phase == phaseIdle {
-			continue // each round takes one idle worker away
+		died := s.warm && s.phase == phaseIdle && errors.Is(err, ErrWorker)
+		h.release(s, err) // from here on it may be another's
+		if !died {
+			return err
 		}
-		return err
+		// Each round takes one idle worker away, so this ends.
 	}
 }
 

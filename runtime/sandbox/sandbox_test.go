@@ -420,15 +420,22 @@ func TestACompilationThatTakesTooLongIsStopped(t *testing.T) {
 	for range 60_000 {
 		m.more = append(m.more, function{body: repeat(cat(i32c(1), drop), 20)})
 	}
-	h := host(t, func(o *sandbox.Options) { o.CompileTimeout = 400 * time.Millisecond })
-	start := time.Now()
-	_, err := h.Describe(context.Background(), m.bytes())
-	if !errors.Is(err, sandbox.ErrTimeout) || !strings.Contains(err.Error(), "compile") {
-		t.Errorf("%v, want a timeout of compile", err)
+	// On a busy machine the time may pass before the worker gets to compiling.
+	for limit := 400 * time.Millisecond; limit < 20*time.Second; limit *= 2 {
+		h := host(t, func(o *sandbox.Options) { o.CompileTimeout = limit })
+		start := time.Now()
+		_, err := h.Describe(context.Background(), m.bytes())
+		if !errors.Is(err, sandbox.ErrTimeout) {
+			t.Fatalf("%v, want a timeout", err)
+		}
+		if took := time.Since(start); took > limit+5*time.Second {
+			t.Errorf("took %v with a limit of %v", took, limit)
+		}
+		if strings.Contains(err.Error(), "compile: killed") {
+			return
+		}
 	}
-	if took := time.Since(start); took > 3*time.Second {
-		t.Errorf("took %v", took)
-	}
+	t.Error("it never came to compiling")
 }
 
 func TestManyCallsAtOnceShareTheWorkersAllowed(t *testing.T) {

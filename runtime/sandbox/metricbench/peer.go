@@ -11,12 +11,24 @@ import (
 // Select for.
 type Peer func(metricabi.Table) []metricabi.Result
 
-// Peers are the metrics that can be measured, by their first output: the
-// Brier score of the templates, which takes one arm a call, and the expected
-// calibration error of the ready-made metric, which takes both. Both stand for
-// their kind: one reads every probability and writes a column, one reads and
-// sums up.
-var Peers = map[string]Peer{"score.A": brier, "ece.A": calibration}
+// Peers are the metrics that can be measured, by their first output: the Brier
+// score of the templates, which takes one arm a call, that of the ready-made
+// metrics, which takes both, and the expected calibration error. They stand
+// for their kinds: the first two read every probability and write a column,
+// the last reads and sums up.
+var Peers = map[string]Peer{
+	"score.A": func(t metricabi.Table) []metricabi.Result {
+		score, rows := brier(t, metricabi.ArmA, false)
+		return []metricabi.Result{scalar("score.A", score), column("row.A", rows)}
+	},
+	"brier.A": func(t metricabi.Table) []metricabi.Result {
+		a, rowsA := brier(t, metricabi.ArmA, true)
+		b, rowsB := brier(t, metricabi.ArmB, true)
+		return []metricabi.Result{scalar("brier.A", a), scalar("brier.B", b), scalar("brier.difference", b-a),
+			column("brier_row.A", rowsA), column("brier_row.B", rowsB)}
+	},
+	"ece.A": calibration,
+}
 
 func peerOf(d *metricabi.Description) Peer { return Peers[d.Outputs[0].Name] }
 
@@ -70,39 +82,46 @@ func columns(t metricabi.Table, arm metricabi.Arm) (label *metricabi.Column, p [
 }
 
 // brier is the mean over rows of sum over classes (p_c - [gold = c])², and that
-// of each row (G. W. Brier, Monthly Weather Review 78, 1950). A row without all
-// its probabilities scores 2.
-func brier(t metricabi.Table) []metricabi.Result {
-	label, p := columns(t, metricabi.ArmA)
-	rows := metricabi.Result{Name: "row.A", Kind: metricabi.PerSample, Values: make([]float64, t.Rows)}
+// of each row, NaN where there is none (G. W. Brier, Monthly Weather Review 78,
+// 1950). A row without all its probabilities is left out, or scores 2.
+func brier(t metricabi.Table, arm metricabi.Arm, leaveOut bool) (float64, []float64) {
+	label, p := columns(t, arm)
+	rows := make([]float64, t.Rows)
 	var sum, n float64
-	for i := range rows.Values {
-		if !label.Valid(i) {
-			if rows.Undefined == nil {
-				rows.Undefined = make([]bool, t.Rows)
-			}
-			rows.Undefined[i] = true
-			continue
-		}
-		gold, row := int(label.Int32[i]), 0.0
-		for c := range p {
-			if !p[c].Valid(i) {
+	for i := range rows {
+		row := math.NaN()
+		if label.Valid(i) {
+			row = squares(p, i, int(label.Int32[i]))
+			if row < 0 && leaveOut {
+				row = math.NaN()
+			} else if row < 0 {
 				row = 2
-				break
 			}
-			d := p[c].Float64[i]
-			if c == gold {
-				d--
-			}
-			// The product is rounded before it is added, as WebAssembly does;
-			// Go may fuse the two otherwise.
-			row += float64(d * d)
 		}
-		rows.Values[i] = row
-		sum += row
-		n++
+		if rows[i] = row; row == row {
+			sum += row
+			n++
+		}
 	}
-	return []metricabi.Result{scalar("score.A", sum/n), rows}
+	return sum / n, rows
+}
+
+// squares is one row's score, -1 where a probability is missing.
+func squares(p []*metricabi.Column, i, gold int) float64 {
+	row := 0.0
+	for c := range p {
+		if !p[c].Valid(i) {
+			return -1
+		}
+		d := p[c].Float64[i]
+		if c == gold {
+			d--
+		}
+		// The product is rounded before it is added, as WebAssembly does; Go
+		// may fuse the two otherwise.
+		row += float64(d * d)
+	}
+	return row
 }
 
 // calibration is sum over bins b of |right_b - confidence_b| / n, with ten bins
@@ -144,4 +163,18 @@ func calibration(t metricabi.Table) []metricabi.Result {
 
 func scalar(name string, v float64) metricabi.Result {
 	return metricabi.Result{Name: name, Kind: metricabi.Scalar, Values: []float64{v}}
+}
+
+// column marks NaN as undefined.
+func column(name string, values []float64) metricabi.Result {
+	r := metricabi.Result{Name: name, Kind: metricabi.PerSample, Values: values}
+	for i, v := range values {
+		if v != v {
+			if r.Undefined == nil {
+				r.Undefined = make([]bool, len(values))
+			}
+			r.Values[i], r.Undefined[i] = 0, true
+		}
+	}
+	return r
 }
