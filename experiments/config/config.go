@@ -66,6 +66,8 @@ type Training struct {
 	LoraR                 int      `yaml:"lora_r" doc:"rank of the adapters"`
 	LoraAlpha             float64  `yaml:"lora_alpha" doc:"adapter scaling is lora_alpha / lora_r"`
 	LoraDropout           float64  `yaml:"lora_dropout" doc:"dropout on the adapters' input"`
+	UseRSLoRA             bool     `yaml:"use_rslora" doc:"adapter scaling is lora_alpha / √lora_r instead"`
+	UseDoRA               bool     `yaml:"use_dora" doc:"weight-decomposed adapters (DoRA); on the cpu device"`
 	LoraTargetModules     []string `yaml:"lora_target_modules" doc:"projections that get an adapter, or all-linear"`
 }
 

@@ -139,7 +139,7 @@ func trainOptions(t config.Training, seed uint64) train.Options {
 	o.MaxGradNorm, o.LoggingSteps, o.EvalSteps = t.MaxGradNorm, t.LoggingSteps, t.EvalSteps
 	o.SaveSteps, o.SaveTotalLimit, o.CheckpointInterval = t.SaveSteps, t.SaveTotalLimit, time.Duration(t.CheckpointInterval)
 	o.Seed = seed
-	o.LoRA = &lora.Config{R: t.LoraR, Alpha: t.LoraAlpha, Dropout: t.LoraDropout, TargetModules: t.LoraTargetModules}
+	o.LoRA = &lora.Config{R: t.LoraR, Alpha: t.LoraAlpha, Dropout: t.LoraDropout, TargetModules: t.LoraTargetModules, RSLoRA: t.UseRSLoRA, DoRA: t.UseDoRA}
 	return o
 }
 

@@ -171,6 +171,15 @@ func (e *execution) reuse(ctx context.Context, s *step, record *experiments.Step
 	if err := e.saveArtifacts(ctx, s); err != nil {
 		return err
 	}
+	if s.kind == experiments.StepABTest {
+		result, err := ReadABResult(s.dir)
+		if err == nil {
+			err = e.recordModules(ctx, result, func(string) {}) // said when the step ran
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return e.Tracker.SaveRun(ctx, *e.run)
 }
 
@@ -246,35 +255,37 @@ func (e *execution) abtest(ctx context.Context, dir string, sink Sink) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range result.Metrics {
-		if m.Error == "" {
-			if err := e.recordModule(ctx, m, sink); err != nil {
-				return err
-			}
-		}
+	if err := e.recordModules(ctx, result, sink.Note); err != nil {
+		return err
 	}
 	return sink.Metrics(resultMetrics(result))
 }
 
-// recordModule stores the module that a metric came from, once, and that this run used it. A module
-// that worked on these rows but would be refused as an upload is not stored.
-func (e *execution) recordModule(ctx context.Context, m experiments.ModuleResult, sink Sink) error {
+// recordModules stores the modules that gave the test's metrics, each once, and that this run used
+// them.
+func (e *execution) recordModules(ctx context.Context, result *experiments.ABResult, note func(string)) error {
+	gave := map[string]bool{}
+	for _, m := range result.Metrics {
+		gave[m.SHA256] = m.Error == ""
+	}
 	for _, module := range e.plan.modules {
-		if module.SHA256 != m.SHA256 {
+		if !gave[module.SHA256] {
 			continue
 		}
-		record, _, err := e.Tracker.Module(ctx, m.SHA256)
+		record, _, err := e.Tracker.Module(ctx, module.SHA256)
 		if experiments.CodeOf(err) == experiments.CodeNotFound {
 			record, err = CheckModule(ctx, e.Engine.Sandbox, module.Wasm)
 			if experiments.CodeOf(err) == experiments.CodeInvalid {
-				sink.Note(fmt.Sprintf("metric %s: its module is not kept with the run: %v", m.Name, err))
-				return nil
+				note(fmt.Sprintf("metric %s: its module is not kept with the run: %v", module.Name, err))
+				continue
 			}
+		}
+		if err == nil {
+			err = e.Tracker.UseModule(ctx, e.run.ID, record, module.Wasm)
 		}
 		if err != nil {
 			return err
 		}
-		return e.Tracker.UseModule(ctx, e.run.ID, record, module.Wasm)
 	}
 	return nil
 }

@@ -81,7 +81,6 @@ type NamedShape struct {
 func Shapes() []NamedShape {
 	return []NamedShape{
 		{"micro", 128, 2, 4, 2, 384, 1024},
-		{"micro", 128, 2, 4, 2, 384, 1024},
 		{"tiny", 128, 4, 4, 2, 384, 1024},
 		{"mini", 256, 6, 8, 4, 768, 2048},
 		{"small", 512, 8, 8, 4, 1536, 2048},

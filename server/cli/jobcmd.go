@@ -108,11 +108,14 @@ func (e *env) printOutcome(run experiments.Run) error {
 
 // openRunner joins engine, sandbox, tracker and reporter. The second result closes what it opened.
 func openRunner(st *store.Store, cfg config.Pipeline) (*pipeline.Runner, func() error, error) {
+	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
+	if err := reporter.Check(); err != nil {
+		return nil, nil, err
+	}
 	engine, closeEngine, err := openEngine(cfg)
 	if err != nil {
 		return nil, nil, err
 	}
-	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
 	return &pipeline.Runner{Engine: engine, Tracker: st, Reporter: reporter, Version: Version}, closeEngine, nil
 }
 

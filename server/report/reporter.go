@@ -44,6 +44,10 @@ var _ experiments.Reporter = (*Reporter)(nil)
 // its strings and regular expressions.
 var endTag = regexp.MustCompile(`(?i)</(script)`)
 
+// Check says whether reports can be rendered: not without the chart library, which the web pages' build
+// makes. A caller with long work before its report asks first.
+func (r *Reporter) Check() error { return r.broken }
+
 // New makes a reporter.
 func New(a Assets) *Reporter {
 	r := &Reporter{now: time.Now, echarts: template.JS(endTag.ReplaceAll(a.EChartsJS, []byte(`<\/$1`)))}
