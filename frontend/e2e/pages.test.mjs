@@ -263,7 +263,13 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       await call('PUT', `/runs/${run.id}/artifacts/abtest/results.json`, json(want), 'application/octet-stream');
       const upload = (name) => call('POST', '/modules', readFileSync(built(name)), 'application/wasm');
       const loss = await upload('log_loss');
-      await upload('cohen_kappa');
+      const kappa = await upload('cohen_kappa');
+      // The same metric in other bytes: an empty custom section named "b" at the end.
+      const again = Buffer.concat([readFileSync(built('cohen_kappa')), Buffer.from([0, 2, 1, 0x62])]);
+      const other = await call('POST', '/modules', again, 'application/wasm');
+      await page.goto(`/modules/${kappa.sha256}`);
+      await page.getByRole('region', { name: 'Other versions' }).getByRole('link', { name: /^cohen_kappa/ }).click();
+      await page.getByText(other.sha256).waitFor();
       const metrics = async () => (await call('GET', `/runs/${run.id}/abtest`)).metrics;
 
       // From the module's page: the form is open on it and has the keyboard.
@@ -323,7 +329,9 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
 
       // A refusal is told in place, and the list stays.
       const before = await cards.count();
-      await choice.selectOption({ label: (await choice.locator('option').allInnerTexts()).find((o) => o.startsWith('cohen_kappa')) });
+      const names = await choice.locator('option').allInnerTexts();
+      for (const m of [kappa, other]) assert.ok(names.includes(`cohen_kappa ${m.version} · ${m.sha256.slice(0, 10)}`), names.join(', '));
+      await choice.selectOption(kappa.sha256);
       await part.getByLabel('weights').fill('cubic');
       assert.equal(await start(), 400);
       await part.getByRole('alert').getByText(/cohen_kappa/).waitFor();
