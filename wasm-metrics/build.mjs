@@ -8,7 +8,7 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, isAbsolute, join, relative } from "node:path";
+import { delimiter, dirname, isAbsolute, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -91,7 +91,10 @@ const languages = [
     toolchain: () => output(clang(), ["--version"]),
     build: (folder, out) =>
       run(clang(), ["-O3", "-Wall", "--target=wasm32", "-mbulk-memory", "-ffreestanding", "-nostdlib", "-Wl,--no-entry",
-        "-I", join(root, "sdk", "c"), "-o", out, join(folder, "main.c")]),
+        "-I", join(root, "sdk", "c"), "-o", out, join(folder, "main.c")], {
+        // clang runs the wasm-opt it finds: not npm's, which is there under `npm run` only.
+        env: { ...process.env, PATH: process.env.PATH.split(delimiter).filter((p) => !p.includes("node_modules")).join(delimiter) },
+      }),
   },
 ];
 
