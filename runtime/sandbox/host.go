@@ -16,7 +16,7 @@ import (
 type Options struct {
 	Timeout        time.Duration // wall time of one call of the module; 30 s
 	CompileTimeout time.Duration // wall time from starting a worker to a compiled module; 60 s
-	Fuel           int64         // instructions one call may run, priced as in meter.go; 20e9, which takes a processor 5 to 20 s
+	Fuel           int64         // instructions one call may run, priced as in meter.go; 20e9, which takes a processor 3 to 20 s
 	MemoryBytes    int64         // largest linear memory of a module; 512 MiB
 	WorkerBytes    int64         // address space for compiling and running beside it; 1 GiB
 	MaxInputBytes  int64         // largest encoded table; 256 MiB

@@ -33,7 +33,7 @@ func shipped(t testing.TB, name string) []byte {
 }
 
 func TestAModuleIsMeasuredAndItsResultsAreTheNativeOnes(t *testing.T) {
-	rep, err := metricbench.Run(context.Background(), metricbench.Options{Rows: 2000, SmallRows: 100, Repeat: 1,
+	rep, err := metricbench.Run(context.Background(), metricbench.Options{Rows: 20_000, SmallRows: 100, Repeat: 1,
 		Sandbox: sandbox.Options{Timeout: time.Minute}},
 		metricbench.Module{Language: "c", Wasm: shipped(t, "brier_c")})
 	if err != nil {
