@@ -101,10 +101,10 @@ type ModuleResult struct {
 
 // MetricOutput is one named result of a module.
 type MetricOutput struct {
-	Name      string    `json:"name"`
-	Kind      string    `json:"kind"`      // "scalar", "vector", "column"
-	Direction string    `json:"direction"` // "higher", "lower", "none"
-	Values    []float64 `json:"values"`
+	Name      string `json:"name"`
+	Kind      string `json:"kind"`      // "scalar", "vector", "column"
+	Direction string `json:"direction"` // "higher", "lower", "none"
+	Values    Values `json:"values"`
 }
 
 // Sample is one held-out row with both arms' answers.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"math"
 	"os"
 	"time"
 
@@ -60,6 +61,11 @@ func (e *Engine) EvaluateModule(ctx context.Context, m Module, r *experiments.AB
 	}
 	for _, res := range results {
 		o := experiments.MetricOutput{Name: res.Name, Kind: res.Kind.String(), Values: res.Values, Direction: string(metricabi.None)}
+		for i, undefined := range res.Undefined {
+			if undefined {
+				o.Values[i] = math.NaN()
+			}
+		}
 		if described := d.Output(res.Name); described != nil {
 			o.Direction = string(described.Direction)
 		}
@@ -71,10 +77,12 @@ func (e *Engine) EvaluateModule(ctx context.Context, m Module, r *experiments.AB
 // metricTable lays an A/B test's rows out as the columns that a metric may ask for.
 func metricTable(samples []experiments.Sample) metricabi.Table {
 	n := len(samples)
-	label, group, text, language, domain := make([]int32, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	label := make([]int32, n)
+	group, text, language, domain, reference := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	for i, s := range samples {
 		label[i] = int32(experiments.LabelIndex(s.Label))
-		group[i], text[i], language[i], domain[i] = s.Group, s.Text, s.Language, s.Domain
+		// The answer that the output is held against is the label's own word.
+		group[i], text[i], language[i], domain[i], reference[i] = s.Group, s.Text, s.Language, s.Domain, s.Label
 	}
 	t := metricabi.Table{Rows: n, Columns: []metricabi.Column{
 		metricabi.Int32Column(metricabi.RoleLabel, metricabi.ArmShared, "", label),
@@ -82,6 +90,7 @@ func metricTable(samples []experiments.Sample) metricabi.Table {
 		metricabi.StringColumn(metricabi.RoleText, metricabi.ArmShared, "", text),
 		metricabi.StringColumn(metricabi.RoleExtra, metricabi.ArmShared, "language", language),
 		metricabi.StringColumn(metricabi.RoleExtra, metricabi.ArmShared, "domain", domain),
+		metricabi.StringColumn(metricabi.RoleExtra, metricabi.ArmShared, "reference", reference),
 	}}
 	t.Columns = append(t.Columns, metricabi.ClassColumns(experiments.Labels...)...)
 	arms := []struct {

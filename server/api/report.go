@@ -120,11 +120,6 @@ func decodeAB(b []byte) (*experiments.ABResult, error) {
 			Statistic *float64 `json:"statistic"`
 			PValue    *float64 `json:"p_value"`
 		} `json:"mcnemar"`
-		Metrics []struct {
-			Outputs []struct {
-				Values []*float64 `json:"values"`
-			} `json:"outputs"`
-		} `json:"metrics"`
 	}
 	if err := json.Unmarshal(b, &nulls); err != nil {
 		return nil, err
@@ -134,7 +129,7 @@ func decodeAB(b []byte) (*experiments.ABResult, error) {
 			*p = math.NaN()
 		}
 	}
-	if len(nulls.Differences) != len(ab.Differences) || len(nulls.Metrics) != len(ab.Metrics) {
+	if len(nulls.Differences) != len(ab.Differences) {
 		return nil, fmt.Errorf("the same JSON was read in two ways")
 	}
 	for i, n := range nulls.Differences {
@@ -147,12 +142,5 @@ func decodeAB(b []byte) (*experiments.ABResult, error) {
 	}
 	mark(&ab.McNemar.Statistic, nulls.McNemar.Statistic)
 	mark(&ab.McNemar.PValue, nulls.McNemar.PValue)
-	for i, m := range nulls.Metrics {
-		for j, o := range m.Outputs {
-			for k, v := range o.Values {
-				mark(&ab.Metrics[i].Outputs[j].Values[k], v)
-			}
-		}
-	}
 	return &ab, nil
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"math"
 
 	"triality/experiments"
 )
@@ -38,8 +39,13 @@ func printModuleResult(w io.Writer, m experiments.ModuleResult) {
 		return
 	}
 	for _, o := range m.Outputs {
-		if len(o.Values) == 1 {
-			fmt.Fprintf(w, "  %-24s %10.4f   metric %s %s\n", o.Name, o.Values[0], m.Name, m.Version)
+		if len(o.Values) != 1 {
+			continue
 		}
+		value := "undefined"
+		if !math.IsNaN(o.Values[0]) {
+			value = fmt.Sprintf("%.4f", o.Values[0])
+		}
+		fmt.Fprintf(w, "  %-24s %10s   metric %s %s\n", o.Name, value, m.Name, m.Version)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"reflect"
 	"sync"
 
 	"triality/experiments"
@@ -51,18 +50,17 @@ func (s *Service) Try(ctx context.Context, runID, sha256 string, params map[stri
 	}
 	s.saving.Lock()
 	defer s.saving.Unlock()
-	ab, err := s.result(ctx, runID)
+	stored, ab, err := s.result(ctx, runID)
 	if err != nil {
 		return experiments.ModuleResult{}, err
 	}
 	out := s.engine.EvaluateModule(ctx, pipeline.Module{Name: record.Name, SHA256: sha256, Wasm: wasm, Params: params}, ab)
 	if out.Error != "" {
-		return out, experiments.Errorf(experiments.CodeInvalid, "metric %s: %s", record.Name, out.Error)
+		return out, experiments.Errorf(experiments.CodeInvalid, "%s", out.Error)
 	}
-	ab.Metrics = replace(ab.Metrics, out)
-	text, err := json.MarshalIndent(ab, "", "  ")
+	text, err := withResult(stored, out)
 	if err != nil {
-		return out, fmt.Errorf("encode A/B result: %w", err)
+		return out, fmt.Errorf("A/B result of run %s: %w", runID, err)
 	}
 	if err := s.store.UseModule(ctx, runID, record, wasm); err != nil {
 		return out, err
@@ -96,35 +94,70 @@ func (s *Service) log(ctx context.Context, runID string, out experiments.ModuleR
 	return err
 }
 
-func replace(list []experiments.ModuleResult, out experiments.ModuleResult) []experiments.ModuleResult {
-	for i, m := range list {
-		if m.SHA256 == out.SHA256 && (len(m.Params)+len(out.Params) == 0 || reflect.DeepEqual(m.Params, out.Params)) {
-			list[i] = out
-			return list
+// withResult puts a module's result into the JSON of an A/B result, in the place of its earlier one. All
+// else stays as it is written there, nulls included.
+func withResult(stored []byte, out experiments.ModuleResult) ([]byte, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(stored, &fields); err != nil {
+		return nil, err
+	}
+	var list []json.RawMessage
+	if text := fields["metrics"]; text != nil {
+		if err := json.Unmarshal(text, &list); err != nil {
+			return nil, err
 		}
 	}
-	return append(list, out)
-}
-
-func (s *Service) result(ctx context.Context, runID string) (*experiments.ABResult, error) {
-	_, f, err := s.store.OpenArtifact(ctx, runID, pipeline.ResultArtifact)
-	if experiments.CodeOf(err) == experiments.CodeNotFound {
-		return nil, experiments.Errorf(experiments.CodeNotFound, "run %s has no finished A/B test to try a metric on", runID)
-	}
+	entry, err := json.Marshal(out)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	text, err := io.ReadAll(f)
-	if err != nil {
-		return nil, fmt.Errorf("read A/B result of run %s: %w", runID, err)
+	at := len(list)
+	for i := range list {
+		var m experiments.ModuleResult
+		if err := json.Unmarshal(list[i], &m); err != nil {
+			return nil, err
+		}
+		if m.SHA256 == out.SHA256 && sameParams(m.Params, out.Params) {
+			at = i
+		}
 	}
-	ab := new(experiments.ABResult)
+	if at == len(list) {
+		list = append(list, nil)
+	}
+	list[at] = entry
+	if fields["metrics"], err = json.Marshal(list); err != nil {
+		return nil, err
+	}
+	return json.MarshalIndent(fields, "", "  ")
+}
+
+// sameParams compares parameters as JSON has them, where 5 and 5.0 are one number.
+func sameParams(a, b map[string]any) bool {
+	ta, errA := json.Marshal(a)
+	tb, errB := json.Marshal(b)
+	return len(a)+len(b) == 0 || errA == nil && errB == nil && bytes.Equal(ta, tb)
+}
+
+// result reads a run's A/B result, as it is written and decoded.
+func (s *Service) result(ctx context.Context, runID string) (text []byte, ab *experiments.ABResult, err error) {
+	_, f, err := s.store.OpenArtifact(ctx, runID, pipeline.ResultArtifact)
+	if experiments.CodeOf(err) == experiments.CodeNotFound {
+		return nil, nil, experiments.Errorf(experiments.CodeNotFound, "run %s has no finished A/B test to try a metric on", runID)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	text, err = io.ReadAll(f)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read A/B result of run %s: %w", runID, err)
+	}
+	ab = new(experiments.ABResult)
 	if err := json.Unmarshal(text, ab); err != nil {
-		return nil, experiments.Errorf(experiments.CodeInvalid, "A/B result of run %s: %w", runID, err)
+		return nil, nil, experiments.Errorf(experiments.CodeInvalid, "A/B result of run %s: %w", runID, err)
 	}
 	if len(ab.Samples) == 0 {
-		return nil, experiments.Errorf(experiments.CodeConflict, "the A/B result of run %s holds no rows; a metric needs them", runID)
+		return nil, nil, experiments.Errorf(experiments.CodeConflict, "the A/B result of run %s holds no rows; a metric needs them", runID)
 	}
-	return ab, nil
+	return text, ab, nil
 }
