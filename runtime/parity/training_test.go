@@ -113,7 +113,7 @@ func TestTwentyStepsOfTheWholeModelAreThoseOfTransformers(t *testing.T) {
 	ran := 0
 	eachFamily(t, func(t *testing.T, f *fixture) {
 		if f.WholeModelSteps == nil {
-			t.Skip("the fixture trains only an adapter of this family")
+			return // the fixture trains only an adapter of this family; the count below holds the others
 		}
 		ran++
 		res := f.train(t, nil)

@@ -37,6 +37,7 @@ type symbol struct {
 // candidate is a merge of the symbol at pos with the next one.
 type candidate struct{ rank, pos, into int32 }
 
+//lint:ignore U1000 heap calls it through its constraint
 func (c candidate) before(d candidate) bool {
 	return c.rank < d.rank || c.rank == d.rank && c.pos < d.pos
 }

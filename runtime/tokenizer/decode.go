@@ -123,7 +123,7 @@ func parseStrip(raw json.RawMessage) (decoder, error) {
 		return nil, err
 	}
 	if utf8.RuneCountInString(c.Content) != 1 || c.Start < 0 || c.Stop < 0 {
-		return nil, fmt.Errorf("Strip: content %q, start %d, stop %d", c.Content, c.Start, c.Stop)
+		return nil, fmt.Errorf("decoder Strip: content %q, start %d, stop %d", c.Content, c.Start, c.Stop)
 	}
 	return eachToken(func(s string) string {
 		for i := 0; i < c.Start && strings.HasPrefix(s, c.Content); i++ {

@@ -92,7 +92,7 @@ func parseReplace(raw json.RawMessage) (from, to string, err error) {
 	case c.Pattern.Regex != nil:
 		return "", "", unsupported(fmt.Sprintf("Replace with the regular expression %q", *c.Pattern.Regex))
 	case c.Pattern.String == nil || *c.Pattern.String == "":
-		return "", "", errors.New("Replace: the pattern is missing or empty")
+		return "", "", errors.New("normalizer Replace: the pattern is missing or empty")
 	}
 	return *c.Pattern.String, c.Content, nil
 }

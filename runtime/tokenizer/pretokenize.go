@@ -198,11 +198,11 @@ func parseMetaspace(raw json.RawMessage) (cutter, error) {
 // share and says when a mark is put before the text: always, first or never.
 func prependScheme(replacement, scheme string, addPrefixSpace *bool) (string, error) {
 	if utf8.RuneCountInString(replacement) != 1 {
-		return "", fmt.Errorf("Metaspace: replacement %q is not one character", replacement)
+		return "", fmt.Errorf("pre-tokenizer Metaspace: replacement %q is not one character", replacement)
 	}
 	if addPrefixSpace != nil && !*addPrefixSpace {
 		if scheme != "" && scheme != "never" {
-			return "", fmt.Errorf("Metaspace: add_prefix_space is false, prepend_scheme is %q", scheme)
+			return "", fmt.Errorf("pre-tokenizer Metaspace: add_prefix_space is false, prepend_scheme is %q", scheme)
 		}
 		return "never", nil
 	}

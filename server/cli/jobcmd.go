@@ -13,7 +13,6 @@ import (
 	"triality/experiments/config"
 	"triality/experiments/pipeline"
 	"triality/frontend"
-	"triality/runtime/sandbox"
 	"triality/server/report"
 	"triality/server/store"
 )
@@ -120,7 +119,7 @@ func openRunner(st *store.Store, cfg config.Pipeline) (*pipeline.Runner, func() 
 }
 
 func openEngine(cfg config.Pipeline) (*pipeline.Engine, func() error, error) {
-	host, err := sandbox.NewHost(sandbox.Options{})
+	host, err := openSandbox(0)
 	if err != nil {
 		return nil, nil, err
 	}

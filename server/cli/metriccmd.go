@@ -13,7 +13,6 @@ import (
 	"triality/experiments"
 	"triality/experiments/pipeline"
 	"triality/runtime/metrictemplate"
-	"triality/runtime/sandbox"
 	"triality/server/modules"
 )
 
@@ -50,7 +49,7 @@ func setupMetricCheck(e *env, fs *flag.FlagSet) func(context.Context, []string) 
 		if err != nil {
 			return err
 		}
-		host, err := sandbox.NewHost(sandbox.Options{Timeout: *timeout})
+		host, err := openSandbox(*timeout)
 		if err != nil {
 			return usagef("%v", err)
 		}
@@ -100,7 +99,7 @@ func setupMetricTry(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 			return err
 		}
 		defer func() { err = errors.Join(err, st.Close()) }()
-		host, err := sandbox.NewHost(sandbox.Options{})
+		host, err := openSandbox(0)
 		if err != nil {
 			return err
 		}

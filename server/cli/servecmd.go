@@ -19,7 +19,6 @@ import (
 	"triality/experiments/config"
 	"triality/experiments/pipeline"
 	"triality/frontend"
-	"triality/runtime/sandbox"
 	"triality/server/api"
 	"triality/server/jobs"
 	"triality/server/modules"
@@ -95,7 +94,7 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 	}
 	log := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
 	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
-	host, err := sandbox.NewHost(sandbox.Options{})
+	host, err := openSandbox(0)
 	if err != nil {
 		return err
 	}

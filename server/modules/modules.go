@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"strings"
 	"sync"
 
 	"triality/experiments"
@@ -56,7 +57,7 @@ func (s *Service) Try(ctx context.Context, runID, sha256 string, params map[stri
 	}
 	out := s.engine.EvaluateModule(ctx, pipeline.Module{Name: record.Name, SHA256: sha256, Wasm: wasm, Params: params}, ab)
 	if out.Error != "" {
-		return out, experiments.Errorf(experiments.CodeInvalid, "%s", out.Error)
+		return out, experiments.Errorf(experiments.CodeInvalid, "metric %s: %s", record.Name, strings.TrimPrefix(out.Error, "metric module: "))
 	}
 	text, err := withResult(stored, out)
 	if err != nil {
