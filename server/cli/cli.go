@@ -91,7 +91,13 @@ func (e *env) run(ctx context.Context, args []string) error {
 	fs.SetOutput(e.stderr)
 	fs.Usage = func() {
 		fmt.Fprintf(e.stderr, "usage: triality %s\n\n%s\n", strings.TrimSpace(cmd.name+" [flags] "+cmd.args), cmd.summary)
-		fs.PrintDefaults()
+		fs.VisitAll(func(f *flag.Flag) {
+			value, text := flag.UnquoteUsage(f)
+			if f.DefValue != "" && f.DefValue != "false" && !strings.Contains(text, "default:") {
+				text += fmt.Sprintf(" (default: %s)", f.DefValue)
+			}
+			fmt.Fprintf(e.stderr, "  %-26s %s\n", strings.TrimSpace("--"+f.Name+" "+value), text)
+		})
 	}
 	do := cmd.setup(e, fs)
 	positional, err := parse(fs, rest)
@@ -134,7 +140,7 @@ func find(args []string) (cmd command, rest []string, ok bool) {
 func (e *env) overview() {
 	fmt.Fprint(e.stdout, "triality runs experiments on language models and tracks them.\n\nusage: triality COMMAND [flags]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(e.stdout, "  %-28s %s\n", strings.TrimSpace(c.name+" "+c.args), c.summary)
+		fmt.Fprintf(e.stdout, "  %-32s %s\n", strings.TrimSpace(c.name+" "+c.args), c.summary)
 	}
 	fmt.Fprint(e.stdout, "\n`triality COMMAND --help` shows a command's flags.\n"+
 		"exit status: 0 done, 1 failed, 2 wrong usage or input, 3 port or database taken, 130 interrupted\n")
