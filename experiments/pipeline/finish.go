@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"triality/experiments"
@@ -117,6 +118,9 @@ func (e *execution) report(ctx context.Context, dir string) error {
 	}
 	// The report is the run's last step: what it shows is the finished run.
 	in.Run.Status, in.Run.EndedAt = experiments.Finished, time.Now().UTC()
+	in.Run.Steps = slices.Clone(in.Run.Steps)
+	last := &in.Run.Steps[len(in.Run.Steps)-1]
+	last.Status, last.EndedAt = experiments.Finished, in.Run.EndedAt
 	for _, s := range e.plan.steps {
 		if s.kind == experiments.StepReport {
 			continue

@@ -7,8 +7,8 @@ import (
 	"triality/experiments/config"
 )
 
-// flatten gives a configuration as a run's parameters: dotted keys and their values as text; empty
-// text is left out.
+// flatten gives a configuration as a run's parameters: dotted keys and their values as text; what is
+// empty, durations of 0 included, is left out.
 func flatten(cfg config.Pipeline) map[string]string {
 	out := map[string]string{}
 	var walk func(v reflect.Value, prefix string)
@@ -26,7 +26,8 @@ func flatten(cfg config.Pipeline) map[string]string {
 				for j := range f.Len() {
 					walk(f.Index(j), fmt.Sprintf("%s[%d]", key, j))
 				}
-			case f.Kind() == reflect.Slice && f.Len() == 0, f.Kind() == reflect.Map && f.Len() == 0, f.Kind() == reflect.String && f.Len() == 0:
+			case f.Type() == reflect.TypeFor[config.Duration]() && f.IsZero(),
+				f.Kind() == reflect.Slice && f.Len() == 0, f.Kind() == reflect.Map && f.Len() == 0, f.Kind() == reflect.String && f.Len() == 0:
 			default:
 				out[key] = text(f)
 			}

@@ -82,8 +82,8 @@ var english = map[string]string{
 	"intervals.caption": "Differences B − A with 95% intervals", "points.axis": "percentage points",
 	"reading.open": "not told apart", "reading.better": "B better", "reading.worse": "B worse",
 	"mcnemar":       "McNemar’s test",
-	"mcnemar.exact": "Right only in B: %s rows, right only in A: %s rows. Exact binomial test, p = %s (statistic %s).",
-	"mcnemar.chi":   "Right only in B: %s rows, right only in A: %s rows. Chi-squared test with continuity correction, p = %s (statistic %s).",
+	"mcnemar.exact": "Right only in B: %s rows, right only in A: %s rows. Exact binomial test, p %s (statistic %s).",
+	"mcnemar.chi":   "Right only in B: %s rows, right only in A: %s rows. Chi-squared test with continuity correction, p %s (statistic %s).",
 
 	"classes.caption": "Precision, recall and F1 by class", "classes.note": "A figure without a denominator is 0. The last column is in percentage points.",
 	"precisionA": "Precision A", "precisionB": "Precision B", "recallA": "Recall A", "recallB": "Recall B", "f1A": "F1 A", "f1B": "F1 B", "f1Delta": "F1 B − A",
@@ -177,8 +177,8 @@ var japanese = map[string]string{
 	"intervals.caption": "差 B − A と 95% 区間", "points.axis": "パーセントポイント",
 	"reading.open": "差は不明", "reading.better": "B が良い", "reading.worse": "B が悪い",
 	"mcnemar":       "マクネマー検定",
-	"mcnemar.exact": "B のみ正解 %s 行、A のみ正解 %s 行。正確二項検定で p = %s（統計量 %s）。",
-	"mcnemar.chi":   "B のみ正解 %s 行、A のみ正解 %s 行。連続性補正つきカイ二乗検定で p = %s（統計量 %s）。",
+	"mcnemar.exact": "B のみ正解 %s 行、A のみ正解 %s 行。正確二項検定で p %s（統計量 %s）。",
+	"mcnemar.chi":   "B のみ正解 %s 行、A のみ正解 %s 行。連続性補正つきカイ二乗検定で p %s（統計量 %s）。",
 
 	"classes.caption": "クラス別の適合率・再現率・F1", "classes.note": "分母のない数値は 0 です。最後の列の単位はパーセントポイントです。",
 	"precisionA": "適合率 A", "precisionB": "適合率 B", "recallA": "再現率 A", "recallB": "再現率 B", "f1A": "F1 A", "f1B": "F1 B", "f1Delta": "F1 B − A",

@@ -68,10 +68,14 @@ func (b *builder) comparison() section {
 	return s
 }
 
-// arm names a model: "A · qwen-ft".
+// arm names a model by its folder, "A · qwen-ft", or by its kind where the folder has the name that the
+// pipeline's steps give theirs, "B · so8t".
 func arm(a experiments.ArmResult) string {
 	model := strings.TrimRight(strings.ReplaceAll(a.Model, `\`, "/"), "/")
 	model = model[strings.LastIndexByte(model, '/')+1:]
+	if model == "model" || model == "merged" {
+		model = a.Kind
+	}
 	if model == "" || model == a.Name {
 		return a.Name
 	}

@@ -127,15 +127,15 @@ func count[T int | int64](n T) string {
 	return s
 }
 
-// pvalue writes a probability, never as zero.
+// pvalue writes how a probability compares, never as zero: "= 0.042", "< 0.001".
 func pvalue(p float64) string {
 	if s, is := odd(p); is {
-		return s
+		return "= " + s
 	}
 	if p < 0.001 {
 		return "< 0.001"
 	}
-	return strconv.FormatFloat(p, 'f', 3, 64)
+	return "= " + strconv.FormatFloat(p, 'f', 3, 64)
 }
 
 func stamp(t time.Time) string {

@@ -14,7 +14,7 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 		{signed(4.37, 1), "+4.4"}, {signed(-1.25, 1), "−1.2"}, {signed(-0.01, 1), "0.0"}, {signed(0, 1), "0.0"},
 		{millis(0.126), "0.13"}, {millis(41.26), "41.3"}, {millis(1234.5), "1234"},
 		{count(7), "7"}, {count(1234567), "1\u202f234\u202f567"}, {count(-1000), "−1\u202f000"}, {count(int64(math.MinInt64)), "−9\u202f223\u202f372\u202f036\u202f854\u202f775\u202f808"},
-		{pvalue(0.0001), "< 0.001"}, {pvalue(0.0421), "0.042"}, {clip("a\n b  c", 9), "a b c"}, {clip("日本語です", 3), "日本…"},
+		{pvalue(0.0001), "< 0.001"}, {pvalue(0.0421), "= 0.042"}, {clip("a\n b  c", 9), "a b c"}, {clip("日本語です", 3), "日本…"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got %q, want %q", tt.got, tt.want)
