@@ -61,7 +61,7 @@ type Training struct {
 	EvalSteps             int      `yaml:"eval_steps" doc:"optimizer steps between evaluations; 0: at the end only"`
 	FP16                  bool     `yaml:"fp16" doc:"float16 compute; no device of this version has it: cpu computes in float32 and says so, cuda refuses it"`
 	BF16                  bool     `yaml:"bf16" doc:"matrix products in bfloat16 on the cuda device; the cpu device computes in float32 and says so"`
-	GradientCheckpointing bool     `yaml:"gradient_checkpointing" doc:"recompute activations in the backward pass: less memory, same result"`
+	GradientCheckpointing bool     `yaml:"gradient_checkpointing" doc:"accepted, since it changes no result; this version keeps the activations all the same, and says so"`
 	Optim                 string   `yaml:"optim" doc:"adamw_torch"`
 	LoraR                 int      `yaml:"lora_r" doc:"rank of the adapters"`
 	LoraAlpha             float64  `yaml:"lora_alpha" doc:"adapter scaling is lora_alpha / lora_r"`
