@@ -3,8 +3,15 @@
 // and cpu (float32, SIMD, all cores). The package compliance holds any implementation to reference.
 //
 // Conventions. All tensors are dense and row-major. T counts tokens (rows of activations), D is a
-// hidden width. A float buffer holds the device's own float type (float32 on cpu, float64 in
-// reference); index buffers hold int32. A destination may be the same buffer as an input only where
+// hidden width. A Float buffer holds the device's own float type (float32 on cpu and cuda, float64 in
+// reference); index buffers hold int32.
+//
+// Storage types. Where a device has BFloat16 or Float16, activations and matrices may be stored so:
+// in each call all of them have one type S, which may also be Float. Vectors and scalars stay Float
+// always: norm weights, biases, rotary frequencies, nll and dnll, magnitudes, scales, SO(8) matrices and
+// generators, and the results of SumRows, Dot, RMSNormGradW, PET, SquaredSum, BlockMulGradM. MatMul
+// may besides write a Float dst from narrow operands. Arithmetic is float32 whatever is stored; a
+// narrow result is rounded once, to nearest even. Copy converts between float types. Sizes count elements. A destination may be the same buffer as an input only where
 // the method says so. Reductions have a fixed order, so the same inputs give the same bytes,
 // whatever the number of threads.
 //
@@ -22,17 +29,33 @@ import "errors"
 type DType uint8
 
 const (
-	Float DType = iota // the device's float type
-	Int32              // indices: token ids, positions, ranges
+	Float    DType = iota // the device's float type
+	Int32                 // indices: token ids, positions, ranges
+	BFloat16              // storage of activations and matrices, where the device has it
+	Float16               // the same in IEEE half precision
+	Int8                  // quantized weights and optimizer states
 )
 
 // String names the type.
 func (d DType) String() string {
-	if d == Int32 {
+	switch d {
+	case Int32:
 		return "int32"
+	case BFloat16:
+		return "bfloat16"
+	case Float16:
+		return "float16"
+	case Int8:
+		return "int8"
 	}
 	return "float"
 }
+
+// IsFloat tells whether elements are fractions: Float, BFloat16 or Float16.
+func (d DType) IsFloat() bool { return d == Float || d == BFloat16 || d == Float16 }
+
+// ErrNoDType is wrapped by Alloc where the device has no such element type.
+var ErrNoDType = errors.New("element type not available on this device")
 
 // ErrOutOfMemory is returned by Alloc, wrapped with the sizes, when the device has no room.
 var ErrOutOfMemory = errors.New("device out of memory")
@@ -63,10 +86,11 @@ type Device interface {
 	Alloc(t DType, n int) (Buffer, error)
 	// Free gives a buffer from Alloc back; its slices die with it.
 	Free(Buffer)
-	// Upload copies src ([]float32, []float64 or []int32, converted to the device's type) to dst.
-	// The lengths must agree.
+	// Upload copies src ([]float32, []float64 or []int32, converted to dst's type; []int8 for Int8) to
+	// dst. The lengths must agree.
 	Upload(dst Buffer, src any) error
-	// Download copies src to dst ([]float32, []float64 or []int32) after all earlier work is done.
+	// Download copies src to dst ([]float32, []float64, []int32; []int8 from Int8) after all earlier
+	// work is done.
 	// It returns, and leaves to Sync, the error of an earlier operation.
 	Download(dst any, src Buffer) error
 	// Sync waits for all earlier work and returns its first error since the last Sync.
@@ -85,7 +109,7 @@ type Device interface {
 type Elementwise interface {
 	// Fill sets every element to v.
 	Fill(dst Buffer, v float64)
-	// Copy copies src to dst.
+	// Copy copies src to dst, from one float type to another where they differ.
 	Copy(dst, src Buffer)
 	// Add: dst = a + b.
 	Add(dst, a, b Buffer)
