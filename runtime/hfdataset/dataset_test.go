@@ -16,6 +16,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"triality/runtime/allocation"
 )
 
 func sample(rows int) Split {
@@ -428,7 +430,11 @@ func FuzzDecode(f *testing.F) {
 	f.Add(stream(f, schema, `[{"s":"ab","l":[1,2],"n":3},{"s":"","l":[],"n":0}]`))
 	f.Add([]byte("ARROW1"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		cols, err := decode(bytes.NewReader(b), int64(len(b)), nil)
+		var cols []Column
+		var err error
+		if got := allocation.Bytes(func() { cols, err = decode(bytes.NewReader(b), int64(len(b)), nil) }); got > allocation.Bound(len(b)) {
+			t.Fatalf("%d bytes made %d bytes of memory", len(b), got)
+		}
 		if err != nil {
 			return
 		}

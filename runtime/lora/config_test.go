@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"triality/runtime/allocation"
 )
 
 func TestValidateNamesTheFieldAsTheConfigurationDoes(t *testing.T) {
@@ -123,7 +125,12 @@ func FuzzParsePEFT(f *testing.F) {
 	f.Add([]byte(peftFile))
 	f.Add([]byte(`{"peft_type":"LORA","r":1,"lora_alpha":1,"target_modules":"all-linear"}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		c, base, err := parsePEFT(raw)
+		var c Config
+		var base string
+		var err error
+		if got := allocation.Bytes(func() { c, base, err = parsePEFT(raw) }); got > allocation.Bound(len(raw)) {
+			t.Fatalf("%d bytes made %d bytes of memory", len(raw), got)
+		}
 		if err != nil {
 			return
 		}

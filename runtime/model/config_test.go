@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"triality/runtime/allocation"
 )
 
 const llamaConfig = `{
@@ -172,7 +174,11 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add(with(`"model_type": "qwen3"`))
 	f.Add(with(`"Vocab_Size": 7`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := ParseConfig(data)
+		var c Config
+		var err error
+		if got := allocation.Bytes(func() { c, err = ParseConfig(data) }); got > allocation.Bound(len(data)) {
+			t.Fatalf("%d bytes made %d bytes of memory", len(data), got)
+		}
 		if err != nil {
 			return
 		}

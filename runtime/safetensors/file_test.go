@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"triality/runtime/allocation"
 )
 
 // image builds a file from a header and data written by hand.
@@ -157,7 +159,11 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte{255, 255, 255, 255, 255, 255, 255, 255, '{', '}'})
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := readHeader(bytes.NewReader(b), int64(len(b)))
+		var h *header
+		var err error
+		if got := allocation.Bytes(func() { h, err = readHeader(bytes.NewReader(b), int64(len(b))) }); got > allocation.Bound(len(b)) {
+			t.Fatalf("%d bytes made %d bytes of memory", len(b), got)
+		}
 		if err != nil {
 			return
 		}

@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"triality/runtime/allocation"
 )
 
-func shard(t *testing.T, dir, file string, names ...string) {
+func shard(t testing.TB, dir, file string, names ...string) {
 	t.Helper()
 	var ts []Tensor
 	for i, n := range names {
@@ -21,7 +23,7 @@ func shard(t *testing.T, dir, file string, names ...string) {
 	}
 }
 
-func index(t *testing.T, dir, text string) {
+func index(t testing.TB, dir, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, indexName), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -116,4 +118,30 @@ func TestOpenModelRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+func FuzzOpenModel(f *testing.F) {
+	f.Add([]byte(`{"metadata":{"total_size":12},"weight_map":{"z":"s22","x":"s1","y":"s1"}}`))
+	f.Add([]byte(`{"weight_map":{"z":"../s22"}}`))
+	f.Add([]byte(`{"weight_map":{"z":null}}`))
+	dir := f.TempDir()
+	shard(f, dir, "s1", "x", "y", "unlisted")
+	shard(f, dir, "s22", "z")
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		index(t, dir, string(raw))
+		var m *Model
+		var err error
+		if got := allocation.Bytes(func() { m, err = OpenModel(dir) }); got > allocation.Bound(len(raw)) {
+			t.Fatalf("%d bytes made %d bytes of memory", len(raw), got)
+		}
+		if err != nil {
+			return
+		}
+		defer m.Close()
+		for _, name := range m.Names() {
+			if v, err := m.Float32(name); err != nil || len(v) != 1 {
+				t.Fatalf("%q: %v, %v", name, v, err)
+			}
+		}
+	})
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"triality/runtime/allocation"
 )
 
 // small is a tokenizer.json that tests change in one place.
@@ -200,7 +202,11 @@ func FuzzLoad(f *testing.F) {
 		f.Add(compact.Bytes())
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		tok, err := parse(raw)
+		var tok *Tokenizer
+		var err error
+		if got := allocation.Bytes(func() { tok, err = parse(raw) }); got > allocation.Bound(len(raw)) {
+			t.Fatalf("%d bytes made %d bytes of memory", len(raw), got)
+		}
 		if err != nil {
 			return
 		}

@@ -79,22 +79,33 @@ func parseNormalizer(raw json.RawMessage) (normalizer, error) {
 // and the Replace decoder share.
 func parseReplace(raw json.RawMessage) (from, to string, err error) {
 	var c struct {
-		Pattern struct {
-			String *string
-			Regex  *string
-		} `json:"pattern"`
-		Content string `json:"content"`
+		Pattern json.RawMessage `json:"pattern"`
+		Content json.RawMessage `json:"content"`
 	}
 	if err := json.Unmarshal(raw, &c); err != nil {
 		return "", "", err
 	}
-	switch {
-	case c.Pattern.Regex != nil:
-		return "", "", unsupported(fmt.Sprintf("Replace with the regular expression %q", *c.Pattern.Regex))
-	case c.Pattern.String == nil || *c.Pattern.String == "":
-		return "", "", errors.New("normalizer Replace: the pattern is missing or empty")
+	return replacement(c.Pattern, c.Content)
+}
+
+func replacement(pattern, content json.RawMessage) (from, to string, err error) {
+	var p struct {
+		String *string
+		Regex  *string
 	}
-	return *c.Pattern.String, c.Content, nil
+	if err := unmarshal(pattern, &p); err != nil {
+		return "", "", err
+	}
+	if err := unmarshal(content, &to); err != nil {
+		return "", "", err
+	}
+	switch {
+	case p.Regex != nil:
+		return "", "", unsupported(fmt.Sprintf("Replace with the regular expression %q", *p.Regex))
+	case p.String == nil || *p.String == "":
+		return "", "", errors.New("Replace: the pattern is missing or empty")
+	}
+	return *p.String, to, nil
 }
 
 // form is a Unicode normalization form. x/text follows the Stream-Safe Text

@@ -46,6 +46,17 @@ func parse(raw []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	t := &Tokenizer{config: config{bos: -1, eos: -1, pad: -1, unk: -1}}
+	for _, c := range []struct {
+		name string
+		raw  json.RawMessage
+	}{
+		{"normalizer", doc.Normalizer}, {"pre_tokenizer", doc.PreTokenizer},
+		{"post_processor", doc.PostProcessor}, {"decoder", doc.Decoder},
+	} {
+		if err := checkBounds(c.raw); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
 	var err error
 	if t.normalize, err = parseNormalizer(doc.Normalizer); err != nil {
 		return nil, fmt.Errorf("normalizer: %w", err)

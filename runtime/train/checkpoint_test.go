@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"triality/runtime/allocation"
 )
 
 func sampleCheckpoint() (*checkpoint, []any) {
@@ -97,7 +99,11 @@ func FuzzParseCheckpoint(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		// Give the header a chance behind the checksum.
 		for _, in := range [][]byte{b, sealed(b)} {
-			c, err := parseCheckpoint(bytes.NewReader(in), int64(len(in)))
+			var c *checkpoint
+			var err error
+			if got := allocation.Bytes(func() { c, err = parseCheckpoint(bytes.NewReader(in), int64(len(in))) }); got > allocation.Bound(len(in)) {
+				t.Fatalf("%d bytes made %d bytes of memory", len(in), got)
+			}
 			if err != nil {
 				if !errors.Is(err, ErrDamaged) {
 					t.Fatalf("not ErrDamaged: %v", err)
