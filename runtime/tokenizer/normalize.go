@@ -103,7 +103,7 @@ func replacement(pattern, content json.RawMessage) (from, to string, err error) 
 	case p.Regex != nil:
 		return "", "", unsupported(fmt.Sprintf("Replace with the regular expression %q", *p.Regex))
 	case p.String == nil || *p.String == "":
-		return "", "", errors.New("Replace: the pattern is missing or empty")
+		return "", "", errors.New("the pattern of Replace is missing or empty")
 	}
 	return *p.String, to, nil
 }
