@@ -69,48 +69,55 @@ func (e *Engine) prefill(ctx context.Context, prompt []int32) error {
 // the new tokens: at most maxNew, up to the first of stop, which is not among them, or to the
 // end of the model's positions.
 func (e *Engine) Greedy(ctx context.Context, prompt []int32, maxNew int, stop []int32) ([]int32, error) {
-	if err := e.check("the prompt", prompt, 0); err != nil {
-		return nil, err
+	r, err := e.Generate(ctx, Request{Prompt: prompt, MaxNew: maxNew, End: stop})
+	return r.IDs, err
+}
+
+// Generate continues a prompt. A cancelled context ends it with what there is so far and the
+// context's error.
+func (e *Engine) Generate(ctx context.Context, r Request) (Result, error) {
+	if err := r.check(e); err != nil {
+		return Result{}, err
 	}
-	maxNew = min(maxNew, e.cfg.MaxPositions-len(prompt))
-	if maxNew <= 0 {
-		return nil, nil
+	s := newSequence(r, e.cfg.MaxPositions)
+	if s.left <= 0 {
+		s.finish(FinishLength)
+		return s.out, nil
 	}
-	if err := e.reserve(max(reach(0, len(prompt)+maxNew), len(prompt)+maxNew)); err != nil {
-		return nil, err
+	n := len(r.Prompt) + s.left
+	if err := e.reserve(max(reach(0, n), n)); err != nil {
+		return s.out, err
 	}
-	if _, err := e.params.SetLength(len(prompt)); err != nil {
-		return nil, fmt.Errorf("generate: %w", err)
+	if _, err := e.params.SetLength(len(r.Prompt)); err != nil {
+		return s.out, fmt.Errorf("generate: %w", err)
 	}
-	if err := e.prefill(ctx, prompt); err != nil {
-		return nil, err
+	if err := e.prefill(ctx, r.Prompt); err != nil {
+		return s.out, err
 	}
-	out := make([]int32, 0, maxNew)
 	for {
-		id := argmax(e.logits)
-		if slices.Contains(stop, id) {
-			return out, nil
+		if err := s.accept(e.logits); err != nil || s.out.Finish != "" {
+			return s.out, err
 		}
-		out = append(out, id)
-		if len(out) == maxNew {
-			return out, nil
-		}
-		if err := ctx.Err(); err != nil {
-			return out, err
-		}
-		stale, err := e.params.SetLength(len(prompt) + len(out))
-		if err != nil {
-			return out, fmt.Errorf("generate: %w", err)
-		}
-		if stale { // once, where a longrope model passes from short to long
-			err = e.prefill(ctx, append(slices.Clone(prompt), out...))
-		} else {
-			err = e.next(out[len(out)-1:], len(prompt)+len(out)-1)
-		}
-		if err != nil {
-			return out, err
+		if err := e.advance(ctx, s); err != nil {
+			s.out.Text = s.text.String()
+			return s.out, err
 		}
 	}
+}
+
+// advance runs the newest token of a sequence through the cache.
+func (e *Engine) advance(ctx context.Context, s *sequence) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	stale, err := e.params.SetLength(s.length())
+	if err != nil {
+		return fmt.Errorf("generate: %w", err)
+	}
+	if stale { // once, where a longrope model passes from short to long
+		return e.prefill(ctx, slices.Concat(s.req.Prompt, s.out.IDs))
+	}
+	return e.next(s.out.IDs[len(s.out.IDs)-1:], s.length()-1)
 }
 
 func argmax(x []float32) int32 {
