@@ -39,6 +39,7 @@ func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (b
 	if err := inst.open(ctx); err != nil {
 		return nil, nil, err
 	}
+	inst.stages.Instantiate = time.Since(start).Seconds()
 	switch kind {
 	case frameDescribe:
 		block, err = inst.block(ctx, metricabi.ExportDescribe, metricabi.MaxDescriptionBytes)
@@ -66,8 +67,10 @@ func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (b
 	if err != nil {
 		return nil, nil, err
 	}
-	rep = &reply{EvalSeconds: time.Since(start).Seconds(), MemoryBytes: int64(inst.memory.Size()),
-		Fuel: w.gauge.used(), Address: inst.address, Log: w.log.text()}
+	evaluated := time.Now()
+	rep = &reply{EvalSeconds: evaluated.Sub(start).Seconds(), MemoryBytes: int64(inst.memory.Size()),
+		Fuel: w.gauge.used(), Address: inst.address, Log: w.log.text(), Stages: inst.stages}
+	rep.Stages.Module = rep.EvalSeconds - inst.stages.Instantiate - inst.stages.Transfer
 	if results < 0 || len(block) < minShared {
 		return bytes.Clone(block), rep, nil
 	}
@@ -75,6 +78,7 @@ func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (b
 		return nil, nil, err
 	}
 	rep.SharedBytes = int64(len(block))
+	rep.Stages.Return = time.Since(evaluated).Seconds()
 	return nil, rep, nil
 }
 
@@ -84,6 +88,7 @@ type instance struct {
 	mod     api.Module
 	memory  api.Memory
 	address uint32 // of the table
+	stages  Stages
 }
 
 func (i *instance) open(ctx context.Context) error {
@@ -190,9 +195,11 @@ func (i *instance) eval(ctx context.Context, n int64, put func(room []byte) erro
 		return nil, failf(ErrInvalidResult, metricabi.ExportAlloc, "returned %d for %d bytes, its memory has %d bytes",
 			ptr, n, i.memory.Size())
 	}
+	at := time.Now()
 	if err := put(room); err != nil {
 		return nil, err
 	}
+	i.stages.Transfer = time.Since(at).Seconds()
 	i.address = ptr
 	return i.block(ctx, metricabi.ExportEval, i.w.set.ResultBytes, uint64(ptr), api.EncodeU32(uint32(n)))
 }

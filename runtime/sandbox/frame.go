@@ -44,6 +44,7 @@ type settings struct {
 type reply struct {
 	CompileSeconds float64
 	EvalSeconds    float64
+	Stages         Stages // the worker's
 	MemoryBytes    int64  // linear memory at the end of the call
 	Fuel           int64  // used
 	Address        uint32 // what metric_alloc returned for the table

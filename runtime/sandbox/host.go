@@ -118,6 +118,19 @@ type Usage struct {
 	MemoryBytes    int64   `json:"memory_bytes"`    // linear memory at the end
 	Fuel           int64   `json:"fuel"`            // used, also by a call that failed; the same on every machine
 	Log            string  `json:"log,omitempty"`   // what metric_eval wrote to stdout and stderr
+	Stages         Stages  `json:"-"`               // where the time went
+}
+
+// Stages is where the time of a call on a warm worker went, in seconds. What
+// is missing to the whole is two context switches and the pipe.
+type Stages struct {
+	Check       float64 // host: choosing and checking the columns
+	Encode      float64 // host: laying the table out, in shared memory where there is such
+	Instantiate float64 // worker: the fresh instance, its start function and _initialize
+	Transfer    float64 // worker: the table into the module's memory
+	Module      float64 // worker: metric_alloc and metric_eval
+	Return      float64 // worker: the block out of the module's memory
+	Decode      float64 // host: reading the block and holding it against the description
 }
 
 // Describe runs preflight and metric_describe and returns the checked

@@ -118,7 +118,9 @@ func (m *Module) evaluate(ctx context.Context, t metricabi.Table, params map[str
 	if err != nil {
 		return nil, err
 	}
+	at := time.Now()
 	table, size, err := m.h.input(d, t, params)
+	u.Stages.Check = time.Since(at).Seconds()
 	if err != nil {
 		return nil, err
 	}
@@ -131,8 +133,13 @@ func (m *Module) evaluate(ctx context.Context, t metricabi.Table, params map[str
 		if !s.warm {
 			u.CompileSeconds = s.compileSeconds
 		}
+		check, encode := u.Stages.Check, s.encodeSeconds
+		u.Stages = rep.Stages
+		u.Stages.Check, u.Stages.Encode = check, encode
 		u.EvalSeconds, u.MemoryBytes, u.OutputBytes, u.Log, u.Fuel = rep.EvalSeconds, rep.MemoryBytes, int64(len(block)), rep.Log, rep.Fuel
+		at := time.Now()
 		results, err = decode(d, block, t.Rows, rep.Log)
+		u.Stages.Decode = time.Since(at).Seconds()
 		return err
 	})
 	return results, err

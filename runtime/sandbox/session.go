@@ -41,6 +41,7 @@ type session struct {
 	busy        time.Duration // wall time of its calls
 
 	compileSeconds float64
+	encodeSeconds  float64 // of the last table
 }
 
 // open starts a worker and compiles the module in it. The caller has a slot,
@@ -264,6 +265,7 @@ func killed(state *os.ProcessState) bool {
 // evaluate hands the table over, in shared memory where there is such, and
 // returns what call does; the block is valid until the next call.
 func (s *session) evaluate(ctx context.Context, t metricabi.Table, size int64) ([]byte, *reply, error) {
+	start := time.Now()
 	// The worker maps instead of copying where a table lies in its page as in
 	// the module's memory; modules mostly allocate alike each time.
 	off := int64(s.address) % int64(os.Getpagesize())
@@ -272,9 +274,12 @@ func (s *session) evaluate(ctx context.Context, t metricabi.Table, size int64) (
 		room = s.input.room(off, size)
 	}
 	if room == nil {
-		return s.call(ctx, s.h.o.Timeout, frameEval, metricabi.EncodeTo(make([]byte, 0, size), t))
+		table := metricabi.EncodeTo(make([]byte, 0, size), t)
+		s.encodeSeconds = time.Since(start).Seconds()
+		return s.call(ctx, s.h.o.Timeout, frameEval, table)
 	}
 	n := len(metricabi.EncodeTo(room, t))
+	s.encodeSeconds = time.Since(start).Seconds()
 	results := (off + size + 1<<12 - 1) &^ (1<<12 - 1)
 	var where []byte
 	for _, v := range []int64{off, int64(n), results} {

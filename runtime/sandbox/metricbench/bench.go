@@ -48,10 +48,33 @@ type Figure struct {
 	NativeMS  float64 `json:"native_ms"`  // the same results from Go over the same columns
 	Ratio     float64 `json:"ratio"`      // sandbox over native
 	Fuel      int64   `json:"fuel"`
+	Stages    Stages  `json:"stages_ms"` // of the fastest round
 
-	SmallMS float64 `json:"small_ms"` // one call over the small table, worker warm
-	StartMS float64 `json:"start_ms"` // no worker to first result over the small table; description known
-	ColdMS  float64 `json:"cold_ms"`  // the same for a Host that has not seen the module
+	SmallMS     float64 `json:"small_ms"`        // one call over the small table, worker warm
+	SmallStages Stages  `json:"small_stages_ms"` // of the fastest
+	StartMS     float64 `json:"start_ms"`        // no worker to first result over the small table; description known
+	ColdMS      float64 `json:"cold_ms"`         // the same for a Host that has not seen the module
+}
+
+// Stages is where the time went, as sandbox.Stages says, in milliseconds.
+type Stages struct {
+	Check       float64 `json:"check"`
+	Encode      float64 `json:"encode"`
+	Instantiate float64 `json:"instantiate"`
+	Transfer    float64 `json:"transfer"`
+	Module      float64 `json:"module"`
+	Return      float64 `json:"return"`
+	Decode      float64 `json:"decode"`
+}
+
+func (s *Stages) add(t sandbox.Stages) {
+	s.Check += t.Check * 1e3
+	s.Encode += t.Encode * 1e3
+	s.Instantiate += t.Instantiate * 1e3
+	s.Transfer += t.Transfer * 1e3
+	s.Module += t.Module * 1e3
+	s.Return += t.Return * 1e3
+	s.Decode += t.Decode * 1e3
 }
 
 // Run measures each module. Every module's results are compared with the
@@ -103,11 +126,17 @@ func (o Options) measure(ctx context.Context, m Module) (Figure, error) {
 	if err := o.large(ctx, &f, mod, peer, large); err != nil {
 		return f, err
 	}
-	if f.SmallMS, err = fastest(4*o.Repeat, func() error {
-		_, _, err := mod.Evaluate(ctx, small[0], nil)
-		return err
-	}); err != nil {
-		return f, err
+	f.SmallMS = math.Inf(1)
+	for range 4 * o.Repeat {
+		start := time.Now()
+		_, u, err := mod.Evaluate(ctx, small[0], nil)
+		if err != nil {
+			return f, err
+		}
+		if took := ms(start); took < f.SmallMS {
+			f.SmallMS, f.SmallStages = took, Stages{}
+			f.SmallStages.add(u.Stages)
+		}
 	}
 	return f, o.starts(ctx, &f, m.Wasm, small[0])
 }
@@ -118,6 +147,7 @@ func (o Options) large(ctx context.Context, f *Figure, mod *sandbox.Module, peer
 	var inside, outside, eval []float64
 	for round := range o.Repeat + 1 {
 		var in, out, ev float64
+		var stages Stages
 		f.Fuel = 0
 		for _, t := range tables {
 			start := time.Now()
@@ -133,10 +163,14 @@ func (o Options) large(ctx context.Context, f *Figure, mod *sandbox.Module, peer
 				return err
 			}
 			ev += u.EvalSeconds * 1e3
+			stages.add(u.Stages)
 			f.Fuel += u.Fuel
 		}
 		if round > 0 { // the first warms the worker and the caches
 			inside, outside, eval = append(inside, in), append(outside, out), append(eval, ev)
+			if in == slices.Min(inside) {
+				f.Stages = stages
+			}
 		}
 	}
 	f.SandboxMS, f.NativeMS, f.EvalMS = slices.Min(inside), slices.Min(outside), slices.Min(eval)
