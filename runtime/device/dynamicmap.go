@@ -32,3 +32,29 @@ func DynamicMap(signed bool) [256]float32 {
 	}
 	return out
 }
+
+// MomentCode is the code of a moment under a dynamic map and its block's largest magnitude: the nearest
+// value, the lower one of two as near, moved one up or down where it lacks the moment's sign.
+func MomentCode(m *[256]float32, v, most float32) uint8 {
+	if most > 0 {
+		v /= most
+	}
+	low, high := 0, 255 // m[low] ≤ v < m[high]
+	for high-low > 1 {
+		if mid := (low + high) / 2; m[mid] <= v {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	if v-m[low] > m[high]-v {
+		low = high
+	}
+	switch {
+	case v < 0 && m[low] >= 0:
+		low--
+	case v > 0 && m[low] < 0:
+		low++
+	}
+	return uint8(low)
+}

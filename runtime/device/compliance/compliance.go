@@ -21,6 +21,8 @@ type operation struct {
 	ints   [][]int32 // index inputs
 	outs   []int     // sizes of the float outputs
 	launch func(d device.Device, o, x, i []device.Buffer)
+	// vectors are the float inputs, and sums the outputs, that stay Float in every storage type.
+	vectors, sums []int
 	// positive makes the outputs start above zero (the second moment of an optimizer is one).
 	positive bool
 }
@@ -32,14 +34,17 @@ func Run(t *testing.T, open func() device.Device, tol float64) {
 	dev := openFor(t, open)
 	for _, op := range operations(dev) {
 		t.Run(op.name, func(t *testing.T) {
-			want := op.expected(t)
-			got := op.run(t, dev)
-			again := op.run(t, dev)
+			want := op.expected(t, device.Float)
+			got := op.run(t, dev, device.Float)
+			again := op.run(t, dev, device.Float)
 			for i := range want {
 				compare(t, i, got[i], want[i], tol)
 				sameBytes(t, i, got[i], again[i], "a second run")
 			}
 		})
+	}
+	if _, ok := dev.(device.Quantized); ok {
+		t.Run("8-bit adamw", func(t *testing.T) { eightBitAdamW(t, dev, tol) })
 	}
 	t.Run("memory", func(t *testing.T) { memory(t, dev) })
 	t.Run("bad arguments reach Sync and touch nothing", func(t *testing.T) { badArguments(t, dev) })
@@ -55,11 +60,28 @@ func SameBytes(t *testing.T, open ...func() device.Device) {
 	}
 	for _, op := range operations(devs[0]) {
 		t.Run(op.name, func(t *testing.T) {
-			first := op.run(t, devs[0])
+			first := op.run(t, devs[0], device.Float)
 			for n, dev := range devs[1:] {
-				for i, got := range op.run(t, dev) {
+				for i, got := range op.run(t, dev, device.Float) {
 					sameBytes(t, i, got, first[i], "device "+string(rune('1'+n)))
 				}
+			}
+		})
+	}
+}
+
+// RunNarrow is Run with activations and matrices stored in a narrow type. The reference starts from the
+// same rounded inputs, so that the errors are those of the results' rounding and of what is rounded
+// on the way: at most tol times the largest element.
+func RunNarrow(t *testing.T, open func() device.Device, storage device.DType, tol float64) {
+	t.Helper()
+	dev := openFor(t, open)
+	for _, op := range operations(dev) {
+		t.Run(op.name, func(t *testing.T) {
+			want, got, again := op.expected(t, storage), op.run(t, dev, storage), op.run(t, dev, storage)
+			for i := range want {
+				compare(t, i, got[i], want[i], tol)
+				sameBytes(t, i, got[i], again[i], "a second run")
 			}
 		})
 	}
@@ -76,17 +98,18 @@ func openFor(t *testing.T, open func() device.Device) device.Device {
 	return dev
 }
 
-// expectations keeps the reference's results by the name of the operation: the suite runs many times
+// expectations keeps the reference's results by the operation's name and the storage type: the suite runs many times
 // in one process, once for each kernel set of a device.
 var expectations sync.Map
 
-func (op operation) expected(t *testing.T) [][]float64 {
+func (op operation) expected(t *testing.T, storage device.DType) [][]float64 {
 	t.Helper()
-	if v, ok := expectations.Load(op.name); ok {
+	key := op.name + " in " + storage.String()
+	if v, ok := expectations.Load(key); ok {
 		return v.([][]float64)
 	}
-	v := op.run(t, reference.New())
-	expectations.Store(op.name, v)
+	v := op.run(t, reference.New(), storage)
+	expectations.Store(key, v)
 	return v
 }
 
@@ -101,10 +124,10 @@ var normals = sync.OnceValue(func() []float32 {
 	return v
 })
 
-func (op operation) run(t *testing.T, dev device.Device) [][]float64 {
+func (op operation) run(t *testing.T, dev device.Device, storage device.DType) [][]float64 {
 	t.Helper()
 	next := 0
-	floats := func(n int, positive bool) device.Buffer {
+	floats := func(n int, positive, exact bool) device.Buffer {
 		if next+n > len(normals()) {
 			t.Fatalf("%s needs more than %d random numbers", op.name, len(normals()))
 		}
@@ -115,17 +138,20 @@ func (op operation) run(t *testing.T, dev device.Device) [][]float64 {
 				v[i] = float32(math.Abs(float64(v[i]))) + 0.1
 			}
 		}
-		return upload(t, dev, device.Float, n, v)
+		if exact {
+			return upload(t, dev, device.Float, n, v)
+		}
+		return upload(t, dev, storage, n, v)
 	}
 	var o, x, ix []device.Buffer
-	for _, n := range op.floats {
-		x = append(x, floats(n, false))
+	for i, n := range op.floats {
+		x = append(x, floats(n, false, slices.Contains(op.vectors, i)))
 	}
 	for _, v := range op.ints {
 		ix = append(ix, upload(t, dev, device.Int32, len(v), v))
 	}
-	for _, n := range op.outs {
-		o = append(o, floats(n, op.positive))
+	for i, n := range op.outs {
+		o = append(o, floats(n, op.positive, slices.Contains(op.sums, i)))
 	}
 	op.launch(dev, o, x, ix)
 	if err := dev.Sync(); err != nil {

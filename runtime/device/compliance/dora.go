@@ -13,11 +13,11 @@ func dora() []operation {
 		N, K := s[0], s[1]
 		name := fmt.Sprintf(" of %d rows of %d", N, K)
 		ops = append(ops,
-			operation{name: "divide by row norms" + name, floats: []int{N, N * K}, outs: []int{N},
+			operation{name: "divide by row norms" + name, floats: []int{N, N * K}, outs: []int{N}, vectors: []int{0}, sums: []int{0},
 				launch: func(d device.Device, o, x, i bufs) { d.(device.DoRA).DivideByRowNorms(o[0], x[0], x[1], N, K) }},
-			operation{name: "scale columns" + name, floats: []int{N * K, K}, outs: []int{N * K},
+			operation{name: "scale columns" + name, floats: []int{N * K, K}, vectors: []int{1}, outs: []int{N * K},
 				launch: func(d device.Device, o, x, i bufs) { d.(device.DoRA).ScaleColumns(o[0], x[0], x[1], N, K) }},
-			operation{name: "scale columns in place" + name, floats: []int{K}, outs: []int{N * K},
+			operation{name: "scale columns in place" + name, floats: []int{K}, vectors: []int{0}, outs: []int{N * K},
 				launch: func(d device.Device, o, x, i bufs) { d.(device.DoRA).ScaleColumns(o[0], o[0], x[0], N, K) }})
 	}
 	return ops

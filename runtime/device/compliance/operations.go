@@ -14,6 +14,9 @@ func operations(dev device.Device) []operation {
 	if _, ok := dev.(device.DoRA); ok {
 		ops = append(ops, dora()...)
 	}
+	if _, ok := dev.(device.Quantized); ok {
+		ops = append(ops, quantized()...)
+	}
 	return ops
 }
 
@@ -23,13 +26,13 @@ var sizes = []int{1, 7, 8, 16, 31, 64, 1000, 33_003}
 func elementwise() []operation {
 	var ops []operation
 	for _, n := range sizes {
-		add := func(name string, inputs int, launch func(d device.Device, o, x, i bufs)) {
+		add := func(name string, inputs int, launch func(d device.Device, o, x, i bufs), vectors ...int) {
 			in := make([]int, inputs)
 			for i := range in {
 				in[i] = n
 			}
 			ops = append(ops, operation{name: fmt.Sprintf("%s of %d", name, n), floats: in,
-				ints: [][]int32{{-5, 77}}, outs: []int{n}, launch: launch})
+				ints: [][]int32{{-5, 77}}, outs: []int{n}, launch: launch, vectors: vectors})
 		}
 		add("fill", 0, func(d device.Device, o, x, i bufs) { d.Fill(o[0], 0.3) })
 		add("copy", 1, func(d device.Device, o, x, i bufs) { d.Copy(o[0], x[0]) })
@@ -39,7 +42,7 @@ func elementwise() []operation {
 		add("mul in place", 1, func(d device.Device, o, x, i bufs) { d.Mul(o[0], o[0], x[0]) })
 		add("scale", 1, func(d device.Device, o, x, i bufs) { d.Scale(o[0], x[0], -1.7) })
 		add("scale in place", 0, func(d device.Device, o, x, i bufs) { d.Scale(o[0], o[0], 0.1) })
-		add("scale by", 2, func(d device.Device, o, x, i bufs) { d.ScaleBy(o[0], x[0], x[1].Slice(0, 1)) })
+		add("scale by", 2, func(d device.Device, o, x, i bufs) { d.ScaleBy(o[0], x[0], x[1].Slice(0, 1)) }, 1)
 		add("dropout", 1, func(d device.Device, o, x, i bufs) { d.Dropout(o[0], x[0], i[0], 9, 0.25) })
 		add("dropout in place at rate zero", 0, func(d device.Device, o, x, i bufs) { d.Dropout(o[0], o[0], i[0], 1, 0) })
 		add("swiglu", 2, func(d device.Device, o, x, i bufs) { d.SwiGLU(o[0], x[0], x[1]) })
@@ -88,19 +91,19 @@ func reductions() []operation {
 	var ops []operation
 	for _, n := range append(sizes, 150_001) {
 		ops = append(ops,
-			operation{name: fmt.Sprintf("dot of %d", n), floats: []int{n}, outs: []int{1},
+			operation{name: fmt.Sprintf("dot of %d", n), floats: []int{n}, outs: []int{1}, sums: []int{0},
 				launch: func(d device.Device, o, x, i bufs) { d.Dot(o[0], x[0], x[0]) }},
-			operation{name: fmt.Sprintf("squared sum of %d", n), floats: []int{n}, outs: []int{1},
+			operation{name: fmt.Sprintf("squared sum of %d", n), floats: []int{n}, outs: []int{1}, sums: []int{0},
 				launch: func(d device.Device, o, x, i bufs) { d.SquaredSum(o[0], x[0]) }})
 	}
 	for _, s := range [][2]int{{1, 1}, {3, 5}, {70, 33}, {1000, 16}, {513, 129}} {
 		T, N := s[0], s[1]
 		ops = append(ops,
-			operation{name: fmt.Sprintf("sum of %d rows of %d", T, N), floats: []int{T * N}, outs: []int{N},
+			operation{name: fmt.Sprintf("sum of %d rows of %d", T, N), floats: []int{T * N}, outs: []int{N}, sums: []int{0},
 				launch: func(d device.Device, o, x, i bufs) { d.SumRows(o[0], x[0], T, N) }},
-			operation{name: fmt.Sprintf("bias for %d rows of %d", T, N), floats: []int{T * N, N}, outs: []int{T * N},
+			operation{name: fmt.Sprintf("bias for %d rows of %d", T, N), floats: []int{T * N, N}, outs: []int{T * N}, vectors: []int{1},
 				launch: func(d device.Device, o, x, i bufs) { d.AddBias(o[0], x[0], x[1], T, N) }},
-			operation{name: fmt.Sprintf("bias for %d rows of %d in place", T, N), floats: []int{N}, outs: []int{T * N},
+			operation{name: fmt.Sprintf("bias for %d rows of %d in place", T, N), floats: []int{N}, outs: []int{T * N}, vectors: []int{0},
 				launch: func(d device.Device, o, x, i bufs) { d.AddBias(o[0], o[0], x[0], T, N) }})
 	}
 	return ops
@@ -131,15 +134,15 @@ func rows() []operation {
 				launch: func(d device.Device, o, x, i bufs) { d.EmbeddingGrad(o[0], i[0], x[0], T, V, D) }},
 			operation{name: "cache write" + name, floats: []int{T * D}, ints: [][]int32{slots}, outs: []int{(T + 9) * D},
 				launch: func(d device.Device, o, x, i bufs) { d.CacheWrite(o[0], x[0], i[0], T, D) }},
-			operation{name: "rmsnorm" + name, floats: []int{T * D, D}, outs: []int{T * D},
+			operation{name: "rmsnorm" + name, floats: []int{T * D, D}, outs: []int{T * D}, vectors: []int{1},
 				launch: func(d device.Device, o, x, i bufs) { d.RMSNorm(o[0], x[0], x[1], T, D, 1e-5) }},
-			operation{name: "rmsnorm in place" + name, floats: []int{D}, outs: []int{T * D},
+			operation{name: "rmsnorm in place" + name, floats: []int{D}, outs: []int{T * D}, vectors: []int{0},
 				launch: func(d device.Device, o, x, i bufs) { d.RMSNorm(o[0], o[0], x[0], T, D, 1e-5) }},
-			operation{name: "rmsnorm grad x" + name, floats: []int{T * D, D, T * D}, outs: []int{T * D},
+			operation{name: "rmsnorm grad x" + name, floats: []int{T * D, D, T * D}, outs: []int{T * D}, vectors: []int{1},
 				launch: func(d device.Device, o, x, i bufs) { d.RMSNormGradX(o[0], x[0], x[1], x[2], T, D, 1e-2) }},
-			operation{name: "rmsnorm grad x over dy" + name, floats: []int{T * D, D}, outs: []int{T * D},
+			operation{name: "rmsnorm grad x over dy" + name, floats: []int{T * D, D}, outs: []int{T * D}, vectors: []int{1},
 				launch: func(d device.Device, o, x, i bufs) { d.RMSNormGradX(o[0], x[0], x[1], o[0], T, D, 1e-2) }},
-			operation{name: "rmsnorm grad w" + name, floats: []int{T * D, T * D}, outs: []int{D},
+			operation{name: "rmsnorm grad w" + name, floats: []int{T * D, T * D}, outs: []int{D}, sums: []int{0},
 				launch: func(d device.Device, o, x, i bufs) { d.RMSNormGradW(o[0], x[0], x[1], T, D, 1e-5) }})
 	}
 	for _, s := range [][3]int{{1, 1, 2}, {5, 3, 6}, {40, 4, 32}, {9, 2, 128}} {
@@ -148,9 +151,9 @@ func rows() []operation {
 			name := fmt.Sprintf("rotary of %d rows of %d heads of %d inverse=%v", T, heads, dim, inverse)
 			n := T * heads * dim
 			ops = append(ops,
-				operation{name: name, floats: []int{n, dim / 2}, ints: [][]int32{spread(T, 23)}, outs: []int{n},
+				operation{name: name, floats: []int{n, dim / 2}, vectors: []int{1}, ints: [][]int32{spread(T, 23)}, outs: []int{n},
 					launch: func(d device.Device, o, x, i bufs) { d.Rotary(o[0], x[0], i[0], x[1], T, heads, dim, 1.2, inverse) }},
-				operation{name: name + " in place", floats: []int{dim / 2}, ints: [][]int32{spread(T, 23)}, outs: []int{n},
+				operation{name: name + " in place", floats: []int{dim / 2}, vectors: []int{0}, ints: [][]int32{spread(T, 23)}, outs: []int{n},
 					launch: func(d device.Device, o, x, i bufs) { d.Rotary(o[0], o[0], i[0], x[0], T, heads, dim, 1, inverse) }})
 		}
 	}
@@ -160,7 +163,7 @@ func rows() []operation {
 func optimizer() []operation {
 	var ops []operation
 	for _, n := range sizes {
-		ops = append(ops, operation{name: fmt.Sprintf("adamw of %d", n), floats: []int{n}, outs: []int{n, n, n}, positive: true,
+		ops = append(ops, operation{name: fmt.Sprintf("adamw of %d", n), floats: []int{n}, outs: []int{n, n, n}, vectors: []int{0}, sums: []int{0, 1, 2}, positive: true,
 			launch: func(d device.Device, o, x, i bufs) {
 				for step := 1; step <= 3; step++ {
 					d.AdamWStep(o[0], x[0], o[1], o[2], device.AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, WeightDecay: 0.1, Step: step})

@@ -82,13 +82,13 @@ func crossEntropy() []operation {
 		for name, labels := range map[string][]int32{"all rows": all, "some rows": some, "no rows": none} {
 			label := fmt.Sprintf(" of %s of %d, width %d, vocabulary %d", name, T, D, V)
 			ops = append(ops,
-				operation{name: "cross-entropy" + label, floats: []int{T * D, V * D}, ints: [][]int32{labels}, outs: []int{T},
+				operation{name: "cross-entropy" + label, floats: []int{T * D, V * D}, ints: [][]int32{labels}, outs: []int{T}, sums: []int{0},
 					launch: func(d device.Device, o, x, i bufs) { d.CrossEntropy(o[0], x[0], x[1], i[0], T, D, V) }},
-				operation{name: "cross-entropy grad" + label, floats: []int{T * D, V * D, T}, ints: [][]int32{labels}, outs: []int{T * D, V * D},
+				operation{name: "cross-entropy grad" + label, floats: []int{T * D, V * D, T}, vectors: []int{2}, ints: [][]int32{labels}, outs: []int{T * D, V * D},
 					launch: func(d device.Device, o, x, i bufs) {
 						d.CrossEntropyGrad(o[0], o[1], x[0], x[1], i[0], x[2], T, D, V)
 					}},
-				operation{name: "cross-entropy grad without dw" + label, floats: []int{T * D, V * D, T}, ints: [][]int32{labels}, outs: []int{T * D},
+				operation{name: "cross-entropy grad without dw" + label, floats: []int{T * D, V * D, T}, vectors: []int{2}, ints: [][]int32{labels}, outs: []int{T * D},
 					launch: func(d device.Device, o, x, i bufs) {
 						d.CrossEntropyGrad(o[0], nil, x[0], x[1], i[0], x[2], T, D, V)
 					}})
@@ -99,16 +99,16 @@ func crossEntropy() []operation {
 
 func so8() []operation {
 	ops := []operation{
-		{name: "skew exp", floats: []int{28}, outs: []int{64},
+		{name: "skew exp", floats: []int{28}, outs: []int{64}, vectors: []int{0}, sums: []int{0},
 			launch: func(d device.Device, o, x, i bufs) { d.SkewExp(o[0], x[0]) }},
-		{name: "skew exp of zero", floats: []int{28}, outs: []int{64},
+		{name: "skew exp of zero", floats: []int{28}, outs: []int{64}, vectors: []int{0}, sums: []int{0},
 			launch: func(d device.Device, o, x, i bufs) {
 				d.Fill(x[0], 0)
 				d.SkewExp(o[0], x[0])
 			}},
-		{name: "skew exp grad", floats: []int{28, 64}, outs: []int{28},
+		{name: "skew exp grad", floats: []int{28, 64}, outs: []int{28}, vectors: []int{0, 1}, sums: []int{0},
 			launch: func(d device.Device, o, x, i bufs) { d.SkewExpGrad(o[0], x[0], x[1]) }},
-		{name: "skew exp grad at zero", floats: []int{28, 64}, outs: []int{28},
+		{name: "skew exp grad at zero", floats: []int{28, 64}, outs: []int{28}, vectors: []int{0, 1}, sums: []int{0},
 			launch: func(d device.Device, o, x, i bufs) {
 				d.Fill(x[0], 0)
 				d.SkewExpGrad(o[0], x[0], x[1])
@@ -119,9 +119,9 @@ func so8() []operation {
 		name := fmt.Sprintf(" of %d rows of %d", T, D)
 		for _, trans := range []bool{false, true} {
 			ops = append(ops,
-				operation{name: fmt.Sprintf("block mul trans=%v%s", trans, name), floats: []int{T * D, 64}, outs: []int{T * D},
+				operation{name: fmt.Sprintf("block mul trans=%v%s", trans, name), floats: []int{T * D, 64}, outs: []int{T * D}, vectors: []int{1},
 					launch: func(d device.Device, o, x, i bufs) { d.BlockMul(o[0], x[0], x[1], T, D, trans) }},
-				operation{name: fmt.Sprintf("block mul in place trans=%v%s", trans, name), floats: []int{64}, outs: []int{T * D},
+				operation{name: fmt.Sprintf("block mul in place trans=%v%s", trans, name), floats: []int{64}, outs: []int{T * D}, vectors: []int{0},
 					launch: func(d device.Device, o, x, i bufs) { d.BlockMul(o[0], o[0], x[0], T, D, trans) }})
 		}
 		lo := make([]int32, T)
@@ -129,11 +129,11 @@ func so8() []operation {
 			lo[i] = int32(i / 5 * 5) // sequences of five
 		}
 		ops = append(ops,
-			operation{name: "block mul grad m" + name, floats: []int{T * D, T * D}, outs: []int{64},
+			operation{name: "block mul grad m" + name, floats: []int{T * D, T * D}, outs: []int{64}, sums: []int{0},
 				launch: func(d device.Device, o, x, i bufs) { d.BlockMulGradM(o[0], x[0], x[1], T, D) }},
-			operation{name: "pet" + name, floats: []int{T * D}, ints: [][]int32{lo}, outs: []int{1},
+			operation{name: "pet" + name, floats: []int{T * D}, ints: [][]int32{lo}, outs: []int{1}, sums: []int{0},
 				launch: func(d device.Device, o, x, i bufs) { d.PET(o[0], x[0], i[0], T, D) }},
-			operation{name: "pet grad" + name, floats: []int{T * D, 1}, ints: [][]int32{lo}, outs: []int{T * D},
+			operation{name: "pet grad" + name, floats: []int{T * D, 1}, vectors: []int{1}, ints: [][]int32{lo}, outs: []int{T * D},
 				launch: func(d device.Device, o, x, i bufs) { d.PETGrad(o[0], x[0], i[0], x[1], T, D) }})
 	}
 	return ops

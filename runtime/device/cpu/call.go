@@ -50,6 +50,20 @@ func (c *call) all(name string, b device.Buffer) []float32 {
 	return m.f
 }
 
+// codes gives the first n elements of an int8 buffer.
+func (c *call) codes(name string, b device.Buffer, n int) []int8 {
+	m, ok := b.(*buffer)
+	if !ok || m.t != device.Int8 {
+		c.fail("%s is not an int8 buffer of this device", name)
+		return nil
+	}
+	if n < 0 || n > len(m.q) {
+		c.fail("%s has %d elements, needs %d", name, len(m.q), n)
+		return nil
+	}
+	return m.q[:n:n]
+}
+
 // indices gives the first n elements of an index buffer.
 func (c *call) indices(name string, b device.Buffer, n int) []int32 {
 	m, ok := b.(*buffer)

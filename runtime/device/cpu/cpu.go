@@ -89,7 +89,7 @@ func (d *Device) Close() error {
 }
 
 // workspace is scratch memory that grows and stays, by purpose.
-type workspace [8][]float32
+type workspace [10][]float32
 
 // The purposes. An operation and the products it calls must not share one.
 const (
@@ -101,6 +101,8 @@ const (
 	gradients
 	statistics
 	gathered
+	dequantized
+	requantized
 )
 
 func (w *workspace) floats(purpose, n int) []float32 {

@@ -7,26 +7,27 @@ import (
 	"triality/runtime/device"
 )
 
-// buffer is a span of float32 or int32 elements.
+// buffer is a span of float32, int32 or int8 elements.
 type buffer struct {
 	t     device.DType
 	f     []float32
 	i     []int32
+	q     []int8
 	bytes int64 // what Alloc counted; 0 for slices
 }
 
 func (b *buffer) Len() int {
-	if b.t == device.Int32 {
-		return len(b.i)
-	}
-	return len(b.f)
+	return len(b.f) + len(b.i) + len(b.q) // one of them
 }
 
 func (b *buffer) DType() device.DType { return b.t }
 
 func (b *buffer) Slice(from, to int) device.Buffer {
-	if b.t == device.Int32 {
+	switch b.t {
+	case device.Int32:
 		return &buffer{t: b.t, i: b.i[from:to:to]}
+	case device.Int8:
+		return &buffer{t: b.t, q: b.q[from:to:to]}
 	}
 	return &buffer{t: b.t, f: b.f[from:to:to]}
 }
@@ -42,26 +43,38 @@ func aligned(n int) []float32 {
 	return x[skip : skip+n : skip+n]
 }
 
-// Alloc returns n zeroed elements; ErrOutOfMemory where they would pass the physical memory.
+// Alloc returns n zeroed elements; ErrOutOfMemory where they would pass the physical memory. There are
+// no narrow float types.
 func (d *Device) Alloc(t device.DType, n int) (device.Buffer, error) {
 	if n < 0 {
 		return nil, fmt.Errorf("cpu: alloc: negative length %d", n)
+	}
+	size := int64(4)
+	switch t {
+	case device.Float, device.Int32:
+	case device.Int8:
+		size = 1
+	default:
+		return nil, fmt.Errorf("cpu: alloc %d elements of %v: %w; it computes in float32", n, t, device.ErrNoDType)
 	}
 	limit := d.info.Memory
 	if limit == 0 {
 		limit = 1 << 46 // unknown; still refuse what no machine has
 	}
 	d.mu.Lock()
-	if used := d.used; int64(n) > (limit-used)/4 {
+	if used := d.used; int64(n) > (limit-used)/size {
 		d.mu.Unlock()
-		return nil, fmt.Errorf("cpu: alloc %d elements of 4 bytes with %d of %d bytes in use: %w", n, used, limit, device.ErrOutOfMemory)
+		return nil, fmt.Errorf("cpu: alloc %d elements of %d bytes with %d of %d bytes in use: %w", n, size, used, limit, device.ErrOutOfMemory)
 	}
-	d.used += int64(n) * 4
+	d.used += int64(n) * size
 	d.mu.Unlock()
-	b := &buffer{t: t, bytes: int64(n) * 4}
-	if t == device.Int32 {
+	b := &buffer{t: t, bytes: int64(n) * size}
+	switch t {
+	case device.Int32:
 		b.i = make([]int32, n)
-	} else {
+	case device.Int8:
+		b.q = make([]int8, n)
+	default:
 		b.f = aligned(n)
 	}
 	return b, nil
@@ -75,7 +88,7 @@ func (d *Device) Free(x device.Buffer) {
 	}
 	d.mu.Lock()
 	d.used -= b.bytes
-	b.f, b.i, b.bytes = nil, nil, 0
+	b.f, b.i, b.q, b.bytes = nil, nil, nil, 0
 	d.mu.Unlock()
 }
 
@@ -98,8 +111,10 @@ func (d *Device) Upload(dst device.Buffer, src any) error {
 			return upload(b, b.i, device.Int32, s)
 		}
 		return upload(b, b.f, device.Float, s)
+	case []int8:
+		return upload(b, b.q, device.Int8, s)
 	}
-	return fmt.Errorf("cpu: upload: source is %T; want []float32, []float64 or []int32", src)
+	return fmt.Errorf("cpu: upload: source is %T; want []float32, []float64, []int32 or []int8", src)
 }
 
 // Download converts src to the type of dst; an error of an earlier operation is returned too.
@@ -124,18 +139,25 @@ func (d *Device) Download(dst any, src device.Buffer) error {
 		return download(b, o)
 	case []int32:
 		if b.t != device.Int32 {
-			return fmt.Errorf("cpu: download: source holds floats, destination is []int32")
+			return fmt.Errorf("cpu: download: source holds %v, destination is []int32", b.t)
+		}
+		return download(b, o)
+	case []int8:
+		if b.t != device.Int8 {
+			return fmt.Errorf("cpu: download: source holds %v, destination is []int8", b.t)
 		}
 		return download(b, o)
 	}
-	return fmt.Errorf("cpu: download: destination is %T; want []float32, []float64 or []int32", dst)
+	return fmt.Errorf("cpu: download: destination is %T; want []float32, []float64, []int32 or []int8", dst)
 }
 
-type number interface{ ~float32 | ~float64 | ~int32 }
+type number interface {
+	~float32 | ~float64 | ~int32 | ~int8
+}
 
 func upload[D, S number](b *buffer, dst []D, want device.DType, src []S) error {
 	if b.t != want {
-		return fmt.Errorf("cpu: upload: %T cannot fill an %v buffer", src, b.t)
+		return fmt.Errorf("cpu: upload: %T cannot fill a buffer of %v", src, b.t)
 	}
 	if len(dst) != len(src) {
 		return fmt.Errorf("cpu: upload: %d elements into a buffer of %d", len(src), len(dst))
@@ -150,13 +172,13 @@ func download[D number](b *buffer, dst []D) error {
 	if len(dst) != b.Len() {
 		return fmt.Errorf("cpu: download: %d elements from a buffer of %d", len(dst), b.Len())
 	}
-	if b.t == device.Int32 {
-		for i, v := range b.i {
-			dst[i] = D(v)
-		}
-		return nil
-	}
 	for i, v := range b.f {
+		dst[i] = D(v)
+	}
+	for i, v := range b.i {
+		dst[i] = D(v)
+	}
+	for i, v := range b.q {
 		dst[i] = D(v)
 	}
 	return nil

@@ -32,7 +32,14 @@ func (d *Device) AdamWStep(p, g, m, v device.Buffer, k device.AdamW) {
 	if c.failed {
 		return
 	}
-	factors := adamConstants{
+	factors := newAdamConstants(k)
+	d.split(len(px), grain, func(from, to int) {
+		d.k.adamw(px[from:to], gx[from:to], mx[from:to], vx[from:to], &factors)
+	})
+}
+
+func newAdamConstants(k device.AdamW) adamConstants {
+	return adamConstants{
 		decay:     float32(1 - k.LR*k.WeightDecay),
 		beta1:     float32(k.Beta1),
 		oneBeta1:  float32(1 - k.Beta1),
@@ -42,7 +49,4 @@ func (d *Device) AdamWStep(p, g, m, v device.Buffer, k device.AdamW) {
 		rootScale: float32(1 / math.Sqrt(1-math.Pow(k.Beta2, float64(k.Step)))),
 		eps:       float32(k.Eps),
 	}
-	d.split(len(px), grain, func(from, to int) {
-		d.k.adamw(px[from:to], gx[from:to], mx[from:to], vx[from:to], &factors)
-	})
 }

@@ -62,7 +62,7 @@ func (c *call) fail(format string, args ...any) {
 // floats gives the first n elements of a float buffer, all of them where n < 0.
 func (c *call) floats(name string, b device.Buffer, n int) []float64 {
 	m, ok := b.(*buffer)
-	if !ok || m.t != device.Float {
+	if !ok || !m.t.IsFloat() {
 		c.fail("%s is not a float buffer of this device", name)
 		return nil
 	}
@@ -74,6 +74,20 @@ func (c *call) floats(name string, b device.Buffer, n int) []float64 {
 		return m.f
 	}
 	return m.f[:n]
+}
+
+// codes gives the first n elements of an int8 buffer.
+func (c *call) codes(name string, b device.Buffer, n int) []int8 {
+	m, ok := b.(*buffer)
+	if !ok || m.t != device.Int8 {
+		c.fail("%s is not an int8 buffer of this device", name)
+		return nil
+	}
+	if n < 0 || n > len(m.q) {
+		c.fail("%s has %d elements, needs %d", name, len(m.q), n)
+		return nil
+	}
+	return m.q[:n]
 }
 
 // ints gives the first n elements of an index buffer, each checked to lie in [lo, hi).
