@@ -131,7 +131,7 @@ func (c *call) product(dst, a, b uint64, m, n, k int, transA, transB, accumulate
 	}
 	if k == 0 {
 		if !accumulate {
-			c.zero(dst, m*n)
+			c.zero(dst, 4*m*n)
 		}
 		return
 	}

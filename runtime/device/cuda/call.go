@@ -16,6 +16,8 @@ type call struct {
 	err     error // the complaint of this call
 	leave   func()
 	scratch []span
+	typed   bool         // stored is known
+	stored  device.DType // the storage type of the call's activations and matrices
 }
 
 // span is memory of the pool.
@@ -62,9 +64,68 @@ func (c *call) check(what string, err error) {
 	}
 }
 
-// floats gives the first n elements of a float buffer, as an address.
+// operand gives the first n elements of an activation or a matrix, as an address. The first one of a
+// call sets its storage type, c.stored, and every later one must share it.
+func (c *call) operand(name string, b device.Buffer, n int) uint64 {
+	return c.first(name, c.wholeOperand(name, b), n)
+}
+
+// wholeOperand is operand for a buffer that sets the length of others; nil after a complaint.
+func (c *call) wholeOperand(name string, b device.Buffer) *buffer {
+	m := c.own(name, b)
+	switch {
+	case m == nil:
+		return nil
+	case !m.t.IsFloat():
+		c.fail("%s holds %v elements, needs floats", name, m.t)
+		return nil
+	case c.typed && m.t != c.stored:
+		c.fail("%s holds %v elements, the operands before it %v", name, m.t, c.stored)
+		return nil
+	}
+	c.typed, c.stored = true, m.t
+	return m
+}
+
+// kernel names the variant of a kernel for the call's storage type.
+func (c *call) kernel(name string) string { return name + suffix(c.stored) }
+
+func suffix(t device.DType) string {
+	switch t {
+	case device.BFloat16:
+		return "_bf16"
+	case device.Float16:
+		return "_f16"
+	}
+	return "_f32"
+}
+
+// width is the size of the call's storage type in bytes.
+func (c *call) width() int { return size(c.stored) }
+
+// size is the number of bytes of an element.
+func size(t device.DType) int {
+	switch t {
+	case device.Int8:
+		return 1
+	case device.BFloat16, device.Float16:
+		return 2
+	}
+	return 4
+}
+
+// floats gives the first n elements of a Float buffer, as an address.
 func (c *call) floats(name string, b device.Buffer, n int) uint64 {
-	m := c.all(name, b)
+	return c.first(name, c.of(name, b, device.Float), n)
+}
+
+// bytes gives the first n elements of an Int8 buffer, as an address.
+func (c *call) bytes(name string, b device.Buffer, n int) uint64 {
+	return c.first(name, c.of(name, b, device.Int8), n)
+}
+
+// first is the address of a buffer that must hold n elements.
+func (c *call) first(name string, m *buffer, n int) uint64 {
 	if m == nil {
 		return 0
 	}
@@ -74,25 +135,32 @@ func (c *call) floats(name string, b device.Buffer, n int) uint64 {
 	return m.at
 }
 
-// all gives a float buffer, or nil after a complaint.
-func (c *call) all(name string, b device.Buffer) *buffer { return c.typed(name, b, device.Float) }
+// whole gives a Float buffer, or nil after a complaint.
+func (c *call) whole(name string, b device.Buffer) *buffer { return c.of(name, b, device.Float) }
 
-func (c *call) typed(name string, b device.Buffer, t device.DType) *buffer {
-	m, ok := b.(*buffer)
-	switch {
-	case !ok || m == nil || m.d != c.d:
-		c.fail("%s is not a buffer of this device", name)
-	case m.t != t:
+// of gives a buffer of one type, or nil after a complaint.
+func (c *call) of(name string, b device.Buffer, t device.DType) *buffer {
+	m := c.own(name, b)
+	if m != nil && m.t != t {
 		c.fail("%s holds %v elements, needs %v", name, m.t, t)
-	default:
-		return m
+		return nil
 	}
-	return nil
+	return m
+}
+
+// own gives a buffer of this device, or nil after a complaint.
+func (c *call) own(name string, b device.Buffer) *buffer {
+	m, ok := b.(*buffer)
+	if !ok || m == nil || m.d != c.d {
+		c.fail("%s is not a buffer of this device", name)
+		return nil
+	}
+	return m
 }
 
 // indices gives the first n elements of an index buffer: the host's copy and the address.
 func (c *call) indices(name string, b device.Buffer, n int) ([]int32, uint64) {
-	m := c.typed(name, b, device.Int32)
+	m := c.of(name, b, device.Int32)
 	if m == nil {
 		return nil, 0
 	}
@@ -147,10 +215,10 @@ func (c *call) table(x []int32) uint64 {
 	return at
 }
 
-// zero clears n floats.
-func (c *call) zero(at uint64, n int) {
-	if !c.failed && n > 0 {
-		c.check("clear", c.d.driver.set(at, 0, n, c.d.stream))
+// zero clears so many bytes.
+func (c *call) zero(at uint64, bytes int) {
+	if !c.failed && bytes > 0 {
+		c.check("clear", c.d.driver.clear(at, bytes, c.d.stream))
 	}
 }
 

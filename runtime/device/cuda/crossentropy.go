@@ -87,7 +87,7 @@ func (d *Device) CrossEntropy(nll, h, w, labels device.Buffer, T, D, V int) {
 	e := c.crossEntropy(h, w, labels, T, D, V)
 	o := c.floats("nll", nll, T)
 	e.prepare()
-	c.zero(o, T)
+	c.zero(o, 4*T)
 	e.each(func(first, n int) {
 		e.statistics(first, n)
 		c.launch("ce_end", (n+127)/128, 1, 128, 0, o, e.top, e.sum, e.label, e.rowTable(first), i32(n))
@@ -110,9 +110,9 @@ func (d *Device) CrossEntropyGrad(dh, dw, h, w, labels, dnll device.Buffer, T, D
 		out = c.temporary(4 * e.blockT * D)
 		ordinals = c.table(count(e.blockT))
 	}
-	c.zero(o, T*D)
+	c.zero(o, 4*T*D)
 	if dw != nil && len(e.rows) == 0 {
-		c.zero(ow, V*D)
+		c.zero(ow, 4*V*D)
 	}
 	e.each(func(first, n int) {
 		e.statistics(first, n)

@@ -14,7 +14,7 @@ type driver struct {
 	count, get, name, attribute, memory                uintptr
 	retain, release, setContext                        uintptr
 	alloc, free, allocHost, freeHost                   uintptr
-	toDevice, toHost, within, set32                    uintptr
+	toDevice, toHost, within, set8                     uintptr
 	newStream, dropStream, waitStream                  uintptr
 	loadModule, dropModule, function, setFunc, launchK uintptr
 
@@ -70,8 +70,8 @@ func openDriver() (*driver, error) {
 			"cuDevicePrimaryCtxRetain": &d.retain, "cuDevicePrimaryCtxRelease_v2": &d.release, "cuCtxSetCurrent": &d.setContext,
 			"cuMemAlloc_v2": &d.alloc, "cuMemFree_v2": &d.free, "cuMemAllocHost_v2": &d.allocHost, "cuMemFreeHost": &d.freeHost,
 			"cuMemcpyHtoDAsync_v2": &d.toDevice, "cuMemcpyDtoHAsync_v2": &d.toHost, "cuMemcpyDtoDAsync_v2": &d.within,
-			"cuMemsetD32Async": &d.set32,
-			"cuStreamCreate":   &d.newStream, "cuStreamDestroy_v2": &d.dropStream, "cuStreamSynchronize": &d.waitStream,
+			"cuMemsetD8Async": &d.set8,
+			"cuStreamCreate":  &d.newStream, "cuStreamDestroy_v2": &d.dropStream, "cuStreamSynchronize": &d.waitStream,
 			"cuModuleLoadDataEx": &d.loadModule, "cuModuleUnload": &d.dropModule, "cuModuleGetFunction": &d.function,
 			"cuFuncSetAttribute": &d.setFunc, "cuLaunchKernel": &d.launchK,
 		})
@@ -173,9 +173,8 @@ func (d *driver) copyWithin(dst, src uint64, bytes int64, stream uintptr) error 
 	return d.call(d.within, uintptr(dst), uintptr(src), uintptr(bytes), stream)
 }
 
-// set fills n words of four bytes.
-func (d *driver) set(dst uint64, value uint32, n int, stream uintptr) error {
-	return d.call(d.set32, uintptr(dst), uintptr(value), uintptr(n), stream)
+func (d *driver) clear(dst uint64, bytes int, stream uintptr) error {
+	return d.call(d.set8, uintptr(dst), 0, uintptr(bytes), stream)
 }
 
 func (d *driver) streamCreate(stream *uintptr) error {

@@ -10,7 +10,7 @@ import (
 func (d *Device) Fill(dst device.Buffer, v float64) {
 	c := d.begin("fill")
 	defer c.end()
-	if o := c.all("dst", dst); !c.failed {
+	if o := c.whole("dst", dst); !c.failed {
 		c.each("fill", o.n, o.at, i64(o.n), f32(v))
 	}
 }
@@ -27,7 +27,7 @@ func (d *Device) Copy(dst, src device.Buffer) {
 		}
 		return
 	}
-	o := c.all("dst", dst)
+	o := c.whole("dst", dst)
 	if c.failed {
 		return
 	}
@@ -54,7 +54,7 @@ func (d *Device) SwiGLU(dst, gate, up device.Buffer) { d.zip("swiglu", dst, gate
 func (d *Device) zip(kernel string, dst, a, b device.Buffer) {
 	c := d.begin(kernel)
 	defer c.end()
-	o := c.all("dst", dst)
+	o := c.whole("dst", dst)
 	if c.failed {
 		return
 	}
@@ -66,7 +66,7 @@ func (d *Device) zip(kernel string, dst, a, b device.Buffer) {
 func (d *Device) SwiGLUGrad(dgate, dup, gate, up, dy device.Buffer) {
 	c := d.begin("swiglu grad")
 	defer c.end()
-	dg := c.all("dgate", dgate)
+	dg := c.whole("dgate", dgate)
 	if c.failed {
 		return
 	}
@@ -78,7 +78,7 @@ func (d *Device) SwiGLUGrad(dgate, dup, gate, up, dy device.Buffer) {
 func (d *Device) Scale(dst, a device.Buffer, s float64) {
 	c := d.begin("scale")
 	defer c.end()
-	o := c.all("dst", dst)
+	o := c.whole("dst", dst)
 	if c.failed {
 		return
 	}
@@ -90,7 +90,7 @@ func (d *Device) Scale(dst, a device.Buffer, s float64) {
 func (d *Device) ScaleBy(dst, a, s device.Buffer) {
 	c := d.begin("scale by")
 	defer c.end()
-	o := c.all("dst", dst)
+	o := c.whole("dst", dst)
 	if c.failed {
 		return
 	}
@@ -115,7 +115,7 @@ func (d *Device) AddBias(dst, a, bias device.Buffer, T, N int) {
 func (d *Device) Dropout(dst, x, key device.Buffer, stream uint32, rate float64) {
 	c := d.begin("dropout")
 	defer c.end()
-	o := c.all("dst", dst)
+	o := c.whole("dst", dst)
 	if c.failed {
 		return
 	}
@@ -124,7 +124,7 @@ func (d *Device) Dropout(dst, x, key device.Buffer, stream uint32, rate float64)
 	// lane/2³² ≥ rate, in integers; no lane reaches a rate of 1
 	threshold := math.Ceil(max(rate, 0) * (1 << 32))
 	if threshold >= 1<<32 {
-		c.zero(o.at, o.n)
+		c.zero(o.at, 4*o.n)
 		return
 	}
 	c.each("dropout", (o.n+3)/4, o.at, v, k, i64(o.n), uint64(stream), uint64(uint32(threshold)), f32(1/(1-rate)))

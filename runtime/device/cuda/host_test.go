@@ -3,6 +3,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"triality/runtime/device"
+	"triality/runtime/safetensors"
 )
 
 // card is a source of memory with room for so many bytes.
@@ -217,5 +219,60 @@ func TestAnOldCardIsRefusedByName(t *testing.T) {
 	}
 	if err := checkCapability(0, "A100", 80); err != nil {
 		t.Errorf("A100: %v", err)
+	}
+}
+
+func TestOperandsOfACallShareAFloatType(t *testing.T) {
+	d := &Device{}
+	of := func(t device.DType, n int) *buffer { return &buffer{d: d, t: t, n: n, at: 1 << 20} }
+	for name, c := range map[string]struct {
+		a, b *buffer
+		says string
+	}{
+		"the same":      {of(device.BFloat16, 4), of(device.BFloat16, 5), ""},
+		"two types":     {of(device.BFloat16, 4), of(device.Float, 4), "b holds float elements, the operands before it bfloat16"},
+		"bytes":         {of(device.Int8, 4), of(device.Float, 4), "a holds int8 elements"},
+		"too short":     {of(device.Float16, 4), of(device.Float16, 3), "b has 3 elements, needs 4"},
+		"another's":     {&buffer{d: &Device{}, t: device.Float, n: 4}, of(device.Float, 4), "a is not a buffer of this device"},
+		"not a buffer ": {nil, of(device.Float, 4), "a is not a buffer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := call{d: d, op: "test"}
+			d.err = nil
+			l.operand("a", c.a, 4)
+			l.operand("b", c.b, 4)
+			if c.says == "" {
+				if l.failed || l.kernel("add") != "add_bf16" || l.width() != 2 {
+					t.Errorf("%v, kernel %s, %d bytes", l.err, l.kernel("add"), l.width())
+				}
+			} else if !l.failed || !strings.Contains(l.err.Error(), c.says) || d.err == nil {
+				t.Errorf("got %v, want %q", l.err, c.says)
+			}
+		})
+	}
+}
+
+func TestSlicesAreCutInElements(t *testing.T) {
+	for dt, want := range map[device.DType]uint64{device.Float: 4096 + 12, device.BFloat16: 4096 + 6, device.Float16: 4096 + 6, device.Int8: 4096 + 3} {
+		s := (&buffer{t: dt, at: 4096, n: 10}).Slice(3, 7).(*buffer)
+		if s.at != want || s.n != 4 || s.t != dt {
+			t.Errorf("%v: %+v", dt, s)
+		}
+	}
+}
+
+func TestAFloat64IsRoundedToANarrowTypeOnce(t *testing.T) {
+	for v, want := range map[float64]float32{
+		1 + 0x1p-8 + 0x1p-40:   1 + 0x1p-7, // float32 would end on the tie, which goes to even
+		1 + 0x1p-8 - 0x1p-40:   1,
+		1 + 0x1p-8:             1,
+		-1 - 0x1p-8 - 0x1p-40:  -1 - 0x1p-7,
+		1 + 3*0x1p-8 - 0x1p-40: 1 + 0x1p-7,
+		0.1:                    safetensors.BF16ToFloat32(0x3dcd),
+		1e300:                  float32(math.Inf(1)),
+	} {
+		if got := safetensors.BF16ToFloat32(safetensors.Float32ToBF16(sticky(v))); got != want {
+			t.Errorf("%v became %v, want %v", v, got, want)
+		}
 	}
 }

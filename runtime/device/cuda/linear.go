@@ -40,7 +40,7 @@ func (c *call) sumPartials(dst, part uint64, count, columns int, factor float64)
 func (d *Device) Dot(dst, a, b device.Buffer) {
 	c := d.begin("dot")
 	defer c.end()
-	o, x := c.floats("dst", dst, 1), c.all("a", a)
+	o, x := c.floats("dst", dst, 1), c.whole("a", a)
 	if c.failed {
 		return
 	}

@@ -6,9 +6,10 @@ import (
 	"unsafe"
 
 	"triality/runtime/device"
+	"triality/runtime/safetensors"
 )
 
-// buffer is a span of four-byte elements on the card. Indices have a copy on the host, which is exact
+// buffer is a span of elements on the card. Indices have a copy on the host, which is exact
 // because only Upload and Copy write them: arguments are checked, and work is planned, without
 // waiting for the card.
 type buffer struct {
@@ -27,7 +28,7 @@ func (b *buffer) Slice(from, to int) device.Buffer {
 	if from < 0 || to < from || to > b.n {
 		panic(fmt.Sprintf("cuda: slice [%d:%d) of a buffer of %d", from, to, b.n)) // as a Go slice does
 	}
-	s := &buffer{d: b.d, t: b.t, at: b.at + 4*uint64(from), n: to - from}
+	s := &buffer{d: b.d, t: b.t, at: b.at + uint64(from*size(b.t)), n: to - from}
 	if b.t == device.Int32 {
 		s.host = b.host[from:to:to]
 	}
@@ -42,6 +43,9 @@ func (d *Device) Alloc(t device.DType, n int) (device.Buffer, error) {
 	if n < 0 {
 		return nil, fmt.Errorf("cuda: alloc: negative length %d", n)
 	}
+	if t > device.Int8 {
+		return nil, fmt.Errorf("cuda: alloc: element type %d: %w", t, device.ErrNoDType)
+	}
 	b := &buffer{d: d, t: t, n: n}
 	if c.failed {
 		return nil, c.err
@@ -53,10 +57,10 @@ func (d *Device) Alloc(t device.DType, n int) (device.Buffer, error) {
 		return nil, fmt.Errorf("cuda: alloc %d elements: %w", n, d.pool.full(math.MaxInt64))
 	}
 	var err error
-	if b.at, b.size, err = d.pool.get(int64(n) * 4); err != nil {
+	if b.at, b.size, err = d.pool.get(int64(n * size(t))); err != nil {
 		return nil, fmt.Errorf("cuda: alloc %d elements: %w", n, err)
 	}
-	if err := d.driver.set(b.at, 0, n, d.stream); err != nil {
+	if err := d.driver.clear(b.at, n*size(t), d.stream); err != nil {
 		return nil, fmt.Errorf("cuda: alloc %d elements: %w", n, err)
 	}
 	if t == device.Int32 {
@@ -79,8 +83,8 @@ func (d *Device) Free(x device.Buffer) {
 	b.at, b.n, b.size, b.host = 0, 0, 0, nil
 }
 
-// Upload copies src to the card. Fractions are not converted to indices: a float source for an index
-// buffer is an error.
+// Upload copies src to the card, rounded to the nearest value of a narrow type. Fractions are not
+// converted to integers: a float source for an index or byte buffer is an error.
 func (d *Device) Upload(dst device.Buffer, src any) error {
 	c := d.begin("upload")
 	defer c.end()
@@ -91,45 +95,78 @@ func (d *Device) Upload(dst device.Buffer, src any) error {
 	if !ok || b.d != d {
 		return fmt.Errorf("cuda: upload: destination is a %T of another device", dst)
 	}
-	if _, indices := src.([]int32); b.t == device.Int32 && !indices {
-		return fmt.Errorf("cuda: upload: %T cannot fill an int32 buffer", src)
-	}
+	var err error
 	switch s := src.(type) {
 	case []float32:
-		return send(b, s, s)
+		err = sendAs(b, s)
 	case []float64:
-		return send(b, s, converted[float32](s))
+		err = sendAs(b, s)
 	case []int32:
-		if b.t == device.Int32 {
-			err := send(b, s, s)
-			if err == nil {
-				copy(b.host, s)
-			}
-			return err
+		if b.t != device.Int32 {
+			err = sendAs(b, s)
+		} else if err = send(b, s); err == nil {
+			copy(b.host, s)
 		}
-		return send(b, s, converted[float32](s))
+	case []int8:
+		if b.t != device.Int8 {
+			return fmt.Errorf("cuda: upload: %T cannot fill a buffer of %v", src, b.t)
+		}
+		err = send(b, s)
+	default:
+		return fmt.Errorf("cuda: upload: source is %T; want []float32, []float64, []int32 or []int8", src)
 	}
-	return fmt.Errorf("cuda: upload: source is %T; want []float32, []float64 or []int32", src)
+	return err
 }
 
 type number interface{ ~float32 | ~float64 | ~int32 }
 
-func converted[D, S number](src []S) []D {
+// sendAs converts numbers to the buffer's float type.
+func sendAs[S number](b *buffer, src []S) error {
+	switch b.t {
+	case device.Float:
+		if s, ok := any(src).([]float32); ok {
+			return send(b, s)
+		}
+		return send(b, converted(src, func(v S) float32 { return float32(v) }))
+	case device.BFloat16:
+		return send(b, converted(src, func(v S) uint16 { return safetensors.Float32ToBF16(sticky(float64(v))) }))
+	case device.Float16:
+		return send(b, converted(src, func(v S) uint16 { return safetensors.Float32ToF16(sticky(float64(v))) }))
+	}
+	return fmt.Errorf("cuda: upload: %T cannot fill a buffer of %v", src, b.t)
+}
+
+// sticky is v as a float32 whose last bit is set where v has more of them, so that rounding it again
+// gives what rounding v once would.
+func sticky(v float64) float32 {
+	f := float32(v)
+	bits := math.Float32bits(f)
+	if float64(f) == v || v != v || math.IsInf(float64(f), 0) || bits&1 != 0 {
+		return f
+	}
+	if math.Abs(float64(f)) > math.Abs(v) {
+		return math.Float32frombits(bits - 1)
+	}
+	return math.Float32frombits(bits + 1)
+}
+
+func converted[D, S any](src []S, f func(S) D) []D {
 	out := make([]D, len(src))
 	for i, v := range src {
-		out[i] = D(v)
+		out[i] = f(v)
 	}
 	return out
 }
 
-func send[S, E number](b *buffer, src []S, words []E) error {
-	if len(src) != b.n {
-		return fmt.Errorf("cuda: upload: %d elements into a buffer of %d", len(src), b.n)
+// send copies words of the buffer's own size.
+func send[E any](b *buffer, words []E) error {
+	if len(words) != b.n {
+		return fmt.Errorf("cuda: upload: %d elements into a buffer of %d", len(words), b.n)
 	}
 	if b.n == 0 {
 		return nil
 	}
-	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), 4*len(words))
+	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), size(b.t)*b.n)
 	if err := b.d.staging.send(b.d, b.at, bytes); err != nil {
 		return fmt.Errorf("cuda: upload: %w", err)
 	}
@@ -150,59 +187,69 @@ func (d *Device) Download(dst any, src device.Buffer) error {
 	}
 	switch o := dst.(type) {
 	case []float32:
-		if b.t == device.Float {
-			return c.receive(b, o)
-		}
-		return receiveAs[int32](&c, b, o)
+		return receiveAs(&c, b, o)
 	case []float64:
-		if b.t == device.Float {
-			return receiveAs[float32](&c, b, o)
-		}
-		return receiveAs[int32](&c, b, o)
+		return receiveAs(&c, b, o)
 	case []int32:
 		if b.t == device.Int32 {
-			return receiveAs[int32](&c, b, o)
+			return receive(&c, b, o)
 		}
-		return fmt.Errorf("cuda: download: source holds floats, destination is []int32")
+	case []int8:
+		if b.t == device.Int8 {
+			return receive(&c, b, o)
+		}
+	default:
+		return fmt.Errorf("cuda: download: destination is %T; want []float32, []float64, []int32 or []int8", dst)
 	}
-	return fmt.Errorf("cuda: download: destination is %T; want []float32, []float64 or []int32", dst)
+	return fmt.Errorf("cuda: download: source holds %v elements, destination is %T", b.t, dst)
 }
 
-// receiveAs copies words of type E and converts them.
-func receiveAs[E, D number](c *call, b *buffer, dst []D) error {
-	words := make([]E, b.n)
+// receiveAs copies the buffer's words and converts them.
+func receiveAs[D number](c *call, b *buffer, dst []D) error {
+	switch b.t {
+	case device.Float:
+		if o, ok := any(dst).([]float32); ok {
+			return receive(c, b, o)
+		}
+		return receiveThrough(c, b, dst, func(v float32) D { return D(v) })
+	case device.BFloat16:
+		return receiveThrough(c, b, dst, func(v uint16) D { return D(safetensors.BF16ToFloat32(v)) })
+	case device.Float16:
+		return receiveThrough(c, b, dst, func(v uint16) D { return D(safetensors.F16ToFloat32(v)) })
+	case device.Int32:
+		return receiveThrough(c, b, dst, func(v int32) D { return D(v) })
+	}
+	return fmt.Errorf("cuda: download: source holds %v elements, destination is %T", b.t, dst)
+}
+
+// receiveThrough copies words of type E and converts each.
+func receiveThrough[E, D any](c *call, b *buffer, dst []D, f func(E) D) error {
 	if len(dst) != b.n {
 		return wrongLength(len(dst), b.n)
 	}
-	if b.n == 0 {
-		return c.wait()
-	}
-	if err := c.receiveBytes(b, unsafe.Pointer(&words[0])); err != nil {
+	words := make([]E, b.n)
+	if err := receive(c, b, words); err != nil {
 		return err
 	}
 	for i, v := range words {
-		dst[i] = D(v)
+		dst[i] = f(v)
 	}
 	return nil
 }
 
-func (c *call) receive(b *buffer, dst []float32) error {
+// receive copies words of the buffer's own size.
+func receive[E any](c *call, b *buffer, dst []E) error {
 	if len(dst) != b.n {
 		return wrongLength(len(dst), b.n)
 	}
-	if b.n == 0 {
-		return c.wait()
+	if b.n > 0 {
+		c.check("copy", c.d.driver.copyOut(unsafe.Pointer(&dst[0]), b.at, size(b.t)*b.n, c.d.stream))
 	}
-	return c.receiveBytes(b, unsafe.Pointer(&dst[0]))
+	return c.wait()
 }
 
 func wrongLength(n, want int) error {
 	return fmt.Errorf("cuda: download: %d elements from a buffer of %d", n, want)
-}
-
-func (c *call) receiveBytes(b *buffer, dst unsafe.Pointer) error {
-	c.check("copy", c.d.driver.copyOut(dst, b.at, 4*b.n, c.d.stream))
-	return c.wait()
 }
 
 // wait gives the error of this call or of work before it, which stays for Sync.

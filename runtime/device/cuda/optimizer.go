@@ -10,7 +10,7 @@ import (
 func (d *Device) SquaredSum(dst, a device.Buffer) {
 	c := d.begin("squared sum")
 	defer c.end()
-	o, x := c.floats("dst", dst, 1), c.all("a", a)
+	o, x := c.floats("dst", dst, 1), c.whole("a", a)
 	if !c.failed {
 		c.dot(o, x.at, x.at, x.n)
 	}
@@ -20,7 +20,7 @@ func (d *Device) SquaredSum(dst, a device.Buffer) {
 func (d *Device) AdamWStep(p, g, m, v device.Buffer, k device.AdamW) {
 	c := d.begin("adamw")
 	defer c.end()
-	px := c.all("p", p)
+	px := c.whole("p", p)
 	if k.Step < 1 {
 		c.fail("step %d; steps count from 1", k.Step)
 	}

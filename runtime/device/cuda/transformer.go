@@ -10,7 +10,7 @@ import (
 func (d *Device) Embedding(dst, table, ids device.Buffer, T, D int) {
 	c := d.begin("embedding")
 	defer c.end()
-	o, w := c.floats("dst", dst, T*D), c.all("table", table)
+	o, w := c.floats("dst", dst, T*D), c.whole("table", table)
 	if c.failed {
 		return
 	}
@@ -25,12 +25,12 @@ func (d *Device) EmbeddingGrad(dst, ids, dy device.Buffer, T, V, D int) {
 	o, y := c.floats("dst", dst, V*D), c.floats("dy", dy, T*D)
 	id, _ := c.within("ids", ids, T, 0, V)
 	if c.failed || T*D == 0 {
-		c.zero(o, V*D)
+		c.zero(o, 4*V*D)
 		return
 	}
 	rows, offsets, order := byID(id)
 	r, f, t := c.table(rows), c.table(offsets), c.table(order)
-	c.zero(o, V*D)
+	c.zero(o, 4*V*D)
 	c.launch("gather_sum", len(rows), (D+255)/256, rowThreads(D), 0, o, y, r, f, t, i32(D))
 }
 
@@ -53,7 +53,7 @@ func byID(ids []int32) (rows, offsets, order []int32) {
 func (d *Device) CacheWrite(cache, x, slots device.Buffer, T, D int) {
 	c := d.begin("cache write")
 	defer c.end()
-	o, v := c.all("cache", cache), c.floats("x", x, T*D)
+	o, v := c.whole("cache", cache), c.floats("x", x, T*D)
 	if c.failed {
 		return
 	}
