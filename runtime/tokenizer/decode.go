@@ -4,33 +4,30 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
-// decoder is one step from tokens to text; the last step's tokens are joined.
-type decoder func([]string) []string
-
-func parseDecoder(raw json.RawMessage) (decoder, error) {
+// parseDecoder reads a decoder, which is one step from tokens to text or a sequence of them.
+func parseDecoder(raw json.RawMessage) (stage, error) {
 	kind, err := typeOf(raw)
 	if err != nil {
 		return nil, err
 	}
 	switch kind {
-	case "": // without a decoder, tokens are joined by spaces
-		return func(toks []string) []string { return []string{strings.Join(toks, " ")} }, nil
+	case "":
+		return spaced, nil
 	case "ByteLevel":
-		return decodeByteLevel, nil
+		return byteLevel, nil
 	case "ByteFallback":
-		return decodeByteFallback, nil
+		return byteFallback, nil
 	case "Fuse":
-		return func(toks []string) []string { return []string{strings.Join(toks, "")} }, nil
+		return fuse, nil
 	case "Replace":
 		from, to, err := parseReplace(raw)
 		if err != nil {
 			return nil, err
 		}
-		return eachToken(func(s string) string { return strings.ReplaceAll(s, from, to) }), nil
+		return replace(from, to), nil
 	case "Strip":
 		return parseStrip(raw)
 	case "Metaspace":
@@ -42,67 +39,15 @@ func parseDecoder(raw json.RawMessage) (decoder, error) {
 		if err := json.Unmarshal(raw, &c); err != nil {
 			return nil, err
 		}
-		steps := make([]decoder, len(c.Decoders))
+		stages := make([]stage, len(c.Decoders))
 		for i, r := range c.Decoders {
-			if steps[i], err = parseDecoder(r); err != nil {
+			if stages[i], err = parseDecoder(r); err != nil {
 				return nil, fmt.Errorf("decoders[%d]: %w", i, err)
 			}
 		}
-		return func(toks []string) []string {
-			for _, d := range steps {
-				toks = d(toks)
-			}
-			return toks
-		}, nil
+		return sequence(stages), nil
 	}
 	return nil, unsupported(kind)
-}
-
-func eachToken(f func(string) string) decoder {
-	return func(toks []string) []string {
-		out := make([]string, len(toks))
-		for i, t := range toks {
-			out[i] = f(t)
-		}
-		return out
-	}
-}
-
-func decodeByteLevel(toks []string) []string {
-	var b []byte
-	for _, t := range toks {
-		b = appendUnmapped(b, t)
-	}
-	return []string{lossy(b)}
-}
-
-// decodeByteFallback turns each run of <0xNN> tokens into the text their bytes
-// are, or, where they are no UTF-8, into one U+FFFD a byte.
-func decodeByteFallback(toks []string) []string {
-	var out []string
-	var run []byte
-	flush := func() {
-		switch {
-		case len(run) == 0:
-		case utf8.Valid(run):
-			out = append(out, string(run))
-		default:
-			for range run {
-				out = append(out, "\ufffd")
-			}
-		}
-		run = run[:0]
-	}
-	for _, t := range toks {
-		if b, ok := hexByte(t); ok {
-			run = append(run, b)
-			continue
-		}
-		flush()
-		out = append(out, t)
-	}
-	flush()
-	return out
 }
 
 func hexByte(token string) (byte, bool) {
@@ -113,7 +58,7 @@ func hexByte(token string) (byte, bool) {
 	return byte(v), err == nil
 }
 
-func parseStrip(raw json.RawMessage) (decoder, error) {
+func parseStrip(raw json.RawMessage) (stage, error) {
 	var c struct {
 		Content string `json:"content"`
 		Start   int    `json:"start"` // the most characters cut from each side
@@ -125,18 +70,10 @@ func parseStrip(raw json.RawMessage) (decoder, error) {
 	if utf8.RuneCountInString(c.Content) != 1 || c.Start < 0 || c.Stop < 0 {
 		return nil, fmt.Errorf("decoder Strip: content %q, start %d, stop %d", c.Content, c.Start, c.Stop)
 	}
-	return eachToken(func(s string) string {
-		for i := 0; i < c.Start && strings.HasPrefix(s, c.Content); i++ {
-			s = s[len(c.Content):]
-		}
-		for i := 0; i < c.Stop && strings.HasSuffix(s, c.Content); i++ {
-			s = s[:len(s)-len(c.Content)]
-		}
-		return s
-	}), nil
+	return strip(c.Content, c.Start, c.Stop), nil
 }
 
-func parseMetaspaceDecoder(raw json.RawMessage) (decoder, error) {
+func parseMetaspaceDecoder(raw json.RawMessage) (stage, error) {
 	var c struct {
 		Replacement    string `json:"replacement"`
 		PrependScheme  string `json:"prepend_scheme"`
@@ -149,15 +86,5 @@ func parseMetaspaceDecoder(raw json.RawMessage) (decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(toks []string) []string {
-		out := make([]string, len(toks))
-		for i, t := range toks {
-			to := " "
-			if i == 0 && scheme != "never" {
-				to = "" // the mark that was put before the text
-			}
-			out[i] = strings.ReplaceAll(t, c.Replacement, to)
-		}
-		return out
-	}, nil
+	return metaspace(c.Replacement, scheme != "never"), nil
 }

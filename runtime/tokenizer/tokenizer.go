@@ -13,7 +13,7 @@ type Tokenizer struct {
 	pre       preTokenizer
 	model     bpe
 	post      template
-	decode    decoder
+	decode    stage
 
 	verbatim   finder // added tokens looked for in the text as given
 	normalized finder // added tokens looked for in the normalized text
@@ -61,14 +61,11 @@ func (t *Tokenizer) Encode(text string, addSpecial bool) []int {
 // no token has are left out. The text is always valid UTF-8: bytes that are not,
 // such as a character cut in the middle, become U+FFFD.
 func (t *Tokenizer) Decode(ids []int, skipSpecial bool) string {
-	toks := make([]string, 0, len(ids))
+	d := t.NewDecoder(skipSpecial)
 	for _, id := range ids {
-		if !t.known(id) || skipSpecial && t.special[id] {
-			continue
-		}
-		toks = append(toks, t.names[id])
+		d.add(id)
 	}
-	return strings.Join(t.decode(toks), "")
+	return d.Flush()
 }
 
 // TokenID is the id of the token spelled s, as in the vocabulary (a space is
