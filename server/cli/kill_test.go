@@ -6,12 +6,10 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -113,16 +111,7 @@ func newest(dir string) int {
 }
 
 func TestFinetuneKilledAtAnyPointEndsWithTheSameBytes(t *testing.T) {
-	dir := t.TempDir()
-	for name, text := range map[string]string{"rows.jsonl": rows(64), "kill.yaml": fmt.Sprintf(killYAML, killEpochs)} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := pipeline.InitModel(filepath.Join(dir, "model"), "llama", "micro", 320, []string{rows(64)}, 1); err != nil {
-		t.Fatal(err)
-	}
-	mustRun(t, dir, "convert", "--input", "rows.jsonl", "--base-model", "model", "--max-length", "96", "--output", "c")
+	dir := killFolder(t, killEpochs)
 	finetune := func(out string) []string {
 		return []string{"finetune", "--base-model", "model", "--dataset", "c/dataset", "--config", "kill.yaml", "--output", out}
 	}
@@ -167,28 +156,7 @@ func TestFinetuneKilledAtAnyPointEndsWithTheSameBytes(t *testing.T) {
 	t.Logf("killed while the results are written: %v", caught)
 	mustRun(t, dir, finetune("killed")...)
 
-	for _, name := range []string{"adapter/adapter_model.safetensors", "adapter/adapter_config.json", "merged/model.safetensors", "merged/tokenizer.json"} {
-		a, errA := os.ReadFile(filepath.Join(whole, name))
-		b, errB := os.ReadFile(filepath.Join(killed, name))
-		if errA != nil || errB != nil || !bytes.Equal(a, b) {
-			t.Errorf("%s differs from that of a run that was never killed (%v, %v)", name, errA, errB)
-		}
-	}
-	file := fmt.Sprintf("checkpoints/checkpoint-%d.ckpt", last)
-	headA, tensorsA := readCheckpoint(t, filepath.Join(whole, file))
-	headB, tensorsB := readCheckpoint(t, filepath.Join(killed, file))
-	if !bytes.Equal(tensorsA, tensorsB) {
-		t.Error("weights and optimizer state differ from those of a run that was never killed")
-	}
-	if !reflect.DeepEqual(headA, headB) {
-		t.Errorf("the history differs:\n%v\n%v", headA, headB)
-	}
-	if left, _ := filepath.Glob(filepath.Join(killed, "*", ".*")); len(left) > 0 {
-		t.Errorf("left half written: %v", left)
-	}
-	if left, _ := filepath.Glob(filepath.Join(killed, "*.tmp")); len(left) > 0 {
-		t.Errorf("left half written: %v", left)
-	}
+	sameTraining(t, whole, killed)
 }
 
 // readCheckpoint gives a checkpoint's header without the records' timing, and the bytes of its tensors.

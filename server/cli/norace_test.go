@@ -2,4 +2,7 @@
 
 package cli
 
-const killEpochs = 2
+const (
+	killEpochs  = 2
+	randomKills = 8
+)

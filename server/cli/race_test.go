@@ -2,5 +2,8 @@
 
 package cli
 
-// killEpochs is smaller under the race detector, where a step takes many times as long.
-const killEpochs = 1
+// The race detector makes a step take many times as long: fewer of them, and fewer kills.
+const (
+	killEpochs  = 1
+	randomKills = 4
+)
