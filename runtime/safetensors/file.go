@@ -93,6 +93,19 @@ func (f *File) ReadFloat32(name string, dst []float32) error {
 	if len(dst) != info.Elements() {
 		return fmt.Errorf("%s: tensor %q has %d elements, the destination %d", f.path, name, info.Elements(), len(dst))
 	}
+	return f.ReadFloat32At(name, dst, 0)
+}
+
+// ReadFloat32At is ReadFloat32 for the elements from at on, as many as dst holds: a part of a tensor
+// that need not be in memory whole.
+func (f *File) ReadFloat32At(name string, dst []float32, at int) error {
+	info, err := f.find(name)
+	if err != nil {
+		return err
+	}
+	if at < 0 || at > info.Elements() || len(dst) > info.Elements()-at {
+		return fmt.Errorf("%s: tensor %q has %d elements, %d from %d on are asked for", f.path, name, info.Elements(), len(dst), at)
+	}
 	var widen func(dst []float32, src []byte)
 	switch info.DType {
 	case F32:
@@ -105,7 +118,9 @@ func (f *File) ReadFloat32(name string, dst []float32) error {
 		return fmt.Errorf("%s: tensor %q is %s, which is not read as float32 (F32, F16 and BF16 are)", f.path, name, info.DType)
 	}
 	// In pieces, so that the bytes as stored do not double the memory.
-	r, size := f.section(info), info.DType.Size()
+	size := info.DType.Size()
+	info.Begin += int64(at) * int64(size)
+	r := f.section(info)
 	buf := make([]byte, min(1<<20, len(dst)*size))
 	for len(dst) > 0 {
 		n := min(len(buf)/size, len(dst))

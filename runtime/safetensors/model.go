@@ -154,6 +154,15 @@ func (m *Model) ReadFloat32(name string, dst []float32) error {
 	return f.ReadFloat32(name, dst)
 }
 
+// ReadFloat32At reads a part of a tensor as File.ReadFloat32At does.
+func (m *Model) ReadFloat32At(name string, dst []float32, at int) error {
+	f, err := m.find(name)
+	if err != nil {
+		return err
+	}
+	return f.ReadFloat32At(name, dst, at)
+}
+
 // Close closes every file of the model.
 func (m *Model) Close() error {
 	var err error

@@ -17,8 +17,8 @@ import (
 	"triality/runtime/atomicfile"
 )
 
-// Tensor is one tensor to write. Exactly one of Float32, Values and Raw gives
-// its content.
+// Tensor is one tensor to write. Exactly one of Float32, Values, Read and Raw
+// gives its content.
 type Tensor struct {
 	Name  string
 	DType DType // empty means F32
@@ -29,6 +29,9 @@ type Tensor struct {
 	// Values is Float32 made only when the tensor's turn comes, for models that
 	// do not fit in memory twice. It is called once.
 	Values func() ([]float32, error)
+	// Read is Float32 made a piece at a time, for tensors too large to be in
+	// memory whole: it fills dst with the elements from at on.
+	Read func(dst []float32, at int) error
 	// Raw is stored as it is: little-endian, any DType.
 	Raw []byte
 }
@@ -98,18 +101,18 @@ func (t *Tensor) check() error {
 		return fmt.Errorf("shape %v is negative or too large", t.Shape)
 	}
 	given := 0
-	for _, have := range []bool{t.Float32 != nil, t.Values != nil, t.Raw != nil} {
+	for _, have := range []bool{t.Float32 != nil, t.Values != nil, t.Read != nil, t.Raw != nil} {
 		if have {
 			given++
 		}
 	}
 	if given > 1 || given == 0 && size > 0 {
-		return fmt.Errorf("%d of Float32, Values and Raw are given, want one", given)
+		return fmt.Errorf("%d of Float32, Values, Read and Raw are given, want one", given)
 	}
 	if t.Raw != nil && int64(len(t.Raw)) != size {
 		return fmt.Errorf("shape %v of %s takes %d bytes, Raw has %d", t.Shape, t.DType, size, len(t.Raw))
 	}
-	if t.Float32 == nil && t.Values == nil {
+	if t.Float32 == nil && t.Values == nil && t.Read == nil {
 		return nil
 	}
 	if t.DType != F32 && t.DType != F16 && t.DType != BF16 {
@@ -134,6 +137,9 @@ func (t *Tensor) writeTo(w io.Writer) error {
 		_, err := w.Write(t.Raw)
 		return err
 	}
+	if t.Read != nil {
+		return t.pump(w)
+	}
 	v := t.Float32
 	if t.Values != nil {
 		var err error
@@ -152,6 +158,26 @@ func (t *Tensor) writeTo(w io.Writer) error {
 			return err
 		}
 		v = v[n:]
+	}
+	return nil
+}
+
+// pump writes what Read gives, piece by piece.
+func (t *Tensor) pump(w io.Writer) error {
+	size, _ := byteSize(t.DType, t.Shape)
+	left, at := int(size)/t.DType.Size(), 0
+	v := make([]float32, min(left, 1<<18))
+	buf := make([]byte, 0, len(v)*t.DType.Size())
+	for left > 0 {
+		v = v[:min(left, len(v))]
+		if err := t.Read(v, at); err != nil {
+			return err
+		}
+		buf = narrow(buf[:0], t.DType, v)
+		if _, err := w.Write(buf); err != nil {
+			return err
+		}
+		at, left = at+len(v), left-len(v)
 	}
 	return nil
 }

@@ -1,0 +1,250 @@
+package gguf
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"triality/runtime/model"
+	"triality/runtime/safetensors"
+	"triality/runtime/tokenizer"
+)
+
+// ErrSO8T is an SO8T model, which no other tool computes until its rotations are burned in.
+var ErrSO8T = errors.New("an SO8T model cannot be exported as it is: fold its rotations into a plain model first with `triality model burn-in`")
+
+// Options configures Export.
+type Options struct {
+	Type Type   // of the matrices: F16 or Q8_0
+	Name string // general.name; empty takes the folder's
+	// Progress is told the elements done and all of them now and then; nil is fine.
+	Progress func(done, total int64)
+}
+
+// Report is what Export wrote.
+type Report struct {
+	Architecture string
+	Name         string
+	Tensors      int
+	Bytes        int64
+	// Fallback lists the matrices stored as F16 because their rows are not in blocks of 32.
+	Fallback []string
+	// Notes says in which ways llama.cpp will compute otherwise than this program.
+	Notes []string
+}
+
+// Export writes the Hugging Face model in dir (config.json, safetensors of F32, F16 or BF16, sharded
+// or not, tokenizer.json) as one GGUF file for llama.cpp and the tools around it: matrices as
+// o.Type, norms and other vectors as F32. Tensors are streamed; the file is there whole or not at all.
+func Export(ctx context.Context, dir, out string, o Options) (Report, error) {
+	r, err := export(ctx, dir, out, o)
+	if err != nil {
+		return Report{}, fmt.Errorf("export %s: %w", dir, err)
+	}
+	return r, nil
+}
+
+func export(ctx context.Context, dir, out string, o Options) (r Report, err error) {
+	if o.Type != F16 && o.Type != Q8_0 {
+		return r, fmt.Errorf("type %v is not one that is exported: f16 and q8_0 are", o.Type)
+	}
+	if err := refuseSO8T(dir); err != nil {
+		return r, err
+	}
+	cfg, err := model.LoadConfig(dir)
+	if err != nil {
+		return r, err
+	}
+	arch, ok := architectures[cfg.ModelType]
+	if !ok {
+		return r, fmt.Errorf("model_type %q has no GGUF architecture here", cfg.ModelType)
+	}
+	if err := check(arch, cfg); err != nil {
+		return r, err
+	}
+	weights, err := safetensors.OpenModel(dir)
+	if err != nil {
+		return r, fmt.Errorf("model weights: %w", err)
+	}
+	defer weights.Close()
+	x := &exporter{ctx: ctx, arch: arch, cfg: cfg, weights: weights, o: o}
+	tensors, err := x.tensors()
+	if err != nil {
+		return r, err
+	}
+	metadata, v, err := x.metadata(dir)
+	if err != nil {
+		return r, err
+	}
+	if err := Write(out, metadata, tensors); err != nil {
+		return r, err
+	}
+	st, err := os.Stat(out)
+	if err != nil {
+		return r, err
+	}
+	name, _ := metadata[2].Value.(string)
+	return Report{
+		Architecture: arch, Name: name, Tensors: len(tensors), Bytes: st.Size(), Fallback: x.fallback,
+		Notes: append(limits(arch, cfg), v.notes...),
+	}, nil
+}
+
+// refuseSO8T looks at config.json alone: the engine's families do not have that model_type.
+func refuseSO8T(dir string) error {
+	raw, err := os.ReadFile(filepath.Join(dir, model.ConfigFile))
+	if err != nil {
+		return nil // model.LoadConfig says it better
+	}
+	var f struct {
+		ModelType string `json:"model_type"`
+	}
+	if json.Unmarshal(raw, &f) == nil && f.ModelType == "so8t" {
+		return ErrSO8T
+	}
+	return nil
+}
+
+type exporter struct {
+	ctx      context.Context
+	arch     string
+	cfg      model.Config
+	weights  *safetensors.Model
+	o        Options
+	fallback []string
+	done     int64
+	total    int64
+}
+
+// tensors maps every weight that config.json implies; each must be there, and no other.
+func (x *exporter) tensors() ([]Tensor, error) {
+	list := ropeTensors(x.cfg)
+	want := map[string]bool{}
+	for _, s := range x.cfg.Specs() {
+		want[s.Name] = true
+		info, ok := x.weights.Info(s.Name)
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("weight %s %v is missing", s.Name, s.Shape)
+		case !slices.Equal(info.Shape, s.Shape):
+			return nil, fmt.Errorf("weight %s is %v, config.json makes it %v", s.Name, info.Shape, s.Shape)
+		}
+		t, err := x.tensor(s, s.Name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, t)
+		if s.Name == "model.embed_tokens.weight" && x.cfg.TieEmbeddings && x.arch == "phi3" {
+			// llama.cpp's phi3 wants a head, where its others take the embedding.
+			if t, err = x.tensor(s, "lm_head.weight"); err != nil {
+				return nil, err
+			}
+			list = append(list, t)
+		}
+	}
+	for _, n := range x.weights.Names() {
+		if !want[n] && !(n == "lm_head.weight" && x.cfg.TieEmbeddings) && !strings.HasSuffix(n, ".rotary_emb.inv_freq") {
+			return nil, fmt.Errorf("weight %s is unexpected for a %s model", n, x.cfg.ModelType)
+		}
+	}
+	for _, t := range list {
+		x.total += int64(elements(t.Shape))
+	}
+	return list, nil
+}
+
+// tensor is the weight of spec under the name that Hugging Face's name as becomes.
+func (x *exporter) tensor(s model.Spec, as string) (Tensor, error) {
+	name, err := tensorName(as)
+	if err != nil {
+		return Tensor{}, err
+	}
+	t := Tensor{Name: name, Type: x.o.Type, Shape: s.Shape, Read: func(dst []float32, at int) error { return x.read(s.Name, dst, at) }}
+	if heads, ok := permuted(x.arch, s.Name); ok {
+		t.Read = x.permuting(s, heads(x.cfg))
+	}
+	switch {
+	case len(s.Shape) == 1 || strings.HasSuffix(name, "_norm.weight"):
+		t.Type = F32
+	case t.Type == Q8_0 && s.Shape[len(s.Shape)-1]%blockQ8 != 0:
+		t.Type = F16
+		x.fallback = append(x.fallback, name)
+	}
+	return t, nil
+}
+
+// permuting reads rows in llama.cpp's order.
+func (x *exporter) permuting(s model.Spec, heads int) func([]float32, int) error {
+	row, d := 1, s.Shape[0]/heads
+	if len(s.Shape) == 2 {
+		row = s.Shape[1]
+	}
+	return func(dst []float32, at int) error {
+		for i := 0; i < len(dst); i += row {
+			if err := x.read(s.Name, dst[i:i+row], sourceRow((at+i)/row, d)*row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func (x *exporter) read(name string, dst []float32, at int) error {
+	if err := x.ctx.Err(); err != nil {
+		return err
+	}
+	if err := x.weights.ReadFloat32At(name, dst, at); err != nil {
+		return err
+	}
+	x.done += int64(len(dst))
+	if x.o.Progress != nil {
+		x.o.Progress(x.done, x.total)
+	}
+	return nil
+}
+
+// fileTypes are llama_ftype's numbers of files that are mostly of a type.
+var fileTypes = map[Type]uint32{F16: 1, Q8_0: 7}
+
+func (x *exporter) metadata(dir string) ([]Pair, *vocabulary, error) {
+	tok, err := tokenizer.Load(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("a GGUF file holds the tokenizer, and there is no tokenizer.json: %w", err)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := readVocabulary(dir, x.cfg.VocabSize)
+	if err != nil {
+		return nil, nil, err
+	}
+	name := x.o.Name
+	if name == "" {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, nil, err
+		}
+		name = filepath.Base(abs)
+	}
+	// llama.cpp lets added tokens take the white space after them, as Phi-3's do, where the model's
+	// name says that it is one.
+	if lower := strings.ToLower(name); x.arch == "phi3" && v.rstrip && !strings.Contains(lower, "phi-3") && !strings.Contains(lower, "phi3") {
+		name = "Phi-3 " + name
+	}
+	list := []Pair{
+		{"general.architecture", x.arch}, {"general.type", "model"}, {"general.name", name},
+		{"general.file_type", fileTypes[x.o.Type]}, {"general.quantization_version", uint32(2)},
+	}
+	list = append(list, sizes(x.arch, x.cfg)...)
+	words, err := v.pairs(tok, x.cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	return append(list, words...), v, nil
+}
