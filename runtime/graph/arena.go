@@ -6,47 +6,65 @@ import (
 	"triality/runtime/device"
 )
 
-// Arena is the memory that the intermediate results of machines lie in. Machines that never run at
-// once can share one: it grows to the largest, and a run overwrites the results of the others.
+// Arena is the memory that the intermediate results of machines lie in, one buffer for each element
+// type. Machines that never run at once can share one: it grows to the largest, and a run overwrites the
+// results of the others.
 type Arena struct {
 	dev    device.Device
-	buf    device.Buffer
-	want   int
-	growth int // counts reallocations, so that machines know when to look again
+	bufs   map[device.DType]device.Buffer
+	want   map[device.DType]int // elements
+	growth int                  // counts reallocations, so that machines know when to look again
 }
 
 // NewArena makes an empty arena on dev. Close frees it.
-func NewArena(dev device.Device) *Arena { return &Arena{dev: dev} }
+func NewArena(dev device.Device) *Arena {
+	return &Arena{dev: dev, bufs: map[device.DType]device.Buffer{}, want: map[device.DType]int{}}
+}
 
-// Elements is the size that the machines compiled so far need.
-func (a *Arena) Elements() int { return a.want }
+// Bytes is the size that the machines compiled so far need, with Float counted as float32.
+func (a *Arena) Bytes() int64 { return bytesIn(a.want) }
 
-func (a *Arena) reserve(n int) { a.want = max(a.want, n) }
+func bytesIn(elements map[device.DType]int) int64 {
+	var sum int64
+	for t, n := range elements {
+		sum += int64(n) * bytesOf(t)
+	}
+	return sum
+}
+
+func (a *Arena) reserve(elements map[device.DType]int) {
+	for t, n := range elements {
+		a.want[t] = max(a.want[t], n)
+	}
+}
 
 // ready allocates what was reserved.
 func (a *Arena) ready() error {
-	if a.want == 0 || (a.buf != nil && a.buf.Len() >= a.want) {
-		return nil
+	for _, t := range []device.DType{device.Float, device.BFloat16, device.Float16} {
+		n, old := a.want[t], a.bufs[t]
+		if n == 0 || (old != nil && old.Len() >= n) {
+			continue
+		}
+		if old != nil {
+			a.dev.Free(old)
+			delete(a.bufs, t)
+		}
+		a.growth++
+		buf, err := a.dev.Alloc(t, n)
+		if err != nil {
+			return fmt.Errorf("graph: arena of %d elements of %v: %w", n, t, err)
+		}
+		a.bufs[t] = buf
 	}
-	if a.buf != nil {
-		a.dev.Free(a.buf)
-		a.buf = nil
-	}
-	a.growth++
-	buf, err := a.dev.Alloc(device.Float, a.want)
-	if err != nil {
-		return fmt.Errorf("graph: arena of %d elements: %w", a.want, err)
-	}
-	a.buf = buf
 	return nil
 }
 
 // Close frees the memory. Machines that share the arena cannot run afterwards without allocating
 // it again.
 func (a *Arena) Close() error {
-	if a.buf != nil {
-		a.dev.Free(a.buf)
-		a.buf = nil
+	for t, buf := range a.bufs {
+		a.dev.Free(buf)
+		delete(a.bufs, t)
 		a.growth++
 	}
 	return nil

@@ -29,7 +29,8 @@ func DivideByRowNorms(m, w *G.Node) (*G.Node, error) {
 func (k divideByRowNorms) launch(dev device.Device, out, in []device.Buffer) {
 	dev.(device.DoRA).DivideByRowNorms(out[0], in[0], in[1], k.N, k.K)
 }
-func (divideByRowNorms) wrt() []bool { return []bool{true, false} }
+func (divideByRowNorms) signature() string { return "fm>f" }
+func (divideByRowNorms) wrt() []bool       { return []bool{true, false} }
 
 func (k divideByRowNorms) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	dm, err := DivideByRowNorms(dy, in[1])
@@ -55,8 +56,9 @@ func ScaleColumns(a, s *G.Node) (*G.Node, error) {
 func (k scaleColumns) launch(dev device.Device, out, in []device.Buffer) {
 	dev.(device.DoRA).ScaleColumns(out[0], in[0], in[1], k.T, k.N)
 }
-func (scaleColumns) inPlace() []int { return []int{0} }
-func (scaleColumns) wrt() []bool    { return []bool{true, true} }
+func (scaleColumns) signature() string { return "mf>m" }
+func (scaleColumns) inPlace() []int    { return []int{0} }
+func (scaleColumns) wrt() []bool       { return []bool{true, true} }
 
 func (k scaleColumns) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	da, err := ScaleColumns(dy, in[1])

@@ -41,6 +41,7 @@ func equalShapes(op string, a, b *G.Node) error {
 type sum struct{}
 
 func (sum) launch(dev device.Device, out, in []device.Buffer) { dev.Add(out[0], in[0], in[1]) }
+func (sum) signature() string                                 { return "mm>m" }
 func (sum) inPlace() []int                                    { return []int{0, 1} }
 
 type mul struct{}
@@ -54,6 +55,7 @@ func Mul(a, b *G.Node) (*G.Node, error) {
 }
 
 func (mul) launch(dev device.Device, out, in []device.Buffer) { dev.Mul(out[0], in[0], in[1]) }
+func (mul) signature() string                                 { return "mm>m" }
 func (mul) inPlace() []int                                    { return []int{0, 1} }
 func (mul) wrt() []bool                                       { return []bool{true, true} }
 
@@ -77,6 +79,7 @@ func Scale(a *G.Node, s float64) (*G.Node, error) {
 }
 
 func (k scale) launch(dev device.Device, out, in []device.Buffer) { dev.Scale(out[0], in[0], k.S) }
+func (scale) signature() string                                   { return "m>m" }
 func (scale) inPlace() []int                                      { return []int{0} }
 func (scale) wrt() []bool                                         { return []bool{true} }
 
@@ -99,6 +102,7 @@ func ScaleBy(a, s *G.Node) (*G.Node, error) {
 }
 
 func (scaleBy) launch(dev device.Device, out, in []device.Buffer) { dev.ScaleBy(out[0], in[0], in[1]) }
+func (scaleBy) signature() string                                 { return "mf>m" }
 func (scaleBy) inPlace() []int                                    { return []int{0} }
 func (scaleBy) wrt() []bool                                       { return []bool{true, true} }
 
@@ -150,8 +154,9 @@ func Dropout(x, key *G.Node, stream uint32, rate float64) (*G.Node, error) {
 func (k dropout) launch(dev device.Device, out, in []device.Buffer) {
 	dev.Dropout(out[0], in[0], in[1], k.Stream, k.Rate)
 }
-func (dropout) inPlace() []int { return []int{0} }
-func (dropout) wrt() []bool    { return []bool{true, false} }
+func (dropout) signature() string { return "mi>m" }
+func (dropout) inPlace() []int    { return []int{0} }
+func (dropout) wrt() []bool       { return []bool{true, false} }
 
 func (k dropout) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	dx, err := Dropout(dy, in[1], k.Stream, k.Rate)
@@ -169,6 +174,7 @@ func SwiGLU(gate, up *G.Node) (*G.Node, error) {
 }
 
 func (swiGLU) launch(dev device.Device, out, in []device.Buffer) { dev.SwiGLU(out[0], in[0], in[1]) }
+func (swiGLU) signature() string                                 { return "mm>m" }
 func (swiGLU) inPlace() []int                                    { return []int{0, 1} }
 func (swiGLU) wrt() []bool                                       { return []bool{true, true} }
 
@@ -184,10 +190,12 @@ func (swiGLU) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 type swiGLUGrad struct{ N int }
 
 func (k swiGLUGrad) parts() []int { return []int{k.N, k.N} }
+func (swiGLUGrad) inPlace() []int { return []int{0, 1, 2} }
 
 func (swiGLUGrad) launch(dev device.Device, out, in []device.Buffer) {
 	dev.SwiGLUGrad(out[0], out[1], in[0], in[1], in[2])
 }
+func (swiGLUGrad) signature() string { return "mmm>m" }
 
 type fill struct{ V float64 }
 
@@ -195,3 +203,4 @@ type fill struct{ V float64 }
 func ones(like *G.Node) (*G.Node, error) { return apply(fill{1}, like.Shape(), like) }
 
 func (k fill) launch(dev device.Device, out, _ []device.Buffer) { dev.Fill(out[0], k.V) }
+func (fill) signature() string                                  { return "a>a" }

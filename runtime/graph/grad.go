@@ -25,8 +25,8 @@ func Grad(cost *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 		if n == nil || n.Op() != nil {
 			return nil, fmt.Errorf("graph: grad: only leaves have gradients")
 		}
-		if isIndex(n) {
-			return nil, fmt.Errorf("graph: grad: %s holds indices and has no gradient", label(n))
+		if !isFloat(n) {
+			return nil, fmt.Errorf("graph: grad: %s holds %v and has no gradient", label(n), dtypeOf(n))
 		}
 		if !reach[n] {
 			return nil, fmt.Errorf("graph: grad: the cost does not depend on %s", label(n))

@@ -19,10 +19,14 @@ import (
 	"triality/runtime/device"
 )
 
-// Leaf adds an input node, which Machine.Set binds to a buffer. One graph has one leaf a name.
+// Leaf adds an input node, which Machine.Set binds to a buffer. One graph has one leaf a name. How a
+// float leaf is stored is decided when the graph is compiled (WithStorage): dtype is Float, Int32 or Int8.
 func Leaf(g *G.ExprGraph, name string, dtype device.DType, shape ...int) (*G.Node, error) {
 	if name == "" {
 		return nil, fmt.Errorf("graph: a leaf needs a name")
+	}
+	if dtype != device.Float && dtype != device.Int32 && dtype != device.Int8 {
+		return nil, fmt.Errorf("graph: leaf %q cannot be %v; a narrow float leaf is Float here and narrow by WithStorage", name, dtype)
 	}
 	if len(shape) == 0 {
 		return nil, fmt.Errorf("graph: leaf %q has no shape; a single number is [1]", name)
@@ -33,8 +37,11 @@ func Leaf(g *G.ExprGraph, name string, dtype device.DType, shape ...int) (*G.Nod
 		}
 	}
 	dt := G.Float32
-	if dtype == device.Int32 {
+	switch dtype {
+	case device.Int32:
 		dt = G.Int32
+	case device.Int8:
+		dt = tensor.Int8
 	}
 	return G.NewTensor(g, dt, len(shape), G.WithShape(shape...), G.WithName(name)), nil
 }
@@ -43,9 +50,14 @@ func size(n *G.Node) int { return n.Shape().TotalSize() }
 
 func isIndex(n *G.Node) bool { return n.Dtype() == G.Int32 }
 
+func isFloat(n *G.Node) bool { return dtypeOf(n) == device.Float }
+
 func dtypeOf(n *G.Node) device.DType {
-	if isIndex(n) {
+	switch n.Dtype() {
+	case G.Int32:
 		return device.Int32
+	case tensor.Int8:
+		return device.Int8
 	}
 	return device.Float
 }
@@ -69,7 +81,7 @@ func matrix(op, role string, n *G.Node) (rows, cols int, err error) {
 		return 0, 0, fmt.Errorf("graph: %s: %s is missing", op, role)
 	}
 	s := n.Shape()
-	if len(s) != 2 || isIndex(n) {
+	if len(s) != 2 || !isFloat(n) {
 		return 0, 0, fmt.Errorf("graph: %s: %s (%s) must be a float matrix, is %v of %v", op, role, label(n), s, n.Dtype())
 	}
 	return s[0], s[1], nil
@@ -80,7 +92,7 @@ func floats(op, role string, node *G.Node, n int) (int, error) {
 	if node == nil {
 		return 0, fmt.Errorf("graph: %s: %s is missing", op, role)
 	}
-	if isIndex(node) || (n >= 0 && size(node) != n) {
+	if !isFloat(node) || (n >= 0 && size(node) != n) {
 		return 0, fmt.Errorf("graph: %s: %s (%s) must hold %d floats, is %v of %v", op, role, label(node), n, node.Shape(), node.Dtype())
 	}
 	return size(node), nil

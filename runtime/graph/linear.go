@@ -39,7 +39,8 @@ func MatMul(a, b *G.Node, transA, transB bool) (*G.Node, error) {
 func (k matMul) launch(dev device.Device, out, in []device.Buffer) {
 	dev.MatMul(out[0], in[0], in[1], k.M, k.N, k.K, k.TransA, k.TransB, false)
 }
-func (matMul) wrt() []bool { return []bool{true, true} }
+func (matMul) signature() string { return "mm>m" }
+func (matMul) wrt() []bool       { return []bool{true, true} }
 
 func (k matMul) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	a, b := in[0], in[1]
@@ -78,8 +79,9 @@ func AddBias(a, bias *G.Node) (*G.Node, error) {
 func (k addBias) launch(dev device.Device, out, in []device.Buffer) {
 	dev.AddBias(out[0], in[0], in[1], k.T, k.N)
 }
-func (addBias) inPlace() []int { return []int{0} }
-func (addBias) wrt() []bool    { return []bool{true, true} }
+func (addBias) signature() string { return "mf>m" }
+func (addBias) inPlace() []int    { return []int{0} }
+func (addBias) wrt() []bool       { return []bool{true, true} }
 
 func (k addBias) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	db, err := apply(sumRows(k), in[1].Shape(), dy)
@@ -91,6 +93,7 @@ type sumRows struct{ T, N int }
 func (k sumRows) launch(dev device.Device, out, in []device.Buffer) {
 	dev.SumRows(out[0], in[0], k.T, k.N)
 }
+func (sumRows) signature() string { return "m>f" }
 
 type dot struct{}
 
@@ -107,6 +110,7 @@ func Dot(a, b *G.Node) (*G.Node, error) {
 }
 
 func (dot) launch(dev device.Device, out, in []device.Buffer) { dev.Dot(out[0], in[0], in[1]) }
+func (dot) signature() string                                 { return "mm>f" }
 func (dot) wrt() []bool                                       { return []bool{true, true} }
 
 func (dot) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {

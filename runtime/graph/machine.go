@@ -37,8 +37,9 @@ type launch struct {
 type Option func(*options)
 
 type options struct {
-	arena *Arena
-	keep  G.Nodes
+	arena   *Arena
+	keep    G.Nodes
+	storage func(*G.Node) device.DType
 }
 
 // WithArena puts the machine's intermediate results into an arena shared with other machines.
@@ -68,6 +69,12 @@ func Compile(dev device.Device, outputs G.Nodes, opts ...Option) (*Machine, erro
 	}
 	s, err := newSchedule(outputs)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.infer(o.storage); err != nil {
+		return nil, err
+	}
+	if err := s.gather(); err != nil {
 		return nil, err
 	}
 	for _, it := range s.items {
@@ -110,15 +117,24 @@ func (m *Machine) Set(leaf *G.Node, buf device.Buffer) error {
 	if leaf.Op() != nil || leaf.Graph() != m.graph {
 		return fmt.Errorf("graph: set: %s is no leaf of this machine's graph", label(leaf))
 	}
-	if buf.Len() != size(leaf) || buf.DType() != dtypeOf(leaf) {
-		return fmt.Errorf("graph: set: leaf %s is %v of %v, the buffer holds %d of %v", label(leaf), leaf.Shape(), dtypeOf(leaf), buf.Len(), buf.DType())
-	}
 	old, used := m.leaves[leaf]
+	want := m.DType(leaf)
+	if buf.Len() != size(leaf) || (buf.DType() != want && (used || buf.DType().IsFloat() != want.IsFloat())) {
+		return fmt.Errorf("graph: set: leaf %s is %v of %v, the buffer holds %d of %v", label(leaf), leaf.Shape(), want, buf.Len(), buf.DType())
+	}
 	if used && old != buf {
 		m.leaves[leaf] = buf
 		m.bound = false
 	}
 	return nil
+}
+
+// DType is how a leaf is stored, and so the type of the buffer that Set takes for it.
+func (m *Machine) DType(leaf *G.Node) device.DType {
+	if i, ok := m.plan.index[leaf]; ok {
+		return m.plan.items[i].dtype
+	}
+	return dtypeOf(leaf)
 }
 
 // Uses says whether the outputs depend on a leaf, so that it must be set.
@@ -157,26 +173,41 @@ func (m *Machine) bind() error {
 	}
 	m.launches = m.launches[:0]
 	for i, it := range m.plan.items {
-		if _, ok := it.kernel.(view); ok || it.kernel == nil {
+		if !launches(it) {
 			continue
 		}
-		l := launch{kernel: it.kernel, item: i, out: cut(it.kernel, m.buffer(m.plan.values[i])), in: make([]device.Buffer, len(it.in))}
+		l := launch{kernel: it.kernel, item: i, in: make([]device.Buffer, len(it.in))}
+		for _, v := range m.plan.values[i] {
+			l.out = append(l.out, m.buffer(v))
+		}
 		for k, j := range it.in {
-			l.in[k] = m.buffer(m.plan.values[j])
+			l.in[k] = m.buffer(m.plan.values[j][0])
 		}
 		m.launches = append(m.launches, l)
 	}
 	for n := range m.outputs {
-		m.outputs[n] = m.buffer(m.plan.values[m.plan.index[n]])
+		m.outputs[n] = m.buffer(m.plan.values[m.plan.index[n]][0])
 	}
 	m.bound, m.growth = true, m.arena.growth
 	return nil
 }
 
-// buffer is the memory of a value.
+// launches tells whether an item does something in a run.
+func launches(it item) bool {
+	switch it.kernel.(type) {
+	case nil, view, scratch:
+		return false
+	}
+	return true
+}
+
+// buffer is the memory of a value, nil for a part that is not computed.
 func (m *Machine) buffer(v value) device.Buffer {
+	if v.storage == nil {
+		return nil
+	}
 	if v.leaf == nil {
-		return m.arena.buf.Slice(v.storage.off+v.off, v.storage.off+v.off+v.n)
+		return m.arena.bufs[v.dtype].Slice(v.storage.off+v.off, v.storage.off+v.off+v.n)
 	}
 	buf := m.leaves[v.leaf]
 	if v.whole() {
@@ -194,14 +225,14 @@ func (m *Machine) Output(n *G.Node) device.Buffer {
 	return m.outputs[n]
 }
 
-// ArenaElements is the number of floats that the intermediate results need at most at once.
-func (m *Machine) ArenaElements() int { return m.plan.arena }
+// ArenaBytes is the memory that the intermediate results need, with Float counted as float32.
+func (m *Machine) ArenaBytes() int64 { return bytesIn(m.plan.arena) }
 
 // Steps is the number of launches of a run.
 func (m *Machine) Steps() int {
 	n := 0
 	for _, it := range m.plan.items {
-		if _, ok := it.kernel.(view); !ok && it.kernel != nil {
+		if launches(it) {
 			n++
 		}
 	}

@@ -130,8 +130,8 @@ func apart(m *Machine) {
 	for _, s := range m.plan.stores {
 		s.off, off = off, off+alignUp(s.n)
 	}
-	m.plan.arena = off
-	m.arena.reserve(off)
+	m.plan.arena[device.Float] = off
+	m.arena.reserve(m.plan.arena)
 }
 
 // poisoned runs a machine launch by launch, with NaN in all memory that no live result holds.
@@ -144,7 +144,7 @@ func poisoned(w *world, m *Machine) {
 		w.t.Fatal(err)
 	}
 	for _, l := range m.launches {
-		live := make([]bool, m.ArenaElements())
+		live := make([]bool, m.plan.arena[device.Float])
 		for _, st := range m.plan.stores {
 			if st.def < l.item && st.end >= l.item {
 				for e := st.off; e < st.off+st.n; e++ {
@@ -157,7 +157,7 @@ func poisoned(w *world, m *Machine) {
 		}
 		for e := range live {
 			if !live[e] {
-				w.dev.Fill(m.arena.buf.Slice(e, e+1), math.NaN())
+				w.dev.Fill(m.arena.bufs[device.Float].Slice(e, e+1), math.NaN())
 			}
 		}
 		l.launch(w.dev, l.out, l.in)
@@ -177,8 +177,8 @@ func TestMemoryIsReusedWithoutHarm(t *testing.T) {
 	w.run(wide)
 	for name, opts := range map[string][]Option{"reuse": nil, "recomputation": {WithRecompute(net.layers...)}} {
 		tight := w.machine(outputs, opts...)
-		if tight.ArenaElements()*2 > wide.ArenaElements() {
-			t.Errorf("%s: the arena has %d elements, without reuse %d", name, tight.ArenaElements(), wide.ArenaElements())
+		if tight.ArenaBytes()*2 > wide.ArenaBytes() {
+			t.Errorf("%s: the arena has %d bytes, without reuse %d", name, tight.ArenaBytes(), wide.ArenaBytes())
 		}
 		poisoned(w, tight)
 		for i, n := range outputs {
@@ -199,8 +199,8 @@ func TestRecomputationNeedsLessMemoryAndMoreLaunches(t *testing.T) {
 	}
 	outputs := append(G.Nodes{net.cost}, grads...)
 	plain, again := w.machine(outputs), w.machine(outputs, WithRecompute(net.layers...))
-	if again.ArenaElements()*3 > plain.ArenaElements() {
-		t.Errorf("24 layers need %d elements with recomputation, %d without", again.ArenaElements(), plain.ArenaElements())
+	if again.ArenaBytes()*3 > plain.ArenaBytes() {
+		t.Errorf("24 layers need %d bytes with recomputation, %d without", again.ArenaBytes(), plain.ArenaBytes())
 	}
 	if again.Steps() <= plain.Steps() || again.Steps() > plain.Steps()*3/2 {
 		t.Errorf("%d launches with recomputation, %d without", again.Steps(), plain.Steps())
@@ -212,7 +212,7 @@ func TestRecomputationNeedsLessMemoryAndMoreLaunches(t *testing.T) {
 			t.Errorf("output %d differs with recomputation", i)
 		}
 	}
-	t.Logf("24 layers: arena %d → %d elements, launches %d → %d", plain.ArenaElements(), again.ArenaElements(), plain.Steps(), again.Steps())
+	t.Logf("24 layers: arena %d → %d bytes, launches %d → %d", plain.ArenaBytes(), again.ArenaBytes(), plain.Steps(), again.Steps())
 }
 
 func TestADyingInputIsOverwrittenAndALiveOneIsNot(t *testing.T) {
@@ -222,8 +222,8 @@ func TestADyingInputIsOverwrittenAndALiveOneIsNot(t *testing.T) {
 	b := w.must(Add(a, x))
 	c := w.must(Mul(b, b))
 	m := w.machine(G.Nodes{c})
-	if m.ArenaElements() != 32 { // b lies over a; c·c must not take b twice
-		t.Errorf("the arena has %d elements, want 32", m.ArenaElements())
+	if m.ArenaBytes() != 4*32 { // b lies over a; c·c must not take b twice
+		t.Errorf("the arena has %d bytes, want 128", m.ArenaBytes())
 	}
 	w.run(m)
 	data := w.data[x].([]float64)
@@ -254,8 +254,8 @@ func TestMachinesShareAnArenaThatGrows(t *testing.T) {
 	before := w.read(m1.Output(small))
 	big := w.must(MatMul(w.must(MatMul(x, w.float("y", 64, 8), false, true)), w.float("z", 64, 8), false, false))
 	m2 := w.machine(G.Nodes{big}, WithArena(arena))
-	if arena.Elements() != max(m1.ArenaElements(), m2.ArenaElements()) {
-		t.Errorf("the arena has %d elements for machines of %d and %d", arena.Elements(), m1.ArenaElements(), m2.ArenaElements())
+	if arena.Bytes() != max(m1.ArenaBytes(), m2.ArenaBytes()) {
+		t.Errorf("the arena has %d bytes for machines of %d and %d", arena.Bytes(), m1.ArenaBytes(), m2.ArenaBytes())
 	}
 	w.run(m2)
 	if m1.Output(small) != nil {

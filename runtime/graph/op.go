@@ -20,6 +20,8 @@ import (
 type kernel interface {
 	// launch runs the operation. out has one buffer, or one for each of parts.
 	launch(dev device.Device, out, in []device.Buffer)
+	// signature gives the element types of inputs and result: see infer.
+	signature() string
 }
 
 // differentiable kernels give the gradient with respect to some of their inputs.
@@ -30,14 +32,14 @@ type differentiable interface {
 	grad(in G.Nodes, out, dy *G.Node) (G.Nodes, error)
 }
 
-// inPlacer kernels may write their result over some inputs.
+// inPlacer kernels may write a result over some inputs, any of them where they have several.
 type inPlacer interface{ inPlace() []int }
 
-// multi kernels have several results, laid end to end in one flat node at partOffsets.
+// multi kernels have several results, which only views read: the graph lays them end to end in one flat
+// node at partOffsets, the plan gives each its own memory.
 type multi interface{ parts() []int }
 
-// trimmable kernels do without their last results: the plan ends the flat node after the last part
-// that is read, and the parts beyond are nil.
+// trimmable kernels do without their last results: parts after the last that is read are nil.
 type trimmable interface {
 	multi
 	trim()
@@ -99,7 +101,7 @@ func apply(k kernel, shape []int, in ...*G.Node) (*G.Node, error) {
 	}
 	of := tensor.Float32
 	for _, n := range in {
-		if !isIndex(n) {
+		if isFloat(n) {
 			of = n.Dtype()
 			break
 		}
@@ -154,8 +156,11 @@ func (o *op) Do(values ...G.Value) (G.Value, error) {
 	for i, v := range values {
 		data := v.Data()
 		t, n := device.Float, v.Shape().TotalSize()
-		if _, ok := data.([]int32); ok {
+		switch data.(type) {
+		case []int32:
 			t = device.Int32
+		case []int8:
+			t = device.Int8
 		}
 		buf, err := dev.Alloc(t, n)
 		if err != nil {
@@ -184,7 +189,7 @@ func (o *op) Do(values ...G.Value) (G.Value, error) {
 	return result, dev.Download(result.Data(), flat)
 }
 
-// cut gives a kernel's result buffers out of its flat one; parts beyond its end are nil.
+// cut gives a kernel's result buffers out of its flat one.
 func cut(k kernel, flat device.Buffer) []device.Buffer {
 	m, ok := k.(multi)
 	if !ok {
@@ -194,9 +199,7 @@ func cut(k kernel, flat device.Buffer) []device.Buffer {
 	offsets, _ := partOffsets(sizes)
 	out := make([]device.Buffer, len(sizes))
 	for i, off := range offsets {
-		if off+sizes[i] <= flat.Len() {
-			out[i] = flat.Slice(off, off+sizes[i])
-		}
+		out[i] = flat.Slice(off, off+sizes[i])
 	}
 	return out
 }

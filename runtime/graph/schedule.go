@@ -5,6 +5,8 @@ import (
 	"sort"
 
 	G "gorgonia.org/gorgonia"
+
+	"triality/runtime/device"
 )
 
 // item is one value of a schedule: a leaf, or a result and the launch that makes it. Recomputation
@@ -12,7 +14,9 @@ import (
 type item struct {
 	node *G.Node
 	kernel
-	in []int // items, all earlier
+	in    []int // items, all earlier
+	n     int   // elements
+	dtype device.DType
 }
 
 // schedule is the order in which a graph is computed.
@@ -24,26 +28,31 @@ type schedule struct {
 
 // newSchedule orders what outputs depend on.
 //
-// The order is that of the nodes' numbers: a node is made after its inputs, so this is a topological
-// order, it is the same every time, and it is the order in which the model and then Gorgonia's
-// reverse pass were written, which keeps lifetimes short.
+// Leaves come first. The order of the results is that of the nodes' numbers: a node is made after its
+// inputs, so this is a topological order, it is the same every time, and it is the order in which the
+// model and then Gorgonia's reverse pass were written, which keeps lifetimes short. But gradients are
+// added up as soon as their terms exist, where Gorgonia writes the sum after the last of them.
 func newSchedule(outputs G.Nodes) (*schedule, error) {
 	reach := ancestors(outputs)
 	nodes := make(G.Nodes, 0, len(reach))
 	for n := range reach {
 		nodes = append(nodes, n)
 	}
-	sort.Slice(nodes, func(i, j int) bool { return nodes[i].ID() < nodes[j].ID() })
-	s := &schedule{
-		items: make([]item, len(nodes)), index: make(map[*G.Node]int, len(nodes)),
-		wanted: make(map[*G.Node]bool, len(outputs)),
-	}
+	sort.Slice(nodes, func(i, j int) bool {
+		if leaf := nodes[i].Op() == nil; leaf != (nodes[j].Op() == nil) {
+			return leaf
+		}
+		return nodes[i].ID() < nodes[j].ID()
+	})
+	s := &schedule{index: make(map[*G.Node]int, len(nodes)), wanted: make(map[*G.Node]bool, len(outputs))}
 	for _, n := range outputs {
 		s.wanted[n] = true
 	}
+	all := make([]item, len(nodes))
+	from := make(map[*G.Node]G.Nodes) // inputs
+	eager := make(map[*G.Node]G.Nodes)
 	for i, n := range nodes {
-		s.index[n] = i
-		s.items[i].node = n
+		all[i] = item{node: n, n: size(n)}
 		if n.Op() == nil {
 			continue
 		}
@@ -52,9 +61,46 @@ func newSchedule(outputs G.Nodes) (*schedule, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.items[i].kernel = k
-		for _, c := range in {
-			s.items[i].in = append(s.items[i].in, s.index[c])
+		all[i].kernel, from[n] = k, in
+		switch k.(type) {
+		case sum, accumulate:
+			for _, c := range in {
+				eager[c] = append(eager[c], n)
+			}
+		}
+	}
+	place := make(map[*G.Node]int, len(nodes))
+	for i, n := range nodes {
+		place[n] = i
+	}
+	var emit func(n *G.Node)
+	emit = func(n *G.Node) {
+		if _, done := s.index[n]; done {
+			return
+		}
+		it := all[place[n]]
+		for _, c := range from[n] {
+			j, done := s.index[c]
+			if !done {
+				return // an eager node whose other input is still to come
+			}
+			it.in = append(it.in, j)
+		}
+		s.index[n] = len(s.items)
+		s.items = append(s.items, it)
+		for _, e := range eager[n] {
+			emit(e)
+		}
+	}
+	for _, n := range nodes {
+		emit(n)
+	}
+	for _, it := range s.items {
+		for _, j := range it.in {
+			_, isView := it.kernel.(view)
+			if _, flat := s.items[j].kernel.(multi); flat && !isView {
+				return nil, fmt.Errorf("graph: compile: %s reads all results of %s at once", label(it.node), label(s.items[j].node))
+			}
 		}
 	}
 	return s, nil
@@ -69,7 +115,7 @@ func kernelOf(n *G.Node, in G.Nodes) (kernel, error) {
 	if b, ok := n.Op().(G.BinaryOp); !ok || b.String() != "+ false" || len(in) != 2 {
 		return nil, fmt.Errorf("graph: %s: this operation is not one of the engine's; build it from the constructors of package graph", label(n))
 	}
-	if !sameShape(in[0].Shape(), in[1].Shape()) || isIndex(n) {
+	if !sameShape(in[0].Shape(), in[1].Shape()) || !isFloat(n) {
 		return nil, fmt.Errorf("graph: %s: a sum of %v and %v; the engine adds floats of equal shape", label(n), in[0].Shape(), in[1].Shape())
 	}
 	return sum{}, nil
@@ -114,7 +160,9 @@ func (s *schedule) recompute(keep G.Nodes) {
 		for k, j := range s.items[i].in {
 			in[k] = again(j)
 		}
-		items = append(items, item{s.items[i].node, s.items[i].kernel, in})
+		it := s.items[i]
+		it.in = in
+		items = append(items, it)
 		second[i] = len(items) - 1
 		return second[i]
 	}
@@ -127,7 +175,8 @@ func (s *schedule) recompute(keep G.Nodes) {
 				in[k] = first[j]
 			}
 		}
-		items = append(items, item{it.node, it.kernel, in})
+		it.in = in
+		items = append(items, it)
 		first[i] = len(items) - 1
 		s.index[it.node] = first[i]
 	}

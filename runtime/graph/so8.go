@@ -19,6 +19,7 @@ func SkewExp(a *G.Node) (*G.Node, error) {
 }
 
 func (skewExp) launch(dev device.Device, out, in []device.Buffer) { dev.SkewExp(out[0], in[0]) }
+func (skewExp) signature() string                                 { return "f>f" }
 func (skewExp) wrt() []bool                                       { return []bool{true} }
 
 func (skewExp) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
@@ -31,6 +32,7 @@ type skewExpGrad struct{}
 func (skewExpGrad) launch(dev device.Device, out, in []device.Buffer) {
 	dev.SkewExpGrad(out[0], in[0], in[1])
 }
+func (skewExpGrad) signature() string { return "ff>f" }
 
 type blockMul struct {
 	T, D  int
@@ -61,7 +63,9 @@ func blockProduct(x, m *G.Node, trans bool) (*G.Node, error) {
 func (k blockMul) launch(dev device.Device, out, in []device.Buffer) {
 	dev.BlockMul(out[0], in[0], in[1], k.T, k.D, k.Trans)
 }
-func (blockMul) wrt() []bool { return []bool{true, true} }
+func (blockMul) inPlace() []int    { return []int{0} }
+func (blockMul) signature() string { return "mf>m" }
+func (blockMul) wrt() []bool       { return []bool{true, true} }
 
 func (k blockMul) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	dx, err := blockProduct(dy, in[1], !k.Trans)
@@ -81,6 +85,7 @@ type blockMulGradM struct{ T, D int }
 func (k blockMulGradM) launch(dev device.Device, out, in []device.Buffer) {
 	dev.BlockMulGradM(out[0], in[0], in[1], k.T, k.D)
 }
+func (blockMulGradM) signature() string { return "mm>f" }
 
 type pet struct{ T, D int }
 
@@ -100,7 +105,8 @@ func PET(h, lo *G.Node) (*G.Node, error) {
 func (k pet) launch(dev device.Device, out, in []device.Buffer) {
 	dev.PET(out[0], in[0], in[1], k.T, k.D)
 }
-func (pet) wrt() []bool { return []bool{true, false} }
+func (pet) signature() string { return "mi>f" }
+func (pet) wrt() []bool       { return []bool{true, false} }
 
 func (k pet) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	dh, err := apply(petGrad(k), in[0].Shape(), in[0], in[1], dy)
@@ -112,3 +118,4 @@ type petGrad struct{ T, D int }
 func (k petGrad) launch(dev device.Device, out, in []device.Buffer) {
 	dev.PETGrad(out[0], in[0], in[1], in[2], k.T, k.D)
 }
+func (petGrad) signature() string { return "mif>m" }

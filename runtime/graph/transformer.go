@@ -27,7 +27,8 @@ func Embedding(table, ids *G.Node) (*G.Node, error) {
 func (k embedding) launch(dev device.Device, out, in []device.Buffer) {
 	dev.Embedding(out[0], in[0], in[1], k.T, k.D)
 }
-func (embedding) wrt() []bool { return []bool{true, false} }
+func (embedding) signature() string { return "mi>m" }
+func (embedding) wrt() []bool       { return []bool{true, false} }
 
 func (k embedding) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	d, err := apply(embeddingGrad(k), []int{k.V, k.D}, in[1], dy)
@@ -39,6 +40,7 @@ type embeddingGrad struct{ T, V, D int }
 func (k embeddingGrad) launch(dev device.Device, out, in []device.Buffer) {
 	dev.EmbeddingGrad(out[0], in[0], in[1], k.T, k.V, k.D)
 }
+func (embeddingGrad) signature() string { return "im>m" }
 
 type rmsNorm struct {
 	T, D int
@@ -60,7 +62,9 @@ func RMSNorm(x, w *G.Node, eps float64) (*G.Node, error) {
 func (k rmsNorm) launch(dev device.Device, out, in []device.Buffer) {
 	dev.RMSNorm(out[0], in[0], in[1], k.T, k.D, k.Eps)
 }
-func (rmsNorm) wrt() []bool { return []bool{true, true} }
+func (rmsNorm) inPlace() []int    { return []int{0} }
+func (rmsNorm) signature() string { return "mf>m" }
+func (rmsNorm) wrt() []bool       { return []bool{true, true} }
 
 func (k rmsNorm) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	dx, err := apply(rmsNormGradX(k), in[0].Shape(), in[0], in[1], dy)
@@ -76,12 +80,15 @@ type rmsNormGradX rmsNorm
 func (k rmsNormGradX) launch(dev device.Device, out, in []device.Buffer) {
 	dev.RMSNormGradX(out[0], in[0], in[1], in[2], k.T, k.D, k.Eps)
 }
+func (rmsNormGradX) inPlace() []int    { return []int{2} }
+func (rmsNormGradX) signature() string { return "mfm>m" }
 
 type rmsNormGradW rmsNorm
 
 func (k rmsNormGradW) launch(dev device.Device, out, in []device.Buffer) {
 	dev.RMSNormGradW(out[0], in[0], in[1], k.T, k.D, k.Eps)
 }
+func (rmsNormGradW) signature() string { return "mm>f" }
 
 type rotary struct {
 	T, Heads, HeadDim int
@@ -111,7 +118,9 @@ func Rotary(x, pos, freq *G.Node, heads, headDim int, scale float64) (*G.Node, e
 func (k rotary) launch(dev device.Device, out, in []device.Buffer) {
 	dev.Rotary(out[0], in[0], in[1], in[2], k.T, k.Heads, k.HeadDim, k.Scale, k.Inverse)
 }
-func (rotary) wrt() []bool { return []bool{true, false, false} }
+func (rotary) inPlace() []int    { return []int{0} }
+func (rotary) signature() string { return "mif>m" }
+func (rotary) wrt() []bool       { return []bool{true, false, false} }
 
 func (k rotary) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	k.Inverse = !k.Inverse
@@ -167,7 +176,8 @@ func Attention(q, k, v, lo, hi *G.Node, h Heads) (*G.Node, error) {
 func (k attention) launch(dev device.Device, out, in []device.Buffer) {
 	dev.Attention(out[0], in[0], in[1], in[2], in[3], in[4], k.AttentionShape)
 }
-func (attention) wrt() []bool { return []bool{true, true, true, false, false} }
+func (attention) signature() string { return "mmmii>m" }
+func (attention) wrt() []bool       { return []bool{true, true, true, false, false} }
 
 func (k attention) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	kg := attentionGrad(k)
@@ -189,6 +199,7 @@ func (k attentionGrad) parts() []int {
 func (k attentionGrad) launch(dev device.Device, out, in []device.Buffer) {
 	dev.AttentionGrad(out[0], out[1], out[2], in[0], in[1], in[2], in[3], in[4], in[5], k.AttentionShape)
 }
+func (attentionGrad) signature() string { return "mmmiim>m" }
 
 type cacheWrite struct{ T, Slots, D int }
 
@@ -217,6 +228,7 @@ func (cacheWrite) aliasOffset() int { return 0 }
 func (k cacheWrite) launch(dev device.Device, out, in []device.Buffer) {
 	dev.CacheWrite(out[0], in[1], in[2], k.T, k.D)
 }
+func (cacheWrite) signature() string { return "mmi>m" }
 
 type crossEntropy struct{ T, D, V int }
 
@@ -243,7 +255,8 @@ func CrossEntropy(h, w, labels *G.Node) (*G.Node, error) {
 func (k crossEntropy) launch(dev device.Device, out, in []device.Buffer) {
 	dev.CrossEntropy(out[0], in[0], in[1], in[2], k.T, k.D, k.V)
 }
-func (crossEntropy) wrt() []bool { return []bool{true, true, false} }
+func (crossEntropy) signature() string { return "mmi>f" }
+func (crossEntropy) wrt() []bool       { return []bool{true, true, false} }
 
 func (k crossEntropy) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	kg := crossEntropyGrad(k)
@@ -265,3 +278,4 @@ func (crossEntropyGrad) trim() {}
 func (k crossEntropyGrad) launch(dev device.Device, out, in []device.Buffer) {
 	dev.CrossEntropyGrad(out[0], out[1], in[0], in[1], in[2], in[3], k.T, k.D, k.V)
 }
+func (crossEntropyGrad) signature() string { return "mmif>m" }

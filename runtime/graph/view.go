@@ -28,6 +28,7 @@ func View(node *G.Node, offset int, shape ...int) (*G.Node, error) {
 
 // launch does nothing: the machine gives a view the memory of its input.
 func (view) launch(device.Device, []device.Buffer, []device.Buffer) {}
+func (view) signature() string                                      { return "a>a" }
 
 func (v view) aliasOffset() int { return v.Offset }
 func (view) wrt() []bool        { return []bool{true} }
@@ -50,6 +51,7 @@ func (k spanGrad) launch(dev device.Device, out, in []device.Buffer) {
 	dev.Fill(out[0], 0)
 	dev.Copy(out[0].Slice(k.Offset, k.Offset+k.N), in[0])
 }
+func (spanGrad) signature() string { return "m>m" }
 
 // views gives the parts of a multi-result node as nodes of the given shapes.
 func views(k multi, flat *G.Node, shapes ...[]int) (G.Nodes, error) {
