@@ -1,0 +1,54 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// lock takes the lock of a blob, the same one huggingface_hub takes, and gives what releases it. While
+// another process holds it, it waits: what that one downloads need not be downloaded twice.
+func (c *Client) lock(ctx context.Context, repo, hash string, s subject) (unlock func(), err error) {
+	path := c.cache.lockPath(repo, hash)
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return nil, diskFailure(fmt.Errorf("hub cache: %w", err), c.cache.dir)
+	}
+	const longest = 500 * time.Millisecond
+	for pause, said := 5*time.Millisecond, false; ; pause = min(2*pause, longest) {
+		unlock, err := lockOnce(path)
+		switch {
+		case err != nil:
+			return nil, diskFailure(fmt.Errorf("hub cache: lock %s: %w; HF_HUB_CACHE can name a folder whose file system has locks", path, err), c.cache.dir)
+		case unlock != nil:
+			return unlock, nil
+		case pause == longest && !said:
+			c.say(fmt.Sprintf("%s: another process is downloading it; waiting", s))
+			said = true
+		}
+		if err := sleepFor(ctx, pause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// lockOnce takes the lock if it is free; unlock is nil where it is not.
+func lockOnce(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o664)
+	if err != nil {
+		return nil, err
+	}
+	taken, err := tryLock(f)
+	if taken {
+		// Python's filelock may remove the file on release: a lock on a removed file excludes nobody.
+		ours, err := f.Stat()
+		if err == nil {
+			if now, err := os.Stat(path); err == nil && os.SameFile(ours, now) {
+				return func() { unlockFile(f); f.Close() }, nil
+			}
+		}
+	}
+	f.Close()
+	return nil, err
+}
