@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/bits"
 	"unsafe"
+
+	"triality/runtime/device"
 )
 
 // blas is cuBLASLt with the plans of the products it has done.
@@ -11,12 +13,12 @@ type blas struct {
 	d         *Device
 	lib       library
 	handle    uintptr
-	compute   int32
-	operand   int32 // type of a and b
+	precision Precision // of float32 operands
 	workspace uint64
 	size      int64 // of the workspace, from the pool
 	plans     map[planKey]*plan
-	one       [2]float32 // the factors 0 and 1, where C can read them
+	factors   [2]float32 // the factors 0 and 1, where C can read them
+	whole     [2]int32   // the same for integers
 
 	create, destroy, newDesc, dropDesc, setDesc, newLayout, dropLayout uintptr
 	newPreference, dropPreference, setPreference, heuristic, matmul    uintptr
@@ -26,8 +28,12 @@ type blas struct {
 const (
 	computeFloat32 = 68 // CUBLAS_COMPUTE_32F
 	computeTF32    = 77 // CUBLAS_COMPUTE_32F_FAST_TF32
+	computeInt32   = 72 // CUBLAS_COMPUTE_32I
 
 	typeFloat32  = 0  // CUDA_R_32F
+	typeFloat16  = 2  // CUDA_R_16F
+	typeInt8     = 3  // CUDA_R_8I
+	typeInt32    = 10 // CUDA_R_32I
 	typeBFloat16 = 14 // CUDA_R_16BF
 
 	descTransA = 3
@@ -40,12 +46,20 @@ const (
 	maxPlans       = 4096 // packed batches come in many lengths
 )
 
+// gemm describes a product of op(a), m×k, by op(b), k×n. Operands of a float type give that type or
+// Float; those of Int8, with transB alone, give Int32.
+type gemm struct {
+	m, n, k                    int
+	transA, transB, accumulate bool
+	operands, result           device.DType
+	stride                     int // elements from one row of dst to the next
+}
+
 // planKey tells products apart that need their own algorithm. align holds what is known of the
 // addresses of a, b and dst: the exponents of the powers of two that divide them, up to 2⁸.
 type planKey struct {
-	m, n, k        int
-	transA, transB bool
-	align          [3]uint8
+	gemm  // accumulate false
+	align [3]uint8
 }
 
 // plan is a described product with the algorithm that cuBLASLt chose. The choice depends on the shape
@@ -66,14 +80,8 @@ type heuristicResult struct {
 
 // openBLAS opens the first cuBLASLt that starts with this driver.
 func openBLAS(d *Device, p Precision) (*blas, error) {
-	b := &blas{d: d, plans: map[planKey]*plan{}, one: [2]float32{0, 1}, compute: computeFloat32, operand: typeFloat32}
-	switch p {
-	case Float32:
-	case TF32:
-		b.compute = computeTF32
-	case BFloat16:
-		b.operand = typeBFloat16
-	default:
+	b := &blas{d: d, plans: map[planKey]*plan{}, precision: p, factors: [2]float32{0, 1}, whole: [2]int32{0, 1}}
+	if p > BFloat16 {
 		return nil, fmt.Errorf("cuda: unknown precision %d", p)
 	}
 	var err error
@@ -125,43 +133,83 @@ func alignment(address uint64) uint8 { return uint8(min(8, bits.TrailingZeros64(
 
 // product is MatMul on addresses. cuBLASLt works on column-major matrices, in which a row-major
 // matrix is its transpose: dstᵀ[N,M] = op(b)ᵀ·op(a)ᵀ.
-func (c *call) product(dst, a, b uint64, m, n, k int, transA, transB, accumulate bool) {
-	if c.failed || m == 0 || n == 0 {
+func (c *call) product(dst, a, b uint64, g gemm) {
+	if c.failed || g.m == 0 || g.n == 0 {
 		return
 	}
-	if k == 0 {
-		if !accumulate {
-			c.zero(dst, 4*m*n)
+	if g.k == 0 {
+		if !g.accumulate {
+			c.zero(dst, size(g.result)*g.m*g.n)
 		}
 		return
 	}
 	l := c.d.blas
 	defer c.release(len(c.scratch))
-	if l.operand == typeBFloat16 {
-		a, b = c.narrow(a, m*k), c.narrow(b, k*n)
+	if l.precision == BFloat16 && g.operands == device.Float {
+		a, b = c.narrow(a, g.m*g.k), c.narrow(b, g.k*g.n)
 		if c.failed {
 			return
 		}
+		g.operands = device.BFloat16
 	}
-	p, err := l.plan(planKey{m, n, k, transA, transB, [3]uint8{alignment(a), alignment(b), alignment(dst)}})
+	p, err := l.plan(key(dst, a, b, g))
 	if err != nil {
-		c.fail("product of %d×%d by %d×%d: %w", m, k, k, n, err)
+		c.fail("product of %d×%d by %d×%d: %w", g.m, g.k, g.k, g.n, err)
 		return
 	}
-	beta := &l.one[0]
-	if accumulate {
-		beta = &l.one[1]
+	alpha, beta := unsafe.Pointer(&l.factors[1]), unsafe.Pointer(&l.factors[0])
+	switch {
+	case g.operands == device.Int8:
+		alpha, beta = unsafe.Pointer(&l.whole[1]), unsafe.Pointer(&l.whole[0])
+	case g.accumulate:
+		beta = alpha
 	}
-	c.check("product", l.call("cublasLtMatmul", l.matmul, l.handle, p.desc, uintptr(unsafe.Pointer(&l.one[1])),
-		uintptr(b), p.a, uintptr(a), p.b, uintptr(unsafe.Pointer(beta)), uintptr(dst), p.c, uintptr(dst), p.c,
+	c.check("product", l.call("cublasLtMatmul", l.matmul, l.handle, p.desc, uintptr(alpha),
+		uintptr(b), p.a, uintptr(a), p.b, uintptr(beta), uintptr(dst), p.c, uintptr(dst), p.c,
 		uintptr(unsafe.Pointer(&p.choice.algorithm[0])), uintptr(l.workspace), workspaceBytes, c.d.stream))
+}
+
+func key(dst, a, b uint64, g gemm) planKey {
+	g.accumulate = false
+	if g.stride == 0 {
+		g.stride = g.n
+	}
+	return planKey{g, [3]uint8{alignment(a), alignment(b), alignment(dst)}}
 }
 
 // narrow gives a copy of n floats as bfloat16. cuBLASLt itself would round float32 operands to TF32.
 func (c *call) narrow(x uint64, n int) uint64 {
 	at := c.temporary(2 * n)
-	c.each("to_bfloat16", n, at, x, i64(n))
+	c.each("copy_f32_bf16", n, at, x, i64(n))
 	return at
+}
+
+// types are cuBLASLt's numbers for a product: its arithmetic, the type of its factors, of a and b, and
+// of dst.
+func (b *blas) types(g gemm) (compute, factors, operands, result int32) {
+	compute, factors = computeFloat32, typeFloat32
+	operands, result = dataType(g.operands), dataType(g.result)
+	switch {
+	case g.operands == device.Int8:
+		compute, factors = computeInt32, typeInt32
+	case g.operands == device.Float && b.precision == TF32:
+		compute = computeTF32
+	}
+	return compute, factors, operands, result
+}
+
+func dataType(t device.DType) int32 {
+	switch t {
+	case device.Int32:
+		return typeInt32
+	case device.BFloat16:
+		return typeBFloat16
+	case device.Float16:
+		return typeFloat16
+	case device.Int8:
+		return typeInt8
+	}
+	return typeFloat32
 }
 
 // plan describes a product, or finds the description made before.
@@ -182,7 +230,8 @@ func (b *blas) plan(key planKey) (*plan, error) {
 }
 
 func (b *blas) describe(p *plan, key planKey) error {
-	if err := b.call("cublasLtMatmulDescCreate", b.newDesc, uintptr(unsafe.Pointer(&p.desc)), uintptr(b.compute), typeFloat32); err != nil {
+	compute, factors, operands, result := b.types(key.gemm)
+	if err := b.call("cublasLtMatmulDescCreate", b.newDesc, uintptr(unsafe.Pointer(&p.desc)), uintptr(compute), uintptr(factors)); err != nil {
 		return err
 	}
 	// The first operand is b, seen [N,K] as stored or turned from [K,N]; the second is a.
@@ -200,9 +249,13 @@ func (b *blas) describe(p *plan, key planKey) error {
 		to   *uintptr
 		kind int32
 		s    storage
-	}{{&p.a, b.operand, first}, {&p.b, b.operand, second}, {&p.c, typeFloat32, storage{key.n, key.m, false}}} {
+	}{{&p.a, operands, first}, {&p.b, operands, second}, {&p.c, result, storage{key.n, key.m, false}}} {
 		rows, columns := l.s.stored()
-		if err := b.call("cublasLtMatrixLayoutCreate", b.newLayout, uintptr(unsafe.Pointer(l.to)), uintptr(l.kind), uintptr(rows), uintptr(columns), uintptr(rows)); err != nil {
+		stride := rows
+		if l.to == &p.c {
+			stride = key.stride
+		}
+		if err := b.call("cublasLtMatrixLayoutCreate", b.newLayout, uintptr(unsafe.Pointer(l.to)), uintptr(l.kind), uintptr(rows), uintptr(columns), uintptr(stride)); err != nil {
 			return err
 		}
 	}

@@ -252,9 +252,23 @@ func (c *call) each(kernel string, n int, args ...uint64) {
 	c.launch(kernel, min((n+block-1)/block, 16*c.d.procs), 1, block, 0, args...)
 }
 
+// spans is the number of threads that n elements of the call's storage type keep busy, 16 bytes each.
+func (c *call) spans(n int) int {
+	w := 16 / c.width()
+	return (n + w - 1) / w
+}
+
 // perRow launches a kernel with a block to each of T rows of D.
 func (c *call) perRow(kernel string, T, D int, args ...uint64) {
 	c.launch(kernel, T, 1, rowThreads(D), 0, args...)
+}
+
+// perWideRow is perRow for a kernel whose threads take eight elements of a narrow type at once.
+func (c *call) perWideRow(kernel string, T, D int, args ...uint64) {
+	if c.width() == 2 {
+		D = (D + 7) / 8
+	}
+	c.perRow(c.kernel(kernel), T, D, args...)
 }
 
 // rowThreads is the block for a row: a multiple of 32, at most 256.

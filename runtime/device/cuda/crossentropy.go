@@ -6,11 +6,18 @@ import (
 	"triality/runtime/device"
 )
 
-// logitElements bounds the logits held at once, 128 MiB of them.
-const logitElements = 32 << 20
+// Logits held at once: 128 MiB of them in float32; 224 MiB with their gradients where those are narrow,
+// 256 whole rows of a vocabulary of 152,064.
+const (
+	logitElements       = 32 << 20
+	narrowLogitElements = 224 << 20 / 6
+)
+
+// logitShare is how much of the memory limit the logits may take.
+const logitShare = 16
 
 // crossEntropy is one call over the rows that have a label: logits are held for a block of rows by a
-// block of the vocabulary at a time.
+// block of the vocabulary at a time, in float32 whatever is stored.
 type crossEntropy struct {
 	call            *call
 	h, w, labels    uint64
@@ -20,10 +27,11 @@ type crossEntropy struct {
 	blockT, blockV  int     // rows and vocabulary in a block
 	top, sum, label uint64  // state of a block's rows
 	x, logits       uint64
+	gradients       uint64 // of the logits, in the storage type; the logits' own memory in float32
 }
 
 func (c *call) crossEntropy(h, w, labels device.Buffer, T, D, V int) (e crossEntropy) {
-	e = crossEntropy{call: c, d: D, v: V, h: c.floats("h", h, T*D), w: c.floats("w", w, V*D)}
+	e = crossEntropy{call: c, d: D, v: V, h: c.operand("h", h, T*D), w: c.operand("w", w, V*D)}
 	l, at := c.within("labels", labels, T, math.MinInt32, V)
 	e.labels = at
 	for t, label := range l {
@@ -34,16 +42,36 @@ func (c *call) crossEntropy(h, w, labels device.Buffer, T, D, V int) (e crossEnt
 	return e
 }
 
-// prepare takes the memory for one block.
-func (e *crossEntropy) prepare() {
-	e.blockT, e.blockV = logitBlock(len(e.rows), e.v, e.call.d.logits)
+// prepare takes the memory for blocks of rows by words of the vocabulary.
+func (e *crossEntropy) prepare(blockT, blockV int, gradients bool) {
+	e.blockT, e.blockV = blockT, blockV
 	if len(e.rows) == 0 {
 		return
 	}
 	c := e.call
 	e.table = c.table(e.rows)
-	e.top, e.sum, e.label = c.temporary(4*e.blockT), c.temporary(8*e.blockT), c.temporary(4*e.blockT)
-	e.x, e.logits = c.temporary(4*e.blockT*e.d), c.temporary(4*e.blockT*e.blockV)
+	e.top, e.sum, e.label = c.temporary(4*blockT), c.temporary(8*blockT), c.temporary(4*blockT)
+	e.x, e.logits = c.temporary(c.width()*blockT*e.d), c.temporary(4*blockT*blockV)
+	e.gradients = e.logits
+	if gradients && c.stored != device.Float {
+		e.gradients = c.temporary(c.width() * blockT * blockV)
+	}
+}
+
+// block cuts the rows and the vocabulary by what the device allows.
+func (e *crossEntropy) block() (blockT, blockV int) {
+	d := e.call.d
+	if e.call.stored == device.Float {
+		return logitBlock(len(e.rows), e.v, d.logits)
+	}
+	blockT, blockV = logitBlock(len(e.rows), e.v, d.narrowLogits)
+	return even(len(e.rows), blockT), blockV
+}
+
+// even is the size of blocks as equal as can be, of which there are no more than of size.
+func even(n, size int) int {
+	parts := max(1, (n+size-1)/size)
+	return max(1, (n+parts-1)/parts)
 }
 
 // logitBlock cuts rows × vocabulary into blocks of at most limit logits: whole rows of the vocabulary
@@ -62,22 +90,37 @@ func (e *crossEntropy) each(f func(first, n int)) {
 
 func (e *crossEntropy) rowTable(first int) uint64 { return e.table + 4*uint64(first) }
 
+// words is the address of the output vectors from one word of the vocabulary on.
+func (e *crossEntropy) words(base uint64, from int) uint64 {
+	return base + uint64(e.call.width()*from*e.d)
+}
+
 // project computes the logits of the gathered rows for the vocabulary [from, from+width).
 func (e *crossEntropy) project(n, from, width int) {
-	e.call.product(e.logits, e.x, e.w+4*uint64(from*e.d), n, width, e.d, false, true, false)
+	e.call.product(e.logits, e.x, e.words(e.w, from), gemm{m: n, n: width, k: e.d, transB: true, operands: e.call.stored, result: device.Float})
 }
 
 // statistics gives each row's largest logit, the sum of exponentials and its label's logit. The
 // logits of the last vocabulary block stay.
 func (e *crossEntropy) statistics(first, n int) {
 	c := e.call
-	c.perRow("gather", n, e.d, e.x, e.h, e.rowTable(first), i32(e.d))
+	update := "ce_update"
+	if c.stored != device.Float {
+		update = "ce_update_narrow"
+	}
+	c.perWideRow("gather", n, e.d, e.x, e.h, e.rowTable(first), i32(e.d))
 	c.launch("ce_begin", (n+127)/128, 1, 128, 0, e.top, e.sum, e.label, i32(n))
 	for from := 0; from < e.v; from += e.blockV {
 		width := min(e.blockV, e.v-from)
 		e.project(n, from, width)
-		c.launch("ce_update", n, 1, 256, 0, e.top, e.sum, e.label, e.logits, e.labels, e.rowTable(first), i32(from), i32(width))
+		c.launch(update, n, 1, 256, 0, e.top, e.sum, e.label, e.logits, e.labels, e.rowTable(first), i32(from), i32(width))
 	}
+}
+
+// differentiate turns logits into their gradients.
+func (e *crossEntropy) differentiate(dnll uint64, first, n, from, width int) {
+	c := e.call
+	c.launch(c.kernel("ce_grad"), n, max(1, min(8, width/1024)), 256, 0, e.gradients, e.logits, e.top, e.sum, e.labels, e.rowTable(first), dnll, i32(from), i32(width))
 }
 
 // CrossEntropy: nll[t] = logsumexp_v(h[t]·w[v]) − h[t]·w[labels[t]].
@@ -86,7 +129,8 @@ func (d *Device) CrossEntropy(nll, h, w, labels device.Buffer, T, D, V int) {
 	defer c.end()
 	e := c.crossEntropy(h, w, labels, T, D, V)
 	o := c.floats("nll", nll, T)
-	e.prepare()
+	blockT, blockV := e.block()
+	e.prepare(blockT, blockV, false)
 	c.zero(o, 4*T)
 	e.each(func(first, n int) {
 		e.statistics(first, n)
@@ -99,20 +143,30 @@ func (d *Device) CrossEntropyGrad(dh, dw, h, w, labels, dnll device.Buffer, T, D
 	c := d.begin("cross entropy grad")
 	defer c.end()
 	e := c.crossEntropy(h, w, labels, T, D, V)
-	o, y := c.floats("dh", dh, T*D), c.floats("dnll", dnll, T)
+	o, y := c.operand("dh", dh, T*D), c.floats("dnll", dnll, T)
 	var ow uint64
 	if dw != nil {
-		ow = c.floats("dw", dw, V*D)
+		ow = c.operand("dw", dw, V*D)
 	}
-	e.prepare()
+	blockT, blockV := e.block()
+	// A narrow dw is to be rounded once, so all rows are in one block; dh is summed in float32.
+	if dw != nil && c.stored != device.Float {
+		blockT = max(1, len(e.rows))
+		blockV = min(V, max(1, c.d.narrowLogits/blockT))
+	}
+	e.prepare(blockT, blockV, true)
 	var out, ordinals uint64
 	if len(e.rows) > 0 {
 		out = c.temporary(4 * e.blockT * D)
 		ordinals = c.table(count(e.blockT))
 	}
-	c.zero(o, 4*T*D)
+	c.zero(o, c.width()*T*D)
 	if dw != nil && len(e.rows) == 0 {
-		c.zero(ow, 4*V*D)
+		c.zero(ow, c.width()*V*D)
+	}
+	scatter := c.kernel("scatter")
+	if c.stored != device.Float {
+		scatter = c.kernel("scatter_sums")
 	}
 	e.each(func(first, n int) {
 		e.statistics(first, n)
@@ -121,13 +175,13 @@ func (d *Device) CrossEntropyGrad(dh, dw, h, w, labels, dnll device.Buffer, T, D
 			if e.blockV < V {
 				e.project(n, from, width)
 			}
-			c.launch("ce_grad", n, max(1, min(8, width/1024)), 256, 0, e.logits, e.top, e.sum, e.labels, e.rowTable(first), y, i32(from), i32(width))
-			c.product(out, e.logits, e.w+4*uint64(from*D), n, D, width, false, false, from > 0)
+			e.differentiate(y, first, n, from, width)
+			c.product(out, e.gradients, e.words(e.w, from), gemm{m: n, n: D, k: width, accumulate: from > 0, operands: c.stored, result: device.Float})
 			if dw != nil {
-				c.product(ow+4*uint64(from*D), e.logits, e.x, width, D, n, true, false, first > 0)
+				c.product(e.words(ow, from), e.gradients, e.x, gemm{m: width, n: D, k: n, transA: true, accumulate: first > 0, operands: c.stored, result: c.stored})
 			}
 		}
-		c.launch("scatter", n, 1, rowThreads(D), 0, o, out, ordinals, e.rowTable(first), i32(D))
+		c.launch(scatter, n, 1, rowThreads(D), 0, o, out, ordinals, e.rowTable(first), i32(D))
 	})
 }
 

@@ -1,5 +1,5 @@
-// Package cuda is a device.Device on an NVIDIA card: float32 in memory, matrix products through
-// cuBLASLt, everything else through kernels in CUDA C++ (folder kernels) that are compiled to PTX
+// Package cuda is a device.Device on an NVIDIA card: float32, bfloat16 or half precision in memory,
+// int8 weights and optimizer states, sums in float32, matrix products through cuBLASLt, everything else through kernels in CUDA C++ (folder kernels) that are compiled to PTX
 // beforehand and embedded. There is no cgo: the driver and cuBLASLt are opened at run time.
 //
 // Every reduction has a fixed order, so the same inputs on the same card with the same libraries
@@ -52,25 +52,27 @@ const floor = 80
 
 // Device is one card. Its methods may be called from several goroutines; calls run one after another.
 type Device struct {
-	mu      sync.Mutex
-	err     error // first error since the last Sync
-	driver  *driver
-	blas    *blas
-	context uintptr
-	ordinal int32 // the driver's handle of the card
-	stream  uintptr
-	modules []uintptr
-	kernels map[string]uintptr
-	pool    *pool
-	staging staging
-	info    device.Info
-	shared  int  // bytes of shared memory that a block may ask for
-	procs   int  // multiprocessors
-	logits  int  // most logits held at once
-	narrow  bool // attention may round to bfloat16
-	slots   [32]uint64
-	params  [32]uintptr
-	closed  bool
+	mu           sync.Mutex
+	err          error // first error since the last Sync
+	driver       *driver
+	blas         *blas
+	context      uintptr
+	ordinal      int32 // the driver's handle of the card
+	stream       uintptr
+	modules      []uintptr
+	kernels      map[string]uintptr
+	pool         *pool
+	staging      staging
+	info         device.Info
+	shared       int    // bytes of shared memory that a block may ask for
+	procs        int    // multiprocessors
+	logits       int    // most logits held at once
+	maps         uint64 // the dynamic maps of 8-bit states, once they are needed
+	narrowLogits int    // the same where their gradients are narrow
+	narrow       bool   // attention may round to bfloat16
+	slots        [32]uint64
+	params       [32]uintptr
+	closed       bool
 }
 
 var _ device.Device = (*Device)(nil)
@@ -85,7 +87,7 @@ func Open(o Options) (device.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{driver: drv, kernels: map[string]uintptr{}, logits: logitElements, narrow: o.Precision == BFloat16}
+	d := &Device{driver: drv, kernels: map[string]uintptr{}, narrow: o.Precision == BFloat16}
 	if err := d.open(o); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -112,6 +114,8 @@ func (d *Device) open(o Options) error {
 		limit = min(limit, o.MemoryLimit)
 	}
 	d.pool = newPool(d.driver, limit)
+	d.logits = int(min(logitElements, max(1, limit/logitShare/4)))
+	d.narrowLogits = int(min(narrowLogitElements, max(1, limit/logitShare/6)))
 	if err := d.loadKernels(); err != nil {
 		return err
 	}

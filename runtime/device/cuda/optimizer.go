@@ -10,7 +10,7 @@ import (
 func (d *Device) SquaredSum(dst, a device.Buffer) {
 	c := d.begin("squared sum")
 	defer c.end()
-	o, x := c.floats("dst", dst, 1), c.whole("a", a)
+	o, x := c.floats("dst", dst, 1), c.wholeOperand("a", a)
 	if !c.failed {
 		c.dot(o, x.at, x.at, x.n)
 	}
@@ -28,8 +28,12 @@ func (d *Device) AdamWStep(p, g, m, v device.Buffer, k device.AdamW) {
 		return
 	}
 	gx, mx, vx := c.floats("g", g, px.n), c.floats("m", m, px.n), c.floats("v", v, px.n)
+	c.each("adamw", px.n, append([]uint64{px.at, gx, mx, vx, i64(px.n)}, adamWFactors(k)...)...)
+}
+
+// adamWFactors are the numbers of a step as the kernels take them.
+func adamWFactors(k device.AdamW) []uint64 {
 	rate := k.LR / (1 - math.Pow(k.Beta1, float64(k.Step)))
 	root := 1 / math.Sqrt(1-math.Pow(k.Beta2, float64(k.Step)))
-	c.each("adamw", px.n, px.at, gx, mx, vx, i64(px.n), f32(1-k.LR*k.WeightDecay), f32(k.Beta1), f32(1-k.Beta1),
-		f32(k.Beta2), f32(1-k.Beta2), f32(rate), f32(root), f32(k.Eps))
+	return []uint64{f32(1 - k.LR*k.WeightDecay), f32(k.Beta1), f32(1 - k.Beta1), f32(k.Beta2), f32(1 - k.Beta2), f32(rate), f32(root), f32(k.Eps)}
 }

@@ -33,25 +33,25 @@ func (d *Device) BlockMul(dst, x, m device.Buffer, T, D int, trans bool) {
 	c := d.begin("block mul")
 	defer c.end()
 	c.blocks(D)
-	o, v, w := c.floats("dst", dst, T*D), c.floats("x", x, T*D), c.floats("m", m, 64)
+	o, v, w := c.operand("dst", dst, T*D), c.operand("x", x, T*D), c.floats("m", m, 64)
 	turned := 0
 	if trans {
 		turned = 1
 	}
-	c.each("block_mul", T*D/8, o, v, w, i64(T*D/8), i32(turned))
+	c.each(c.kernel("block_mul"), T*D/8, o, v, w, i64(T*D/8), i32(turned))
 }
 
-// BlockMulGradM: dm = Σ dy_b·x_bᵀ, in double precision.
+// BlockMulGradM: dm = Σ dy_b·x_bᵀ.
 func (d *Device) BlockMulGradM(dm, x, dy device.Buffer, T, D int) {
 	c := d.begin("block mul grad m")
 	defer c.end()
 	c.blocks(D)
-	o, v, y := c.floats("dm", dm, 64), c.floats("x", x, T*D), c.floats("dy", dy, T*D)
+	o, v, y := c.floats("dm", dm, 64), c.operand("x", x, T*D), c.operand("dy", dy, T*D)
 	vectors := T * D / 8
 	span := max(256, (vectors+2047)/2048)
 	blocks := (vectors + span - 1) / span
 	part := c.temporary(8 * 64 * blocks)
-	c.launch("outer_partials", blocks, 1, 256, 0, part, v, y, i64(vectors), i64(span))
+	c.launch(c.kernel("outer_partials"), blocks, 1, 256, 0, part, v, y, i64(vectors), i64(span))
 	c.sumPartials(o, part, blocks, 64, 1)
 }
 
@@ -69,10 +69,10 @@ func secondDifferences(lo []int32) (n int) {
 func (d *Device) PET(dst, h, lo device.Buffer, T, D int) {
 	c := d.begin("pet")
 	defer c.end()
-	o, x := c.floats("dst", dst, 1), c.floats("h", h, T*D)
+	o, x := c.floats("dst", dst, 1), c.operand("h", h, T*D)
 	l, at := c.within("lo", lo, T, 0, math.MaxInt32)
 	part := c.temporary(8 * T)
-	c.perRow("pet_partials", T, D, part, x, at, i32(D))
+	c.perRow(c.kernel("pet_partials"), T, D, part, x, at, i32(D))
 	c.sumPartials(o, part, T, 1, 1/float64(max(1, secondDifferences(l)*D)))
 }
 
@@ -80,7 +80,7 @@ func (d *Device) PET(dst, h, lo device.Buffer, T, D int) {
 func (d *Device) PETGrad(dh, h, lo, dy device.Buffer, T, D int) {
 	c := d.begin("pet grad")
 	defer c.end()
-	o, x, y := c.floats("dh", dh, T*D), c.floats("h", h, T*D), c.floats("dy", dy, 1)
+	o, x, y := c.operand("dh", dh, T*D), c.operand("h", h, T*D), c.floats("dy", dy, 1)
 	l, at := c.within("lo", lo, T, 0, math.MaxInt32)
-	c.perRow("pet_grad", T, D, o, x, at, y, i32(T), i32(D), f64(2/float64(max(1, secondDifferences(l)*D))))
+	c.perRow(c.kernel("pet_grad"), T, D, o, x, at, y, i32(T), i32(D), f64(2/float64(max(1, secondDifferences(l)*D))))
 }

@@ -10,28 +10,28 @@ import (
 func (d *Device) Embedding(dst, table, ids device.Buffer, T, D int) {
 	c := d.begin("embedding")
 	defer c.end()
-	o, w := c.floats("dst", dst, T*D), c.whole("table", table)
+	o, w := c.operand("dst", dst, T*D), c.wholeOperand("table", table)
 	if c.failed {
 		return
 	}
 	_, id := c.within("ids", ids, T, 0, w.n/max(1, D))
-	c.perRow("gather", T, D, o, w.at, id, i32(D))
+	c.perWideRow("gather", T, D, o, w.at, id, i32(D))
 }
 
 // EmbeddingGrad: dst[V,D] = 0, then dst[ids[t],:] += dy[t,:] in order of t.
 func (d *Device) EmbeddingGrad(dst, ids, dy device.Buffer, T, V, D int) {
 	c := d.begin("embedding grad")
 	defer c.end()
-	o, y := c.floats("dst", dst, V*D), c.floats("dy", dy, T*D)
+	o, y := c.operand("dst", dst, V*D), c.operand("dy", dy, T*D)
 	id, _ := c.within("ids", ids, T, 0, V)
 	if c.failed || T*D == 0 {
-		c.zero(o, 4*V*D)
+		c.zero(o, c.width()*V*D)
 		return
 	}
 	rows, offsets, order := byID(id)
 	r, f, t := c.table(rows), c.table(offsets), c.table(order)
-	c.zero(o, 4*V*D)
-	c.launch("gather_sum", len(rows), (D+255)/256, rowThreads(D), 0, o, y, r, f, t, i32(D))
+	c.zero(o, c.width()*V*D)
+	c.launch(c.kernel("gather_sum"), len(rows), (D+255)/256, rowThreads(D), 0, o, y, r, f, t, i32(D))
 }
 
 // byID groups positions by their id: those of rows[i] are order[offsets[i]:offsets[i+1]], ascending.
@@ -53,7 +53,7 @@ func byID(ids []int32) (rows, offsets, order []int32) {
 func (d *Device) CacheWrite(cache, x, slots device.Buffer, T, D int) {
 	c := d.begin("cache write")
 	defer c.end()
-	o, v := c.whole("cache", cache), c.floats("x", x, T*D)
+	o, v := c.wholeOperand("cache", cache), c.operand("x", x, T*D)
 	if c.failed {
 		return
 	}
@@ -63,7 +63,7 @@ func (d *Device) CacheWrite(cache, x, slots device.Buffer, T, D int) {
 	}
 	from, to := lastWrites(s)
 	f, t := c.table(from), c.table(to)
-	c.launch("scatter", len(from), 1, rowThreads(D), 0, o.at, v, f, t, i32(D))
+	c.perWideRow("scatter", len(from), D, o.at, v, f, t, i32(D))
 }
 
 // lastWrites gives the writes that no later one undoes: from[i] goes to to[i].
@@ -82,27 +82,27 @@ func lastWrites(slots []int32) (from, to []int32) {
 func (d *Device) RMSNorm(dst, x, w device.Buffer, T, D int, eps float64) {
 	c := d.begin("rmsnorm")
 	defer c.end()
-	o, v, g := c.floats("dst", dst, T*D), c.floats("x", x, T*D), c.floats("w", w, D)
-	c.perRow("rmsnorm", T, D, o, v, g, i32(D), f64(eps))
+	o, v, g := c.operand("dst", dst, T*D), c.operand("x", x, T*D), c.floats("w", w, D)
+	c.perWideRow("rmsnorm", T, D, o, v, g, i32(D), f64(eps))
 }
 
 // RMSNormGradX: with r the inverse root mean square, dx = r·w·dy − x·r³/D·Σ_d(w·dy·x).
 func (d *Device) RMSNormGradX(dst, x, w, dy device.Buffer, T, D int, eps float64) {
 	c := d.begin("rmsnorm grad x")
 	defer c.end()
-	o, v, g, y := c.floats("dst", dst, T*D), c.floats("x", x, T*D), c.floats("w", w, D), c.floats("dy", dy, T*D)
-	c.perRow("rmsnorm_grad_x", T, D, o, v, g, y, i32(D), f64(eps))
+	o, v, g, y := c.operand("dst", dst, T*D), c.operand("x", x, T*D), c.floats("w", w, D), c.operand("dy", dy, T*D)
+	c.perWideRow("rmsnorm_grad_x", T, D, o, v, g, y, i32(D), f64(eps))
 }
 
 // RMSNormGradW: dw[d] = Σ_t dy[t,d]·x[t,d]·r[t].
 func (d *Device) RMSNormGradW(dst, x, dy device.Buffer, T, D int, eps float64) {
 	c := d.begin("rmsnorm grad w")
 	defer c.end()
-	o, v, y := c.floats("dst", dst, D), c.floats("x", x, T*D), c.floats("dy", dy, T*D)
+	o, v, y := c.floats("dst", dst, D), c.operand("x", x, T*D), c.operand("dy", dy, T*D)
 	rows, chunks := rowChunks(T)
 	r, part := c.temporary(4*T), c.temporary(8*D*chunks)
-	c.perRow("inverse_rms", T, D, r, v, i32(D), f64(eps))
-	c.launch("weighted_partials", (D+127)/128, chunks, 128, 0, part, v, y, r, i32(T), i32(D), i32(rows))
+	c.perWideRow("inverse_rms", T, D, r, v, i32(D), f64(eps))
+	c.columns("weighted_partials", D, chunks, part, v, y, r, i32(T), i32(D), i32(rows))
 	c.sumPartials(o, part, chunks, D, 1)
 }
 
@@ -111,7 +111,7 @@ func (d *Device) Rotary(dst, x, pos, freq device.Buffer, T, heads, headDim int, 
 	c := d.begin("rotary")
 	defer c.end()
 	n, half := T*heads*headDim, headDim/2
-	o, v, f := c.floats("dst", dst, n), c.floats("x", x, n), c.floats("freq", freq, half)
+	o, v, f := c.operand("dst", dst, n), c.operand("x", x, n), c.floats("freq", freq, half)
 	_, p := c.indices("pos", pos, T)
 	if headDim%2 != 0 {
 		c.fail("head size %d is odd", headDim)
@@ -120,5 +120,9 @@ func (d *Device) Rotary(dst, x, pos, freq device.Buffer, T, heads, headDim int, 
 	if inverse {
 		turn = -turn
 	}
-	c.launch("rotary", (T*half+127)/128, 1, 128, 0, o, v, p, f, i32(T), i32(heads), i32(half), f32(scale), f32(turn))
+	if c.stored == device.Float {
+		c.launch("rotary_f32", (T*half+127)/128, 1, 128, 0, o, v, p, f, i32(T), i32(heads), i32(half), f32(scale), f32(turn))
+		return
+	}
+	c.perRow(c.kernel("rotary"), T, heads*half/8, o, v, p, f, i32(heads), i32(half), f32(scale), f32(turn))
 }

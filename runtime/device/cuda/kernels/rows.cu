@@ -1,36 +1,83 @@
 // Operations over rows: gathers, scatters, RMSNorm, rotary embedding. One block to a row unless said
 // otherwise.
-#include "device.h"
+#include "storage.h"
+
+// copyRow copies a row, from one type to another where they differ.
+template <class D, class S> DEVICE void copyRow(D *to, const S *from, int n) {
+  bool all = aligned(to) && aligned(from);
+  if constexpr (sizeof(D) == sizeof(S)) {
+    alongRow<S>(n, all, [=](int i, auto c) { store<c.n>(to + i, load<c.n>(from + i)); });
+  } else {
+    for (int i = thread(); i < n; i += threads()) to[i] = (D)(float)from[i];
+  }
+}
 
 // dst[t,:] = table[ids[t],:]
-KERNEL void gather(float *dst, const float *table, const int *ids, int D) {
-  const float *from = table + (i64)ids[blockX()] * D;
-  float *to = dst + (i64)blockX() * D;
-  for (int i = thread(); i < D; i += threads()) to[i] = from[i];
+template <class S> DEVICE void gather(S *dst, const S *table, const int *ids, int D) {
+  copyRow(dst + (i64)blockX() * D, table + (i64)ids[blockX()] * D, D);
 }
-
-// dst[t,:] = a[t,:] + bias
-KERNEL void add_bias(float *dst, const float *a, const float *bias, int D) {
-  i64 row = (i64)blockX() * D;
-  for (int i = thread(); i < D; i += threads()) dst[row + i] = a[row + i] + bias[i];
-}
+STORED(gather, (S *dst, const S *table, const int *ids, int D), (dst, table, ids, D))
 
 // dst[to[i],:] = x[from[i],:], with no row of dst twice.
-KERNEL void scatter(float *dst, const float *x, const int *from, const int *to, int D) {
-  const float *row = x + (i64)from[blockX()] * D;
-  float *out = dst + (i64)to[blockX()] * D;
-  for (int i = thread(); i < D; i += threads()) out[i] = row[i];
+template <class S> DEVICE void scatter(S *dst, const S *x, const int *from, const int *to, int D) {
+  copyRow(dst + (i64)to[blockX()] * D, x + (i64)from[blockX()] * D, D);
 }
+STORED(scatter, (S *dst, const S *x, const int *from, const int *to, int D), (dst, x, from, to, D))
+
+// scatter of sums that are float32 still.
+template <class S> DEVICE void scatter_sums(S *dst, const float *x, const int *from, const int *to, int D) {
+  copyRow(dst + (i64)to[blockX()] * D, x + (i64)from[blockX()] * D, D);
+}
+NARROW(scatter_sums, (S *dst, const float *x, const int *from, const int *to, int D), (dst, x, from, to, D))
+
+// dst[t,:] = a[t,:] + bias
+template <class S> DEVICE void add_bias(S *dst, const S *a, const float *bias, int D) {
+  i64 row = (i64)blockX() * D;
+  alongRow<S>(D, aligned(dst) && aligned(a) && aligned(bias), [=](int i, auto c) {
+    Floats<c.n> v = load<c.n>(a + row + i), b = load<c.n>(bias + i);
+    UNROLL for (int k = 0; k < c.n; k++) v.at[k] = v.at[k] + b.at[k];
+    store<c.n>(dst + row + i, v);
+  });
+}
+STORED(add_bias, (S *dst, const S *a, const float *bias, int D), (dst, a, bias, D))
+
+// dst[t,:] = a[t,:] · s
+template <class S> DEVICE void scale_columns(S *dst, const S *a, const float *s, int D) {
+  i64 row = (i64)blockX() * D;
+  alongRow<S>(D, aligned(dst) && aligned(a) && aligned(s), [=](int i, auto c) {
+    Floats<c.n> v = load<c.n>(a + row + i), f = load<c.n>(s + i);
+    UNROLL for (int k = 0; k < c.n; k++) v.at[k] = v.at[k] * f.at[k];
+    store<c.n>(dst + row + i, v);
+  });
+}
+STORED(scale_columns, (S *dst, const S *a, const float *s, int D), (dst, a, s, D))
 
 // dst[rows[b],:] = Σ dy[order[i],:] over offsets[b] ≤ i < offsets[b+1], in order.
-KERNEL void gather_sum(float *dst, const float *dy, const int *rows, const int *offsets, const int *order, int D) {
+template <class S>
+DEVICE void gather_sum(S *dst, const S *dy, const int *rows, const int *offsets, const int *order, int D) {
   int from = offsets[blockX()], to = offsets[blockX() + 1];
-  float *out = dst + (i64)rows[blockX()] * D;
+  S *out = dst + (i64)rows[blockX()] * D;
   for (int n = blockY() * threads() + thread(); n < D; n += threads() * __nvvm_read_ptx_sreg_nctaid_y()) {
     float s = 0.0f;
-    for (int i = from; i < to; i++) s += dy[(i64)order[i] * D + n];
-    out[n] = s;
+    for (int i = from; i < to; i++) s += (float)dy[(i64)order[i] * D + n];
+    out[n] = (S)s;
   }
+}
+STORED(gather_sum, (S *dst, const S *dy, const int *rows, const int *offsets, const int *order, int D),
+       (dst, dy, rows, offsets, order, D))
+
+// squares is Σ x² over the block's row, in every thread.
+template <class S> DEVICE double squares(const S *row, int D) {
+  typedef typename Sum<S>::type R;
+  const int W = Sum<S>::span;
+  SHARED static R scratch[32];
+  bool whole = D % W == 0 && aligned(row);
+  R s = 0;
+  for (int i = thread() * W; i < D; i += threads() * W) {
+    Floats<W> v = part<W>(row + i, D - i, whole || W == 1);
+    UNROLL for (int k = 0; k < W; k++) s += (R)v.at[k] * (R)v.at[k];
+  }
+  return (double)blockSum(s, scratch);
 }
 
 DEVICE double inverseRMS(double squares, int D, double eps) {
@@ -38,46 +85,64 @@ DEVICE double inverseRMS(double squares, int D, double eps) {
 }
 
 // dst = w · x / sqrt(mean(x²) + eps)
-KERNEL void rmsnorm(float *dst, const float *x, const float *w, int D, double eps) {
-  SHARED static double scratch[32];
-  const float *row = x + (i64)blockX() * D;
-  float *out = dst + (i64)blockX() * D;
-  double s = 0.0;
-  for (int i = thread(); i < D; i += threads()) s += (double)row[i] * (double)row[i];
-  float r = (float)inverseRMS(blockSum(s, scratch), D, eps);
-  for (int i = thread(); i < D; i += threads()) out[i] = row[i] * r * w[i];
+template <class S> DEVICE void rmsnorm(S *dst, const S *x, const float *w, int D, double eps) {
+  const S *row = x + (i64)blockX() * D;
+  S *out = dst + (i64)blockX() * D;
+  float r = (float)inverseRMS(squares(row, D), D, eps);
+  alongRow<S>(D, aligned(dst) && aligned(x) && aligned(w), [=](int i, auto c) {
+    Floats<c.n> v = load<c.n>(row + i), f = load<c.n>(w + i);
+    UNROLL for (int k = 0; k < c.n; k++) v.at[k] = v.at[k] * r * f.at[k];
+    store<c.n>(out + i, v);
+  });
 }
+STORED(rmsnorm, (S *dst, const S *x, const float *w, int D, double eps), (dst, x, w, D, eps))
 
 // r[t] = 1 / sqrt(mean(x²) + eps)
-KERNEL void inverse_rms(float *r, const float *x, int D, double eps) {
-  SHARED static double scratch[32];
-  const float *row = x + (i64)blockX() * D;
-  double s = 0.0;
-  for (int i = thread(); i < D; i += threads()) s += (double)row[i] * (double)row[i];
-  s = blockSum(s, scratch);
+template <class S> DEVICE void inverse_rms(float *r, const S *x, int D, double eps) {
+  double s = squares(x + (i64)blockX() * D, D);
   if (thread() == 0) r[blockX()] = (float)inverseRMS(s, D, eps);
 }
+STORED(inverse_rms, (float *r, const S *x, int D, double eps), (r, x, D, eps))
+
+// dst[n] = m[n] / sqrt(Σ w[n,:]²)
+template <class S> DEVICE void divide_by_norms(float *dst, const float *m, const S *w, int D) {
+  double s = squares(w + (i64)blockX() * D, D);
+  if (thread() == 0) dst[blockX()] = (float)((double)m[blockX()] / __nvvm_sqrt_rn_d(s));
+}
+STORED(divide_by_norms, (float *dst, const float *m, const S *w, int D), (dst, m, w, D))
 
 // dx = r·w·dy − x·r³/D·Σ w·dy·x
-KERNEL void rmsnorm_grad_x(float *dst, const float *x, const float *w, const float *dy, int D, double eps) {
-  SHARED static double scratch[32];
-  const float *row = x + (i64)blockX() * D, *y = dy + (i64)blockX() * D;
-  float *out = dst + (i64)blockX() * D;
-  double squares = 0.0, product = 0.0;
-  for (int i = thread(); i < D; i += threads()) {
-    double v = (double)row[i];
-    squares += v * v;
-    product += (double)w[i] * (double)y[i] * v;
+template <class S> DEVICE void rmsnorm_grad_x(S *dst, const S *x, const float *w, const S *dy, int D, double eps) {
+  typedef typename Sum<S>::type R;
+  const int W = Sum<S>::span;
+  SHARED static R scratch[32];
+  const S *row = x + (i64)blockX() * D, *y = dy + (i64)blockX() * D;
+  S *out = dst + (i64)blockX() * D;
+  bool all = aligned(dst) && aligned(x) && aligned(w) && aligned(dy), whole = D % W == 0 && all;
+  R squares = 0, product = 0;
+  for (int i = thread() * W; i < D; i += threads() * W) {
+    Floats<W> v = part<W>(row + i, D - i, whole || W == 1), f = part<W>(w + i, D - i, whole || W == 1);
+    Floats<W> g = part<W>(y + i, D - i, whole || W == 1);
+    UNROLL for (int k = 0; k < W; k++) {
+      R e = (R)v.at[k];
+      squares += e * e;
+      product += (R)f.at[k] * (R)g.at[k] * e;
+    }
   }
-  double r = inverseRMS(blockSum(squares, scratch), D, eps);
-  product = blockSum(product, scratch);
-  float a = (float)r, b = (float)(-r * r * r / (double)D * product);
-  for (int i = thread(); i < D; i += threads()) out[i] = a * (w[i] * y[i]) + b * row[i];
+  double r = inverseRMS((double)blockSum(squares, scratch), D, eps);
+  double sum = (double)blockSum(product, scratch);
+  float a = (float)r, b = (float)(-r * r * r / (double)D * sum);
+  alongRow<S>(D, all, [=](int i, auto c) {
+    Floats<c.n> v = load<c.n>(row + i), f = load<c.n>(w + i), g = load<c.n>(y + i);
+    UNROLL for (int k = 0; k < c.n; k++) v.at[k] = a * (f.at[k] * g.at[k]) + b * v.at[k];
+    store<c.n>(out + i, v);
+  });
 }
+STORED(rmsnorm_grad_x, (S *dst, const S *x, const float *w, const S *dy, int D, double eps), (dst, x, w, dy, D, eps))
 
 // One thread to a position and frequency: it turns that pair of every head. turn is ±scale.
-KERNEL void rotary(float *dst, const float *x, const int *pos, const float *freq, int T, int heads, int half,
-                   float scale, float turn) {
+KERNEL void rotary_f32(float *dst, const float *x, const int *pos, const float *freq, int T, int heads, int half,
+                       float scale, float turn) {
   i64 at = globalThread();
   if (at >= (i64)T * half) return;
   int t = (int)(at / half), i = (int)(at % half);
@@ -92,3 +157,59 @@ KERNEL void rotary(float *dst, const float *x, const int *pos, const float *freq
     dst[base + half] = b * c + a * s;
   }
 }
+
+// quickSineCosine reduces by multiples of π/2 held in three floats, which leaves an error of about 1e-7
+// for angles up to a million, then takes Taylor's polynomials.
+DEVICE void quickSineCosine(float x, float *sine, float *cosine) {
+  float k = __builtin_rintf(x * 0.636619747f);
+  float r = __builtin_fmaf(-k, 1.57079637f, x);
+  r = __builtin_fmaf(-k, -4.37113883e-8f, r);
+  r = __builtin_fmaf(-k, -1.71512451e-15f, r);
+  float q = r * r;
+  float s = __builtin_fmaf(q, __builtin_fmaf(q, __builtin_fmaf(q, 2.75573192e-6f, -1.98412698e-4f), 8.33333377e-3f), -0.166666672f);
+  float c = __builtin_fmaf(q, __builtin_fmaf(q, __builtin_fmaf(q, 2.48015873e-5f, -1.38888892e-3f), 4.16666679e-2f), -0.5f);
+  s = __builtin_fmaf(s * q, r, r);
+  c = __builtin_fmaf(c, q, 1.0f);
+  int quadrant = (int)k & 3;
+  *sine = quadrant == 0 ? s : quadrant == 1 ? c : quadrant == 2 ? -s : -c;
+  *cosine = quadrant == 0 ? c : quadrant == 1 ? -s : quadrant == 2 ? -c : s;
+}
+
+// The same for narrow types: a block to a position, whose sines and cosines lie in shared memory.
+template <class S>
+DEVICE void rotary(S *dst, const S *x, const int *pos, const float *freq, int heads, int half, float scale, float turn) {
+  SHARED static __attribute__((aligned(16))) float cosines[256], sines[256];
+  i64 row = (i64)blockX() * heads * 2 * half;
+  float p = (float)pos[blockX()];
+  bool all = half % 8 == 0 && aligned(dst) && aligned(x);
+  for (int from = 0; from < half; from += 256) {
+    int n = least(256, half - from);
+    __syncthreads();
+    for (int i = thread(); i < n; i += threads()) {
+      float s, c;
+      quickSineCosine(__nvvm_mul_rn_f(p, freq[from + i]), &s, &c);
+      sines[i] = s * turn;
+      cosines[i] = c * scale;
+    }
+    __syncthreads();
+    auto pairs = [&](auto c) {
+      const int N = c.n;
+      int spans = n / N;
+      for (int j = thread(); j < heads * spans; j += threads()) {
+        int i = j % spans * N;
+        i64 at = row + (i64)(j / spans) * 2 * half + from + i;
+        Floats<N> a = load<N>(x + at), b = load<N>(x + at + half), u, v;
+        UNROLL for (int k = 0; k < N; k++) {
+          u.at[k] = a.at[k] * cosines[i + k] - b.at[k] * sines[i + k];
+          v.at[k] = b.at[k] * cosines[i + k] + a.at[k] * sines[i + k];
+        }
+        store<N>(dst + at, u);
+        store<N>(dst + at + half, v);
+      }
+    };
+    if (all) pairs(Count<8>());
+    else pairs(Count<1>());
+  }
+}
+NARROW(rotary, (S *dst, const S *x, const int *pos, const float *freq, int heads, int half, float scale, float turn),
+       (dst, x, pos, freq, heads, half, scale, turn))

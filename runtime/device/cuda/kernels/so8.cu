@@ -1,5 +1,5 @@
 // Rotations in blocks of eight, and the second differences along a sequence.
-#include "device.h"
+#include "storage.h"
 
 // One thread to an element of the 8×8 matrices, which live in shared memory.
 DEVICE double product(const double *a, const double *b) {
@@ -82,23 +82,27 @@ KERNEL void BOUNDS(64) skew_exp_grad(float *da, const float *a, const float *dr)
 }
 
 // dst_b = m·x_b, or mᵀ·x_b: a thread reads a whole 8-vector before it writes one.
-KERNEL void BOUNDS(256) block_mul(float *dst, const float *x, const float *m, i64 vectors, int trans) {
+template <class S> DEVICE void block_mul(S *dst, const S *x, const float *m, i64 vectors, int trans) {
   SHARED static float w[64];
   if (thread() < 64) w[thread()] = trans ? m[thread() % 8 * 8 + thread() / 8] : m[thread()];
   __syncthreads();
+  bool whole = aligned(dst) && aligned(x);
   for (i64 v = globalThread(); v < vectors; v += allThreads()) {
-    float in[8];
-    UNROLL for (int j = 0; j < 8; j++) in[j] = x[v * 8 + j];
+    Floats<8> in = part<8>(x + v * 8, 8, whole), out;
     UNROLL for (int i = 0; i < 8; i++) {
       float s = 0.0f;
-      UNROLL for (int j = 0; j < 8; j++) s += w[i * 8 + j] * in[j];
-      dst[v * 8 + i] = s;
+      UNROLL for (int j = 0; j < 8; j++) s += w[i * 8 + j] * in.at[j];
+      out.at[i] = s;
     }
+    if (whole) store<8>(dst + v * 8, out);
+    else
+      UNROLL for (int i = 0; i < 8; i++) dst[v * 8 + i] = (S)out.at[i];
   }
 }
+STORED(block_mul, (S *dst, const S *x, const float *m, i64 vectors, int trans), (dst, x, m, vectors, trans))
 
 // Row t of dh collects the second differences that end at t, t+1 and t+2. factor is 2/(valid·D).
-KERNEL void pet_grad(float *dh, const float *h, const int *lo, const float *dy, int T, int D, double factor) {
+template <class S> DEVICE void pet_grad(S *dh, const S *h, const int *lo, const float *dy, int T, int D, double factor) {
   int t = blockX();
   float f = (float)(factor * (double)dy[0]);
   for (int i = thread(); i < D; i += threads()) {
@@ -106,9 +110,10 @@ KERNEL void pet_grad(float *dh, const float *h, const int *lo, const float *dy, 
     UNROLL for (int ahead = 0; ahead < 3; ahead++) {
       int e = t + ahead;
       if (e >= T || e - 2 < lo[e]) continue;
-      const float *a = h + (i64)e * D + i;
-      s += (ahead == 1 ? -2.0f * f : f) * (a[0] - 2.0f * a[-D] + a[-2 * (i64)D]);
+      const S *a = h + (i64)e * D + i;
+      s += (ahead == 1 ? -2.0f * f : f) * ((float)a[0] - 2.0f * (float)a[-D] + (float)a[-2 * (i64)D]);
     }
-    dh[(i64)t * D + i] = s;
+    dh[(i64)t * D + i] = (S)s;
   }
 }
+STORED(pet_grad, (S *dh, const S *h, const int *lo, const float *dy, int T, int D, double factor), (dh, h, lo, dy, T, D, factor))

@@ -1,0 +1,238 @@
+// Linear modules with int8 weights after LLM.int8() (Dettmers et al. 2022), and AdamW with 8-bit states
+// (Dettmers et al. 2021). A code stands for code·scale/127 of its row.
+#include "storage.h"
+
+typedef signed char i8;
+typedef unsigned char u8;
+typedef int i4 __attribute__((ext_vector_type(4)));
+typedef u32 u2 __attribute__((ext_vector_type(2)));
+
+// flags[k] = 1 where |x[t,k]| ≥ threshold; the flags were 0. One block to a row.
+template <class S> DEVICE void flag_outliers(u8 *flags, const S *x, int K, float threshold) {
+  const S *row = x + (i64)blockX() * K;
+  alongRow<S>(K, aligned(x), [=](int i, auto c) {
+    Floats<c.n> v = load<c.n>(row + i);
+    UNROLL for (int k = 0; k < c.n; k++) {
+      if (__builtin_fabsf(v.at[k]) >= threshold) flags[i + k] = 1;
+    }
+  });
+}
+STORED(flag_outliers, (u8 *flags, const S *x, int K, float threshold), (flags, x, K, threshold))
+
+// list = the flagged columns, ascending; count[0] = how many. One block of 256 threads.
+KERNEL void BOUNDS(256) list_outliers(int *list, int *count, const u8 *flags, int K) {
+  SHARED static int counts[256];
+  int share = (K + 255) / 256, from = least(K, thread() * share), to = least(K, from + share), mine = 0;
+  for (int k = from; k < to; k++) mine += flags[k];
+  counts[thread()] = mine;
+  __syncthreads();
+  int at = 0;
+  for (int i = 0; i < thread(); i++) at += counts[i];
+  for (int k = from; k < to; k++)
+    if (flags[k]) list[at++] = k;
+  if (thread() == 255) count[0] = at;
+}
+
+// scale[n] = max |x[n,k]| over the columns without a flag, codes[n,k] = round(x·(127/scale)), 0 in flagged
+// columns. flags may be null. One block to a row.
+template <class S> DEVICE void quantize_rows(i8 *codes, float *scale, const S *x, const u8 *flags, int K) {
+  SHARED static float scratch[32];
+  const S *row = x + (i64)blockX() * K;
+  i8 *out = codes + (i64)blockX() * K;
+  bool all = aligned(x) && aligned(codes) && ((u64)flags & 7) == 0 && K % 16 == 0;
+  float most = 0.0f;
+  alongRow<S>(K, all, [&](int i, auto c) {
+    Floats<c.n> v = load<c.n>(row + i);
+    UNROLL for (int k = 0; k < c.n; k++) {
+      if (!flags || !flags[i + k]) most = __builtin_fmaxf(most, __builtin_fabsf(v.at[k]));
+    }
+  });
+  most = blockMost(most, scratch);
+  if (thread() == 0) scale[blockX()] = most;
+  float f = most == 0.0f ? 0.0f : 127.0f / most;
+  alongRow<S>(K, all, [&](int i, auto c) {
+    Floats<c.n> v = load<c.n>(row + i);
+    u32 words[2] = {0, 0};
+    UNROLL for (int k = 0; k < c.n; k++) {
+      float y = __builtin_rintf(__nvvm_mul_rn_f(v.at[k], f));
+      int q = (int)__builtin_fminf(__builtin_fmaxf(y, -127.0f), 127.0f);
+      if (flags && flags[i + k]) q = 0;
+      words[k / 4] |= (u32)(q & 255) << k % 4 * 8;
+    }
+    if constexpr (c.n == 8) *(u2 *)(out + i) = u2{words[0], words[1]};
+    else if constexpr (c.n == 4) *(u32 *)(out + i) = words[0];
+    else out[i] = (i8)words[0];
+  });
+}
+STORED(quantize_rows, (i8 *codes, float *scale, const S *x, const u8 *flags, int K), (codes, scale, x, flags, K))
+
+// dst[n,i] = codes[n,from+i]·scale[n]/127 for i < width. One block to a row of K codes.
+template <class S> DEVICE void dequantize(S *dst, const i8 *codes, const float *scale, int K, int from, int width) {
+  const i8 *row = codes + (i64)blockX() * K + from;
+  S *out = dst + (i64)blockX() * width;
+  float s = scale[blockX()] / 127.0f;
+  if (width % 16 == 0 && aligned(row) && aligned(out)) {
+    for (int i = thread() * 16; i < width; i += threads() * 16) {
+      i4 words = *(const i4 *)(row + i);
+      UNROLL for (int part = 0; part < 16; part += wide<S>()) {
+        Floats<wide<S>()> v;
+        UNROLL for (int k = 0; k < wide<S>(); k++)
+          v.at[k] = (float)(i8)(words[(part + k) / 4] >> (part + k) % 4 * 8) * s;
+        store<wide<S>()>(out + i + part, v);
+      }
+    }
+  } else {
+    for (int i = thread(); i < width; i += threads()) out[i] = (S)((float)row[i] * s);
+  }
+}
+STORED(dequantize, (S *dst, const i8 *codes, const float *scale, int K, int from, int width),
+       (dst, codes, scale, K, from, width))
+
+// dst[t,from+n] = scale[from+n]/127·(rowScale[t]/127·sums[t,n] + Σ over the outliers). A block of 256
+// threads, 16×16, to a tile of 64 rows by 64 columns; width is a multiple of 4.
+template <class S>
+DEVICE void int8_finish(S *dst, const int *sums, const float *rowScale, const float *scale, const S *x, const i8 *codes,
+                        const int *list, const int *count, int T, int N, int K, int from, int width) {
+  SHARED static float xs[64][33], ws[64][33];
+  int column = blockX() * 64, top = blockY() * 64, cx = thread() % 16 * 4, cy = thread() / 16;
+  float rest[4][4];
+  UNROLL for (int i = 0; i < 4; i++) UNROLL for (int k = 0; k < 4; k++) rest[i][k] = 0.0f;
+  int outliers = count ? count[0] : 0;
+  for (int first = 0; first < outliers; first += 32) {
+    int n = least(32, outliers - first);
+    __syncthreads();
+    for (int e = thread(); e < 64 * 32; e += 256) {
+      int r = e / 32, j = e % 32;
+      int k = list[first + least(j, n - 1)];
+      xs[r][j] = j < n && top + r < T ? (float)x[(i64)(top + r) * K + k] : 0.0f;
+      ws[r][j] = j < n && column + r < width ? (float)codes[(i64)(from + column + r) * K + k] : 0.0f;
+    }
+    __syncthreads();
+    for (int j = 0; j < n; j++) {
+      float a[4], b[4];
+      UNROLL for (int i = 0; i < 4; i++) a[i] = xs[cy + 16 * i][j];
+      UNROLL for (int k = 0; k < 4; k++) b[k] = ws[cx + k][j];
+      UNROLL for (int i = 0; i < 4; i++) UNROLL for (int k = 0; k < 4; k++) rest[i][k] = __builtin_fmaf(a[i], b[k], rest[i][k]);
+    }
+  }
+  if (column + cx >= width) return;
+  float f[4];
+  UNROLL for (int k = 0; k < 4; k++) f[k] = scale[from + column + cx + k] / 127.0f;
+  bool words = N % 4 == 0 && aligned(dst);
+  UNROLL for (int i = 0; i < 4; i++) {
+    int t = top + cy + 16 * i;
+    if (t >= T) continue;
+    float s = rowScale[t] / 127.0f;
+    i4 sum = *(const i4 *)(sums + (i64)t * width + column + cx);
+    f4 v;
+    UNROLL for (int k = 0; k < 4; k++) v[k] = f[k] * __builtin_fmaf(s, (float)sum[k], rest[i][k]);
+    S *out = dst + (i64)t * N + from + column + cx;
+    if (!words) {
+      UNROLL for (int k = 0; k < 4; k++) out[k] = (S)v[k];
+    } else if constexpr (isNarrow<S>()) {
+      *(u2 *)out = u2{join<S>(v[0], v[1]), join<S>(v[2], v[3])};
+    } else {
+      *(f4 *)out = v;
+    }
+  }
+}
+STORED(int8_finish,
+       (S *dst, const int *sums, const float *rowScale, const float *scale, const S *x, const i8 *codes, const int *list,
+        const int *count, int T, int N, int K, int from, int width),
+       (dst, sums, rowScale, scale, x, codes, list, count, T, N, K, from, width))
+
+DEVICE int dot4(int a, int b, int sum) {
+  int r;
+  asm("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(sum));
+  return r;
+}
+
+// The whole product for few rows, or sizes that the tensor cores do not take. A warp to a column n and
+// four rows; its lanes share the k.
+template <class S>
+DEVICE void int8_product(S *dst, const i8 *q, const float *rowScale, const float *scale, const S *x, const i8 *codes,
+                         const int *list, const int *count, int T, int N, int K) {
+  int n = blockX() * 8 + thread() / 32, lane = thread() % 32, top = blockY() * 4;
+  if (n >= N) return;
+  const i8 *w = codes + (i64)n * K;
+  int sum[4] = {0, 0, 0, 0};
+  if (K % 16 == 0 && aligned(codes) && aligned(q)) {
+    for (int k = lane * 16; k < K; k += 512) {
+      i4 b = *(const i4 *)(w + k);
+      UNROLL for (int i = 0; i < 4; i++) {
+        i4 a = *(const i4 *)(q + (i64)least(top + i, T - 1) * K + k);
+        UNROLL for (int e = 0; e < 4; e++) sum[i] = dot4(a[e], b[e], sum[i]);
+      }
+    }
+  } else {
+    for (int k = lane; k < K; k += 32)
+      UNROLL for (int i = 0; i < 4; i++) sum[i] += (int)q[(i64)least(top + i, T - 1) * K + k] * (int)w[k];
+  }
+  float rest[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+  int outliers = count ? count[0] : 0;
+  for (int j = lane; j < outliers; j += 32) {
+    int k = list[j];
+    float b = (float)w[k];
+    UNROLL for (int i = 0; i < 4; i++) rest[i] = __builtin_fmaf((float)x[(i64)least(top + i, T - 1) * K + k], b, rest[i]);
+  }
+  float f = scale[n] / 127.0f;
+  UNROLL for (int i = 0; i < 4; i++) {
+    UNROLL for (int mask = 16; mask > 0; mask >>= 1) {
+      sum[i] += __nvvm_shfl_sync_bfly_i32(0xffffffffu, sum[i], mask, 31);
+      rest[i] += exchange(rest[i], mask);
+    }
+    if (lane == i && top + i < T)
+      dst[(i64)(top + i) * N + n] = (S)(f * __builtin_fmaf(rowScale[top + i] / 127.0f, (float)sum[i], rest[i]));
+  }
+}
+STORED(int8_product,
+       (S *dst, const i8 *q, const float *rowScale, const float *scale, const S *x, const i8 *codes, const int *list,
+        const int *count, int T, int N, int K),
+       (dst, q, rowScale, scale, x, codes, list, count, T, N, K))
+
+// The code nearest to v/most in an ascending map, the lower one of two as near, moved by one where it
+// lacks the sign of v.
+DEVICE u8 momentCode(const float *map, float v, float most) {
+  if (most > 0.0f) v = v / most;
+  int low = 0, high = 255;
+  UNROLL for (int step = 0; step < 8; step++) {
+    int middle = (low + high) / 2;
+    if (high - low > 1) {
+      if (map[middle] <= v) low = middle;
+      else high = middle;
+    }
+  }
+  if (v - map[low] > map[high] - v) low = high;
+  if (v < 0.0f && map[low] >= 0.0f) low--;
+  else if (v > 0.0f && map[low] < 0.0f) low++;
+  return (u8)low;
+}
+
+// adamw with states in codes of two maps of 256 values, signed then unsigned; a block of 256 threads to
+// the 256 elements that share a scale.
+KERNEL void BOUNDS(256) adamw8(float *p, const float *g, u8 *m, u8 *v, float *mMost, float *vMost, const float *maps,
+                               i64 n, float decay, float beta1, float other1, float beta2, float other2, float rate,
+                               float root, float eps) {
+  SHARED static float map[512], scratch[32];
+  int at = thread(), block = blockX();
+  map[at] = maps[at];
+  map[256 + at] = maps[256 + at];
+  __syncthreads();
+  i64 i = (i64)block * 256 + at;
+  float mi = 0.0f, vi = 0.0f;
+  if (i < n) {
+    float gi = g[i];
+    mi = beta1 * (map[m[i]] * mMost[block]) + other1 * gi;
+    vi = beta2 * (map[256 + v[i]] * vMost[block]) + other2 * gi * gi;
+    p[i] = p[i] * decay - rate * mi / (__builtin_sqrtf(vi) * root + eps);
+  }
+  float mTop = blockMost(__builtin_fabsf(mi), scratch), vTop = blockMost(vi, scratch);
+  if (i < n) {
+    m[i] = momentCode(map, mi, mTop);
+    v[i] = momentCode(map + 256, vi, vTop);
+  }
+  if (at == 0) {
+    mMost[block] = mTop;
+    vMost[block] = vTop;
+  }
+}
