@@ -7,8 +7,8 @@ import (
 	"triality/runtime/device"
 )
 
-// attentionVariant is a set of kernels for tiles of rows by rows and heads of up to width; on tensor
-// cores those of bfloat16.
+// attentionVariant is a set of kernels over float32 storage, for tiles of rows by rows and heads of up to
+// width; the narrow ones round operands to bfloat16 for the tensor cores.
 type attentionVariant struct {
 	rows, width      int
 	backward, narrow bool
@@ -72,31 +72,40 @@ func chooseAttention(dim int, backward, narrow bool, shared int) (attentionVaria
 	return attentionVariant{}, false
 }
 
-// attention checks what both directions share and gives their operands.
-func (c *call) attention(q, k, v, lo, hi device.Buffer, s device.AttentionShape, backward bool) (o attentionOperands) {
+// attentionOperands is what both directions share, checked.
+type attentionOperands struct {
+	q, k, v, lo, hi uint64
+	queries, keys   int // elements of q and of k
+	s               device.AttentionShape
+	lows, highs     []int32 // the host's lo and hi
+}
+
+// arguments are the shape as the kernels take it.
+func (o attentionOperands) arguments() []uint64 {
+	s := o.s
+	return []uint64{i32(s.Queries), i32(s.Keys), i32(s.Heads), i32(s.KVHeads), i32(s.HeadDim),
+		i32(min(max(s.Window, 0), math.MaxInt32)), f32(s.Scale)}
+}
+
+func (c *call) attention(q, k, v, lo, hi device.Buffer, s device.AttentionShape) (o attentionOperands) {
 	if s.Heads < 1 || s.KVHeads < 1 || s.HeadDim < 1 || s.Heads%s.KVHeads != 0 {
 		c.fail("%d heads of %d over %d key heads", s.Heads, s.HeadDim, s.KVHeads)
 		return o
 	}
-	o.queries, o.keys = s.Queries*s.Heads*s.HeadDim, s.Keys*s.KVHeads*s.HeadDim
-	o.q, o.k, o.v = c.floats("q", q, o.queries), c.floats("k", k, o.keys), c.floats("v", v, o.keys)
-	_, o.lo = c.within("lo", lo, s.Queries, 0, s.Keys+1)
-	_, o.hi = c.within("hi", hi, s.Queries, 0, s.Keys+1)
-	variant, ok := chooseAttention(s.HeadDim, backward, c.d.narrow, c.d.shared)
-	if !ok {
-		c.fail("heads of %d are more than the 256 that the kernels hold, or than fits in %d bytes of shared memory", s.HeadDim, c.d.shared)
-	}
-	o.variant = variant
-	o.shape = []uint64{i32(s.Queries), i32(s.Keys), i32(s.Heads), i32(s.KVHeads), i32(s.HeadDim),
-		i32(min(max(s.Window, 0), math.MaxInt32)), f32(s.Scale)}
+	o.s, o.queries, o.keys = s, s.Queries*s.Heads*s.HeadDim, s.Keys*s.KVHeads*s.HeadDim
+	o.q, o.k, o.v = c.operand("q", q, o.queries), c.operand("k", k, o.keys), c.operand("v", v, o.keys)
+	o.lows, o.lo = c.within("lo", lo, s.Queries, 0, s.Keys+1)
+	o.highs, o.hi = c.within("hi", hi, s.Queries, 0, s.Keys+1)
 	return o
 }
 
-type attentionOperands struct {
-	q, k, v, lo, hi uint64
-	queries, keys   int // elements of q and of k
-	variant         attentionVariant
-	shape           []uint64 // as the kernels take it
+// variant chooses the kernels of float32 storage.
+func (c *call) variant(dim int, backward bool) attentionVariant {
+	v, ok := chooseAttention(dim, backward, c.d.narrow && c.stored == device.Float, c.d.shared)
+	if !ok {
+		c.fail("heads of %d are more than the 256 that the kernels hold, or than fits in %d bytes of shared memory", dim, c.d.shared)
+	}
+	return v
 }
 
 // tiles is the number of tiles that n rows make.
@@ -106,28 +115,62 @@ func (v attentionVariant) tiles(n int) int { return (n + v.rows - 1) / v.rows }
 func (d *Device) Attention(dst, q, k, v, lo, hi device.Buffer, s device.AttentionShape) {
 	c := d.begin("attention")
 	defer c.end()
-	a := c.attention(q, k, v, lo, hi, s, false)
-	o := c.floats("dst", dst, a.queries)
+	a := c.attention(q, k, v, lo, hi, s)
+	o := c.operand("dst", dst, a.queries)
+	switch {
+	case c.failed:
+	case c.stored == device.Float:
+		c.attend(o, a)
+	case onTensorCores(s):
+		c.tensorAttend(o, a)
+	default:
+		wide := c.temporary(4 * a.queries)
+		c.attend(wide, c.widenOperands(a))
+		c.narrowed(o, wide, a.queries, 1)
+	}
+}
+
+// attend is Attention over float32 storage.
+func (c *call) attend(dst uint64, a attentionOperands) {
+	v := c.variant(a.s.HeadDim, false)
 	if c.failed {
 		return
 	}
-	c.launch(a.variant.name("attention"), a.variant.tiles(s.Queries), s.Heads, a.variant.threads(), a.variant.sharedBytes(),
-		append([]uint64{o, a.q, a.k, a.v, a.lo, a.hi}, a.shape...)...)
+	c.launch(v.name("attention"), v.tiles(a.s.Queries), a.s.Heads, v.threads(), v.sharedBytes(),
+		append([]uint64{dst, a.q, a.k, a.v, a.lo, a.hi}, a.arguments()...)...)
 }
 
-// AttentionGrad works in two passes: over queries for dq and the softmax's statistics, then over keys
-// for dk and dv.
+// AttentionGrad first gives each query the statistics of its softmax, then goes over queries for dq and
+// over keys for dk and dv.
 func (d *Device) AttentionGrad(dq, dk, dv, q, k, v, lo, hi, dy device.Buffer, s device.AttentionShape) {
 	c := d.begin("attention grad")
 	defer c.end()
-	a := c.attention(q, k, v, lo, hi, s, true)
-	oq, ok, ov, y := c.floats("dq", dq, a.queries), c.floats("dk", dk, a.keys), c.floats("dv", dv, a.keys), c.floats("dy", dy, a.queries)
+	a := c.attention(q, k, v, lo, hi, s)
+	oq, ok, ov, y := c.operand("dq", dq, a.queries), c.operand("dk", dk, a.keys), c.operand("dv", dv, a.keys), c.operand("dy", dy, a.queries)
+	switch {
+	case c.failed:
+	case c.stored == device.Float:
+		c.attendGrad(oq, ok, ov, y, a)
+	case onTensorCores(s):
+		c.tensorAttendGrad(oq, ok, ov, y, a)
+	default:
+		wq, wk, wv := c.temporary(4*a.queries), c.temporary(4*a.keys), c.temporary(4*a.keys)
+		c.attendGrad(wq, wk, wv, c.widened(y, a.queries), c.widenOperands(a))
+		c.narrowed(oq, wq, a.queries, 1)
+		c.narrowed(ok, wk, a.keys, 1)
+		c.narrowed(ov, wv, a.keys, 1)
+	}
+}
+
+// attendGrad is AttentionGrad over float32 storage, in two passes.
+func (c *call) attendGrad(dq, dk, dv, dy uint64, a attentionOperands) {
+	v := c.variant(a.s.HeadDim, true)
 	if c.failed {
 		return
 	}
-	rows := c.temporary(16 * s.Queries * s.Heads)
-	operands := append([]uint64{rows, a.q, a.k, a.v, a.lo, a.hi, y}, a.shape...)
-	bytes := a.variant.sharedBytes()
-	c.launch(a.variant.name("query_grad"), a.variant.tiles(s.Queries), s.Heads, a.variant.threads(), bytes, append([]uint64{oq}, operands...)...)
-	c.launch(a.variant.name("key_grad"), a.variant.tiles(s.Keys), s.KVHeads, a.variant.threads(), bytes, append([]uint64{ok, ov}, operands...)...)
+	rows := c.temporary(16 * a.s.Queries * a.s.Heads)
+	operands := append([]uint64{rows, a.q, a.k, a.v, a.lo, a.hi, dy}, a.arguments()...)
+	bytes := v.sharedBytes()
+	c.launch(v.name("query_grad"), v.tiles(a.s.Queries), a.s.Heads, v.threads(), bytes, append([]uint64{dq}, operands...)...)
+	c.launch(v.name("key_grad"), v.tiles(a.s.Keys), a.s.KVHeads, v.threads(), bytes, append([]uint64{dk, dv}, operands...)...)
 }

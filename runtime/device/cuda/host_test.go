@@ -111,6 +111,7 @@ func TestBlocksOfLogitsStayUnderTheLimit(t *testing.T) {
 		{10, 100, 1000, 10, 100},
 		{0, 100, 1000, 1, 100},
 		{5000, 1, 32 << 20, 2048, 1},
+		{2048, 152_064, narrowLogitElements, 257, 152_064},
 	} {
 		if bt, bv := logitBlock(c.rows, c.vocabulary, c.limit); bt != c.blockT || bv != c.blockV {
 			t.Errorf("%d rows of %d under %d: %d by %d, want %d by %d", c.rows, c.vocabulary, c.limit, bt, bv, c.blockT, c.blockV)
@@ -150,14 +151,26 @@ func TestEveryKernelThatIsLaunchedIsInThePTX(t *testing.T) {
 		}
 		names = append(names, entries(text)...)
 	}
-	want := []string{"fill", "add", "mul", "swiglu", "swiglu_grad", "scale", "scale_by", "add_bias", "dropout", "adamw", "to_bfloat16",
-		"column_partials", "sum_partials", "dot_partials", "weighted_partials", "outer_partials", "pet_partials", "pet_grad",
-		"gather", "gather_sum", "scatter", "rmsnorm", "inverse_rms", "rmsnorm_grad_x", "rotary", "ce_begin", "ce_update",
-		"ce_end", "ce_grad", "skew_exp", "skew_exp_grad", "block_mul"}
-	for _, v := range attentionVariants {
-		for name := range v.kernels() {
-			want = append(want, name)
+	want := []string{"adamw", "adamw8", "list_outliers", "sum_partials", "ce_begin", "ce_update", "ce_update_narrow", "ce_end",
+		"skew_exp", "skew_exp_grad", "scatter_sums_bf16", "scatter_sums_f16"}
+	types := []string{"_f32", "_bf16", "_f16"}
+	for _, name := range []string{"fill", "add", "mul", "swiglu", "swiglu_grad", "scale", "scale_by", "add_bias", "dropout",
+		"column_partials", "dot_partials", "weighted_partials", "outer_partials", "pet_partials", "pet_grad", "gather",
+		"gather_sum", "scatter", "rmsnorm", "inverse_rms", "rmsnorm_grad_x", "rotary", "ce_grad", "block_mul",
+		"divide_by_norms", "scale_columns", "flag_outliers", "quantize_rows", "dequantize", "int8_finish", "int8_product"} {
+		for _, t := range types {
+			want = append(want, name+t)
 		}
+	}
+	for _, from := range types {
+		for _, to := range types {
+			if from != to {
+				want = append(want, "copy"+from+to)
+			}
+		}
+	}
+	for name := range attentionKernels(math.MaxInt) {
+		want = append(want, name)
 	}
 	slices.Sort(names)
 	slices.Sort(want)
@@ -273,6 +286,24 @@ func TestAFloat64IsRoundedToANarrowTypeOnce(t *testing.T) {
 	} {
 		if got := safetensors.BF16ToFloat32(safetensors.Float32ToBF16(sticky(v))); got != want {
 			t.Errorf("%v became %v, want %v", v, got, want)
+		}
+	}
+}
+
+func TestBlocksAreEvenAndStayInScratch(t *testing.T) {
+	if got := even(2048, 257); got != 256 {
+		t.Errorf("2048 rows in blocks of at most 257 gave %d", got)
+	}
+	for _, c := range []struct{ T, N int }{{2048, 18_944}, {2048, 3584}, {17, 64}, {300_000, 3584}, {2048, 8191}} {
+		block := int8Block(c.T, c.N)
+		if block < 1 || block > c.N || (block < c.N && block%64 != 0) || (block > 64 && 4*c.T*block > int8Scratch) {
+			t.Errorf("%d rows by %d columns in blocks of %d", c.T, c.N, block)
+		}
+	}
+	for _, c := range []struct{ N, K int }{{18_944, 3584}, {3584, 18_944}, {7, 7}, {1 << 20, 4096}} {
+		block := columnBlock(c.N, c.K, int8Scratch/2)
+		if block < 1 || block > c.K || (block < c.K && block%64 != 0) || (block > 64 && 2*c.N*block > int8Scratch) {
+			t.Errorf("%d rows of %d in blocks of %d columns", c.N, c.K, block)
 		}
 	}
 }

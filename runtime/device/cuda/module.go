@@ -39,14 +39,9 @@ func (d *Device) loadKernels() error {
 			d.kernels[name] = function
 		}
 	}
-	for _, v := range attentionVariants {
-		if !v.fits(d.shared) {
-			continue // it is never chosen
-		}
-		for kernel, bytes := range v.kernels() {
-			if err := d.driver.functionShared(d.kernels[kernel], bytes); err != nil {
-				return fmt.Errorf("cuda: kernel %s with %d bytes of shared memory: %w", kernel, bytes, err)
-			}
+	for kernel, bytes := range attentionKernels(d.shared) {
+		if err := d.driver.functionShared(d.kernels[kernel], bytes); err != nil {
+			return fmt.Errorf("cuda: kernel %s with %d bytes of shared memory: %w", kernel, bytes, err)
 		}
 	}
 	return nil

@@ -7,6 +7,8 @@ struct Shape {
   float scale;
 };
 
+DEVICE int blocksY() { return __nvvm_read_ptx_sreg_nctaid_y(); }
+
 // The key ranges of a tile's queries under the window, empty past the last query.
 template <int B> DEVICE void loadRanges(int *low, int *high, const int *lo, const int *hi, int from, Shape n) {
   if (thread() < B) {

@@ -1,0 +1,3 @@
+#include "tensor_attention.h"
+
+TENSOR_ATTENTIONS(Float16, f16)

@@ -1,0 +1,136 @@
+package cuda
+
+import (
+	"fmt"
+
+	"triality/runtime/device"
+)
+
+// Tiles of the kernels over 16-bit storage.
+const (
+	queryTile = 128 // queries of a block of tensor_attention and tensor_query_grad
+	reachTile = 64  // queries that tensor_key_grad takes at once
+	keyTile   = 128 // keys of a block of tensor_key_grad
+	stepTile  = 64  // keys that the others take at once
+)
+
+// tensorWidths are the sizes that heads are padded to.
+var tensorWidths = []int{64, 128}
+
+// onTensorCores tells whether there are kernels over 16-bit storage; they look for the largest score
+// before it is scaled. Other shapes go through copies in float32.
+func onTensorCores(s device.AttentionShape) bool {
+	return s.HeadDim <= tensorWidths[len(tensorWidths)-1] && s.Scale > 0
+}
+
+// tensorWidth is the padded size of a head.
+func tensorWidth(dim int) int {
+	for _, w := range tensorWidths {
+		if dim <= w {
+			return w
+		}
+	}
+	return 0
+}
+
+// Shared memory of a block: tiles of 16-bit elements and, of tensor_key_grad, two floats for a query.
+func forwardShared(width int) int   { return 2 * width * (queryTile + 2*stepTile) }
+func queryGradShared(width int) int { return 2 * width * 4 * stepTile }
+func keyGradShared(width, stages int) int {
+	return 2*width*2*keyTile + stages*(2*width*2*reachTile+8*reachTile)
+}
+
+// keyGradStages is 2 where the next tiles may be copied while the present ones are computed, else 1.
+func keyGradStages(width, shared int) int {
+	if keyGradShared(width, 2) <= shared {
+		return 2
+	}
+	return 1
+}
+
+// attentionKernels gives the names of the kernels that a card with so much shared memory to a block runs,
+// and the bytes of it that they take.
+func attentionKernels(shared int) map[string]int {
+	bytes := map[string]int{}
+	for _, v := range attentionVariants {
+		if v.fits(shared) {
+			for name, n := range v.kernels() {
+				bytes[name] = n
+			}
+		}
+	}
+	for _, t := range []device.DType{device.BFloat16, device.Float16} {
+		bytes["gather_parts"+suffix(t)], bytes["widen"+suffix(t)] = 0, 0
+		for _, w := range tensorWidths {
+			bytes[tensorKernel("attention", t, w)] = forwardShared(w)
+			bytes[tensorKernel("query_grad", t, w)] = queryGradShared(w)
+			bytes[tensorKernel("key_grad", t, w)] = keyGradShared(w, keyGradStages(w, shared))
+		}
+	}
+	return bytes
+}
+
+// tensorAttend is Attention over 16-bit storage.
+func (c *call) tensorAttend(dst uint64, a attentionOperands) {
+	p := planAttention(a, false)
+	c.tensorForward(dst, 0, 0, p, c.table(p.queries), a)
+}
+
+// tensorForward gives the result or, with dy, the statistics that the backward pass needs.
+func (c *call) tensorForward(dst, stats, dy uint64, p attentionPlan, table uint64, a attentionOperands) {
+	w := tensorWidth(a.s.HeadDim)
+	c.launch(tensorKernel("attention", c.stored, w), a.s.Heads, p.queryTiles(), 128, forwardShared(w),
+		append([]uint64{dst, stats, a.q, a.k, a.v, a.lo, a.hi, dy, table}, a.arguments()...)...)
+}
+
+// tensorAttendGrad is AttentionGrad over 16-bit storage.
+func (c *call) tensorAttendGrad(dq, dk, dv, dy uint64, a attentionOperands) {
+	p, w, s := planAttention(a, true), tensorWidth(a.s.HeadDim), a.s
+	queries, reach, keys := c.table(p.queries), c.table(p.reach), c.table(p.keys)
+	padded := p.queryTiles() * queryTile
+	stats := c.temporary(8 * s.Heads * padded)
+	c.tensorForward(0, stats, dy, p, queries, a)
+	c.launch(tensorKernel("query_grad", c.stored, w), s.Heads, p.queryTiles(), 256, queryGradShared(w),
+		append([]uint64{dq, stats, a.q, a.k, a.v, a.lo, a.hi, dy, queries}, a.arguments()...)...)
+
+	splits := keySplits(s, p.keyTiles(), c.d.procs)
+	ok, ov := dk, dv
+	if splits > 1 {
+		ok, ov = c.temporary(4*splits*a.keys), c.temporary(4*splits*a.keys)
+	}
+	stages := keyGradStages(w, c.d.shared)
+	c.launch(tensorKernel("key_grad", c.stored, w), s.KVHeads*splits, p.keyTiles(), 256, keyGradShared(w, stages),
+		append([]uint64{ok, ov, stats, a.q, a.k, a.v, a.lo, a.hi, dy, keys, reach, i32(padded), i32(splits), i32(stages)}, a.arguments()...)...)
+	if splits > 1 {
+		c.narrowed(dk, ok, a.keys, splits)
+		c.narrowed(dv, ov, a.keys, splits)
+	}
+}
+
+// keySplits is the number of blocks that share out the query heads of a key head, so that there are
+// enough for the multiprocessors.
+func keySplits(s device.AttentionShape, tiles, procs int) int {
+	blocks := max(1, s.KVHeads*tiles)
+	return min(s.Heads/s.KVHeads, (2*procs+blocks-1)/blocks)
+}
+
+func tensorKernel(name string, t device.DType, width int) string {
+	return fmt.Sprintf("tensor_%s%s_%d", name, suffix(t), width)
+}
+
+// narrowed sums parts of n floats each, in order, into the call's storage type.
+func (c *call) narrowed(dst, parts uint64, n, count int) {
+	c.each(c.kernel("gather_parts"), (n+1)/2, dst, parts, i64(n), i32(count))
+}
+
+// widened is a copy in float32 of n elements of the call's storage type.
+func (c *call) widened(at uint64, n int) uint64 {
+	wide := c.temporary(4 * n)
+	c.each(c.kernel("widen"), n, wide, at, i64(n))
+	return wide
+}
+
+func (c *call) widenOperands(a attentionOperands) attentionOperands {
+	a.q, a.k, a.v = c.widened(a.q, a.queries), c.widened(a.k, a.keys), c.widened(a.v, a.keys)
+	return a
+}
