@@ -39,6 +39,7 @@ type Option func(*options)
 type options struct {
 	arena   *Arena
 	keep    G.Nodes
+	costly  bool
 	storage func(*G.Node) device.DType
 }
 
@@ -49,6 +50,11 @@ func WithArena(a *Arena) Option { return func(o *options) { o.arena = a } }
 // of keep, only keep live on until the gradient needs them; the others are computed again then. keep
 // is, as a rule, each layer's output. The results have the same bytes.
 func WithRecompute(keep ...*G.Node) Option { return func(o *options) { o.keep = keep } }
+
+// WithCostlyKept makes recomputation selective (Korthikanti et al. 2022): besides what WithRecompute
+// keeps, the results of matrix products and attention live on, so that only what takes much memory for
+// little arithmetic is computed again: norms, rotations, activations, dropout, sums and products of low rank.
+func WithCostlyKept() Option { return func(o *options) { o.costly = true } }
 
 // Compile makes the machine that computes outputs. What they do not depend on is left out.
 func Compile(dev device.Device, outputs G.Nodes, opts ...Option) (*Machine, error) {
@@ -85,7 +91,7 @@ func Compile(dev device.Device, outputs G.Nodes, opts ...Option) (*Machine, erro
 		}
 	}
 	if len(o.keep) > 0 {
-		s.recompute(o.keep)
+		s.recompute(o.keep, o.costly)
 	}
 	p := newPlan(s)
 	m := &Machine{

@@ -124,8 +124,8 @@ func kernelOf(n *G.Node, in G.Nodes) (kernel, error) {
 // recompute lets forward results before the last of keep be computed a second time when the
 // gradient needs them, instead of living from one to the other; keep themselves and leaves
 // live (Chen et al. 2016). Launches are pure functions of their inputs, dropout included, so the
-// gradients have the same bytes.
-func (s *schedule) recompute(keep G.Nodes) {
+// gradients have the same bytes. With costly, the results of costly kernels live too.
+func (s *schedule) recompute(keep G.Nodes, costly bool) {
 	kept := make(map[*G.Node]bool, len(keep))
 	last := int64(-1)
 	for _, n := range keep {
@@ -143,6 +143,9 @@ func (s *schedule) recompute(keep G.Nodes) {
 	droppable := func(i int) bool {
 		it := s.items[i]
 		_, mutates := it.kernel.(cacheWrite)
+		if costly && isCostly(it.kernel) {
+			return false
+		}
 		return it.kernel != nil && !backward[i] && !mutates && !kept[it.node] && !s.wanted[it.node] && it.node.ID() < last
 	}
 	var items []item
@@ -181,4 +184,16 @@ func (s *schedule) recompute(keep G.Nodes) {
 		s.index[it.node] = first[i]
 	}
 	s.items = items
+}
+
+// isCostly tells whether a result takes much more time to compute than to read. A product of low rank
+// does not.
+func isCostly(k kernel) bool {
+	switch k := k.(type) {
+	case matMul:
+		return 8*k.K >= k.N
+	case quantizedLinear, attention:
+		return true
+	}
+	return false
 }

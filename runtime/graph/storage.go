@@ -25,6 +25,9 @@ func Matrices(s device.DType) func(*G.Node) device.DType {
 	}
 }
 
+// DType is a node's element type as the graph has it; WithStorage decides how floats are stored.
+func DType(n *G.Node) device.DType { return dtypeOf(n) }
+
 // bytesOf is the size of an element, with Float as float32.
 func bytesOf(t device.DType) int64 {
 	switch t {
