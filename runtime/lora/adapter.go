@@ -154,38 +154,45 @@ func (a *Adapter) Put(d *model.DeviceParams) error {
 	return nil
 }
 
-// Merge gives the model with the adapter folded in: W + scaling·B·A, summed in float64, each row
-// brought to its magnitude with DoRA. The weights
-// that are not targeted are shared with base, which is not changed.
-func (a *Adapter) Merge(base *model.Params) (*model.Params, error) {
-	merged, err := model.NewParams()
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range base.Names() {
-		p, _ := base.Get(name)
-		if err := merged.Set(*p); err != nil {
-			return nil, err
-		}
-	}
+// Merge is the model with the adapter folded in: W + scaling·B·A, summed in float64, each row brought
+// to its magnitude with DoRA. It reads base, which is not changed, as it is read itself.
+func (a *Adapter) Merge(base model.Source) (model.Source, error) {
+	modules := make(map[string]Module, len(a.Modules))
 	for _, m := range a.Modules {
-		rows, err := a.sum(base, m)
-		if err != nil {
-			return nil, fmt.Errorf("merge adapter: %w", err)
+		name := m.Name + ".weight"
+		if shape, ok := base.Shape(name); !ok || !slices.Equal(shape, []int{m.Out, m.In}) {
+			return nil, fmt.Errorf("merge adapter: the model has no weight %s of shape [%d %d]: the adapter belongs to another model", name, m.Out, m.In)
 		}
-		w := make([]float32, len(rows))
-		for o := range m.Out {
-			row, factor := rows[o*m.In:(o+1)*m.In], 1.0
-			if a.DoRA {
-				factor = float64(m.M[o]) / length(row)
-			}
-			for i, v := range row {
-				w[o*m.In+i] = float32(factor * v)
-			}
+		modules[name] = m
+	}
+	return merged{base, a, modules}, nil
+}
+
+// merged is a model.Source over another one.
+type merged struct {
+	model.Source
+	adapter *Adapter
+	modules map[string]Module // by the name of their weight
+}
+
+func (s merged) Read(name string) (model.Param, error) {
+	m, ok := s.modules[name]
+	if !ok {
+		return s.Source.Read(name)
+	}
+	rows, err := s.adapter.sum(s.Source, m)
+	if err != nil {
+		return model.Param{}, fmt.Errorf("merge adapter: %w", err)
+	}
+	w := make([]float32, len(rows))
+	for o := range m.Out {
+		row, factor := rows[o*m.In:(o+1)*m.In], 1.0
+		if s.adapter.DoRA {
+			factor = float64(m.M[o]) / length(row)
 		}
-		if err := merged.Set(model.Param{Name: m.Name + ".weight", Shape: []int{m.Out, m.In}, Data: w}); err != nil {
-			return nil, err
+		for i, v := range row {
+			w[o*m.In+i] = float32(factor * v)
 		}
 	}
-	return merged, nil
+	return model.Param{Name: name, Shape: []int{m.Out, m.In}, Data: w}, nil
 }

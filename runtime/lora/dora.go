@@ -14,7 +14,7 @@ import (
 
 // InitMagnitudes sets the magnitudes of a DoRA adapter to the lengths of the rows of W + scaling·B·A,
 // as peft does, so that a fresh adapter changes nothing. Without DoRA there is nothing to set.
-func (a *Adapter) InitMagnitudes(base *model.Params) error {
+func (a *Adapter) InitMagnitudes(base model.Source) error {
 	if !a.DoRA {
 		return nil
 	}
@@ -33,10 +33,14 @@ func (a *Adapter) InitMagnitudes(base *model.Params) error {
 }
 
 // sum is W + scaling·B·A of a module, [Out, In].
-func (a *Adapter) sum(base *model.Params, m Module) ([]float64, error) {
-	p, ok := base.Get(m.Name + ".weight")
-	if !ok || !slices.Equal(p.Shape, []int{m.Out, m.In}) {
+func (a *Adapter) sum(base model.Source, m Module) ([]float64, error) {
+	shape, ok := base.Shape(m.Name + ".weight")
+	if !ok || !slices.Equal(shape, []int{m.Out, m.In}) {
 		return nil, fmt.Errorf("the model has no weight %s.weight of shape [%d %d]: the adapter belongs to another model", m.Name, m.Out, m.In)
+	}
+	p, err := base.Read(m.Name + ".weight")
+	if err != nil {
+		return nil, err
 	}
 	s, out := a.Scaling(), make([]float64, m.Out*m.In)
 	for o := range m.Out {
@@ -67,11 +71,11 @@ func length(row []float64) float64 {
 // g∘(W·x + up), and the bias is added after. dropped is x where dropout took part of it, and nil
 // otherwise: peft then adds (g−1)∘W·dropped + g∘up to the plain output.
 func (a *Adapter) weighDecomposed(b *model.Builder, m Module, out model.Rows, dropped, wa, wb, y, up *G.Node) (*G.Node, error) {
-	w, magnitude := b.Leaf(m.Name+".weight", device.Float, m.Out, m.In), b.Leaf(m.WeightM(), device.Float, m.Out)
+	magnitude := b.Leaf(m.WeightM(), device.Float, m.Out)
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
-	w, err := out.Of(w)
+	w, err := b.Weight(out, m.Out, m.In)
 	if err != nil {
 		return nil, err
 	}

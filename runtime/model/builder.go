@@ -24,6 +24,8 @@ type Hooks struct {
 	AttentionInput func(b *Builder, layer int, h *G.Node) (*G.Node, error)
 	// HiddenStates sees each layer's output.
 	HiddenStates func(layer int, h *G.Node)
+	// Storage is how the weights are held, as DeviceParams.Storage has it.
+	Storage Storage
 	// KV makes attention read keys and values from a cache, which the graph writes first.
 	KV *KVCache
 }
@@ -93,7 +95,7 @@ func (b *Builder) Err() error { return b.err }
 // nil and sets Err.
 func (b *Builder) Leaf(name string, dtype device.DType, shape ...int) *G.Node {
 	if n, ok := b.leaves[name]; ok {
-		if !slices.Equal([]int(n.Shape()), shape) || (n.Dtype() == G.Int32) != (dtype == device.Int32) {
+		if !slices.Equal([]int(n.Shape()), shape) || graph.DType(n) != dtype {
 			b.fail(fmt.Errorf("model: leaf %q is %v, asked for again as %v of %v", name, n.Shape(), shape, dtype))
 			return nil
 		}
@@ -302,15 +304,7 @@ func (b *Builder) rows(i int, module string, from, to int, x *G.Node) (*G.Node, 
 }
 
 func (b *Builder) plainRows(l linear, r Rows, x *G.Node) (*G.Node, error) {
-	w := b.weight(r.Module+".weight", l.out, l.in)
-	if w == nil {
-		return nil, b.err
-	}
-	w, err := r.Of(w)
-	if err != nil {
-		return nil, err
-	}
-	y, err := graph.MatMul(x, w, false, true)
+	y, err := b.product(l, r, x)
 	if err != nil || !l.bias {
 		return y, err
 	}
@@ -322,4 +316,55 @@ func (b *Builder) plainRows(l linear, r Rows, x *G.Node) (*G.Node, error) {
 		return nil, err
 	}
 	return graph.AddBias(y, bias)
+}
+
+// product is x·Wᵀ.
+func (b *Builder) product(l linear, r Rows, x *G.Node) (*G.Node, error) {
+	if b.hooks.Storage.Int8 {
+		codes, scale, err := b.quantized(l.out, l.in, r)
+		if err != nil {
+			return nil, err
+		}
+		return graph.QuantizedLinear(x, codes, scale, b.hooks.Storage.Threshold)
+	}
+	w := b.weight(r.Module+".weight", l.out, l.in)
+	if w == nil {
+		return nil, b.err
+	}
+	w, err := r.Of(w)
+	if err != nil {
+		return nil, err
+	}
+	return graph.MatMul(x, w, false, true)
+}
+
+// quantized is the rows' codes and scales.
+func (b *Builder) quantized(out, in int, r Rows) (codes, scale *G.Node, err error) {
+	name := r.Module + ".weight"
+	codes, scale = b.Leaf(name, device.Int8, out, in), b.weight(Scales(name), out)
+	if b.err != nil {
+		return nil, nil, b.err
+	}
+	if codes, err = r.Of(codes); err != nil {
+		return nil, nil, err
+	}
+	scale, err = r.Of(scale)
+	return codes, scale, err
+}
+
+// Weight is the rows of a linear module's weight as floats, [rows, in]: the weight itself, or what
+// its int8 codes stand for.
+func (b *Builder) Weight(r Rows, out, in int) (*G.Node, error) {
+	if b.hooks.Storage.Int8 {
+		codes, scale, err := b.quantized(out, in, r)
+		if err != nil {
+			return nil, err
+		}
+		return graph.Dequantize(codes, scale)
+	}
+	w := b.weight(r.Module+".weight", out, in)
+	if w == nil {
+		return nil, b.err
+	}
+	return r.Of(w)
 }

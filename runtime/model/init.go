@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"math"
 	"strings"
+	"sync"
 )
 
 // embeddingStd is the standard deviation of fresh embeddings. The families' 0.02 suits widths in the
@@ -12,38 +13,58 @@ import (
 // cannot give a confident answer.
 const embeddingStd = 0.2
 
-// Init makes fresh weights: normal with mean 0, for linear weights with the variance 1/(3·fan-in) of
-// PyTorch's nn.Linear; norms 1, biases 0. Element i of a weight is a pure function of (seed, name, i).
+// Init makes fresh weights in memory, those of NewFresh.
 func Init(cfg Config, seed uint64) (*Params, error) {
+	f, err := NewFresh(cfg, seed)
+	if err != nil {
+		return nil, err
+	}
+	return ReadAll(f)
+}
+
+// Fresh is a Source of weights that training starts from: normal with mean 0, for linear weights with
+// the variance 1/(3·fan-in) of PyTorch's nn.Linear; norms 1, biases 0. Element i of a weight is a
+// pure function of (seed, name, i).
+type Fresh struct {
+	specs []Spec
+	seed  uint64
+}
+
+// NewFresh checks the configuration.
+func NewFresh(cfg Config, seed uint64) (*Fresh, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("initialise model: %w", err)
 	}
-	specs := cfg.Specs()
-	p := &Params{byName: make(map[string]*Param, len(specs))}
-	for _, s := range specs {
-		n := 1
-		for _, d := range s.Shape {
-			n *= d
-		}
-		data := make([]float32, n)
-		switch {
-		case strings.HasSuffix(s.Name, "norm.weight"):
-			for i := range data {
-				data[i] = 1
-			}
-		case strings.HasSuffix(s.Name, ".bias"):
-		default:
-			std := 1 / math.Sqrt(3*float64(s.Shape[len(s.Shape)-1]))
-			if s.Name == embedName {
-				std = embeddingStd
-			}
-			normals(data, std, seed, s.Name)
-		}
-		if err := p.Set(Param{s.Name, s.Shape, data}); err != nil {
-			return nil, err
-		}
+	return &Fresh{cfg.Specs(), seed}, nil
+}
+
+// Names lists the weights in the order of the computation.
+func (f *Fresh) Names() []string { return specNames(f.specs) }
+
+// Shape gives a weight's shape.
+func (f *Fresh) Shape(name string) ([]int, bool) { return specShape(f.specs, name) }
+
+// Read makes one weight.
+func (f *Fresh) Read(name string) (Param, error) {
+	shape, ok := f.Shape(name)
+	if !ok {
+		return Param{}, fmt.Errorf("weight %s: there is none", name)
 	}
-	return p, nil
+	data := make([]float32, product(shape))
+	switch {
+	case strings.HasSuffix(name, "norm.weight"):
+		for i := range data {
+			data[i] = 1
+		}
+	case strings.HasSuffix(name, ".bias"):
+	default:
+		std := 1 / math.Sqrt(3*float64(shape[len(shape)-1]))
+		if name == embedName {
+			std = embeddingStd
+		}
+		normals(data, std, f.seed, name)
+	}
+	return Param{name, shape, data}, nil
 }
 
 // normals fills data by the Box–Muller transform of a counter-based generator (splitmix64's
@@ -52,13 +73,23 @@ func normals(data []float32, std float64, seed uint64, name string) {
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	key := mix(seed ^ mix(h.Sum64()))
-	for i := 0; i < len(data); i += 2 {
+	const span = 1 << 16
+	var spans sync.WaitGroup
+	for from := 0; from < len(data); from += span {
+		spans.Go(func() { normalSpan(data, from, min(len(data), from+span), std, key) })
+	}
+	spans.Wait()
+}
+
+// normalSpan fills data[from:to], from an even number.
+func normalSpan(data []float32, from, to int, std float64, key uint64) {
+	for i := from; i < to; i += 2 {
 		u := (float64(mix(key+uint64(i))>>11) + 0.5) / (1 << 53)
 		v := float64(mix(key+uint64(i)+1)>>11) / (1 << 53)
 		r := std * math.Sqrt(-2*math.Log(u))
 		sin, cos := math.Sincos(2 * math.Pi * v)
 		data[i] = float32(r * cos)
-		if i+1 < len(data) {
+		if i+1 < to {
 			data[i+1] = float32(r * sin)
 		}
 	}

@@ -1,12 +1,8 @@
 package model
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"triality/runtime/safetensors"
 )
@@ -81,68 +77,33 @@ func (p *Params) Clone() *Params {
 	return c
 }
 
-// LoadParams reads the weights of a model folder as float32. Every weight the configuration
-// implies, and every one of extra, must be there with its shape, and no other; the error names what
-// is missing, unexpected or of another shape. A head stored beside tied embeddings and the rotary
-// tables of old files are left out, as transformers does.
-func LoadParams(dir string, cfg Config, extra ...Spec) (*Params, error) {
-	m, err := safetensors.OpenModel(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("model folder %s has no weights: it needs model.safetensors, or shards with model.safetensors.index.json (convert .bin files with transformers' save_pretrained): %w", dir, err)
+// Shape gives a weight's shape.
+func (p *Params) Shape(name string) ([]int, bool) {
+	x, ok := p.byName[name]
+	if !ok {
+		return nil, false
 	}
-	if err != nil {
-		return nil, fmt.Errorf("model weights: %w", err)
-	}
-	defer m.Close()
+	return x.Shape, true
+}
 
-	specs := append(cfg.Specs(), extra...)
-	want := make(map[string]bool, len(specs))
-	var problems []string
-	for _, s := range specs {
-		want[s.Name] = true
-		info, ok := m.Info(s.Name)
-		switch {
-		case !ok:
-			problems = append(problems, fmt.Sprintf("%s %v is missing", s.Name, s.Shape))
-		case !slices.Equal(info.Shape, s.Shape):
-			problems = append(problems, fmt.Sprintf("%s is %v, config.json makes it %v", s.Name, info.Shape, s.Shape))
-		}
+// Read is Get for a Source: the data is the Params' own.
+func (p *Params) Read(name string) (Param, error) {
+	x, ok := p.byName[name]
+	if !ok {
+		return Param{}, fmt.Errorf("weight %s: there is none", name)
 	}
-	for _, n := range m.Names() {
-		if !want[n] && !(n == headName && cfg.TieEmbeddings) && !strings.HasSuffix(n, ".rotary_emb.inv_freq") {
-			problems = append(problems, n+" is unexpected")
-		}
+	return *x, nil
+}
+
+// LoadParams reads the weights of a model folder into memory, as OpenFolder finds them.
+func LoadParams(dir string, cfg Config, extra ...Spec) (*Params, error) {
+	f, err := OpenFolder(dir, cfg, extra...)
+	if err != nil {
+		return nil, err
 	}
-	if len(problems) > 0 {
-		more := ""
-		if len(problems) > 8 {
-			more = fmt.Sprintf(", and %d more", len(problems)-8)
-			problems = problems[:8]
-		}
-		return nil, fmt.Errorf("model weights in %s do not fit its config.json (%s): %s%s", dir, cfg.ModelType, strings.Join(problems, "; "), more)
-	}
-	p := &Params{byName: make(map[string]*Param, len(specs))}
-	for _, s := range specs {
-		data, err := m.Float32(s.Name)
-		if err != nil {
-			return nil, fmt.Errorf("model weights: %w", err)
-		}
-		if err := p.Set(Param{s.Name, slices.Clone(s.Shape), data}); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
+	defer f.Close()
+	return ReadAll(f)
 }
 
 // Save writes the weights to dir/model.safetensors as F32, F16 or BF16.
-func (p *Params) Save(dir string, dtype safetensors.DType) error {
-	list := make([]safetensors.Tensor, 0, len(p.names))
-	for _, n := range p.names {
-		x := p.byName[n]
-		list = append(list, safetensors.Tensor{Name: n, DType: dtype, Shape: x.Shape, Float32: x.Data})
-	}
-	if err := safetensors.Write(filepath.Join(dir, WeightsFile), list, map[string]string{"format": "pt"}); err != nil {
-		return fmt.Errorf("save model weights: %w", err)
-	}
-	return nil
-}
+func (p *Params) Save(dir string, dtype safetensors.DType) error { return Save(dir, p, dtype) }

@@ -13,6 +13,7 @@ import (
 	"triality/runtime/device"
 	"triality/runtime/graph"
 	"triality/runtime/lora"
+	"triality/runtime/model"
 	"triality/runtime/safetensors"
 )
 
@@ -54,7 +55,11 @@ func TestAnAdapterByPeftGivesItsLogits(t *testing.T) {
 		if slices.Equal(got, logits(t, f.engine(t, f.params, nil), f.data.Single)) {
 			t.Error("the adapter has no effect")
 		}
-		merged, err := a.Merge(f.params)
+		folded, err := a.Merge(f.params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		merged, err := model.ReadAll(folded)
 		if err != nil {
 			t.Fatal(err)
 		}

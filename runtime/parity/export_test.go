@@ -43,7 +43,9 @@ func TestWhatPythonIsToRead(t *testing.T) {
 		f.save(t, filepath.Join(dir, "base"), f.params, safetensors.F32)
 		logitsOf("adapter", f.engine(t, f.params, a))
 
-		merged, err := a.Merge(f.params)
+		folded, err := a.Merge(f.params)
+		must(t, err)
+		merged, err := model.ReadAll(folded)
 		must(t, err)
 		for name, dtype := range map[string]safetensors.DType{"merged": safetensors.F32, "merged_bf16": safetensors.BF16, "merged_f16": safetensors.F16} {
 			f.save(t, filepath.Join(dir, name), merged, dtype)
@@ -93,7 +95,7 @@ func (f *fixture) exportSO8T(t *testing.T, dir string, logitsOf func(string, *ge
 	must(t, m.SaveWeights(path))
 	must(t, so8t.BurnIn(path, burned, ""))
 
-	on, err := m.Upload(dev)
+	on, err := m.Upload(dev, model.Storage{})
 	must(t, err)
 	defer on.Close()
 	e, err := generate.New(dev, f.cfg, on, so8t.Hooks())

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"triality/runtime/device"
+	"triality/runtime/model"
 )
 
 func TestAClassIsAProductOfTheTwoHeads(t *testing.T) {
@@ -43,7 +44,7 @@ func TestExtremeLogitsGiveNoNaN(t *testing.T) {
 func TestClassifyReadsThePromptsLastToken(t *testing.T) {
 	eachDevice(t, func(t *testing.T, dev device.Device) {
 		m := turned(t, "qwen2", 0.4)
-		params, err := m.Upload(dev)
+		params, err := m.Upload(dev, model.Storage{})
 		if err != nil {
 			t.Fatal(err)
 		}

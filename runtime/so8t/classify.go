@@ -108,7 +108,9 @@ func (c *Classifier) pass(rows int) (*classPass, error) {
 	if p := c.passes[rows]; p != nil {
 		return p, nil
 	}
-	b := model.NewBuilder(c.cfg, Hooks())
+	hooks := Hooks()
+	hooks.Storage = c.params.Storage()
+	b := model.NewBuilder(c.cfg, hooks)
 	in := b.Inputs(rows)
 	h, err := b.Hidden(in)
 	if err != nil {
@@ -124,7 +126,7 @@ func (c *Classifier) pass(rows int) (*classPass, error) {
 			return nil, errors.Join(err, b.Err())
 		}
 	}
-	if p.machine, err = graph.Compile(c.dev, p.heads[:], graph.WithArena(c.arena)); err != nil {
+	if p.machine, err = graph.Compile(c.dev, p.heads[:], graph.WithArena(c.arena), c.params.Stored()); err != nil {
 		return nil, err
 	}
 	if err = c.params.Bind(p.machine, b); err == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"triality/runtime/model"
 	"triality/runtime/train"
 )
 
@@ -26,6 +27,8 @@ type Config struct {
 	SaveSteps            int     `yaml:"save_steps"`
 	SaveTotalLimit       int     `yaml:"save_total_limit"`
 	Seed                 uint64  `yaml:"seed"`
+	// Storage is how the models are held on the device.
+	Storage model.Storage `yaml:"-"`
 
 	PETLambda       float64 `yaml:"pet_lambda"`       // weight of the PET term; 0 leaves it out
 	SafetyWeight    float64 `yaml:"safety_weight"`    // weight of the safety head's cross-entropy

@@ -94,7 +94,7 @@ var probes = [][]int32{{1, 5, 3, 9, 2, 11, 7}, {4}, {12, 0, 12, 0, 6}}
 func taskLogits(t testing.TB, dev device.Device, m *Model, hooks model.Hooks) []float32 {
 	t.Helper()
 	var all []float32
-	err := m.eachLogits(t.Context(), dev, hooks, probes, func(_ int, logits [][]float32) error {
+	err := m.eachLogits(t.Context(), dev, model.Storage{}, hooks, probes, func(_ int, logits [][]float32) error {
 		for _, row := range logits {
 			all = append(all, row...)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"triality/runtime/device/reference"
 	"triality/runtime/generate"
+	"triality/runtime/model"
 )
 
 func TestHeadsFromWordsSayWhatTheWordsSay(t *testing.T) {
@@ -16,7 +17,7 @@ func TestHeadsFromWordsSayWhatTheWordsSay(t *testing.T) {
 	if err := m.HeadsFromWords(words); err != nil {
 		t.Fatal(err)
 	}
-	params, err := m.Upload(dev)
+	params, err := m.Upload(dev, model.Storage{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,8 +99,8 @@ func (m *Model) Clone() *Model {
 
 // Upload puts all weights on a device, for graphs built with Hooks: with them generate.New gives the
 // task head.
-func (m *Model) Upload(dev device.Device) (*model.DeviceParams, error) {
-	d, err := model.Upload(dev, m.Source, m.Base)
+func (m *Model) Upload(dev device.Device, st model.Storage) (*model.DeviceParams, error) {
+	d, err := model.UploadAs(dev, m.Source, m.Base, st)
 	if err != nil {
 		return nil, err
 	}

@@ -74,6 +74,7 @@ func (s *sum) add(name string, weight float64, term *G.Node, err error) {
 // build makes the graph for packed batches of rows rows.
 func (o *objective) build(rows int, _ bool) (*train.Program, error) {
 	hooks := Hooks()
+	hooks.Storage = o.frozen.Storage()
 	var layers G.Nodes
 	hooks.HiddenStates = func(_ int, h *G.Node) { layers = append(layers, h) }
 	b := model.NewBuilder(o.source, hooks)
@@ -105,7 +106,7 @@ func (o *objective) build(rows int, _ bool) (*train.Program, error) {
 		return nil, err
 	}
 	return &train.Program{
-		Cost: s.cost, Parts: s.parts, Leaves: b.Leaves(),
+		Cost: s.cost, Parts: s.parts, Layers: layers, Leaves: b.Leaves(),
 		Bind: func(m *graph.Machine) error { return o.frozen.Bind(m, b) },
 		Feed: func(p *train.Packed, w *train.Window) ([]train.Input, error) {
 			if _, err := o.frozen.SetLength(p.Longest()); err != nil {

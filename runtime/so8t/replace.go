@@ -113,7 +113,7 @@ func Replace(ctx context.Context, dev device.Device, srcDir, outDir string, cfg 
 		if err != nil {
 			return fmt.Errorf("reading back: %w", err)
 		}
-		if err := rep.compare(ctx, dev, m, written, probes, progress); err != nil {
+		if err := rep.compare(ctx, dev, cfg.Storage, m, written, probes, progress); err != nil {
 			return err
 		}
 		rep.Time = time.Now().UTC().Truncate(time.Second)
@@ -131,9 +131,9 @@ func Replace(ctx context.Context, dev device.Device, srcDir, outDir string, cfg 
 
 // compare fills in the measured difference of the two models' task logits. One model at a time is on
 // the device.
-func (r *Report) compare(ctx context.Context, dev device.Device, source, written *Model, probes [][]int32, progress Progress) error {
+func (r *Report) compare(ctx context.Context, dev device.Device, st model.Storage, source, written *Model, probes [][]int32, progress Progress) error {
 	want := make([][][]float32, len(probes))
-	err := source.eachLogits(ctx, dev, model.Hooks{}, probes, func(i int, got [][]float32) error {
+	err := source.eachLogits(ctx, dev, st, model.Hooks{}, probes, func(i int, got [][]float32) error {
 		progress.tell("compare", i, 2*len(probes))
 		want[i] = got
 		return nil
@@ -141,7 +141,7 @@ func (r *Report) compare(ctx context.Context, dev device.Device, source, written
 	if err != nil {
 		return fmt.Errorf("source: %w", err)
 	}
-	err = written.eachLogits(ctx, dev, Hooks(), probes, func(i int, got [][]float32) error {
+	err = written.eachLogits(ctx, dev, st, Hooks(), probes, func(i int, got [][]float32) error {
 		progress.tell("compare", len(probes)+i, 2*len(probes))
 		r.Probes++
 		r.ProbeTokens += len(probes[i])
@@ -176,8 +176,8 @@ func (r *Report) difference(probe int, want, got [][]float32) error {
 }
 
 // eachLogits runs the task head on each of the inputs.
-func (m *Model) eachLogits(ctx context.Context, dev device.Device, hooks model.Hooks, inputs [][]int32, use func(i int, logits [][]float32) error) (err error) {
-	params, err := m.Upload(dev)
+func (m *Model) eachLogits(ctx context.Context, dev device.Device, st model.Storage, hooks model.Hooks, inputs [][]int32, use func(i int, logits [][]float32) error) (err error) {
+	params, err := m.Upload(dev, st)
 	if err != nil {
 		return err
 	}

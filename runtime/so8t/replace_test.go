@@ -124,7 +124,7 @@ func TestAModelWhoseLogitsDifferIsNotKept(t *testing.T) {
 	for i := range plain.Layers {
 		plain.Layers[i] = identityLayer()
 	}
-	if err := rep.compare(t.Context(), dev, plain, m, probes, nil); !errors.Is(err, ErrDiffers) {
+	if err := rep.compare(t.Context(), dev, model.Storage{}, plain, m, probes, nil); !errors.Is(err, ErrDiffers) {
 		t.Errorf("got %v", err)
 	}
 	// A failure inside staging leaves nothing behind.

@@ -39,14 +39,14 @@ func Train(ctx context.Context, dev device.Device, m *Model, examples, eval []Ex
 			}
 		}
 	}
-	frozen, err := model.Upload(dev, m.Source, m.Base)
+	frozen, err := model.UploadAs(dev, m.Source, m.Base, cfg.Storage)
 	if err != nil {
 		return nil, nil, fmt.Errorf("so8t: %w", err)
 	}
 	defer func() { err = errors.Join(err, frozen.Close()) }()
 	o := &objective{cfg: cfg, source: m.Source, frozen: frozen, train: examples, eval: eval}
 	task := train.Task{
-		Weights: m.trainable(cfg), Vocab: m.Source.VocabSize, Longest: m.Source.MaxPositions, Build: o.build,
+		Weights: m.trainable(cfg), Storage: cfg.Storage.Matrices, Vocab: m.Source.VocabSize, Longest: m.Source.MaxPositions, Build: o.build,
 		Identity: m.identity(cfg, examples, eval),
 		Monitor: func(weight func(string) ([]float32, error)) (map[string]float64, error) {
 			now := m.Clone()
@@ -104,10 +104,12 @@ func (m *Model) identity(cfg Config, sets ...[]Example) map[string]string {
 		fmt.Fprintln(h)
 	}
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-	return map[string]string{
+	id := map[string]string{
 		"base_model": train.HashParams(m.Base), "classes": hex.EncodeToString(h.Sum(nil)), "pet_lambda": number(cfg.PETLambda),
 		"task_weight": number(cfg.TaskWeight), "safety_weight": number(cfg.SafetyWeight), "authority_weight": number(cfg.AuthorityWeight),
 	}
+	cfg.Storage.Identify(id)
+	return id
 }
 
 func plainExamples(set []Example) []train.Example {

@@ -79,7 +79,7 @@ func TestTrainingTeachesTheHeadsTheClasses(t *testing.T) {
 	if m.Layers[0] != identityLayer() || !slices.Equal(m.Safety, make([]float32, len(m.Safety))) {
 		t.Error("Train changed its input")
 	}
-	params, err := out.Upload(dev)
+	params, err := out.Upload(dev, model.Storage{})
 	if err != nil {
 		t.Fatal(err)
 	}

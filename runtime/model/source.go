@@ -1,0 +1,162 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"triality/runtime/safetensors"
+)
+
+// Source gives a model's weights one at a time, so that they need not be in memory together.
+type Source interface {
+	// Names lists the weights in the order of the computation.
+	Names() []string
+	// Shape gives a weight's shape.
+	Shape(name string) ([]int, bool)
+	// Read gives a weight's values. They may be the source's own and are not to be changed.
+	Read(name string) (Param, error)
+}
+
+// ReadAll reads a source into memory.
+func ReadAll(s Source) (*Params, error) {
+	names := s.Names()
+	p := &Params{byName: make(map[string]*Param, len(names))}
+	for _, n := range names {
+		x, err := s.Read(n)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.Set(x); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Elements is the number of all weights' elements.
+func Elements(s Source) int {
+	total := 0
+	for _, n := range s.Names() {
+		shape, _ := s.Shape(n)
+		total += product(shape)
+	}
+	return total
+}
+
+func product(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// Save writes weights to dir, which is there already, as F32, F16 or BF16: one file, or shards
+// where they take more than Hugging Face's tools put into one. One weight at a time is in memory.
+func Save(dir string, s Source, dtype safetensors.DType) error {
+	var list []safetensors.Tensor
+	for _, n := range s.Names() {
+		shape, _ := s.Shape(n)
+		list = append(list, safetensors.Tensor{Name: n, DType: dtype, Shape: shape, Values: func() ([]float32, error) {
+			x, err := s.Read(n)
+			return x.Data, err
+		}})
+	}
+	if err := safetensors.WriteModel(dir, list, map[string]string{"format": "pt"}, safetensors.MaxShard); err != nil {
+		return fmt.Errorf("save model weights: %w", err)
+	}
+	return nil
+}
+
+// Folder is the weights of a model folder, read when they are asked for.
+type Folder struct {
+	files *safetensors.Model
+	specs []Spec
+}
+
+// OpenFolder opens the weights of a model folder. Every weight the configuration implies, and every one of
+// extra, must be there with its shape, and no other; the error names what is missing, unexpected or
+// of another shape. A head stored beside tied embeddings and the rotary tables of old files are left
+// out, as transformers does.
+func OpenFolder(dir string, cfg Config, extra ...Spec) (*Folder, error) {
+	m, err := safetensors.OpenModel(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("model folder %s has no weights: it needs model.safetensors, or shards with model.safetensors.index.json (convert .bin files with transformers' save_pretrained): %w", dir, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("model weights: %w", err)
+	}
+	f := &Folder{files: m, specs: append(cfg.Specs(), extra...)}
+	if problems := f.misfits(cfg); len(problems) > 0 {
+		more := ""
+		if len(problems) > 8 {
+			more = fmt.Sprintf(", and %d more", len(problems)-8)
+			problems = problems[:8]
+		}
+		return nil, errors.Join(fmt.Errorf("model weights in %s do not fit its config.json (%s): %s%s", dir, cfg.ModelType, strings.Join(problems, "; "), more), m.Close())
+	}
+	return f, nil
+}
+
+// misfits compares what the files hold with what the configuration implies.
+func (f *Folder) misfits(cfg Config) []string {
+	want := make(map[string]bool, len(f.specs))
+	var problems []string
+	for _, s := range f.specs {
+		want[s.Name] = true
+		info, ok := f.files.Info(s.Name)
+		switch {
+		case !ok:
+			problems = append(problems, fmt.Sprintf("%s %v is missing", s.Name, s.Shape))
+		case !slices.Equal(info.Shape, s.Shape):
+			problems = append(problems, fmt.Sprintf("%s is %v, config.json makes it %v", s.Name, info.Shape, s.Shape))
+		}
+	}
+	for _, n := range f.files.Names() {
+		if !want[n] && !(n == headName && cfg.TieEmbeddings) && !strings.HasSuffix(n, ".rotary_emb.inv_freq") {
+			problems = append(problems, n+" is unexpected")
+		}
+	}
+	return problems
+}
+
+// Names lists the weights in the order of the computation.
+func (f *Folder) Names() []string { return specNames(f.specs) }
+
+// Shape gives a weight's shape.
+func (f *Folder) Shape(name string) ([]int, bool) { return specShape(f.specs, name) }
+
+// Read reads one weight as float32.
+func (f *Folder) Read(name string) (Param, error) {
+	shape, ok := f.Shape(name)
+	if !ok {
+		return Param{}, fmt.Errorf("weight %s: there is none", name)
+	}
+	data, err := f.files.Float32(name)
+	if err != nil {
+		return Param{}, fmt.Errorf("model weights: %w", err)
+	}
+	return Param{name, slices.Clone(shape), data}, nil
+}
+
+// Close closes the files.
+func (f *Folder) Close() error { return f.files.Close() }
+
+func specNames(specs []Spec) []string {
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Name
+	}
+	return names
+}
+
+func specShape(specs []Spec, name string) ([]int, bool) {
+	i := slices.IndexFunc(specs, func(s Spec) bool { return s.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return specs[i].Shape, true
+}
