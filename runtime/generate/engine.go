@@ -83,7 +83,7 @@ func (e *Engine) reserve(n int) error {
 	e.dropPasses(func(k passKey) bool { return k.kind != everyLogit })
 	e.freeCache()
 	for range 2 * e.cfg.Layers {
-		b, err := e.dev.Alloc(device.Float, rows*e.cfg.KVDim())
+		b, err := e.dev.Alloc(e.params.Storage().Matrices, rows*e.cfg.KVDim())
 		if err != nil {
 			e.freeCache()
 			return fmt.Errorf("generate: key-value cache of %d tokens: %w", rows, err)

@@ -54,6 +54,7 @@ func (e *Engine) compile(k kind, T int) (*pass, error) {
 	if k != everyLogit {
 		hooks.KV = &model.KVCache{Capacity: e.rows}
 	}
+	hooks.Storage = e.params.Storage()
 	b := model.NewBuilder(e.cfg, hooks)
 	in := b.Inputs(T)
 	leaves := G.Nodes{in.IDs, in.Pos, in.Lo, in.Hi}
@@ -83,7 +84,7 @@ func (e *Engine) compile(k kind, T int) (*pass, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := graph.Compile(e.dev, G.Nodes{out}, graph.WithArena(e.arena))
+	m, err := graph.Compile(e.dev, G.Nodes{out}, graph.WithArena(e.arena), e.params.Stored())
 	if err != nil {
 		return nil, err
 	}
