@@ -13,11 +13,12 @@ import (
 	"triality/experiments/config"
 	"triality/experiments/dataset"
 	"triality/experiments/naivebayes"
+	"triality/runtime/hub"
 )
 
 // ABTestOptions configures ABTest.
 type ABTestOptions struct {
-	ModelA, ModelB string
+	ModelA, ModelB string // folders, or "org/name" of the Hub
 	TestData       string // a .jsonl file, a dataset folder (its test split), or a folder of jsonl files
 	OutDir         string // gets results.json
 	Format         string
@@ -42,8 +43,12 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (_ *exp
 		return nil, err
 	}
 	var arms [2]*arm
-	for i, dir := range []string{o.ModelA, o.ModelB} {
-		if arms[i], err = openArm(e.Device, dir, o.Format, o.MaxLength); err != nil {
+	for i, name := range []string{o.ModelA, o.ModelB} {
+		source, err := e.Locate(ctx, name, hub.ModelFiles, sink)
+		if err != nil {
+			return nil, err
+		}
+		if arms[i], err = openArm(e.Device, e.Storage, source, o.Format, o.MaxLength); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, arms[i].close()) }()
@@ -156,7 +161,7 @@ func compare(rows []dataset.Row, arms [2]*arm, answers [2][]answer, o ABTestOpti
 	for a := range arms {
 		confusion := abtest.Confusion(gold, predicted[a], k)
 		r.Arms[a] = experiments.ArmResult{
-			Name: string(rune('A' + a)), Model: arms[a].dir, Kind: arms[a].kind,
+			Name: string(rune('A' + a)), Model: arms[a].name, Kind: arms[a].kind,
 			Scores: abtest.Score(gold, predicted[a], k), Latency: abtest.Latencies(latency[a]),
 			Confusion: confusion, PerClass: abtest.PerClass(confusion, experiments.Labels),
 		}

@@ -18,7 +18,7 @@ import (
 
 // arm is one model of an A/B test, loaded.
 type arm struct {
-	dir     string
+	name    string // folder, or "org/name@commit"
 	kind    string // "hf" or "so8t"
 	tok     *tokenizer.Tokenizer
 	format  *dataset.Format
@@ -32,14 +32,14 @@ type arm struct {
 // openArm loads a model folder, plain or SO8T. Either answers with the label it holds likeliest as the
 // continuation of the prompt, so that both arms are judged by the same rule; what an SO8T model's
 // safety and authority heads say is measured beside it.
-func openArm(dev device.Device, dir, format string, maxLength int) (_ *arm, err error) {
-	a := &arm{dir: dir, kind: "hf"}
+func openArm(dev device.Device, st model.Storage, source Source, format string, maxLength int) (_ *arm, err error) {
+	a := &arm{name: source.Name, kind: "hf"}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
 		}
 	}()
-	if a.tok, err = loadTokenizer(dir); err != nil {
+	if a.tok, err = loadTokenizer(source.Dir); err != nil {
 		return nil, err
 	}
 	if a.format, err = dataset.NewFormat(format, a.tok); err != nil {
@@ -54,7 +54,7 @@ func openArm(dev device.Device, dir, format string, maxLength int) (_ *arm, err 
 		longest = max(longest, len(ids))
 		a.answers = append(a.answers, ids)
 	}
-	m, cfg, params, err := loadModel(dev, dir)
+	m, cfg, params, err := loadModel(dev, source.Dir, st)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func openArm(dev device.Device, dir, format string, maxLength int) (_ *arm, err 
 func (a *arm) prompt(r *dataset.Row) ([]int32, error) {
 	ids, ok := a.format.EncodePrompt(a.tok, r, a.limit)
 	if !ok || len(ids) == 0 {
-		return nil, experiments.Errorf(experiments.CodeInvalid, "model %s: the prompt of row %q does not fit in %d tokens; raise data.max_length", a.dir, r.Text(), a.limit)
+		return nil, experiments.Errorf(experiments.CodeInvalid, "model %s: the prompt of row %q does not fit in %d tokens; raise data.max_length", a.name, r.Text(), a.limit)
 	}
 	return ids, nil
 }
@@ -96,7 +96,7 @@ func (a *arm) classify(ctx context.Context, ids []int32) (answer, error) {
 	out := answer{probability: p, ms: float64(time.Since(start).Nanoseconds()) / 1e6}
 	for i, v := range p {
 		if math.IsNaN(v) {
-			return answer{}, fmt.Errorf("model %s: the probability of a class is not a number; the weights are damaged", a.dir)
+			return answer{}, fmt.Errorf("model %s: the probability of a class is not a number; the weights are damaged", a.name)
 		}
 		if v > p[out.class] {
 			out.class = i

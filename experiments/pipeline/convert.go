@@ -8,13 +8,14 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/dataset"
+	"triality/runtime/hub"
 )
 
 // ConvertOptions configures Convert.
 type ConvertOptions struct {
 	Options   dataset.Options
 	Rows      *dataset.Prepared // nil: read from Options.InputPath
-	BaseModel string            // folder whose tokenizer is used; empty: not tokenized
+	BaseModel string            // folder or "org/name" of the Hub whose tokenizer is used; empty: not tokenized
 	OutDir    string            // gets dataset/ and summary.json
 }
 
@@ -29,7 +30,11 @@ func (e *Engine) Convert(ctx context.Context, o ConvertOptions, sink Sink) error
 	}
 	var enc dataset.Encoder
 	if o.BaseModel != "" {
-		tok, err := loadTokenizer(o.BaseModel)
+		base, err := e.Locate(ctx, o.BaseModel, hub.TokenizerFiles, sink)
+		if err != nil {
+			return err
+		}
+		tok, err := loadTokenizer(base.Dir)
 		if err != nil {
 			return err
 		}

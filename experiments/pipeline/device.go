@@ -9,6 +9,7 @@ import (
 	"triality/runtime/device"
 	"triality/runtime/device/cpu"
 	"triality/runtime/device/cuda"
+	"triality/runtime/model"
 )
 
 // OpenDevice opens the device that a configuration names. The notes say what was chosen and what the
@@ -17,11 +18,11 @@ import (
 func OpenDevice(cfg config.Pipeline) (dev device.Device, notes []string, err error) {
 	switch cfg.Device {
 	case "cuda":
-		if dev, err = openCUDA(cfg.Training); err != nil {
+		if dev, err = cuda.Open(cuda.Options{MemoryLimit: int64(cfg.MemoryLimit)}); err != nil {
 			return nil, nil, experiments.Errorf(experiments.CodeInvalid, "device: %w", err)
 		}
 	case "auto":
-		if dev, err = openCUDA(cfg.Training); err != nil {
+		if dev, err = cuda.Open(cuda.Options{MemoryLimit: int64(cfg.MemoryLimit)}); err != nil {
 			if !errors.Is(err, cuda.ErrNoDriver) {
 				notes = append(notes, fmt.Sprintf("no cuda device: %v", err))
 			}
@@ -31,6 +32,9 @@ func OpenDevice(cfg config.Pipeline) (dev device.Device, notes []string, err err
 		dev = cpu.New(cpu.Options{Threads: cfg.Threads})
 	default:
 		return nil, nil, experiments.Errorf(experiments.CodeInvalid, "device: want auto, cpu or cuda, have %q", cfg.Device)
+	}
+	if cfg.MemoryLimit > 0 && dev.Info().Name != "cuda" {
+		notes = append(notes, fmt.Sprintf("device_memory_limit: the %s device has none", dev.Info().Name))
 	}
 	i := dev.Info()
 	what := i.Model
@@ -44,14 +48,15 @@ func OpenDevice(cfg config.Pipeline) (dev device.Device, notes []string, err err
 	return dev, notes, nil
 }
 
-// openCUDA opens the first card. Weights and activations are float32; bf16 concerns matrix products.
-func openCUDA(t config.Training) (device.Device, error) {
-	o := cuda.Options{}
+// StorageOn is how a configuration's models are held on a device: the cpu device has no narrow floats.
+func StorageOn(dev device.Device, cfg config.Pipeline) model.Storage {
+	s := model.Storage{Int8: cfg.Model.LoadIn8bit, Threshold: cfg.Model.Int8Threshold}
 	switch {
-	case t.BF16:
-		o.Precision = cuda.BFloat16
-	case t.FP16:
-		return nil, errors.New("training.fp16: the cuda device multiplies in float32 or, with training.bf16, in bfloat16")
+	case dev.Info().Name == "cpu":
+	case cfg.Training.BF16:
+		s.Matrices = device.BFloat16
+	case cfg.Training.FP16:
+		s.Matrices = device.Float16
 	}
-	return cuda.Open(o)
+	return s
 }

@@ -7,6 +7,8 @@ import (
 
 	"triality/experiments"
 	"triality/runtime/device"
+	"triality/runtime/hub"
+	"triality/runtime/model"
 	"triality/runtime/sandbox"
 	"triality/runtime/tokenizer"
 )
@@ -14,8 +16,10 @@ import (
 // Engine runs the steps one by one. It holds what they share.
 type Engine struct {
 	Device  device.Device
+	Storage model.Storage // how models are held on Device
 	Notes   []string // what opening the device had to say
 	Sandbox *sandbox.Host
+	Hub     *hub.Options // where models named "org/name" come from; nil: what the HF_ variables say
 }
 
 // loadTokenizer reads a model folder's tokenizer; a folder without one is told what to add.

@@ -11,6 +11,7 @@ import (
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/dataset"
+	"triality/runtime/hub"
 	"triality/runtime/lora"
 	"triality/runtime/model"
 	"triality/runtime/safetensors"
@@ -19,7 +20,7 @@ import (
 
 // FinetuneOptions configures Finetune.
 type FinetuneOptions struct {
-	BaseModel string // folder in Hugging Face form
+	BaseModel string // folder in Hugging Face form, or "org/name" of the Hub
 	Dataset   string // folder that convert wrote
 	OutDir    string // gets adapter/ (PEFT), merged/ (Hugging Face) and checkpoints/
 	Training  config.Training
@@ -29,15 +30,19 @@ type FinetuneOptions struct {
 // Finetune trains a LoRA adapter on the train split and merges it. A call that finds checkpoints of
 // the same run in OutDir resumes.
 func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) error {
-	cfg, err := model.LoadConfig(o.BaseModel)
-	if err != nil {
-		return invalid(err)
-	}
-	tok, err := loadTokenizer(o.BaseModel)
+	base, err := e.Locate(ctx, o.BaseModel, hub.ModelFiles, sink)
 	if err != nil {
 		return err
 	}
-	params, err := model.LoadParams(o.BaseModel, cfg)
+	cfg, err := model.LoadConfig(base.Dir)
+	if err != nil {
+		return invalid(err)
+	}
+	tok, err := loadTokenizer(base.Dir)
+	if err != nil {
+		return err
+	}
+	params, err := model.LoadParams(base.Dir, cfg)
 	if err != nil {
 		return invalid(err)
 	}
@@ -65,7 +70,7 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 	if err = errors.Join(err, obs.err); err != nil {
 		return trainError(err)
 	}
-	result.Adapter.BaseModel = o.BaseModel
+	result.Adapter.BaseModel = or(base.Repo, o.BaseModel) // peft finds a repository by its name
 	if err := stageFolder(filepath.Join(o.OutDir, "adapter"), result.Adapter.Write); err != nil {
 		return err
 	}

@@ -7,8 +7,8 @@ import (
 )
 
 // LoadModel puts a model folder, plain or SO8T, on a device, with the hooks that its graph needs.
-func LoadModel(dev device.Device, dir string) (model.Config, *model.DeviceParams, model.Hooks, error) {
-	m, cfg, params, err := loadModel(dev, dir)
+func LoadModel(dev device.Device, dir string, st model.Storage) (model.Config, *model.DeviceParams, model.Hooks, error) {
+	m, cfg, params, err := loadModel(dev, dir, st)
 	if m != nil {
 		return cfg, params, so8t.Hooks(), err
 	}
@@ -16,7 +16,7 @@ func LoadModel(dev device.Device, dir string) (model.Config, *model.DeviceParams
 }
 
 // loadModel is LoadModel with the SO8T model itself, nil for a plain one.
-func loadModel(dev device.Device, dir string) (m *so8t.Model, cfg model.Config, on *model.DeviceParams, err error) {
+func loadModel(dev device.Device, dir string, st model.Storage) (m *so8t.Model, cfg model.Config, on *model.DeviceParams, err error) {
 	isSO8T, err := so8t.IsModel(dir)
 	if err != nil {
 		return nil, cfg, nil, invalid(err)
@@ -25,16 +25,17 @@ func loadModel(dev device.Device, dir string) (m *so8t.Model, cfg model.Config, 
 		if m, err = so8t.Load(dir); err != nil {
 			return nil, cfg, nil, invalid(err)
 		}
-		on, err = m.Upload(dev)
+		on, err = m.Upload(dev, st)
 		return m, m.Source, on, err
 	}
 	if cfg, err = model.LoadConfig(dir); err != nil {
 		return nil, cfg, nil, invalid(err)
 	}
-	params, err := model.LoadParams(dir, cfg)
+	weights, err := model.OpenFolder(dir, cfg)
 	if err != nil {
 		return nil, cfg, nil, invalid(err)
 	}
-	on, err = model.Upload(dev, cfg, params)
+	defer weights.Close()
+	on, err = model.UploadAs(dev, cfg, weights, st)
 	return nil, cfg, on, err
 }

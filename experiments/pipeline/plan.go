@@ -26,7 +26,8 @@ type step struct {
 type plan struct {
 	cfg     config.Pipeline
 	rows    *dataset.Prepared
-	base    string // folder of the base model
+	base    string // the base model: its folder, or "org/name@commit"
+	sources sources
 	docs    []string
 	device  string
 	modules []Module
@@ -47,8 +48,8 @@ func (p *plan) dir(kind experiments.StepKind) string { return p.step(kind).dir }
 
 // makePlan reads the inputs and computes the keys. device is the name of the device that computes:
 // what is trained on one differs in its last bits from what is trained on another.
-func makePlan(cfg config.Pipeline, modules []Module, device string) (*plan, error) {
-	p := &plan{cfg: cfg, modules: modules, device: device}
+func makePlan(cfg config.Pipeline, modules []Module, device string, found sources) (*plan, error) {
+	p := &plan{cfg: cfg, modules: modules, device: device, sources: found}
 	var err error
 	if p.rows, err = dataset.Prepare(convertOptions(cfg.Data, cfg.Seed)); err != nil {
 		return nil, err
@@ -81,11 +82,15 @@ func makePlan(cfg config.Pipeline, modules []Module, device string) (*plan, erro
 
 	modelA, modelB, test := baseKey, replace, convert
 	for _, m := range []struct {
-		path string
-		key  *string
-	}{{cfg.Test.ModelAPath, &modelA}, {cfg.Test.ModelBPath, &modelB}} {
+		name, path string
+		key        *string
+	}{{"test.model_a_path", cfg.Test.ModelAPath, &modelA}, {"test.model_b_path", cfg.Test.ModelBPath, &modelB}} {
 		if m.path != "" {
-			if *m.key, err = hashModel(m.path); err != nil {
+			source, ok := found[m.name]
+			if !ok {
+				source.Dir = m.path
+			}
+			if *m.key, err = source.key(); err != nil {
 				return nil, err
 			}
 		}
@@ -125,10 +130,17 @@ func (p *plan) addAt(kind experiments.StepKind, key, dir string) {
 	p.steps = append(p.steps, s)
 }
 
-// planBase finds the base model: the folder that model.base_model names, or beside it one made from
+// planBase finds the base model: the commit of the Hub or the folder that model.base_model names, or beside it one made from
 // model.create, whose name carries its key so that no created model overwrites another.
 func (p *plan) planBase() (key string, err error) {
 	c, named := p.cfg.Model.Create, p.cfg.Model.BaseModel
+	if source, ok := p.sources["model.base_model"]; ok {
+		p.base = source.Name
+		if _, err := loadTokenizer(source.Dir); err != nil {
+			return "", err
+		}
+		return source.key()
+	}
 	if exists(filepath.Join(named, model.ConfigFile)) {
 		p.base = named
 		if _, err := loadTokenizer(named); err != nil {

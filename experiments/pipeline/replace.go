@@ -10,13 +10,14 @@ import (
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/dataset"
+	"triality/runtime/hub"
 	"triality/runtime/so8t"
 	"triality/runtime/train"
 )
 
 // ReplaceOptions configures Replace.
 type ReplaceOptions struct {
-	Model   string // the fine-tuned model, Hugging Face form
+	Model   string // the fine-tuned model: a folder in Hugging Face form, or "org/name" of the Hub
 	Dataset string // its train split trains gates and heads; may be empty when so8t.num_train_epochs is 0
 	OutDir  string // gets model/ (SO8T) and checkpoints/
 	SO8T    config.SO8T
@@ -29,6 +30,11 @@ const maxProbes = 16
 // Replace makes an SO8T model out of a plain one, measures their largest logit difference, and trains
 // its rotations and heads where the configuration asks for it.
 func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error {
+	source, err := e.Locate(ctx, o.Model, hub.ModelFiles, sink)
+	if err != nil {
+		return err
+	}
+	o.Model = source.Dir
 	var set, val []so8t.Example
 	var probes [][]int32
 	if o.Dataset != "" {
@@ -66,6 +72,7 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 	}
 
 	c := so8tConfig(o.SO8T, o.Seed)
+	c.Storage = e.Storage
 	target := filepath.Join(o.OutDir, "model")
 	// What a killed call left is made anew: replacement itself takes seconds, its training resumes.
 	if err := os.RemoveAll(target); err != nil {

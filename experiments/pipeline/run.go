@@ -58,7 +58,11 @@ func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (ru
 	if err != nil {
 		return run, false, err
 	}
-	p, err := makePlan(cfg, modules, r.Engine.Device.Info().Name)
+	pinned, found, err := r.locate(ctx, cfg, o.RunID)
+	if err != nil {
+		return run, false, err
+	}
+	p, err := makePlan(pinned, modules, r.Engine.Device.Info().Name, found)
 	if err != nil {
 		return run, false, err
 	}
@@ -83,6 +87,9 @@ func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (ru
 	run = experiments.Run{
 		ID: o.RunID, ExperimentID: experiment.ID, Name: o.Name, Status: experiments.Running, CreatedAt: now, StartedAt: now,
 		Params: flatten(cfg), Config: o.YAML, Tags: map[string]string{"kind": "pipeline"},
+	}
+	for key, s := range found {
+		run.Params[key+".commit"] = s.Commit
 	}
 	for _, s := range p.steps {
 		run.Steps = append(run.Steps, experiments.Step{Kind: s.kind, Key: s.key, Status: experiments.Queued})

@@ -40,7 +40,7 @@ type Client struct {
 	http     *http.Client
 	progress func(Progress)
 	note     func(string)
-	noteMu   sync.Mutex
+	tell     sync.Mutex // held while progress or note is called
 
 	stall time.Duration // a connection that moves nothing for this long is cut
 	sleep func(context.Context, time.Duration) error
@@ -62,8 +62,15 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		endpoint: endpoint, origin: origin, token: o.Token, cache: cache{dir: o.CacheDir, copies: o.NoSymlinks, symlink: os.Symlink},
-		offline: o.Offline, parallel: o.Parallel, retries: defaultRetries, progress: o.Progress, note: o.Note,
+		offline: o.Offline, parallel: o.Parallel, retries: defaultRetries, note: o.Note,
 		stall: time.Minute, sleep: sleepFor, free: freeBytes,
+	}
+	if o.Progress != nil {
+		c.progress = func(p Progress) {
+			c.tell.Lock()
+			defer c.tell.Unlock()
+			o.Progress(p)
+		}
 	}
 	if c.parallel <= 0 {
 		c.parallel = 4
@@ -84,8 +91,8 @@ func (c *Client) say(text string) {
 	if c.note == nil {
 		return
 	}
-	c.noteMu.Lock()
-	defer c.noteMu.Unlock()
+	c.tell.Lock()
+	defer c.tell.Unlock()
 	c.note(text)
 }
 

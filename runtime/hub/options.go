@@ -22,8 +22,8 @@ type Options struct {
 	Offline    bool           // answer from the cache or fail; no request is made
 	NoSymlinks bool           // put files into snapshots/ itself, as where the system refuses links
 	Parallel   int            // files under way at once; 0: 4
-	Progress   func(Progress) // called often, never twice at once; nil: nobody
-	Note       func(string)   // lines for the reader: a retry, the cache used instead; nil: nobody
+	Progress   func(Progress) // called often; nil: nobody
+	Note       func(string)   // lines for the reader: a retry, the cache used instead; nil: nobody. The two are never called at once
 }
 
 // Progress of a download or an upload.
