@@ -14,7 +14,8 @@ type needing interface{ needs(dev device.Device) error }
 type divideByRowNorms struct{ N, K int }
 
 // DivideByRowNorms is m[n] divided by the length of row n of w[N,K]. w is taken as a constant: the
-// gradient is that of m alone, as in DoRA (Liu et al. 2024, section 4.3).
+// gradient is that of m alone, as in DoRA (Liu et al. 2024, section 4.3). It needs the inverse lengths
+// again and not w, so that a w made for this call is gone after it.
 func DivideByRowNorms(m, w *G.Node) (*G.Node, error) {
 	n, k, err := matrix("divideByRowNorms", "w", w)
 	if err != nil {
@@ -23,19 +24,21 @@ func DivideByRowNorms(m, w *G.Node) (*G.Node, error) {
 	if _, err := floats("divideByRowNorms", "m", m, n); err != nil {
 		return nil, err
 	}
-	return apply(divideByRowNorms{n, k}, m.Shape(), m, w)
+	one, err := apply(constant{1}, m.Shape(), m)
+	if err != nil {
+		return nil, err
+	}
+	inverse, err := apply(divideByRowNorms{n, k}, m.Shape(), one, w)
+	if err != nil {
+		return nil, err
+	}
+	return Mul(m, inverse)
 }
 
 func (k divideByRowNorms) launch(dev device.Device, out, in []device.Buffer) {
 	dev.(device.DoRA).DivideByRowNorms(out[0], in[0], in[1], k.N, k.K)
 }
 func (divideByRowNorms) signature() string { return "fm>f" }
-func (divideByRowNorms) wrt() []bool       { return []bool{true, false} }
-
-func (k divideByRowNorms) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
-	dm, err := DivideByRowNorms(dy, in[1])
-	return G.Nodes{dm, nil}, err
-}
 
 func (divideByRowNorms) needs(dev device.Device) error { return needsDoRA(dev) }
 

@@ -204,3 +204,9 @@ func ones(like *G.Node) (*G.Node, error) { return apply(fill{1}, like.Shape(), l
 
 func (k fill) launch(dev device.Device, out, _ []device.Buffer) { dev.Fill(out[0], k.V) }
 func (fill) signature() string                                  { return "a>a" }
+
+// constant fills what takes no part in a gradient. Its input only gives the shape.
+type constant struct{ V float64 }
+
+func (k constant) launch(dev device.Device, out, _ []device.Buffer) { dev.Fill(out[0], k.V) }
+func (constant) signature() string                                  { return "a>a" }

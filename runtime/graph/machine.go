@@ -90,9 +90,7 @@ func Compile(dev device.Device, outputs G.Nodes, opts ...Option) (*Machine, erro
 			}
 		}
 	}
-	if len(o.keep) > 0 {
-		s.recompute(o.keep, o.costly)
-	}
+	s.recompute(o.keep, o.costly)
 	p := newPlan(s)
 	m := &Machine{
 		dev: dev, plan: p, graph: outputs[0].Graph(), arena: o.arena,

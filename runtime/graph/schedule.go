@@ -124,7 +124,8 @@ func kernelOf(n *G.Node, in G.Nodes) (kernel, error) {
 // recompute lets forward results before the last of keep be computed a second time when the
 // gradient needs them, instead of living from one to the other; keep themselves and leaves
 // live (Chen et al. 2016). Launches are pure functions of their inputs, dropout included, so the
-// gradients have the same bytes. With costly, the results of costly kernels live too.
+// gradients have the same bytes. With costly, the results of costly kernels live too. Dequantized
+// weights never live: every reader in the gradient has its own.
 func (s *schedule) recompute(keep G.Nodes, costly bool) {
 	kept := make(map[*G.Node]bool, len(keep))
 	last := int64(-1)
@@ -142,11 +143,16 @@ func (s *schedule) recompute(keep G.Nodes, costly bool) {
 	}
 	droppable := func(i int) bool {
 		it := s.items[i]
-		_, mutates := it.kernel.(cacheWrite)
-		if costly && isCostly(it.kernel) {
+		if it.kernel == nil || backward[i] || s.wanted[it.node] {
 			return false
 		}
-		return it.kernel != nil && !backward[i] && !mutates && !kept[it.node] && !s.wanted[it.node] && it.node.ID() < last
+		switch it.kernel.(type) {
+		case dequantize:
+			return true
+		case cacheWrite:
+			return false
+		}
+		return it.node.ID() < last && !kept[it.node] && !(costly && isCostly(it.kernel))
 	}
 	var items []item
 	first := make([]int, len(s.items)) // where an item went
@@ -159,15 +165,16 @@ func (s *schedule) recompute(keep G.Nodes, costly bool) {
 		if at, ok := second[i]; ok {
 			return at
 		}
-		in := make([]int, len(s.items[i].in))
-		for k, j := range s.items[i].in {
-			in[k] = again(j)
-		}
 		it := s.items[i]
-		it.in = in
+		it.in = make([]int, len(it.in))
+		for k, j := range s.items[i].in {
+			it.in[k] = again(j)
+		}
 		items = append(items, it)
-		second[i] = len(items) - 1
-		return second[i]
+		if _, ok := it.kernel.(dequantize); !ok {
+			second[i] = len(items) - 1
+		}
+		return len(items) - 1
 	}
 	for i, it := range s.items {
 		in := make([]int, len(it.in))

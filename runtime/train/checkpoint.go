@@ -19,7 +19,7 @@ import (
 //	8 bytes   "TRICKPT1"
 //	8 bytes   length of the header, little-endian
 //	header    JSON: state and the list of tensors
-//	tensors   little-endian float32 or float64 (float_bits), in the list's order, without gaps
+//	tensors   little-endian float32 or float64 (float_bits), or bytes, in the list's order, without gaps
 //	32 bytes  SHA-256 of everything before it
 const checkpointMagic = "TRICKPT1"
 
@@ -34,7 +34,8 @@ type checkpoint struct {
 	Position int               `json:"position"` // examples of the current epoch's order that are done
 	Records  []Record          `json:"records"`
 	Pending  pending           `json:"pending"`
-	Float    int               `json:"float_bits"` // 32 or 64
+	Scale    *lossScale        `json:"loss_scale,omitempty"` // in Float16
+	Float    int               `json:"float_bits"`           // 32 or 64
 	Tensors  []tensorInfo      `json:"tensors"`
 
 	file io.ReaderAt // the tensors of a checkpoint that was read
@@ -49,15 +50,28 @@ type pending struct {
 	Trained int64              `json:"trained_tokens"` // since the start of the run
 }
 
-// tensorInfo names one tensor: weights/NAME, adam_m/NAME or adam_v/NAME.
+// codes is the dtype of 8-bit optimizer states: bytes.
+const codes = "U8"
+
+// tensorInfo names one tensor: weights/NAME, adam_m/NAME or adam_v/NAME, and adam_m/NAME/max where the
+// moments are codes, for the scale of each block.
 type tensorInfo struct {
 	Name     string `json:"name"`
 	Elements int    `json:"elements"`
+	DType    string `json:"dtype,omitempty"` // codes, or nothing for floats
+}
+
+// width is the size of an element in bytes.
+func (t tensorInfo) width(floatBits int) int64 {
+	if t.DType == codes {
+		return 1
+	}
+	return int64(floatBits / 8)
 }
 
 // writeCheckpoint writes c to path, whole or not at all, and returns the file's size. read gives the
-// content of each tensor of c.Tensors, as []float32 or []float64 according to c.Float, when its turn
-// comes.
+// content of each tensor of c.Tensors, as []float32 or []float64 according to c.Float, or []int8, when
+// its turn comes.
 func writeCheckpoint(path string, c *checkpoint, read func(i int) (any, error)) (int64, error) {
 	head, err := json.Marshal(c)
 	if err != nil {
@@ -78,7 +92,7 @@ func writeCheckpoint(path string, c *checkpoint, read func(i int) (any, error)) 
 			if err := binary.Write(w, binary.LittleEndian, data); err != nil {
 				return fmt.Errorf("tensor %s: %w", t.Name, err)
 			}
-			size += int64(t.Elements) * int64(c.Float/8)
+			size += int64(t.Elements) * t.width(c.Float)
 		}
 		if err := w.Flush(); err != nil {
 			return err
@@ -154,11 +168,14 @@ func parseCheckpoint(file io.ReaderAt, size int64) (*checkpoint, error) {
 	}
 	at := 16 + int64(n)
 	for _, t := range c.Tensors {
-		if t.Elements < 0 || int64(t.Elements) > (body-at)/int64(c.Float/8) {
+		if t.DType != "" && t.DType != codes {
+			return nil, damaged("tensor %s has dtype %q", t.Name, t.DType)
+		}
+		if t.Elements < 0 || int64(t.Elements) > (body-at)/t.width(c.Float) {
 			return nil, damaged("tensor %s has %d elements, %d bytes are left", t.Name, t.Elements, body-at)
 		}
 		c.at = append(c.at, at)
-		at += int64(t.Elements) * int64(c.Float/8)
+		at += int64(t.Elements) * t.width(c.Float)
 	}
 	if at != body {
 		return nil, damaged("%d bytes follow the last tensor", body-at)
@@ -166,23 +183,31 @@ func parseCheckpoint(file io.ReaderAt, size int64) (*checkpoint, error) {
 	return c, nil
 }
 
-// tensor reads a tensor that must have n elements, as []float32 or []float64 according to c.Float.
-func (c *checkpoint) tensor(name string, n int) (any, error) {
+// tensor reads the tensor that want describes, as []float32 or []float64 according to c.Float, or []int8.
+func (c *checkpoint) tensor(want tensorInfo) (any, error) {
 	for i, t := range c.Tensors {
-		if t.Name != name {
+		if t.Name != want.Name {
 			continue
 		}
-		if t.Elements != n {
-			return nil, fmt.Errorf("checkpoint tensor %s has %d elements, want %d", name, t.Elements, n)
+		if t != want {
+			return nil, fmt.Errorf("checkpoint tensor %s has %d elements of dtype %q, want %d of %q", t.Name, t.Elements, t.DType, want.Elements, want.DType)
 		}
-		r := bufio.NewReaderSize(io.NewSectionReader(c.file, c.at[i], int64(n)*int64(c.Float/8)), 1<<20)
-		data := floats(c.Float, n)
+		r := bufio.NewReaderSize(io.NewSectionReader(c.file, c.at[i], int64(t.Elements)*t.width(c.Float)), 1<<20)
+		data := t.data(c.Float)
 		if err := binary.Read(r, binary.LittleEndian, data); err != nil {
-			return nil, fmt.Errorf("checkpoint tensor %s: %w", name, err)
+			return nil, fmt.Errorf("checkpoint tensor %s: %w", t.Name, err)
 		}
 		return data, nil
 	}
-	return nil, fmt.Errorf("checkpoint tensor %s is missing", name)
+	return nil, fmt.Errorf("checkpoint tensor %s is missing", want.Name)
+}
+
+// data makes a slice for a tensor's content.
+func (t tensorInfo) data(floatBits int) any {
+	if t.DType == codes {
+		return make([]int8, t.Elements)
+	}
+	return floats(floatBits, t.Elements)
 }
 
 // floats makes a slice of n floats of 32 or 64 bits.

@@ -18,9 +18,9 @@ func sampleCheckpoint() (*checkpoint, []any) {
 		Identity: map[string]string{"seed": "1", "examples": "abc"}, Step: 7, Epoch: 1, Position: 4, Float: 32,
 		Records: []Record{{Step: 5, Epoch: 0.5, Values: map[string]float64{"loss": 1.0 / 3}}},
 		Pending: pending{Steps: 2, Sums: map[string]float64{"loss": 0.1}, Trained: 99},
-		Tensors: []tensorInfo{{"weights/a", 3}, {"adam_m/a", 1}},
+		Tensors: []tensorInfo{{"weights/a", 3, ""}, {"adam_m/a", 2, codes}, {"adam_m/a/max", 1, ""}},
 	}
-	return c, []any{[]float32{1, -2, 3.5}, []float32{4}}
+	return c, []any{[]float32{1, -2, 3.5}, []int8{-128, 7}, []float32{4}}
 }
 
 func writeSample(t testing.TB, path string) []byte {
@@ -50,7 +50,7 @@ func TestACheckpointReadsBackAsWritten(t *testing.T) {
 	defer f.Close()
 	want, data := sampleCheckpoint()
 	for i, info := range want.Tensors {
-		v, err := got.tensor(info.Name, info.Elements)
+		v, err := got.tensor(info)
 		if err != nil || !reflect.DeepEqual(v, data[i]) {
 			t.Errorf("%s: %v %v", info.Name, v, err)
 		}
@@ -59,7 +59,7 @@ func TestACheckpointReadsBackAsWritten(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
-	if _, err := (&checkpoint{}).tensor("weights/z", 1); err == nil || !strings.Contains(err.Error(), "weights/z is missing") {
+	if _, err := (&checkpoint{}).tensor(tensorInfo{Name: "weights/z", Elements: 1}); err == nil || !strings.Contains(err.Error(), "weights/z is missing") {
 		t.Errorf("missing tensor: %v", err)
 	}
 }
@@ -111,7 +111,7 @@ func FuzzParseCheckpoint(f *testing.F) {
 				continue
 			}
 			for _, info := range c.Tensors {
-				if _, err := c.tensor(info.Name, info.Elements); err != nil && !strings.Contains(err.Error(), "elements") {
+				if _, err := c.tensor(info); err != nil && !strings.Contains(err.Error(), "elements") {
 					t.Fatal(err)
 				}
 			}

@@ -15,7 +15,7 @@ import (
 
 // engineVersion changes when the same inputs would give other bytes, so that no run resumes from a
 // checkpoint it would not have made.
-const engineVersion = "1"
+const engineVersion = "2"
 
 // Result is what a finished run leaves.
 type Result struct {
@@ -73,6 +73,8 @@ type runner struct {
 	plan     *plan
 	schedule schedule
 	slots    []*slot
+	moments  *moments
+	scale    *lossScale // in Float16
 	norms    device.Buffer
 	programs *programs
 	evalSet  *Window
@@ -133,10 +135,16 @@ func newRunner(dev device.Device, task Task, train, eval []Example, dir string, 
 	if r.folder, err = openFolder(dir, opt.SaveTotalLimit, observer); err != nil {
 		return nil, err
 	}
-	if r.slots, err = newSlots(dev, task.Weights); err != nil {
+	if task.Storage == device.Float16 {
+		r.scale = newLossScale()
+	}
+	if r.moments, err = newMoments(dev, opt.Optimizer, r.bits); err != nil {
 		return nil, err
 	}
-	r.programs = newPrograms(dev, r.task, r.slots)
+	if r.slots, err = newSlots(dev, task.Weights, task.Storage, r.moments); err != nil {
+		return nil, err
+	}
+	r.programs = newPrograms(dev, r.task, r.slots, opt.Recompute)
 	if r.norms, err = dev.Alloc(device.Float, len(r.slots)); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
@@ -146,6 +154,7 @@ func newRunner(dev device.Device, task Task, train, eval []Example, dir string, 
 func (r *runner) close() error {
 	err := r.programs.close()
 	freeSlots(r.dev, r.slots)
+	r.moments.close()
 	if r.norms != nil {
 		r.dev.Free(r.norms)
 	}
@@ -216,6 +225,9 @@ func (r *runner) advance(ctx context.Context) error {
 		return fmt.Errorf("step %d: %w", r.step+1, err)
 	}
 	sums := map[string]float64{}
+	for _, s := range r.slots {
+		r.dev.Fill(s.grad, 0)
+	}
 	for k, p := range w.Batches {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -226,41 +238,15 @@ func (r *runner) advance(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("step %d: %w", r.step+1, err)
 		}
-		if err := r.programs.run(c, p, w); err != nil {
+		if err := r.programs.run(c, p, w, r.scale); err != nil {
 			return fmt.Errorf("step %d: %w", r.step+1, err)
-		}
-		for i, s := range r.slots {
-			g := c.machine.Output(c.grads[i])
-			if k == 0 {
-				r.dev.Copy(s.grad, g)
-			} else {
-				r.dev.Add(s.grad, s.grad, g)
-			}
 		}
 		if err := r.programs.scalars(c, sums); err != nil {
 			return fmt.Errorf("step %d: %w", r.step+1, err)
 		}
 	}
-	norm, err := gradNorm(r.dev, r.slots, r.norms)
-	if err != nil {
-		return fmt.Errorf("step %d: %w", r.step+1, err)
-	}
-	for name, v := range map[string]float64{"loss": sums["loss"], "gradient norm": norm} {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("step %d (learning rate %g): the %s is %v, %w; train examples %s", r.step+1, r.schedule.rate(r.step), name, v, ErrNotFinite, someOf(slices.Concat(micro...)))
-		}
-	}
-	clip(r.dev, r.slots, norm, r.opt.MaxGradNorm)
-	rate := r.schedule.rate(r.step)
-	for _, s := range r.slots {
-		c := device.AdamW{LR: rate, Beta1: r.opt.Beta1, Beta2: r.opt.Beta2, Eps: r.opt.Epsilon, Step: r.step + 1}
-		if s.Decay {
-			c.WeightDecay = r.opt.WeightDecay
-		}
-		r.dev.AdamWStep(s.value, s.grad, s.m, s.v, c)
-	}
-	if err := r.dev.Sync(); err != nil {
-		return fmt.Errorf("step %d: %w", r.step+1, err)
+	if err := r.update(sums["loss"]); err != nil {
+		return fmt.Errorf("step %d (learning rate %g): %w; train examples %s", r.step+1, r.schedule.rate(r.step), err, someOf(slices.Concat(micro...)))
 	}
 	r.step++
 	r.pending.Steps++
@@ -268,11 +254,58 @@ func (r *runner) advance(ctx context.Context) error {
 	for name, v := range sums {
 		r.pending.Sums[name] += v
 	}
-	r.pending.Last["grad_norm"], r.pending.Last["learning_rate"] = norm, rate
 	for _, p := range w.Batches {
 		r.tokens += p.Tokens
 	}
 	return nil
+}
+
+// update changes the weights by the gathered gradients.
+func (r *runner) update(loss float64) error {
+	norm, err := gradNorm(r.dev, r.slots, r.norms)
+	if err != nil {
+		return err
+	}
+	factor, skipped := 1.0, 0
+	if r.scale != nil {
+		factor, skipped = r.scale.Factor, r.scale.Skipped
+		norm /= factor
+	}
+	finite := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+	rate := r.schedule.rate(r.step)
+	r.pending.Last["learning_rate"] = rate
+	if !finite(loss) {
+		return fmt.Errorf("the loss is %v, %w", loss, ErrNotFinite)
+	}
+	if !finite(norm) {
+		if r.scale == nil {
+			return fmt.Errorf("the gradient norm is %v, %w", norm, ErrNotFinite)
+		}
+		err := r.scale.overflowed()
+		r.noteScale()
+		return err
+	}
+	rescale(r.dev, r.slots, norm, r.opt.MaxGradNorm, factor)
+	for _, s := range r.slots {
+		c := device.AdamW{LR: rate, Beta1: r.opt.Beta1, Beta2: r.opt.Beta2, Eps: r.opt.Epsilon, Step: r.step + 1 - skipped}
+		if s.Decay {
+			c.WeightDecay = r.opt.WeightDecay
+		}
+		if err := r.moments.step(s, c); err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+	}
+	r.pending.Last["grad_norm"] = norm
+	if r.scale != nil {
+		r.scale.taken()
+		r.noteScale()
+	}
+	return r.dev.Sync()
+}
+
+// noteScale puts the state of the loss scale among the metrics.
+func (r *runner) noteScale() {
+	r.pending.Last["loss_scale"], r.pending.Last["skipped_steps"] = r.scale.Factor, float64(r.scale.Skipped)
 }
 
 // settle does what is due between two steps: record, evaluate, save. It may run again after a

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
 	"triality/runtime/lora"
+	"triality/runtime/model"
 )
 
 // Options configures a run. The names in comments are those of the configuration files and of
@@ -26,6 +28,11 @@ type Options struct {
 	Beta1, Beta2 float64 // adam_beta1, adam_beta2
 	Epsilon      float64 // adam_epsilon
 	MaxGradNorm  float64 // max_grad_norm; 0 = no clipping
+	Optimizer    string  // optim: AdamW (also ""), AdamW8bit, PagedAdamW or PagedAdamW8bit
+
+	// Recompute says what of the forward pass is computed again for the gradient instead of kept:
+	// RecomputeNone (also ""), RecomputeSelective or RecomputeLayer. The results have the same bytes.
+	Recompute string
 
 	LoggingSteps       int           // logging_steps; 0 = only at the end
 	EvalSteps          int           // eval_steps; 0 = only at the end
@@ -35,11 +42,31 @@ type Options struct {
 
 	Seed uint64 // seed of the data order, dropout and new adapters
 
+	// Storage is how the model is held on the device.
+	Storage model.Storage
+
 	// LoRA trains an adapter with the model frozen; nil trains the whole model.
 	LoRA *lora.Config
 	// Adapter is trained on instead, from the values it has; it is not changed. LoRA is then nil.
 	Adapter *lora.Adapter
 }
+
+// Values of Options.Optimizer. With 8 bits, tensors of at least 4,096 elements have moments in 8-bit
+// codes (Dettmers et al. 2021); paged ones live in the host's memory, with the same results.
+const (
+	AdamW          = "adamw"
+	AdamW8bit      = "adamw_8bit"
+	PagedAdamW     = "paged_adamw"
+	PagedAdamW8bit = "paged_adamw_8bit"
+)
+
+// Values of Options.Recompute. Selective keeps each layer's output, and the results of products and
+// attention (Korthikanti et al. 2022); layer keeps the outputs alone (Chen et al. 2016).
+const (
+	RecomputeNone      = "none"
+	RecomputeSelective = "selective"
+	RecomputeLayer     = "layer"
+)
 
 // DefaultOptions are those of transformers' TrainingArguments where it has them; a checkpoint is
 // written every five minutes and two are kept.
@@ -75,6 +102,8 @@ func (o Options) Validate() error {
 	want(o.Beta2 >= 0 && o.Beta2 < 1, "adam_beta2", o.Beta2, "must be at least 0 and less than 1")
 	want(finite(o.Epsilon) && o.Epsilon > 0, "adam_epsilon", o.Epsilon, "must be more than 0")
 	want(finite(o.MaxGradNorm) && o.MaxGradNorm >= 0, "max_grad_norm", o.MaxGradNorm, "must be a number, at least 0 (0 = off)")
+	want(slices.Contains([]string{"", AdamW, AdamW8bit, PagedAdamW, PagedAdamW8bit}, o.Optimizer), "optim", o.Optimizer, "must be adamw, adamw_8bit, paged_adamw or paged_adamw_8bit")
+	want(slices.Contains([]string{"", RecomputeNone, RecomputeSelective, RecomputeLayer}, o.Recompute), "gradient_checkpointing", o.Recompute, "must be none, selective or layer")
 	want(o.LoggingSteps >= 0, "logging_steps", o.LoggingSteps, "must not be negative")
 	want(o.EvalSteps >= 0, "eval_steps", o.EvalSteps, "must not be negative")
 	want(o.SaveSteps >= 0, "save_steps", o.SaveSteps, "must not be negative")
@@ -97,7 +126,7 @@ func (o Options) Validate() error {
 // identity lists what decides the bytes of the result. When checkpoints are written does not.
 func (o Options) identity() map[string]string {
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-	return map[string]string{
+	id := map[string]string{
 		"num_train_epochs":            number(o.Epochs),
 		"max_steps":                   strconv.Itoa(o.MaxSteps),
 		"per_device_train_batch_size": strconv.Itoa(o.BatchSize),
@@ -115,4 +144,8 @@ func (o Options) identity() map[string]string {
 		"eval_steps":                  strconv.Itoa(o.EvalSteps),
 		"seed":                        strconv.FormatUint(o.Seed, 10),
 	}
+	if o.Optimizer == AdamW8bit || o.Optimizer == PagedAdamW8bit {
+		id["optim"] = AdamW8bit // where its states live changes nothing
+	}
+	return id
 }

@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
@@ -19,6 +20,8 @@ type programs struct {
 	dev   device.Device
 	task  *Task
 	slots []*slot
+	again string // Options.Recompute
+	scale bool   // training multiplies the cost by a loss scale
 	arena *graph.Arena
 	held  map[programKey]*compiled
 	clock int
@@ -32,13 +35,16 @@ type programKey struct {
 type compiled struct {
 	*Program
 	machine *graph.Machine
-	grads   G.Nodes // in the order of the slots; nil for evaluation
+	scale   *G.Node // the leaf of the loss scale, or nil
 	inputs  map[*G.Node]device.Buffer
 	used    int
 }
 
-func newPrograms(dev device.Device, task *Task, slots []*slot) *programs {
-	return &programs{dev: dev, task: task, slots: slots, arena: graph.NewArena(dev), held: map[programKey]*compiled{}}
+func newPrograms(dev device.Device, task *Task, slots []*slot, recompute string) *programs {
+	return &programs{
+		dev: dev, task: task, slots: slots, again: recompute, scale: task.Storage == device.Float16,
+		arena: graph.NewArena(dev), held: map[programKey]*compiled{},
+	}
 }
 
 func (ps *programs) get(rows int, training bool) (*compiled, error) {
@@ -85,31 +91,89 @@ func (ps *programs) compile(rows int, training bool) (*compiled, error) {
 			return nil, fmt.Errorf("the model has no weight %s", s.Name)
 		}
 	}
+	var sinks G.Nodes
 	if training {
-		if c.grads, err = graph.Grad(p.Cost, leaves...); err != nil {
+		var sums G.Nodes
+		if sinks, sums, err = ps.sinks(c, leaves); err != nil {
 			return nil, err
 		}
-		outputs = append(outputs, c.grads...)
+		outputs = append(outputs, sums...)
 	}
-	if c.machine, err = graph.Compile(ps.dev, outputs, graph.WithArena(ps.arena)); err != nil {
+	if c.machine, err = graph.Compile(ps.dev, outputs, ps.options(p, training, sinks)...); err != nil {
 		return nil, err
 	}
 	if err := p.Bind(c.machine); err != nil {
 		return nil, errors.Join(err, c.machine.Close())
 	}
 	for i, s := range ps.slots {
-		if err := c.machine.Set(leaves[i], s.value); err != nil {
+		err := c.machine.Set(leaves[i], s.leaf())
+		if err == nil && training {
+			err = c.machine.Set(sinks[i], s.grad)
+		}
+		if err != nil {
 			return nil, errors.Join(err, c.machine.Close())
 		}
 	}
 	return c, nil
 }
 
-// run computes one batch; the machine's outputs then hold its results.
-func (ps *programs) run(c *compiled, p *Packed, w *Window) error {
+// sinks adds the gradients to the graph, and leaves that they are added to.
+func (ps *programs) sinks(c *compiled, leaves G.Nodes) (sinks, sums G.Nodes, err error) {
+	cost, g := c.Cost, c.Cost.Graph()
+	if ps.scale {
+		if c.scale, err = graph.Leaf(g, "train.loss_scale", device.Float, 1); err != nil {
+			return nil, nil, err
+		}
+		if cost, err = graph.ScaleBy(cost, c.scale); err != nil {
+			return nil, nil, err
+		}
+	}
+	grads, err := graph.Grad(cost, leaves...)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, s := range ps.slots {
+		sink, err := graph.Leaf(g, "train.gradient."+s.Name, device.Float, s.Shape...)
+		if err != nil {
+			return nil, nil, err
+		}
+		sum, err := graph.Accumulate(sink, grads[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		sinks, sums = append(sinks, sink), append(sums, sum)
+	}
+	return sinks, sums, nil
+}
+
+// options says how a program is compiled.
+func (ps *programs) options(p *Program, training bool, sinks G.Nodes) []graph.Option {
+	rule := graph.Matrices(ps.task.Storage)
+	opts := []graph.Option{graph.WithArena(ps.arena), graph.WithStorage(func(n *G.Node) device.DType {
+		if slices.Contains(sinks, n) {
+			return device.Float
+		}
+		return rule(n)
+	})}
+	if !training || ps.again == "" || ps.again == RecomputeNone {
+		return opts
+	}
+	opts = append(opts, graph.WithRecompute(p.Layers...))
+	if ps.again == RecomputeSelective {
+		opts = append(opts, graph.WithCostlyKept())
+	}
+	return opts
+}
+
+// run computes one batch; the machine's outputs then hold its results, and the gradients, times
+// lossScale where there is one, are added to those of the slots.
+func (ps *programs) run(c *compiled, p *Packed, w *Window, scale *lossScale) error {
 	feed, err := c.Feed(p, w)
 	if err != nil {
 		return err
+	}
+	if c.scale != nil {
+		feed = append(feed, Input{c.scale, []float64{scale.Factor}})
 	}
 	for _, in := range feed {
 		if !c.machine.Uses(in.Leaf) {
@@ -117,11 +181,7 @@ func (ps *programs) run(c *compiled, p *Packed, w *Window) error {
 		}
 		buf := c.inputs[in.Leaf]
 		if buf == nil {
-			t := device.Float
-			if in.Leaf.Dtype() == G.Int32 {
-				t = device.Int32
-			}
-			if buf, err = ps.dev.Alloc(t, in.Leaf.Shape().TotalSize()); err != nil {
+			if buf, err = ps.dev.Alloc(c.machine.DType(in.Leaf), in.Leaf.Shape().TotalSize()); err != nil {
 				return fmt.Errorf("input %s: %w", in.Leaf.Name(), err)
 			}
 			c.inputs[in.Leaf] = buf

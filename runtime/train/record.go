@@ -6,8 +6,12 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"math"
+	"reflect"
 	"slices"
+
+	"triality/runtime/device"
 )
 
 // log ends the pending steps with a record.
@@ -34,6 +38,10 @@ func (r *runner) log() error {
 	timing := map[string]float64{"seconds": seconds}
 	if seconds > 0 {
 		timing["tokens_per_second"] = float64(r.tokens) / seconds
+	}
+	if u, ok := r.dev.(device.MemoryUser); ok {
+		_, peak := u.MemoryInUse()
+		timing["peak_memory_bytes"] = float64(peak)
 	}
 	r.mark, r.tokens = now, 0
 	r.record(values, timing)
@@ -75,7 +83,7 @@ func (r *runner) evaluate(ctx context.Context) error {
 		}
 		c, err := r.programs.get(p.T(), false)
 		if err == nil {
-			err = r.programs.run(c, p, r.evalSet)
+			err = r.programs.run(c, p, r.evalSet, nil)
 		}
 		if err == nil {
 			err = r.programs.scalars(c, sums)
@@ -105,15 +113,22 @@ func (r *runner) evaluate(ctx context.Context) error {
 // save writes a checkpoint of the state after the present step.
 func (r *runner) save() error {
 	began := r.now()
-	infos, buffers := tensors(r.slots)
+	list := tensors(r.slots)
+	infos := make([]tensorInfo, len(list))
+	for i, t := range list {
+		infos[i] = t.tensorInfo
+	}
 	epoch, inEpoch := r.step/r.plan.perEpoch, r.step%r.plan.perEpoch
 	c := &checkpoint{
 		Identity: r.identity, Step: r.step, Epoch: epoch, Position: min(len(r.train), inEpoch*r.opt.GradientAccumulation*r.opt.BatchSize),
-		Records: r.records, Pending: r.pending, Float: r.bits, Tensors: infos,
+		Records: r.records, Pending: r.pending, Scale: r.scale, Float: r.bits, Tensors: infos,
 	}
 	err := r.folder.write(c, func(i int) (any, error) {
-		data := floats(r.bits, buffers[i].Len())
-		return data, r.dev.Download(data, buffers[i])
+		if list[i].host != nil {
+			return list[i].host, nil
+		}
+		data := list[i].data(r.bits)
+		return data, r.dev.Download(data, list[i].buf)
 	})
 	if err != nil {
 		return err
@@ -128,16 +143,28 @@ func (r *runner) restore(c *checkpoint) error {
 	if c.Step < 0 || c.Step > r.plan.total {
 		return fmt.Errorf("checkpoint of step %d: the run has %d", c.Step, r.plan.total)
 	}
-	infos, buffers := tensors(r.slots)
-	for i, info := range infos {
-		data, err := c.tensor(info.Name, info.Elements)
+	if (c.Scale != nil) != (r.scale != nil) {
+		return fmt.Errorf("checkpoint of step %d: it has a loss scale: %t", c.Step, c.Scale != nil)
+	}
+	for _, t := range tensors(r.slots) {
+		data, err := c.tensor(t.tensorInfo)
 		if err != nil {
 			return err
 		}
-		if err := r.dev.Upload(buffers[i], data); err != nil {
-			return fmt.Errorf("checkpoint tensor %s: %w", info.Name, err)
+		if t.host != nil {
+			reflect.Copy(reflect.ValueOf(t.host), reflect.ValueOf(data))
+			continue
+		}
+		if err := r.dev.Upload(t.buf, data); err != nil {
+			return fmt.Errorf("checkpoint tensor %s: %w", t.Name, err)
 		}
 	}
+	for _, s := range r.slots {
+		if s.stored != nil {
+			r.dev.Copy(s.stored, s.value)
+		}
+	}
+	r.scale = c.Scale
 	r.step, r.resumed, r.saved = c.Step, c.Step, c.Step
 	r.records, r.pending = c.Records, c.Pending
 	if r.pending.Sums == nil {
@@ -151,19 +178,32 @@ func (r *runner) restore(c *checkpoint) error {
 
 // hashWeights is the SHA-256 of names, shapes and values.
 func hashWeights(weights []Weight) string {
-	h := sha256.New()
-	buf := make([]byte, 0, 1<<16)
+	h := newWeightHash()
 	for _, w := range weights {
-		fmt.Fprintf(h, "%q %v %t\n", w.Name, w.Shape, w.Decay)
-		for _, v := range w.Data {
-			buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
-			if len(buf) == cap(buf) {
-				h.Write(buf)
-				buf = buf[:0]
-			}
-		}
-		h.Write(buf)
-		buf = buf[:0]
+		h.add(w)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	return h.sum()
 }
+
+// weightHash is the SHA-256 of weights that come one at a time.
+type weightHash struct {
+	h   hash.Hash
+	buf []byte
+}
+
+func newWeightHash() *weightHash { return &weightHash{sha256.New(), make([]byte, 0, 1<<16)} }
+
+func (h *weightHash) add(w Weight) {
+	fmt.Fprintf(h.h, "%q %v %t\n", w.Name, w.Shape, w.Decay)
+	for _, v := range w.Data {
+		h.buf = binary.LittleEndian.AppendUint32(h.buf, math.Float32bits(v))
+		if len(h.buf) == cap(h.buf) {
+			h.h.Write(h.buf)
+			h.buf = h.buf[:0]
+		}
+	}
+	h.h.Write(h.buf)
+	h.buf = h.buf[:0]
+}
+
+func (h *weightHash) sum() string { return hex.EncodeToString(h.h.Sum(nil)) }

@@ -28,11 +28,11 @@ type LanguageResult struct {
 // Run trains a language model to predict the labelled tokens: a LoRA adapter where opt.LoRA or
 // opt.Adapter is set, the whole model otherwise (fine-tuning, or pretraining from model.Init with every token labelled).
 // params is not changed. dir, checkpoints, eval, observer and errors are Loop's.
-func Run(ctx context.Context, dev device.Device, cfg model.Config, params *model.Params, train, eval []Example, dir string, opt Options, observer Observer) (_ *LanguageResult, err error) {
+func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.Source, train, eval []Example, dir string, opt Options, observer Observer) (_ *LanguageResult, err error) {
 	if err := opt.Validate(); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	task := Task{Vocab: cfg.VocabSize, Longest: cfg.MaxPositions}
+	task := Task{Vocab: cfg.VocabSize, Longest: cfg.MaxPositions, Storage: opt.Storage.Matrices}
 	adapter, err := startAdapter(cfg, params, opt)
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
@@ -42,16 +42,21 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params *model
 			task.Weights = append(task.Weights, Weight{Name: t.Name, Shape: t.Shape, Data: *t.Data, Decay: true})
 		}
 	} else {
-		task.Weights = wholeModel(params)
+		all, err := model.ReadAll(params)
+		if err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
+		task.Weights, params = wholeModel(all), all
 	}
-	if task.Identity, err = modelIdentity(cfg, params, adapter); err != nil {
-		return nil, fmt.Errorf("train: %w", err)
-	}
-	frozen, err := uploadFrozen(dev, cfg, params, adapter != nil)
+	base := &hashing{Source: params, hash: newWeightHash()}
+	frozen, err := uploadFrozen(dev, cfg, base, opt.Storage, adapter != nil)
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	defer func() { err = errors.Join(err, frozen.Close()) }()
+	if task.Identity, err = modelIdentity(cfg, base.hash.sum(), opt.Storage, adapter); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
 	task.Build = func(rows int, training bool) (*Program, error) {
 		return languageProgram(cfg, adapter, frozen, rows, training)
 	}
@@ -76,7 +81,7 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params *model
 }
 
 // startAdapter is the adapter with the values that training starts from; nil trains the whole model.
-func startAdapter(cfg model.Config, params *model.Params, opt Options) (*lora.Adapter, error) {
+func startAdapter(cfg model.Config, params model.Source, opt Options) (*lora.Adapter, error) {
 	switch {
 	case opt.LoRA != nil:
 		a, err := lora.New(*opt.LoRA, cfg, opt.Seed)
@@ -98,33 +103,56 @@ func wholeModel(params *model.Params) []Weight {
 	var weights []Weight
 	for _, name := range params.Names() {
 		p, _ := params.Get(name)
-		weights = append(weights, Weight{
-			Name: name, Shape: p.Shape, Data: p.Data,
-			Decay: !strings.HasSuffix(name, ".bias") && !strings.HasSuffix(name, "norm.weight"),
-		})
+		weights = append(weights, asWeight(*p))
 	}
 	return weights
 }
 
-// uploadFrozen uploads what is not trained: the whole model under an adapter, else only what is
-// computed from the configuration.
-func uploadFrozen(dev device.Device, cfg model.Config, params *model.Params, all bool) (*model.DeviceParams, error) {
-	if !all {
-		none, err := model.NewParams()
-		if err != nil {
-			return nil, err
-		}
-		params = none
+func asWeight(p model.Param) Weight {
+	return Weight{
+		Name: p.Name, Shape: p.Shape, Data: p.Data,
+		Decay: !strings.HasSuffix(p.Name, ".bias") && !strings.HasSuffix(p.Name, "norm.weight"),
 	}
-	return model.Upload(dev, cfg, params)
+}
+
+// uploadFrozen uploads what is not trained: the whole model under an adapter, else only what is
+// computed from the configuration. Either way all of base is read once.
+func uploadFrozen(dev device.Device, cfg model.Config, base model.Source, st model.Storage, all bool) (*model.DeviceParams, error) {
+	if all {
+		return model.UploadAs(dev, cfg, base, st)
+	}
+	if _, err := model.ReadAll(base); err != nil {
+		return nil, err
+	}
+	none, err := model.NewParams()
+	if err != nil {
+		return nil, err
+	}
+	return model.UploadAs(dev, cfg, none, st)
+}
+
+// hashing is a source that hashes what is read of it.
+type hashing struct {
+	model.Source
+	hash *weightHash
+}
+
+func (h *hashing) Read(name string) (model.Param, error) {
+	p, err := h.Source.Read(name)
+	if err == nil {
+		h.hash.add(asWeight(p))
+	}
+	return p, err
 }
 
 // languageProgram is the graph of next-token loss on packed batches.
 func languageProgram(cfg model.Config, adapter *lora.Adapter, frozen *model.DeviceParams, rows int, training bool) (*Program, error) {
-	var hooks model.Hooks
+	hooks := model.Hooks{Storage: frozen.Storage()}
 	if adapter != nil {
 		hooks.Linear = adapter.Linear(training)
 	}
+	var layers G.Nodes
+	hooks.HiddenStates = func(_ int, h *G.Node) { layers = append(layers, h) }
 	b := model.NewBuilder(cfg, hooks)
 	in := b.Inputs(rows)
 	h, err := b.Hidden(in)
@@ -144,7 +172,7 @@ func languageProgram(cfg model.Config, adapter *lora.Adapter, frozen *model.Devi
 		return nil, err
 	}
 	return &Program{
-		Cost: cost, Leaves: b.Leaves(),
+		Cost: cost, Layers: layers, Leaves: b.Leaves(),
 		Bind: func(m *graph.Machine) error { return frozen.Bind(m, b) },
 		Feed: func(p *Packed, w *Window) ([]Input, error) {
 			if _, err := frozen.SetLength(p.Longest()); err != nil {
@@ -169,13 +197,14 @@ func dropoutKey(leaves map[string]*G.Node, w *Window) []Input {
 }
 
 // modelIdentity is what a checkpoint depends on besides the options: model and adapter settings.
-func modelIdentity(cfg model.Config, params *model.Params, c *lora.Adapter) (map[string]string, error) {
+func modelIdentity(cfg model.Config, base string, st model.Storage, c *lora.Adapter) (map[string]string, error) {
 	raw, err := cfg.JSON()
 	if err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(raw)
-	id := map[string]string{"model_config": hex.EncodeToString(sum[:]), "base_model": HashParams(params), "lora": "off"}
+	id := map[string]string{"model_config": hex.EncodeToString(sum[:]), "base_model": base, "lora": "off"}
+	st.Identify(id)
 	if c != nil {
 		number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 		delete(id, "lora")

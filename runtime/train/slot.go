@@ -10,14 +10,26 @@ import (
 // slot is a trainable tensor on the device: value, gradient and AdamW's two moments.
 type slot struct {
 	Weight
-	value, grad, m, v device.Buffer
+	value, grad device.Buffer // Float
+	stored      device.Buffer // the value in the type that the graph computes with; nil where that is Float
+	m, v        moment
 }
 
-// newSlots uploads the weights. On an error what was allocated is freed.
-func newSlots(dev device.Device, weights []Weight) (slots []*slot, err error) {
+// leaf is what the graph reads.
+func (s *slot) leaf() device.Buffer {
+	if s.stored != nil {
+		return s.stored
+	}
+	return s.value
+}
+
+// newSlots uploads the weights. storage is the type of matrices in the graph. On an error what was
+// allocated is freed.
+func newSlots(dev device.Device, weights []Weight, storage device.DType, ms *moments) (slots []*slot, err error) {
 	defer func() {
 		if err != nil {
 			freeSlots(dev, slots)
+			ms.close()
 			slots = nil
 		}
 	}()
@@ -33,40 +45,74 @@ func newSlots(dev device.Device, weights []Weight) (slots []*slot, err error) {
 		seen[w.Name] = true
 		s := &slot{Weight: w}
 		slots = append(slots, s)
-		for _, b := range []*device.Buffer{&s.value, &s.grad, &s.m, &s.v} {
-			if *b, err = dev.Alloc(device.Float, n); err != nil {
-				return slots, fmt.Errorf("trainable tensor %s: %w", w.Name, err)
-			}
-		}
-		if err = dev.Upload(s.value, w.Data); err != nil {
+		if err := s.fill(dev, storage, ms); err != nil {
 			return slots, fmt.Errorf("trainable tensor %s: %w", w.Name, err)
 		}
 	}
-	return slots, nil
+	return slots, ms.share(slots)
+}
+
+func (s *slot) fill(dev device.Device, storage device.DType, ms *moments) (err error) {
+	n := len(s.Data)
+	if s.value, err = dev.Alloc(device.Float, n); err != nil {
+		return err
+	}
+	if s.grad, err = dev.Alloc(device.Float, n); err != nil {
+		return err
+	}
+	if storage != device.Float && len(s.Shape) == 2 {
+		if s.stored, err = dev.Alloc(storage, n); err != nil {
+			return err
+		}
+	}
+	if s.m, err = ms.add(n); err != nil {
+		return err
+	}
+	if s.v, err = ms.add(n); err != nil {
+		return err
+	}
+	if err = dev.Upload(s.value, s.Data); err == nil && s.stored != nil {
+		dev.Copy(s.stored, s.value)
+	}
+	return err
 }
 
 func freeSlots(dev device.Device, slots []*slot) {
 	for _, s := range slots {
-		for _, b := range []device.Buffer{s.value, s.grad, s.m, s.v} {
+		for _, b := range []device.Buffer{s.value, s.grad, s.stored} {
 			if b != nil {
 				dev.Free(b)
 			}
 		}
+		s.m.free(dev)
+		s.v.free(dev)
 	}
 }
 
+// kept is a tensor of a checkpoint and where it lies.
+type kept struct {
+	tensorInfo
+	buf  device.Buffer // or
+	host any
+}
+
 // tensors lists what a checkpoint holds of the slots, in order.
-func tensors(slots []*slot) (infos []tensorInfo, buffers []device.Buffer) {
+func tensors(slots []*slot) (list []kept) {
 	for _, s := range slots {
+		list = append(list, kept{tensorInfo: tensorInfo{Name: "weights/" + s.Name, Elements: len(s.Data)}, buf: s.value})
 		for _, t := range []struct {
 			name string
-			buf  device.Buffer
-		}{{"weights/", s.value}, {"adam_m/", s.m}, {"adam_v/", s.v}} {
-			infos = append(infos, tensorInfo{t.name + s.Name, t.buf.Len()})
-			buffers = append(buffers, t.buf)
+			moment
+		}{{"adam_m/", s.m}, {"adam_v/", s.v}} {
+			info := tensorInfo{Name: t.name + s.Name, Elements: t.n}
+			if t.code {
+				info.DType = codes
+				list = append(list, kept{tensorInfo: tensorInfo{Name: t.name + s.Name + "/max", Elements: t.max.Len()}, buf: t.max})
+			}
+			list = append(list, kept{info, t.buf, t.host})
 		}
 	}
-	return infos, buffers
+	return list
 }
 
 // gradNorm is the L2 norm of all gradients together. norms has one element a slot.
@@ -85,10 +131,14 @@ func gradNorm(dev device.Device, slots []*slot, norms device.Buffer) (float64, e
 	return math.Sqrt(sum), nil
 }
 
-// clip scales the gradients to a norm of at most limit, as torch.nn.utils.clip_grad_norm_ does.
-func clip(dev device.Device, slots []*slot, norm, limit float64) {
-	factor := limit / (norm + 1e-6)
-	if limit == 0 || factor >= 1 {
+// rescale divides the gradients by the factor of the loss and scales them to a norm of at most limit, as
+// torch.nn.utils.clip_grad_norm_ does. norm is theirs after the division.
+func rescale(dev device.Device, slots []*slot, norm, limit, lossScale float64) {
+	factor := 1 / lossScale
+	if clip := limit / (norm + 1e-6); limit != 0 && clip < 1 {
+		factor *= clip
+	}
+	if factor == 1 {
 		return
 	}
 	for _, s := range slots {

@@ -3,6 +3,7 @@ package train
 import (
 	G "gorgonia.org/gorgonia"
 
+	"triality/runtime/device"
 	"triality/runtime/graph"
 )
 
@@ -12,6 +13,8 @@ type Task struct {
 	Weights []Weight
 	// Vocab bounds the token ids of the examples; Longest bounds their length, 0 = any.
 	Vocab, Longest int
+	// Storage is the type of matrices and activations; Float is the device's own.
+	Storage device.DType
 	// Identity adds to the checkpoints' identity: the model, the data beyond the examples, settings.
 	Identity map[string]string
 	// Build makes the graph for packed batches of rows rows; dropout only where training is set.
@@ -35,6 +38,8 @@ type Program struct {
 	Cost *G.Node
 	// Parts are further [1] nodes, added over the window and recorded beside the loss.
 	Parts []Part
+	// Layers are each layer's output, in order: what Options.Recompute keeps.
+	Layers G.Nodes
 	// Leaves holds the leaf of every trainable tensor, by name.
 	Leaves map[string]*G.Node
 	// Bind sets the leaves that are neither trainable nor fed: the frozen weights.

@@ -1,0 +1,118 @@
+package train
+
+import (
+	"testing"
+
+	"triality/runtime/device"
+	"triality/runtime/lora"
+	"triality/runtime/model"
+)
+
+// paper is a device on which graphs are compiled and nothing runs: its buffers have a length and no
+// memory.
+type paper struct {
+	device.Device
+	device.Quantized
+	device.DoRA
+}
+
+type sheet struct {
+	t device.DType
+	n int
+}
+
+func (s sheet) Len() int                                         { return s.n }
+func (s sheet) DType() device.DType                              { return s.t }
+func (s sheet) Slice(from, to int) device.Buffer                 { return sheet{s.t, to - from} }
+func (paper) Alloc(t device.DType, n int) (device.Buffer, error) { return sheet{t, n}, nil }
+func (paper) Upload(device.Buffer, any) error                    { return nil }
+func (paper) Free(device.Buffer)                                 {}
+func (paper) Info() device.Info                                  { return device.Info{Name: "paper"} }
+
+// sevenB is the shape of Qwen2.5-7B.
+var sevenB = model.Config{
+	ModelType: "qwen2", VocabSize: 152064, HiddenSize: 3584, IntermediateSize: 18944, Layers: 28, Heads: 28, KVHeads: 4,
+	HeadDim: 128, MaxPositions: 32768, RMSNormEps: 1e-6, RopeTheta: 1e6, QKVBias: true, BOS: -1,
+}
+
+// planned compiles the training graph of an adapter on a frozen model, without running it.
+func planned(t *testing.T, cfg model.Config, c lora.Config, st model.Storage, rows int, recompute string) *compiled {
+	t.Helper()
+	adapter := &lora.Adapter{Config: c}
+	for _, l := range cfg.Linears() {
+		adapter.Modules = append(adapter.Modules, lora.Module{Name: l.Name, Out: l.Shape[0], In: l.Shape[1]})
+	}
+	var slots []*slot
+	for _, w := range adapter.Tensors() {
+		n := 1
+		for _, d := range w.Shape {
+			n *= d
+		}
+		s := &slot{Weight: Weight{Name: w.Name, Shape: w.Shape}, value: sheet{device.Float, n}, grad: sheet{device.Float, n}}
+		if len(w.Shape) == 2 && st.Matrices != device.Float {
+			s.stored = sheet{st.Matrices, n}
+		}
+		slots = append(slots, s)
+	}
+	none, err := model.NewParams()
+	if err != nil {
+		t.Fatal(err)
+	}
+	frozen, err := model.UploadAs(paper{}, cfg, none, st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := &Task{Storage: st.Matrices, Build: func(rows int, training bool) (*Program, error) {
+		return languageProgram(cfg, adapter, frozen, rows, training)
+	}}
+	ps := newPrograms(paper{}, task, slots, recompute)
+	got, err := ps.compile(rows, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestASevenBModelsActivationsFitBesideItsWeights(t *testing.T) {
+	const T, gib = 2048, 1 << 30
+	st := model.Storage{Matrices: device.BFloat16, Int8: true, Threshold: 6}
+	for name, c := range map[string]struct {
+		lora lora.Config
+		most map[string]float64 // GiB
+	}{
+		"lora": {
+			lora.Config{R: 16, Alpha: 32},
+			map[string]float64{RecomputeNone: 8.7, RecomputeSelective: 6, RecomputeLayer: 0.8},
+		},
+		"dora with dropout": {
+			lora.Config{R: 16, Alpha: 32, Dropout: 0.05, DoRA: true},
+			map[string]float64{RecomputeLayer: 1.3},
+		},
+	} {
+		for again, most := range c.most {
+			m := planned(t, sevenB, c.lora, st, T, again).machine
+			got := float64(m.ArenaBytes()) / gib
+			t.Logf("%s, %s: %.2f GiB, %d launches", name, again, got, m.Steps())
+			if got > most {
+				t.Errorf("%s, %s: %.2f GiB of activations, want at most %g", name, again, got, most)
+			}
+		}
+	}
+}
+
+func TestWithRecomputationALayerCostsItsOutputAlone(t *testing.T) {
+	const T = 2048
+	bytes := func(layers int, again string) int64 {
+		cfg := sevenB
+		cfg.Layers = layers
+		c := lora.Config{R: 16, Alpha: 32, Dropout: 0.05}
+		return planned(t, cfg, c, model.Storage{Matrices: device.BFloat16}, T, again).machine.ArenaBytes()
+	}
+	if got, want := bytes(8, RecomputeLayer)-bytes(4, RecomputeLayer), int64(4*T*sevenB.HiddenSize*2); got != want {
+		t.Errorf("four layers more cost %d bytes, their outputs have %d", got, want)
+	}
+	none, selective, layer := bytes(8, RecomputeNone), bytes(8, RecomputeSelective), bytes(8, RecomputeLayer)
+	if !(none > selective && selective > 2*layer) {
+		t.Errorf("%d bytes without recomputation, %d selective, %d by layers", none, selective, layer)
+	}
+}
