@@ -21,7 +21,7 @@ var ErrSO8T = errors.New("an SO8T model cannot be exported as it is: fold its ro
 
 // Options configures Export.
 type Options struct {
-	Type Type   // of the matrices: F16 or Q8_0
+	Type Type   // of the matrices: F16, Q8_0 or F32
 	Name string // general.name; empty takes the folder's
 	// Progress is told the elements done and all of them now and then; nil is fine.
 	Progress func(done, total int64)
@@ -51,8 +51,8 @@ func Export(ctx context.Context, dir, out string, o Options) (Report, error) {
 }
 
 func export(ctx context.Context, dir, out string, o Options) (r Report, err error) {
-	if o.Type != F16 && o.Type != Q8_0 {
-		return r, fmt.Errorf("type %v is not one that is exported: f16 and q8_0 are", o.Type)
+	if _, ok := fileTypes[o.Type]; !ok {
+		return r, fmt.Errorf("type %v is not one that is exported: f16, q8_0 and f32 are", o.Type)
 	}
 	if err := refuseSO8T(dir); err != nil {
 		return r, err
@@ -210,7 +210,7 @@ func (x *exporter) read(name string, dst []float32, at int) error {
 }
 
 // fileTypes are llama_ftype's numbers of files that are mostly of a type.
-var fileTypes = map[Type]uint32{F16: 1, Q8_0: 7}
+var fileTypes = map[Type]uint32{F32: 0, F16: 1, Q8_0: 7}
 
 func (x *exporter) metadata(dir string) ([]Pair, *vocabulary, error) {
 	tok, err := tokenizer.Load(dir)
@@ -232,11 +232,7 @@ func (x *exporter) metadata(dir string) ([]Pair, *vocabulary, error) {
 		}
 		name = filepath.Base(abs)
 	}
-	// llama.cpp lets added tokens take the white space after them, as Phi-3's do, where the model's
-	// name says that it is one.
-	if lower := strings.ToLower(name); x.arch == "phi3" && v.rstrip && !strings.Contains(lower, "phi-3") && !strings.Contains(lower, "phi3") {
-		name = "Phi-3 " + name
-	}
+	name = v.safeName(name, x.arch)
 	list := []Pair{
 		{"general.architecture", x.arch}, {"general.type", "model"}, {"general.name", name},
 		{"general.file_type", fileTypes[x.o.Type]}, {"general.quantization_version", uint32(2)},

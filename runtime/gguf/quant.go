@@ -61,7 +61,7 @@ func encodeQ8(b []byte, v []float32) ([]byte, error) {
 		return nil, fmt.Errorf("the largest, %g, needs a scale beyond float16's largest %d", most, maxFloat16)
 	}
 	var inverse float32
-	if h != 0 { // a scale that rounds to nothing makes every value nothing
+	if d > 0x1p-128 { // below, 1/d is beyond float32; the scale is 0 then, and so is every value
 		inverse = 1 / d
 	}
 	b = binary.LittleEndian.AppendUint16(b, h)

@@ -44,14 +44,14 @@ func (t Type) String() string {
 	return fmt.Sprintf("type %d", uint32(t))
 }
 
-// ParseType reads the name of a type that Export can store matrices as: f16 or q8_0.
+// ParseType reads the name of a type that Export can store matrices as: f16, q8_0 or f32.
 func ParseType(s string) (Type, error) {
-	for _, t := range []Type{F16, Q8_0} {
+	for _, t := range []Type{F16, Q8_0, F32} {
 		if s == t.String() {
 			return t, nil
 		}
 	}
-	return 0, fmt.Errorf("type %q is not one that is exported: f16 and q8_0 are", s)
+	return 0, fmt.Errorf("type %q is not one that is exported: f16, q8_0 and f32 are", s)
 }
 
 // readable says whether the type is read as float32.

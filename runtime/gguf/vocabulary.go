@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -158,6 +159,22 @@ func isByte(s string) bool {
 // looksSpecial is llama.cpp's own rule for added tokens that are control tokens whatever their flag.
 func looksSpecial(s string) bool {
 	return strings.HasPrefix(s, "<|") && strings.HasSuffix(s, "|>") || strings.HasPrefix(s, "<｜") && strings.HasSuffix(s, "｜>")
+}
+
+// safeName is the model's name as llama.cpp may read it. By a name with "phi-3" or "phi3" in it
+// llama.cpp knows that added tokens take the white space after them, and then it must find four
+// tokens of Phi-3's, or it refuses the file.
+func (v *vocabulary) safeName(name, arch string) string {
+	marked := regexp.MustCompile(`(?i)phi-?3`)
+	for _, token := range []string{"</s>", "<unk>", "<s>", "<|endoftext|>"} {
+		if !slices.Contains(v.tokens, token) {
+			return marked.ReplaceAllString(name, "phi 3")
+		}
+	}
+	if arch == "phi3" && v.rstrip && !marked.MatchString(name) {
+		return "Phi-3 " + name
+	}
+	return name
 }
 
 // setScores gives each token the negated place of its first merge: llama.cpp joins the neighbours
