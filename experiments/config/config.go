@@ -4,17 +4,18 @@ package config
 
 // Pipeline is a pipeline YAML. The doc tags make the reference page; defaults are in Default.
 type Pipeline struct {
-	Name      string   `yaml:"name" doc:"experiment that the run is filed under"`
-	OutputDir string   `yaml:"output_dir" doc:"folder for every step's output; made when missing"`
-	Seed      uint64   `yaml:"seed" doc:"seed of the split, the shuffling, the dropout and the bootstrap"`
-	Device    string   `yaml:"device" doc:"auto, cpu or cuda; auto takes an NVIDIA card where there is one that works, and says which device it is"`
-	Threads   int      `yaml:"threads" doc:"worker threads of the cpu device; 0 is all cores"`
-	Data      Data     `yaml:"data" doc:"convert: rows to a Hugging Face dataset"`
-	Model     Model    `yaml:"model" doc:"the model that is fine-tuned"`
-	Training  Training `yaml:"training" doc:"finetune: names and meanings of Hugging Face TrainingArguments and PEFT LoraConfig"`
-	SO8T      SO8T     `yaml:"so8t" doc:"replace: the fine-tuned model becomes an SO8T model"`
-	Test      Test     `yaml:"test" doc:"abtest: model A against model B on the held-out split"`
-	Report    Report   `yaml:"report" doc:"report: one HTML file"`
+	Name        string   `yaml:"name" doc:"experiment that the run is filed under"`
+	OutputDir   string   `yaml:"output_dir" doc:"folder for every step's output; made when missing"`
+	Seed        uint64   `yaml:"seed" doc:"seed of the split, the shuffling, the dropout and the bootstrap"`
+	Device      string   `yaml:"device" doc:"auto, cpu or cuda; auto takes an NVIDIA card where there is one that works, and says which device it is"`
+	Threads     int      `yaml:"threads" doc:"worker threads of the cpu device; 0 is all cores"`
+	MemoryLimit Bytes    `yaml:"device_memory_limit" doc:"most memory of the card that cuda takes, such as 11GiB; what the driver takes for itself, some hundred MiB, comes on top; 0: all it has"`
+	Data        Data     `yaml:"data" doc:"convert: rows to a Hugging Face dataset"`
+	Model       Model    `yaml:"model" doc:"the model that is fine-tuned"`
+	Training    Training `yaml:"training" doc:"finetune: names and meanings of Hugging Face TrainingArguments and PEFT LoraConfig"`
+	SO8T        SO8T     `yaml:"so8t" doc:"replace: the fine-tuned model becomes an SO8T model"`
+	Test        Test     `yaml:"test" doc:"abtest: model A against model B on the held-out split"`
+	Report      Report   `yaml:"report" doc:"report: one HTML file"`
 }
 
 // Data configures convert.
@@ -29,8 +30,10 @@ type Data struct {
 
 // Model names the base model.
 type Model struct {
-	BaseModel string `yaml:"base_model" doc:"folder in Hugging Face form: config.json, model.safetensors, tokenizer.json"`
-	Create    Create `yaml:"create" doc:"makes base_model once when the folder is missing; leave out to require it"`
+	BaseModel     string  `yaml:"base_model" doc:"folder in Hugging Face form: config.json, model.safetensors, tokenizer.json"`
+	LoadIn8bit    bool    `yaml:"load_in_8bit" doc:"hold the layers' linear modules in int8 after LLM.int8(), in training and in every model that is compared; written models are not quantized"`
+	Int8Threshold float64 `yaml:"llm_int8_threshold" doc:"magnitude from which an activation's column is an outlier, which int8 leaves in full; 0: none is"`
+	Create        Create  `yaml:"create" doc:"makes base_model once when the folder is missing; leave out to require it"`
 }
 
 // Create describes a base model made on the spot: `triality model init`, then `triality pretrain`.
@@ -59,15 +62,17 @@ type Training struct {
 	SaveTotalLimit        int      `yaml:"save_total_limit" doc:"checkpoints kept; 0 keeps all"`
 	CheckpointInterval    Duration `yaml:"checkpoint_interval" doc:"time between checkpoints, such as 5m"`
 	EvalSteps             int      `yaml:"eval_steps" doc:"optimizer steps between evaluations; 0: at the end only"`
-	FP16                  bool     `yaml:"fp16" doc:"float16 compute; no device of this version has it: cpu computes in float32 and says so, cuda refuses it"`
-	BF16                  bool     `yaml:"bf16" doc:"matrix products in bfloat16 on the cuda device; the cpu device computes in float32 and says so"`
-	GradientCheckpointing bool     `yaml:"gradient_checkpointing" doc:"accepted, since it changes no result; this version keeps the activations all the same, and says so"`
-	Optim                 string   `yaml:"optim" doc:"adamw_torch"`
+	FP16                  bool     `yaml:"fp16" doc:"matrices and activations in float16 on the cuda device, with dynamic loss scaling; sums, norms and what is trained are float32; the cpu device computes in float32 and says so"`
+	BF16                  bool     `yaml:"bf16" doc:"the same in bfloat16, without loss scaling"`
+	GradientCheckpointing bool     `yaml:"gradient_checkpointing" doc:"compute activations again for the gradient instead of keeping them; no result changes"`
+	CheckpointingPolicy   string   `yaml:"gradient_checkpointing_policy" doc:"layer keeps each layer's output alone; selective keeps the results of products and attention too"`
+	Optim                 string   `yaml:"optim" doc:"adamw_torch, adamw_8bit (states in 8-bit codes), paged_adamw_32bit or paged_adamw_8bit (states in the host's memory)"`
+	FinetuningType        string   `yaml:"finetuning_type" doc:"lora, or full: every weight is trained and there is no adapter"`
 	LoraR                 int      `yaml:"lora_r" doc:"rank of the adapters"`
 	LoraAlpha             float64  `yaml:"lora_alpha" doc:"adapter scaling is lora_alpha / lora_r"`
 	LoraDropout           float64  `yaml:"lora_dropout" doc:"dropout on the adapters' input"`
 	UseRSLoRA             bool     `yaml:"use_rslora" doc:"adapter scaling is lora_alpha / √lora_r instead"`
-	UseDoRA               bool     `yaml:"use_dora" doc:"weight-decomposed adapters (DoRA); on the cpu device"`
+	UseDoRA               bool     `yaml:"use_dora" doc:"weight-decomposed adapters (DoRA)"`
 	LoraTargetModules     []string `yaml:"lora_target_modules" doc:"projections that get an adapter, or all-linear"`
 }
 
@@ -110,13 +115,13 @@ func Default() Pipeline {
 		Seed:      42,
 		Device:    "auto",
 		Data:      Data{FormatType: "instruction", MaxLength: 256, ValRatio: 0.1, TestRatio: 0.2},
-		Model: Model{Create: Create{
+		Model: Model{Int8Threshold: 6, Create: Create{
 			VocabSize: 4096, Epochs: 3, LearningRate: 1e-3, BatchSize: 16,
 		}},
 		Training: Training{
 			Epochs: 3, BatchSize: 8, EvalBatchSize: 16, GradientAccumulation: 1, LearningRate: 2e-4,
 			WarmupRatio: 0.03, Scheduler: "cosine", MaxGradNorm: 1, LoggingSteps: 10, SaveTotalLimit: 2,
-			CheckpointInterval: Duration(defaultCheckpointInterval), Optim: "adamw_torch",
+			CheckpointInterval: Duration(defaultCheckpointInterval), Optim: "adamw_torch", CheckpointingPolicy: "layer", FinetuningType: "lora",
 			LoraR: 16, LoraAlpha: 32, LoraDropout: 0.05, LoraTargetModules: []string{"all-linear"},
 		},
 		SO8T:   SO8T{LearningRate: 1e-3, BatchSize: 16, PETLambda: 0.01, HeadWeight: 1},

@@ -32,6 +32,7 @@ func (p *Pipeline) problems(file string) []string {
 		"data.val_ratio, data.test_ratio", "must be at least 0 and sum to less than 1, are %v and %v", p.Data.ValRatio, p.Data.TestRatio)
 
 	check(p.Model.BaseModel != "", "model.base_model", "is needed: a folder with config.json, model.safetensors and tokenizer.json")
+	atLeast("model.llm_int8_threshold", p.Model.Int8Threshold, 0)
 	if c := p.Model.Create; c.Shape != "" {
 		atLeast("model.create.vocab_size", float64(c.VocabSize), 300)
 		atLeast("model.create.num_train_epochs", c.Epochs, 0)
@@ -53,7 +54,10 @@ func (p *Pipeline) problems(file string) []string {
 	atLeast("training.save_steps", float64(t.SaveSteps), 0)
 	atLeast("training.save_total_limit", float64(t.SaveTotalLimit), 0)
 	atLeast("training.eval_steps", float64(t.EvalSteps), 0)
-	check(t.Optim == "adamw_torch", "training.optim", "this version has adamw_torch; %q is not implemented", t.Optim)
+	oneOf("training.optim", t.Optim, "adamw_torch", "adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit")
+	oneOf("training.gradient_checkpointing_policy", t.CheckpointingPolicy, "layer", "selective")
+	oneOf("training.finetuning_type", t.FinetuningType, "lora", "full")
+	check(t.FinetuningType == "lora" || !p.Model.LoadIn8bit, "training.finetuning_type", "full trains the weights themselves, which model.load_in_8bit freezes: choose one")
 	check(!t.FP16 || !t.BF16, "training.fp16, training.bf16", "are both true: choose one")
 	atLeast("training.lora_r", float64(t.LoraR), 1)
 	positive("training.lora_alpha", t.LoraAlpha)

@@ -14,7 +14,6 @@ import (
 	"triality/runtime/hub"
 	"triality/runtime/lora"
 	"triality/runtime/model"
-	"triality/runtime/safetensors"
 	"triality/runtime/train"
 )
 
@@ -22,12 +21,20 @@ import (
 type FinetuneOptions struct {
 	BaseModel string // folder in Hugging Face form, or "org/name" of the Hub
 	Dataset   string // folder that convert wrote
-	OutDir    string // gets adapter/ (PEFT), merged/ (Hugging Face) and checkpoints/
+	OutDir    string // gets adapter/ (PEFT; not in full fine-tuning), merged/ (Hugging Face) and checkpoints/
 	Training  config.Training
 	Seed      uint64
 }
 
-// Finetune trains a LoRA adapter on the train split and merges it. A call that finds checkpoints of
+// FinetuneOutputs names the folders that Finetune writes: full fine-tuning has no adapter.
+func FinetuneOutputs(t config.Training) []string {
+	if t.FinetuningType == "full" {
+		return []string{"merged"}
+	}
+	return []string{"adapter", "merged"}
+}
+
+// Finetune trains a LoRA adapter on the train split and merges it, or every weight. A call that finds checkpoints of
 // the same run in OutDir resumes.
 func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) error {
 	base, err := e.Locate(ctx, o.BaseModel, hub.ModelFiles, sink)
@@ -42,10 +49,11 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 	if err != nil {
 		return err
 	}
-	params, err := model.LoadParams(base.Dir, cfg)
+	weights, err := model.OpenFolder(base.Dir, cfg)
 	if err != nil {
 		return invalid(err)
 	}
+	defer weights.Close()
 	splits, err := dataset.Open(o.Dataset)
 	if err != nil {
 		return err
@@ -61,25 +69,29 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 		}
 	}
 	opt := trainOptions(o.Training, o.Seed)
-	if o.Training.GradientCheckpointing {
-		sink.Note("gradient_checkpointing: activations are kept; the trainer does not recompute them in this version")
+	opt.Storage = e.Storage
+	what := "every weight"
+	if opt.LoRA != nil {
+		what = fmt.Sprintf("LoRA r=%d", opt.LoRA.R)
 	}
-	sink.Note(fmt.Sprintf("fine-tuning %s: %s parameters, LoRA r=%d on %d training rows", cfg.ModelType, thousands(params.Elements()), opt.LoRA.R, len(trainSet)))
+	sink.Note(fmt.Sprintf("fine-tuning %s: %s parameters, %s, on %d training rows", cfg.ModelType, thousands(model.Elements(weights)), what, len(trainSet)))
 	obs := observe(sink, "train", "eval")
-	result, err := train.Run(ctx, e.Device, cfg, params, trainSet, valSet, filepath.Join(o.OutDir, "checkpoints"), opt, obs)
+	result, err := train.Run(ctx, e.Device, cfg, weights, trainSet, valSet, filepath.Join(o.OutDir, "checkpoints"), opt, obs)
 	if err = errors.Join(err, obs.err); err != nil {
 		return trainError(err)
 	}
-	result.Adapter.BaseModel = or(base.Repo, o.BaseModel) // peft finds a repository by its name
-	if err := stageFolder(filepath.Join(o.OutDir, "adapter"), result.Adapter.Write); err != nil {
-		return err
-	}
-	merged, err := result.Adapter.Merge(params)
-	if err != nil {
-		return err
+	var merged model.Source = result.Params
+	if a := result.Adapter; a != nil {
+		a.BaseModel = or(base.Repo, o.BaseModel) // peft finds a repository by its name
+		if err := stageFolder(filepath.Join(o.OutDir, "adapter"), a.Write); err != nil {
+			return err
+		}
+		if merged, err = a.Merge(weights); err != nil {
+			return err
+		}
 	}
 	return stageFolder(filepath.Join(o.OutDir, "merged"), func(tmp string) error {
-		return errors.Join(cfg.Save(tmp), merged.Save(tmp, safetensors.F32), tok.Save(tmp))
+		return errors.Join(cfg.Save(tmp), model.Save(tmp, merged, weights.DType()), tok.Save(tmp))
 	})
 }
 
@@ -89,10 +101,11 @@ func Merge(base, adapter, out string) error {
 	if err != nil {
 		return invalid(err)
 	}
-	params, err := model.LoadParams(base, cfg)
+	weights, err := model.OpenFolder(base, cfg)
 	if err != nil {
 		return invalid(err)
 	}
+	defer weights.Close()
 	tok, err := loadTokenizer(base)
 	if err != nil {
 		return err
@@ -101,7 +114,7 @@ func Merge(base, adapter, out string) error {
 	if err != nil {
 		return invalid(err)
 	}
-	merged, err := a.Merge(params)
+	merged, err := a.Merge(weights)
 	if err != nil {
 		return invalid(err)
 	}
@@ -109,7 +122,7 @@ func Merge(base, adapter, out string) error {
 		return experiments.Errorf(experiments.CodeConflict, "%s exists; name another folder or delete it", out)
 	}
 	return stageFolder(out, func(tmp string) error {
-		return errors.Join(cfg.Save(tmp), merged.Save(tmp, safetensors.F32), tok.Save(tmp))
+		return errors.Join(cfg.Save(tmp), model.Save(tmp, merged, weights.DType()), tok.Save(tmp))
 	})
 }
 
@@ -144,8 +157,20 @@ func trainOptions(t config.Training, seed uint64) train.Options {
 	o.MaxGradNorm, o.LoggingSteps, o.EvalSteps = t.MaxGradNorm, t.LoggingSteps, t.EvalSteps
 	o.SaveSteps, o.SaveTotalLimit, o.CheckpointInterval = t.SaveSteps, t.SaveTotalLimit, time.Duration(t.CheckpointInterval)
 	o.Seed = seed
+	o.Optimizer = optimizers[t.Optim]
+	if t.GradientCheckpointing {
+		o.Recompute = t.CheckpointingPolicy
+	}
+	if t.FinetuningType == "full" {
+		return o
+	}
 	o.LoRA = &lora.Config{R: t.LoraR, Alpha: t.LoraAlpha, Dropout: t.LoraDropout, TargetModules: t.LoraTargetModules, RSLoRA: t.UseRSLoRA, DoRA: t.UseDoRA}
 	return o
+}
+
+// optimizers are the trainer's names of training.optim.
+var optimizers = map[string]string{
+	"adamw_torch": train.AdamW, "adamw_8bit": train.AdamW8bit, "paged_adamw_32bit": train.PagedAdamW, "paged_adamw_8bit": train.PagedAdamW8bit,
 }
 
 // removeCheckpoints deletes a finished step's checkpoints: its outputs are whole.

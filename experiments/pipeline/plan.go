@@ -71,11 +71,16 @@ func makePlan(cfg config.Pipeline, modules []Module, device string, found source
 	}
 	training := cfg.Training
 	training.SaveSteps, training.SaveTotalLimit, training.CheckpointInterval = 0, 0, 0 // no result depends on these
-	finetune, err := p.add(experiments.StepFinetune, convert, baseKey, training, cfg.Seed, device)
+	// Every model of the run is held as these say.
+	numbers := []any{cfg.Model.LoadIn8bit, training.FP16, training.BF16}
+	if cfg.Model.LoadIn8bit {
+		numbers = append(numbers, cfg.Model.Int8Threshold)
+	}
+	finetune, err := p.add(experiments.StepFinetune, convert, baseKey, training, cfg.Seed, device, numbers)
 	if err != nil {
 		return nil, err
 	}
-	replace, err := p.add(experiments.StepReplace, finetune, convert, cfg.SO8T, cfg.Seed, device)
+	replace, err := p.add(experiments.StepReplace, finetune, convert, cfg.SO8T, cfg.Seed, device, numbers)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +110,7 @@ func makePlan(cfg config.Pipeline, modules []Module, device string, found source
 	for i, m := range modules {
 		compare.Metrics[i].Module = m.SHA256 // here too
 	}
-	abtest, err := p.add(experiments.StepABTest, modelA, modelB, test, compare, cfg.Data.MaxLength, cfg.Data.FormatType, cfg.Seed, device)
+	abtest, err := p.add(experiments.StepABTest, modelA, modelB, test, compare, cfg.Data.MaxLength, cfg.Data.FormatType, cfg.Seed, device, numbers)
 	if err != nil {
 		return nil, err
 	}

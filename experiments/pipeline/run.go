@@ -232,7 +232,7 @@ func (e *execution) work(ctx context.Context, s *step, sink Sink) (outputs []str
 			Rows: e.plan.rows, Options: convertOptions(cfg.Data, cfg.Seed), BaseModel: e.plan.base, OutDir: s.dir,
 		}, sink)
 	case experiments.StepFinetune:
-		return []string{"adapter", "merged"}, e.Engine.Finetune(ctx, FinetuneOptions{
+		return FinetuneOutputs(cfg.Training), e.Engine.Finetune(ctx, FinetuneOptions{
 			BaseModel: e.plan.base, Dataset: e.dataset(), OutDir: s.dir, Training: cfg.Training, Seed: cfg.Seed,
 		}, sink)
 	case experiments.StepReplace:

@@ -188,7 +188,7 @@ func (e *env) generate(ctx context.Context, dir, device, prompt string, tokens i
 		return err
 	}
 	defer dev.Close()
-	m, params, hooks, err := pipeline.LoadModel(dev, dir)
+	m, params, hooks, err := pipeline.LoadModel(dev, dir, pipeline.StorageOn(dev, cfg))
 	if err != nil {
 		return err
 	}

@@ -108,10 +108,13 @@ func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 		}
 		return e.withEngine(cfg, *device, experiments.StepFinetune, func(engine *pipeline.Engine, sink stepSink) error {
 			err := engine.Finetune(ctx, pipeline.FinetuneOptions{BaseModel: *base, Dataset: *data, OutDir: *output, Training: cfg.Training, Seed: cfg.Seed}, sink)
-			if err == nil {
-				fmt.Fprintf(e.stdout, "%s\n%s\n", filepath.Join(*output, "adapter"), filepath.Join(*output, "merged"))
+			if err != nil {
+				return err
 			}
-			return err
+			for _, name := range pipeline.FinetuneOutputs(cfg.Training) {
+				fmt.Fprintln(e.stdout, filepath.Join(*output, name))
+			}
+			return nil
 		})
 	}
 }
