@@ -30,8 +30,11 @@ func Encode(t Table) ([]byte, error) {
 // EncodeTo is Encode for a table that passes Check, into the memory of b from
 // its start where that has EncodedSize bytes, whatever they hold.
 func EncodeTo(b []byte, t Table) []byte {
+	if size := t.EncodedSize(); int64(cap(b)) < size {
+		b = make([]byte, 0, size)
+	}
 	w := tableWriter{b: b[:0]}
-	w.b = append(w.b, make([]byte, headerSize+recordSize*len(t.Columns))...)
+	w.b = w.b[:headerSize+recordSize*len(t.Columns)]
 	le := binary.LittleEndian
 	le.PutUint32(w.b[0:], tableMagic)
 	le.PutUint32(w.b[4:], Version)
@@ -41,6 +44,7 @@ func EncodeTo(b []byte, t Table) []byte {
 		w.column(headerSize+recordSize*i, &t.Columns[i])
 	}
 	w.pad()
+	inParallel(w.copies, len(w.b)) // copying cannot fail
 	return w.b
 }
 
@@ -60,7 +64,15 @@ func (t Table) EncodedSize() int64 {
 	return size
 }
 
-type tableWriter struct{ b []byte }
+// tableWriter lays out small things at once and notes down the buffers, whose
+// places are known before any is copied. b never grows beyond its capacity.
+type tableWriter struct {
+	b      []byte
+	copies []func() error
+}
+
+// maxCopy is how many bytes one goroutine copies at a time.
+const maxCopy = 4 << 20
 
 // pad moves the end to the next multiple of 16 and returns it.
 func (w *tableWriter) pad() uint32 {
@@ -68,6 +80,17 @@ func (w *tableWriter) pad() uint32 {
 		w.b = append(w.b, 0)
 	}
 	return uint32(len(w.b))
+}
+
+// copy leaves room for bytes that are copied later.
+func (w *tableWriter) copy(from []byte) {
+	for len(from) > 0 {
+		n := min(len(from), maxCopy)
+		part := from[:n]
+		to := w.b[len(w.b) : len(w.b)+n]
+		w.copies = append(w.copies, func() error { copy(to, part); return nil })
+		w.b, from = w.b[:len(w.b)+n], from[n:]
+	}
 }
 
 func (w *tableWriter) column(record int, c *Column) {
@@ -83,17 +106,17 @@ func (w *tableWriter) column(record int, c *Column) {
 	}
 	if c.Validity != nil {
 		validity = w.pad()
-		w.b = append(w.b, c.Validity...)
+		w.copy(c.Validity)
 	}
 	if c.DType == UTF8 && !c.Role.constant() {
 		offsets = w.pad()
-		w.b = appendNumbers(w.b, c.Offsets)
+		w.copy(bytesOf(c.Offsets))
 	}
 	data := w.pad()
-	w.b = appendNumbers(w.b, c.Int32)
-	w.b = appendNumbers(w.b, c.Int64)
-	w.b = appendNumbers(w.b, c.Float64)
-	w.b = append(w.b, c.Bytes...)
+	w.copy(bytesOf(c.Int32))
+	w.copy(bytesOf(c.Int64))
+	w.copy(bytesOf(c.Float64))
+	w.copy(c.Bytes)
 	for i, v := range []uint32{uint32(c.Role), uint32(c.Arm), uint32(c.DType), flags,
 		data, uint32(len(w.b)) - data, offsets, validity} {
 		le.PutUint32(w.b[record+4*i:], v)
@@ -103,15 +126,16 @@ func (w *tableWriter) column(record int, c *Column) {
 // littleEndian says that numbers lie in this machine's memory as in a table.
 var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
-// appendNumbers appends values, little-endian.
-func appendNumbers[T int32 | int64 | float64](b []byte, values []T) []byte {
+// bytesOf returns values as a table holds them, little-endian: the same memory
+// where that is this machine's order.
+func bytesOf[T int32 | int64 | float64](values []T) []byte {
 	if len(values) == 0 {
-		return b
+		return nil
 	}
 	if littleEndian {
-		return append(b, unsafe.Slice((*byte)(unsafe.Pointer(&values[0])), len(values)*int(unsafe.Sizeof(values[0])))...)
+		return unsafe.Slice((*byte)(unsafe.Pointer(&values[0])), len(values)*int(unsafe.Sizeof(values[0])))
 	}
-	b, err := binary.Append(b, binary.LittleEndian, values)
+	b, err := binary.Append(nil, binary.LittleEndian, values)
 	if err != nil {
 		panic(err) // only for types without a fixed size
 	}

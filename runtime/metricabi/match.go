@@ -25,6 +25,9 @@ func (d *Description) CheckResults(results []Result) error {
 		if o.Max != nil {
 			high = *o.Max + 1e-9*math.Max(1, math.Abs(*o.Max))
 		}
+		if within(r.Values, low, high) {
+			continue // undefined values are zero; where that is outside, they are looked at below
+		}
 		for j, v := range r.Values {
 			switch {
 			case v >= low && v <= high || !r.Defined(j):
@@ -38,6 +41,16 @@ func (d *Description) CheckResults(results []Result) error {
 		}
 	}
 	return nil
+}
+
+// within reports whether every value is.
+func within(values []float64, low, high float64) bool {
+	for _, v := range values {
+		if !(v >= low && v <= high) {
+			return false
+		}
+	}
+	return true
 }
 
 // Output returns the output of that name, or nil.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Kind says how many values a result has.
@@ -51,11 +52,12 @@ type Limits struct {
 	MaxResults int // results in the block
 	MaxVector  int // values of a vector
 	MaxError   int // bytes of an error text
+	MaxBytes   int // values of all results together, though in the block they may overlap
 }
 
 // DefaultLimits are the limits for a table of rows rows.
 func DefaultLimits(rows int) Limits {
-	return Limits{Rows: rows, MaxResults: 256, MaxVector: 1 << 16, MaxError: 4096}
+	return Limits{Rows: rows, MaxResults: 256, MaxVector: 1 << 16, MaxError: 4096, MaxBytes: 64 << 20}
 }
 
 // MetricError is the error text a metric returned instead of results.
@@ -98,8 +100,9 @@ func DecodeResults(b []byte, lim Limits) ([]Result, error) {
 	}
 	out := make([]Result, 0, count)
 	seen := make(map[string]bool, count)
+	fills, total := make([]func() error, count), 0
 	for i := range int(count) {
-		r, err := decodeResult(b, b[headerSize+recordSize*i:][:recordSize], lim)
+		r, data, validity, err := decodeResult(b, b[headerSize+recordSize*i:][:recordSize], lim)
 		if err != nil {
 			return nil, fmt.Errorf("metric results: result %d: %w", i, err)
 		}
@@ -107,7 +110,16 @@ func DecodeResults(b []byte, lim Limits) ([]Result, error) {
 			return nil, fmt.Errorf("metric results: result %d: the name %q is used twice", i, r.Name)
 		}
 		seen[r.Name] = true
+		if total += len(data); total > lim.MaxBytes {
+			return nil, fmt.Errorf("metric results: result %d: more than %d bytes of values in all", i, lim.MaxBytes)
+		}
 		out = append(out, r)
+		fills[i] = func() error { return out[i].fill(data, validity) }
+	}
+	for i, err := range inParallel(fills, len(b)) {
+		if err != nil {
+			return nil, fmt.Errorf("metric results: result %d: %w", i, err)
+		}
 	}
 	return out, nil
 }
@@ -126,70 +138,119 @@ func decodeError(b []byte, n uint32, lim Limits) error {
 	return &MetricError{Text: string(text)}
 }
 
-func decodeResult(b, record []byte, lim Limits) (Result, error) {
+// decodeResult checks a record and returns its result without values, and where
+// these are.
+func decodeResult(b, record []byte, lim Limits) (r Result, data, validity []byte, err error) {
 	le := binary.LittleEndian
 	field := func(i int) uint32 { return le.Uint32(record[4*i:]) }
 	kind, dtype := Kind(field(0)), DType(field(1))
 	// The length comes first, so that nothing is copied for a name that is
 	// refused anyway.
 	if n := field(3); n > MaxNameBytes {
-		return Result{}, fmt.Errorf("the name has %d bytes, at most %d", n, MaxNameBytes)
+		return r, nil, nil, fmt.Errorf("the name has %d bytes, at most %d", n, MaxNameBytes)
 	}
 	name, err := section(b, "name", field(2), field(3))
 	if err != nil {
-		return Result{}, err
+		return r, nil, nil, err
 	}
-	r := Result{Name: string(name), Kind: kind}
+	r = Result{Name: string(name), Kind: kind}
 	if err := checkName(r.Name); err != nil {
-		return r, err
+		return r, nil, nil, err
 	}
 	if dtype != F64 || field(7) != 0 {
-		return r, fmt.Errorf("%q: dtype %s and reserved %d, want f64 and 0", r.Name, dtype, field(7))
+		return r, nil, nil, fmt.Errorf("%q: dtype %s and reserved %d, want f64 and 0", r.Name, dtype, field(7))
 	}
-	data, err := section(b, "data", field(4), field(5))
+	data, err = section(b, "data", field(4), field(5))
 	if err != nil {
-		return r, fmt.Errorf("%q: %w", r.Name, err)
+		return r, nil, nil, fmt.Errorf("%q: %w", r.Name, err)
 	}
 	n := len(data) / 8
 	switch {
 	case len(data)%8 != 0:
-		return r, fmt.Errorf("%q: %d bytes are no whole number of f64", r.Name, len(data))
+		return r, nil, nil, fmt.Errorf("%q: %d bytes are no whole number of f64", r.Name, len(data))
 	case kind == Scalar && n != 1:
-		return r, fmt.Errorf("%q: a scalar with %d values", r.Name, n)
+		return r, nil, nil, fmt.Errorf("%q: a scalar with %d values", r.Name, n)
 	case kind == PerSample && n != lim.Rows:
-		return r, fmt.Errorf("%q: a column with %d values for %d rows", r.Name, n, lim.Rows)
+		return r, nil, nil, fmt.Errorf("%q: a column with %d values for %d rows", r.Name, n, lim.Rows)
 	case kind == Vector && n > lim.MaxVector:
-		return r, fmt.Errorf("%q: a vector with %d values, at most %d", r.Name, n, lim.MaxVector)
+		return r, nil, nil, fmt.Errorf("%q: a vector with %d values, at most %d", r.Name, n, lim.MaxVector)
 	case kind < Scalar || kind > PerSample:
-		return r, fmt.Errorf("%q: unknown kind %d", r.Name, uint32(kind))
+		return r, nil, nil, fmt.Errorf("%q: unknown kind %d", r.Name, uint32(kind))
 	}
-	var validity []byte
 	if off := field(6); off != 0 {
 		if validity, err = section(b, "validity", off, uint32((n+7)/8)); err != nil {
-			return r, fmt.Errorf("%q: %w", r.Name, err)
+			return r, nil, nil, fmt.Errorf("%q: %w", r.Name, err)
 		}
 	}
-	return r, r.fill(data, validity)
+	return r, data, validity, nil
 }
 
 // fill copies the values, refusing what is not finite.
 func (r *Result) fill(data, validity []byte) error {
-	r.Values = make([]float64, len(data)/8)
-	for i := range r.Values {
-		// Each value is read once: the block may be memory that the worker
-		// can still write to.
-		if validity != nil && validity[i/8]>>(i%8)&1 == 0 {
-			if r.Undefined == nil {
-				r.Undefined = make([]bool, len(r.Values))
-			}
-			r.Undefined[i] = true
-			continue
-		}
-		v := math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))
+	// The copy comes first: the block may be memory that the worker can still
+	// write to, so nothing in it is looked at twice.
+	r.Values = numbers(data)
+	if validity != nil {
+		r.undefine(validity)
+	}
+	if finite(r.Values) {
+		return nil
+	}
+	for i, v := range r.Values {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return fmt.Errorf("%q: value %d is %v; mark it undefined in the validity bitmap instead", r.Name, i, v)
 		}
-		r.Values[i] = v
 	}
 	return nil
+}
+
+// undefine marks the values whose bit is clear, and makes them zero.
+func (r *Result) undefine(validity []byte) {
+	n := len(r.Values)
+	for at, bits := range validity {
+		if bits == 0xff {
+			continue
+		}
+		for i := at * 8; i < min(at*8+8, n); i++ {
+			if bits>>(i%8)&1 != 0 {
+				continue
+			}
+			if r.Undefined == nil {
+				r.Undefined = make([]bool, n)
+			}
+			r.Undefined[i], r.Values[i] = true, 0
+		}
+	}
+}
+
+// numbers copies little-endian values.
+func numbers(data []byte) []float64 {
+	out := make([]float64, len(data)/8)
+	if len(out) == 0 {
+		return out
+	}
+	if littleEndian {
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&out[0])), 8*len(out)), data)
+		return out
+	}
+	for i := range out {
+		out[i] = math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))
+	}
+	return out
+}
+
+// finite reports whether no value is NaN or infinite: v - v is 0 for those
+// that are, and NaN for the others. Four sums do not wait for each other.
+func finite(values []float64) bool {
+	var a, b, c, d float64
+	for ; len(values) >= 4; values = values[4:] {
+		a += values[0] - values[0]
+		b += values[1] - values[1]
+		c += values[2] - values[2]
+		d += values[3] - values[3]
+	}
+	for _, v := range values {
+		a += v - v
+	}
+	return a+b+c+d == 0
 }

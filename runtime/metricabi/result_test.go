@@ -121,7 +121,10 @@ func TestABlockOfResultsThatLiesIsRefused(t *testing.T) {
 	if _, err := DecodeResults(block(t), Limits{MaxResults: 1}); err == nil || !strings.Contains(err.Error(), "at most 1") {
 		t.Errorf("%v with one result allowed", err)
 	}
-	if _, err := DecodeResults(block(t), Limits{MaxResults: 2, MaxVector: 1}); err == nil || !strings.Contains(err.Error(), "at most 1") {
+	if _, err := DecodeResults(block(t), Limits{MaxResults: 2, MaxVector: 2, MaxBytes: 23}); err == nil || !strings.Contains(err.Error(), "more than 23 bytes") {
+		t.Errorf("%v with 23 bytes of values allowed for 24", err)
+	}
+	if _, err := DecodeResults(block(t), Limits{MaxResults: 2, MaxVector: 1, MaxBytes: 24}); err == nil || !strings.Contains(err.Error(), "at most 1") {
 		t.Errorf("%v with vectors of one value allowed", err)
 	}
 }

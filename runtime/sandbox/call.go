@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -22,18 +21,22 @@ import (
 const minShared = 64 << 10
 
 // call makes a fresh instance, does what the frame asks, and returns the block
-// the module answered with.
+// the module answered with: a part of its memory, valid until the instance is
+// closed, which is left for after the answer.
 func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (block []byte, rep *reply, err error) {
 	w.memory.refused = false
 	w.gauge = gauge{full: w.set.Fuel}
 	inst := &instance{w: w}
+	w.last = inst
 	defer func() {
 		// wazero turns the module's own faults into errors; a panic here is
 		// its initial memory being refused.
 		if p := recover(); p != nil {
 			block, rep, err = nil, nil, w.explain(fmt.Errorf("%v", p))
 		}
-		inst.close(ctx)
+		if err != nil {
+			inst.close(ctx)
+		}
 	}()
 	start, results := time.Now(), int64(-1)
 	if err := inst.open(ctx); err != nil {
@@ -51,7 +54,7 @@ func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (b
 			return nil, nil, err
 		}
 		off, n := int64(binary.LittleEndian.Uint64(where[:])), int64(binary.LittleEndian.Uint64(where[8:]))
-		block, err = inst.eval(ctx, n, func(room []byte) error { return mapInput(w.shared, off, room) })
+		block, err = inst.eval(ctx, n, func(room []byte) error { return w.memory.mapInput(w.shared, off, room) })
 		results = int64(binary.LittleEndian.Uint64(where[16:]))
 	case frameEvalWarm:
 		var table []byte
@@ -72,7 +75,7 @@ func (w *worker) call(ctx context.Context, kind byte, body *io.LimitedReader) (b
 		Fuel: w.gauge.used(), Address: inst.address, Log: w.log.text(), Stages: inst.stages}
 	rep.Stages.Module = rep.EvalSeconds - inst.stages.Instantiate - inst.stages.Transfer
 	if results < 0 || len(block) < minShared {
-		return bytes.Clone(block), rep, nil
+		return block, rep, nil
 	}
 	if _, err := w.shared.WriteAt(block, results); err != nil {
 		return nil, nil, err
@@ -124,6 +127,7 @@ func (i *instance) open(ctx context.Context) error {
 }
 
 func (i *instance) close(ctx context.Context) {
+	i.w.last = nil
 	if i.mod != nil {
 		// Closing runs nothing of the module's; its error is an exit status
 		// already reported.

@@ -188,8 +188,10 @@ func (h *Host) input(d *metricabi.Description, t metricabi.Table, params map[str
 }
 
 // decode checks a block of results.
-func decode(d *metricabi.Description, block []byte, rows int, log string) ([]metricabi.Result, error) {
-	results, err := metricabi.DecodeResults(block, metricabi.DefaultLimits(rows))
+func (h *Host) decode(d *metricabi.Description, block []byte, rows int, log string) ([]metricabi.Result, error) {
+	limits := metricabi.DefaultLimits(rows)
+	limits.MaxBytes = int(h.o.MaxResultBytes)
+	results, err := metricabi.DecodeResults(block, limits)
 	if err == nil {
 		err = d.CheckResults(results)
 	}

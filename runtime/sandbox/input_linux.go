@@ -98,28 +98,29 @@ func inheritedInput() *os.File { return os.NewFile(3, "metric-input") }
 
 // mapInput puts the bytes of file from off on into room, a part of a linear
 // memory. Whole pages are mapped, copied only when the module writes to them,
-// where the two lie alike in their pages; all else is read.
-func mapInput(file *os.File, off int64, room []byte) error {
+// where the two lie alike in their pages; all else is read. It returns which
+// bytes of room are mapped.
+func mapInput(file *os.File, off int64, room []byte) (from, to int, err error) {
 	page := uintptr(os.Getpagesize())
 	at := uintptr(unsafe.Pointer(unsafe.SliceData(room)))
 	head := int(-at & (page - 1))
 	whole := (len(room) - head) &^ int(page-1)
 	if at&(page-1) != uintptr(off)&(page-1) || whole <= 0 {
 		_, err := file.ReadAt(room, off)
-		return err
+		return 0, 0, err
 	}
 	// The pages belong to the region that the allocator reserved, which is
 	// unmapped as one.
 	if _, err := unix.MmapPtr(int(file.Fd()), off+int64(head), unsafe.Pointer(&room[head]), uintptr(whole),
 		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED); err != nil {
-		return err
+		return 0, 0, err
 	}
 	if _, err := file.ReadAt(room[:head], off); err != nil && err != io.EOF {
-		return err
+		return head, head + whole, err
 	}
-	_, err := file.ReadAt(room[head+whole:], off+int64(head+whole))
+	_, err = file.ReadAt(room[head+whole:], off+int64(head+whole))
 	if err == io.EOF {
 		err = nil
 	}
-	return err
+	return head, head + whole, err
 }

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"os"
+	"slices"
 	"testing"
 )
 
@@ -32,8 +33,9 @@ func TestWholePagesOfATableAreMappedNotCopied(t *testing.T) {
 				t.Fatal("no memory")
 			}
 			room := region[c.at : c.at+c.n]
-			if err := mapInput(in.file, int64(c.off), room); err != nil {
-				t.Fatal(err)
+			from, to, err := mapInput(in.file, int64(c.off), room)
+			if err != nil || (to > from) != c.mapped {
+				t.Fatalf("%d to %d mapped, %v", from, to, err)
 			}
 			if !bytes.Equal(room, want) || region[c.at-1] != 0 || region[c.at+c.n] != 0 {
 				t.Error("the table differs, or more than it was written")
@@ -48,6 +50,17 @@ func TestWholePagesOfATableAreMappedNotCopied(t *testing.T) {
 			room[middle] = '?'
 			if in.room(int64(c.off), int64(c.n))[middle] != '!' {
 				t.Error("the module's write reached the host")
+			}
+			region[0], region[len(region)-1] = 1, 1
+			if !wash(region, uint64(c.at+from), uint64(c.at+to)) {
+				t.Fatal("the region was not washed")
+			}
+			if i := slices.IndexFunc(region, func(b byte) bool { return b != 0 }); i >= 0 {
+				t.Errorf("byte %d of the washed region is %q", i, region[i])
+			}
+			room[middle] = '+'
+			if in.room(int64(c.off), int64(c.n))[middle] != '!' {
+				t.Error("a write after washing reached the host")
 			}
 		})
 	}

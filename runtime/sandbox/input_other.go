@@ -20,6 +20,6 @@ func (*sharedInput) files() []*os.File        { return nil }
 
 func inheritedInput() *os.File { return nil }
 
-func mapInput(*os.File, int64, []byte) error {
-	return errors.New("memory is shared with the worker on Linux only")
+func mapInput(*os.File, int64, []byte) (from, to int, err error) {
+	return 0, 0, errors.New("memory is shared with the worker on Linux only")
 }

@@ -15,7 +15,14 @@ func reserve(size uint64) []byte {
 
 // commit makes the bytes from to to accessible; they read as zero.
 func commit(b []byte, from, to uint64) bool {
-	return from == to || unix.Mprotect(b[from:to], unix.PROT_READ|unix.PROT_WRITE) == nil
+	if from == to {
+		return true
+	}
+	if unix.Mprotect(b[from:to], unix.PROT_READ|unix.PROT_WRITE) != nil {
+		return false
+	}
+	advise(b[from:to])
+	return true
 }
 
 func release(b []byte) {

@@ -138,7 +138,7 @@ func (m *Module) evaluate(ctx context.Context, t metricabi.Table, params map[str
 		u.Stages.Check, u.Stages.Encode = check, encode
 		u.EvalSeconds, u.MemoryBytes, u.OutputBytes, u.Log, u.Fuel = rep.EvalSeconds, rep.MemoryBytes, int64(len(block)), rep.Log, rep.Fuel
 		at := time.Now()
-		results, err = decode(d, block, t.Rows, rep.Log)
+		results, err = m.h.decode(d, block, t.Rows, rep.Log)
 		u.Stages.Decode = time.Since(at).Seconds()
 		return err
 	})

@@ -151,7 +151,7 @@ func (s *session) trial(ctx context.Context, kind byte, d *metricabi.Description
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	results, err := decode(d, block, trialRows, rep.Log)
+	results, err := s.h.decode(d, block, trialRows, rep.Log)
 	return block, results, rep.Fuel, err
 }
 

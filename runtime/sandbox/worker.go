@@ -47,7 +47,8 @@ type worker struct {
 	compiled wazero.CompiledModule
 	code     *metered
 	memory   *allocator
-	shared   *os.File // where the host puts tables; nil: in frames
+	last     *instance // of the call being answered
+	shared   *os.File  // where the host puts tables; nil: in frames
 	gauge    gauge
 	compile  time.Duration
 	phase    string
@@ -85,6 +86,9 @@ func (w *worker) serve(ctx context.Context) error {
 		}
 		if err := w.done(rep, block); err != nil {
 			return err
+		}
+		if w.last != nil {
+			w.last.close(ctx) // the host need not wait for it
 		}
 	}
 }
