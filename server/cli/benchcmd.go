@@ -5,17 +5,24 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"triality/experiments"
+	"triality/runtime/enginebench"
 	"triality/runtime/sandbox/metricbench"
 )
 
 func benchCommands() []command {
-	return []command{{"bench metric", "LANGUAGE=FILE...", "metric modules against the same metrics in native Go, as JSON", setupBenchMetric}}
+	return []command{
+		{"bench metric", "LANGUAGE=FILE...", "metric modules against the same metrics in native Go, as JSON", setupBenchMetric},
+		{"bench engine", "", "training against PyTorch and matrix products against OpenBLAS on the processor, as JSON", setupBenchEngine},
+	}
 }
 
 // shippedBench are the modules measured where none are named; one that was not built is left out.
@@ -38,10 +45,51 @@ func setupBenchMetric(e *env, fl *flag.FlagSet) func(context.Context, []string) 
 		if err != nil {
 			return invalid(err)
 		}
-		enc := json.NewEncoder(e.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(report)
+		return printJSON(e.stdout, report)
 	}
+}
+
+func setupBenchEngine(e *env, fl *flag.FlagSet) func(context.Context, []string) error {
+	threads := fl.Int("threads", 0, "threads of both sides; 0 is all cores")
+	rounds := fl.Int("rounds", 8, "turns of two training steps that each side takes")
+	repeat := fl.Int("repeat", 6, "turns that each side takes at a matrix product")
+	sizes := fl.String("sizes", "256,512,1024,2048,4096", "rows of the square matrices; empty for none")
+	python := fl.String("python", "", "`interpreter` that has PyTorch (default: /usr/bin/python3, then python3)")
+	return func(ctx context.Context, args []string) error {
+		if len(args) > 0 {
+			return usagef("bench engine wants no arguments, have %q", args)
+		}
+		if *threads < 0 || *rounds < 1 || *repeat < 1 {
+			return usagef("--threads must not be negative, --rounds and --repeat must be at least 1")
+		}
+		o := enginebench.Options{Threads: *threads, Rounds: *rounds, Repeat: *repeat, Sizes: []int{}}
+		o.Progress = func(begins string) { fmt.Fprintln(e.stderr, begins) }
+		for _, s := range strings.FieldsFunc(*sizes, func(r rune) bool { return r == ',' }) {
+			n, err := strconv.Atoi(s)
+			if err != nil || n < 1 || n > 1<<14 {
+				return usagef("--sizes wants numbers from 1 to 16384 with commas between, have %q", *sizes)
+			}
+			o.Sizes = append(o.Sizes, n)
+		}
+		if *python != "" {
+			o.Python = []string{*python}
+		}
+		report, err := enginebench.Run(ctx, o)
+		if err != nil {
+			return err
+		}
+		for _, m := range report.Missing {
+			fmt.Fprintf(e.stderr, "measured without this peer: %s\n", m)
+		}
+		return printJSON(e.stdout, report)
+	}
+}
+
+// printJSON prints v, indented.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }
 
 func benchModules(args []string, dist string) ([]metricbench.Module, error) {
