@@ -48,7 +48,7 @@ func (e *Engine) Locate(ctx context.Context, name string, patterns []string, tel
 	} else if o, err = hub.FromEnv(os.Getenv); err != nil {
 		return Source{}, experiments.Errorf(experiments.CodeInvalid, "%w", err)
 	}
-	o.Note, o.Progress = tell.Note, downloads(tell)
+	o.Note, o.Progress = tell.Note, Transfer(tell)
 	client, err := hub.New(o)
 	if err != nil {
 		return Source{}, experiments.Errorf(experiments.CodeInvalid, "%w", err)
@@ -63,8 +63,8 @@ func (e *Engine) Locate(ctx context.Context, name string, patterns []string, tel
 	return Source{Name: hub.Ref{Repo: ref.Repo, Revision: s.Commit}.String(), Dir: s.Dir, Repo: ref.Repo, Commit: s.Commit}, nil
 }
 
-// downloads turns the client's bytes into a step's progress; what the cache holds already is silent.
-func downloads(tell Teller) func(hub.Progress) {
+// Transfer turns the hub client's bytes into a step's progress; what the cache holds already is silent.
+func Transfer(tell Teller) func(hub.Progress) {
 	var start time.Time
 	var before int64
 	return func(p hub.Progress) {

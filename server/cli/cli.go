@@ -42,7 +42,7 @@ type env struct {
 }
 
 func commands() []command {
-	return slices.Concat(jobCommands(), stepCommands(), modelCommands(), serverCommands(), metricCommands(), benchCommands(), toolCommands())
+	return slices.Concat(jobCommands(), stepCommands(), modelCommands(), hubCommands(), serverCommands(), metricCommands(), benchCommands(), toolCommands())
 }
 
 // Main runs a command line and gives the exit status.

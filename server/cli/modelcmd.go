@@ -59,7 +59,11 @@ func setupModelInfo(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 		if len(args) != 1 {
 			return usagef("model info wants one model folder")
 		}
-		return e.describeModel(args[0])
+		dir, err := e.modelFolder(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return e.describeModel(dir)
 	}
 }
 
@@ -99,14 +103,18 @@ func (e *env) describeModel(dir string) error {
 }
 
 func setupModelMerge(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
-	base := fs.String("base-model", "", "model `folder` the adapter was trained on")
+	base := fs.String("base-model", "", "model the adapter was trained on: a `folder`, or org/name@revision of the Hub")
 	adapter := fs.String("adapter", "", "PEFT adapter `folder`")
 	output := fs.String("output", "", "`folder` to make")
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"base-model": *base, "adapter": *adapter, "output": *output}); err != nil {
 			return err
 		}
-		if err := pipeline.Merge(*base, *adapter, *output); err != nil {
+		dir, err := e.modelFolder(ctx, *base)
+		if err != nil {
+			return err
+		}
+		if err := pipeline.Merge(dir, *adapter, *output); err != nil {
 			return err
 		}
 		fmt.Fprintln(e.stdout, *output)
@@ -162,7 +170,7 @@ func setupPretrain(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 }
 
 func setupGenerate(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
-	dir := fs.String("model", "", "model `folder`, plain or SO8T")
+	dir := fs.String("model", "", "model, plain or SO8T: a `folder`, or org/name@revision of the Hub")
 	tokens := fs.Int("max-new-tokens", 64, "tokens to add at most")
 	device := fs.String("device", "auto", "auto, cpu or cuda")
 	return func(ctx context.Context, args []string) error {
@@ -172,7 +180,11 @@ func setupGenerate(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 		if len(args) != 1 {
 			return usagef("generate wants one prompt")
 		}
-		return e.generate(ctx, *dir, *device, args[0], *tokens)
+		folder, err := e.modelFolder(ctx, *dir)
+		if err != nil {
+			return err
+		}
+		return e.generate(ctx, folder, *device, args[0], *tokens)
 	}
 }
 

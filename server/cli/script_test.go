@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "lock": lock, "cut": cut, "serves": serves, "runid": runID, "same": same,
+			"exits": exits, "lock": lock, "cut": cut, "serves": serves, "runid": runID, "same": same, "hub": hubServer,
 		},
 	})
 }

@@ -64,7 +64,7 @@ func setupConvert(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 	d := config.Default()
 	input := fs.String("input", "", "a .jsonl `file`, a folder of four_class_*.jsonl, or a glob pattern")
 	output := fs.String("output", "", "`folder` that gets dataset/ and summary.json")
-	base := fs.String("base-model", "", "model `folder` whose tokenizer is used")
+	base := fs.String("base-model", "", "model whose tokenizer is used: a `folder`, or org/name@revision of the Hub")
 	format := fs.String("format", d.Data.FormatType, "instruction, chat or completion")
 	length := fs.Int("max-length", d.Data.MaxLength, "longest row in tokens")
 	seed := fs.Uint64("seed", d.Seed, "seed of the split")
@@ -93,7 +93,7 @@ func setupConvert(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 }
 
 func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
-	base := fs.String("base-model", "", "model `folder` in Hugging Face form")
+	base := fs.String("base-model", "", "model in Hugging Face form: a `folder`, or org/name@revision of the Hub")
 	data := fs.String("dataset", "", "dataset `folder` that convert wrote")
 	output := fs.String("output", "", "`folder` that gets adapter/, merged/ and checkpoints/")
 	cfgPath := fs.String("config", "", "pipeline `YAML`; its training section is used")
@@ -144,8 +144,8 @@ func setupReplace(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 }
 
 func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
-	a := fs.String("model-a", "", "model `folder` A, plain or SO8T")
-	b := fs.String("model-b", "", "model `folder` B, plain or SO8T")
+	a := fs.String("model-a", "", "model A, plain or SO8T: a `folder`, or org/name@revision of the Hub")
+	b := fs.String("model-b", "", "model B, likewise: a `folder`, or a name of the Hub")
 	data := fs.String("test-data", "", "a .jsonl `file`, or a dataset folder, whose test split is used")
 	output := fs.String("output-dir", "", "`folder` that gets results.json")
 	cfgPath := fs.String("config", "", "pipeline `YAML`; its data and test sections are used")
