@@ -38,7 +38,7 @@ type torch struct {
 	cmd     *exec.Cmd
 	in      io.WriteCloser
 	out     *bufio.Reader
-	stderr  *bytes.Buffer
+	stderr  *bytes.Buffer // to be read after the end
 	dir     string
 	name    string
 	threads int
@@ -138,7 +138,7 @@ func runTorch(ctx context.Context, python, dir string, threads int) (*torch, err
 // steps trains n steps and gives their times and losses.
 func (t *torch) steps(n int) (seconds, losses []float64, err error) {
 	if _, err := fmt.Fprintln(t.in, n); err != nil {
-		return nil, nil, fmt.Errorf("PyTorch: %w: %s", err, t.stderr)
+		return nil, nil, fmt.Errorf("PyTorch's script: %w", err)
 	}
 	var turn struct {
 		Seconds []float64 `json:"seconds"`
@@ -148,7 +148,7 @@ func (t *torch) steps(n int) (seconds, losses []float64, err error) {
 		return nil, nil, err
 	}
 	if len(turn.Seconds) != n || len(turn.Losses) != n {
-		return nil, nil, fmt.Errorf("PyTorch: %d times and %d losses for %d steps", len(turn.Seconds), len(turn.Losses), n)
+		return nil, nil, fmt.Errorf("PyTorch's script: %d times and %d losses for %d steps", len(turn.Seconds), len(turn.Losses), n)
 	}
 	return turn.Seconds, turn.Losses, nil
 }
@@ -159,7 +159,7 @@ func (t *torch) read(v any) error {
 		err = json.Unmarshal(line, v)
 	}
 	if err != nil {
-		return fmt.Errorf("PyTorch's script: %w: %q %s", err, line, t.stderr)
+		return fmt.Errorf("PyTorch's script: %w: %q", err, line)
 	}
 	return nil
 }
