@@ -30,7 +30,7 @@ type Data struct {
 
 // Model names the base model.
 type Model struct {
-	BaseModel     string  `yaml:"base_model" doc:"folder in Hugging Face form: config.json, model.safetensors, tokenizer.json"`
+	BaseModel     string  `yaml:"base_model" doc:"folder in Hugging Face form: config.json, model.safetensors, tokenizer.json; or, where there is no such folder, org/name or org/name@revision of the Hub, whose commit is kept with the run"`
 	LoadIn8bit    bool    `yaml:"load_in_8bit" doc:"hold the layers' linear modules in int8 after LLM.int8(), in training and in every model that is compared; written models are not quantized"`
 	Int8Threshold float64 `yaml:"llm_int8_threshold" doc:"magnitude from which an activation's column is an outlier, which int8 leaves in full; 0: none is"`
 	Create        Create  `yaml:"create" doc:"makes base_model once when the folder is missing; leave out to require it"`
@@ -88,8 +88,8 @@ type SO8T struct {
 // Test configures abtest.
 type Test struct {
 	TestDataPath string   `yaml:"test_data_path" doc:"rows to test on (.jsonl or a dataset folder); empty: the test split of convert"`
-	ModelAPath   string   `yaml:"model_a_path" doc:"model A; empty: model.base_model"`
-	ModelBPath   string   `yaml:"model_b_path" doc:"model B; empty: the SO8T model of replace"`
+	ModelAPath   string   `yaml:"model_a_path" doc:"model A, a folder or a name of the Hub; empty: model.base_model"`
+	ModelBPath   string   `yaml:"model_b_path" doc:"model B, likewise; empty: the SO8T model of replace"`
 	Warmup       int      `yaml:"warmup" doc:"rows each arm answers before timing starts"`
 	Resamples    int      `yaml:"bootstrap_resamples" doc:"resamples of the paired bootstrap"`
 	Metrics      []Metric `yaml:"metrics" doc:"WebAssembly metrics to run"`

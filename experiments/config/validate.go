@@ -31,7 +31,7 @@ func (p *Pipeline) problems(file string) []string {
 	check(p.Data.ValRatio >= 0 && p.Data.TestRatio >= 0 && p.Data.ValRatio+p.Data.TestRatio < 1,
 		"data.val_ratio, data.test_ratio", "must be at least 0 and sum to less than 1, are %v and %v", p.Data.ValRatio, p.Data.TestRatio)
 
-	check(p.Model.BaseModel != "", "model.base_model", "is needed: a folder with config.json, model.safetensors and tokenizer.json")
+	check(p.Model.BaseModel != "", "model.base_model", "is needed: a folder with config.json, model.safetensors and tokenizer.json, or org/name of the Hub")
 	atLeast("model.llm_int8_threshold", p.Model.Int8Threshold, 0)
 	if c := p.Model.Create; c.Shape != "" {
 		atLeast("model.create.vocab_size", float64(c.VocabSize), 300)
