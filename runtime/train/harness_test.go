@@ -32,7 +32,10 @@ const (
 
 // bigrams is a task small enough for exact comparisons: the next token from the present one, with
 // dropout, by two matrices.
-func bigrams(dropout float64) Task {
+func bigrams(dropout float64) Task { return bigramsOf(testWidth, dropout) }
+
+// bigramsOf is bigrams with matrices of another width.
+func bigramsOf(testWidth int, dropout float64) Task {
 	r := rand.New(rand.NewPCG(5, 5))
 	weight := func(name string, decay bool) Weight {
 		data := make([]float32, testVocab*testWidth)

@@ -131,6 +131,9 @@ func newRunner(dev device.Device, task Task, train, eval []Example, dir string, 
 	r.identity["engine_version"] = engineVersion
 	r.identity["examples"] = hashExamples(train, eval)
 	r.identity["initial_weights"] = hashWeights(task.Weights)
+	if task.Storage != device.Float {
+		r.identity["storage"] = task.Storage.String()
+	}
 	r.identity["device_float_bits"] = strconv.Itoa(r.bits)
 	if r.folder, err = openFolder(dir, opt.SaveTotalLimit, observer); err != nil {
 		return nil, err
