@@ -72,7 +72,7 @@ func build(f files, tokenizerPath, configPath string) (*Tokenizer, error) {
 		}
 	}
 	if f.template != nil {
-		t.config.chatTemplate = string(f.template)
+		t.config.templates = map[string]string{"default": string(f.template)}
 	}
 	sum := sha256.Sum256(f.tokenizer)
 	f.hash = hex.EncodeToString(sum[:])
@@ -107,7 +107,8 @@ func (t *Tokenizer) Save(dir string) error {
 // config is what tokenizer_config.json says; ids are -1 where it names no token.
 type config struct {
 	bos, eos, pad, unk int
-	chatTemplate       string
+	templates          map[string]string // chat templates by name
+	special            map[string]string // special tokens by their names in the file
 }
 
 func (t *Tokenizer) readConfig(raw []byte) error {
@@ -121,6 +122,7 @@ func (t *Tokenizer) readConfig(raw []byte) error {
 	if err := json.Unmarshal(raw, &c); err != nil {
 		return err
 	}
+	t.config.special = map[string]string{}
 	for _, f := range []struct {
 		name string
 		raw  json.RawMessage
@@ -141,9 +143,10 @@ func (t *Tokenizer) readConfig(raw []byte) error {
 			return fmt.Errorf("%s: %q is no token of %s", f.name, content, tokenizerName)
 		}
 		*f.id = id
+		t.config.special[f.name] = content
 	}
 	var err error
-	t.config.chatTemplate, err = chatTemplate(c.ChatTemplate)
+	t.config.templates, err = chatTemplates(c.ChatTemplate)
 	return err
 }
 
@@ -164,32 +167,31 @@ func tokenContent(raw json.RawMessage) (string, error) {
 	return o.Content, err
 }
 
-// chatTemplate reads one template, or the one named default of a list.
-func chatTemplate(raw json.RawMessage) (string, error) {
-	if raw = bytes.TrimSpace(raw); len(raw) == 0 || raw[0] != '[' {
-		var s *string
-		if len(raw) == 0 {
-			return "", nil
+// chatTemplates reads one template, which is the default, or a list of named ones.
+func chatTemplates(raw json.RawMessage) (map[string]string, error) {
+	if raw = bytes.TrimSpace(raw); len(raw) == 0 || string(raw) == "null" {
+		return nil, nil
+	}
+	if raw[0] != '[' {
+		var s string
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return nil, fmt.Errorf("chat_template: %w", err)
 		}
-		if err := json.Unmarshal(raw, &s); err != nil || s == nil {
-			return "", err
-		}
-		return *s, nil
+		return map[string]string{"default": s}, nil
 	}
 	var list []struct {
 		Name     string `json:"name"`
 		Template string `json:"template"`
 	}
 	if err := json.Unmarshal(raw, &list); err != nil {
-		return "", fmt.Errorf("chat_template: %w", err)
+		return nil, fmt.Errorf("chat_template: %w", err)
 	}
-	for _, t := range list {
-		if t.Name == "default" {
-			return t.Template, nil
+	out := map[string]string{}
+	for i, t := range list {
+		if _, twice := out[t.Name]; twice || t.Name == "" {
+			return nil, fmt.Errorf("chat_template[%d]: the name %q is empty or taken", i, t.Name)
 		}
+		out[t.Name] = t.Template
 	}
-	if len(list) == 0 {
-		return "", nil
-	}
-	return "", errors.New("chat_template: none of the list is named default")
+	return out, nil
 }

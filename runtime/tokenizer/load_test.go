@@ -178,7 +178,7 @@ func TestLoadRefusesConfigs(t *testing.T) {
 		"text that is no JSON":                  {`{`, "unexpected end"},
 		"a token that is none":                  {`{"eos_token":"<gone>"}`, `eos_token: "<gone>"`},
 		"a token that is a number":              {`{"pad_token":3}`, "pad_token"},
-		"a list of templates without a default": {`{"chat_template":[{"name":"tool","template":"X"}]}`, "default"},
+		"two templates of one name":             {`{"chat_template":[{"name":"a","template":"X"},{"name":"a","template":"Y"}]}`, "taken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := folder(t, map[string]string{tokenizerName: small, configName: tt.config})

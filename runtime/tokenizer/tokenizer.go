@@ -4,7 +4,10 @@
 // Mistral, Phi-3). It also trains small byte-level tokenizers.
 package tokenizer
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // Tokenizer is immutable and safe for concurrent use.
 type Tokenizer struct {
@@ -107,8 +110,15 @@ func (t *Tokenizer) PAD() int { return t.config.pad }
 func (t *Tokenizer) UNK() int { return t.config.unk }
 
 // ChatTemplate is the Jinja chat template from chat_template.jinja or
-// tokenizer_config.json, empty where there is none.
-func (t *Tokenizer) ChatTemplate() string { return t.config.chatTemplate }
+// tokenizer_config.json, of several the one named default; empty where there is none.
+func (t *Tokenizer) ChatTemplate() string { return t.config.templates["default"] }
+
+// ChatTemplates are the Jinja chat templates by name; one without a name is default.
+func (t *Tokenizer) ChatTemplates() map[string]string { return maps.Clone(t.config.templates) }
+
+// SpecialTokens are the spellings of the special tokens that tokenizer_config.json names, by its
+// names: bos_token, eos_token, pad_token, unk_token.
+func (t *Tokenizer) SpecialTokens() map[string]string { return maps.Clone(t.config.special) }
 
 // Hash is the SHA-256 of tokenizer.json in hexadecimal.
 func (t *Tokenizer) Hash() string { return t.files.hash }
