@@ -175,10 +175,10 @@ func TestLoadRefuses(t *testing.T) {
 
 func TestLoadRefusesConfigs(t *testing.T) {
 	for name, tt := range map[string]struct{ config, says string }{
-		"text that is no JSON":                  {`{`, "unexpected end"},
-		"a token that is none":                  {`{"eos_token":"<gone>"}`, `eos_token: "<gone>"`},
-		"a token that is a number":              {`{"pad_token":3}`, "pad_token"},
-		"two templates of one name":             {`{"chat_template":[{"name":"a","template":"X"},{"name":"a","template":"Y"}]}`, "taken"},
+		"text that is no JSON":      {`{`, "unexpected end"},
+		"a token that is none":      {`{"eos_token":"<gone>"}`, `eos_token: "<gone>"`},
+		"a token that is a number":  {`{"pad_token":3}`, "pad_token"},
+		"two templates of one name": {`{"chat_template":[{"name":"a","template":"X"},{"name":"a","template":"Y"}]}`, "taken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := folder(t, map[string]string{tokenizerName: small, configName: tt.config})

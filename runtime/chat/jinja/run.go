@@ -9,11 +9,11 @@ import (
 // Bounds on a rendering: a template may come from anyone.
 const (
 	maxWork   = 4_000_000 // expressions, elements and sixteenths of bytes
-	maxString = 16 << 20   // bytes of one string, and of the result
-	maxItems  = 1 << 20    // elements of one list
-	maxRange  = 100_000    // of range, as in jinja2's sandbox
-	maxDepth  = 1000       // expressions within expressions, macros included; lists within lists
-	maxCalls  = 50         // macros within macros
+	maxString = 16 << 20  // bytes of one string, and of the result
+	maxItems  = 1 << 20   // elements of one list
+	maxRange  = 100_000   // of range, as in jinja2's sandbox
+	maxDepth  = 1000      // expressions within expressions, macros included; lists within lists
+	maxCalls  = 50        // macros within macros
 )
 
 // Template is a parsed template. It is immutable and safe for concurrent use.
