@@ -2,6 +2,7 @@ package cuda_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"testing"
 
@@ -84,6 +85,92 @@ func BenchmarkElementwise(b *testing.B) {
 	})
 	b.Run("rmsnorm", func(b *testing.B) {
 		launchAll(b, dev, 8*n/1e9, "GB/s", func() { dev.RMSNorm(o, x, y, n/4096, 4096, 1e-5) })
+	})
+}
+
+// BenchmarkNarrow is what a layer and the head of a model of seven billion parameters do to 2048 tokens
+// in bfloat16. Bytes are those that must be read and written at least.
+func BenchmarkNarrow(b *testing.B) {
+	const T, D, F, V = 2048, 3584, 18_944, 152_064
+	dev := open(b, cuda.Options{})
+	defer closeDevice(b, dev)
+	alloc := func(t device.DType, n int) device.Buffer {
+		x, err := dev.Alloc(t, n)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { dev.Free(x) })
+		return x
+	}
+	half := func(n int) device.Buffer {
+		x := alloc(device.BFloat16, n)
+		once := noise(7, min(n, 1<<20+8))
+		if err := dev.Upload(x.Slice(0, len(once)), once); err != nil {
+			b.Fatal(err)
+		}
+		for from := len(once); from < n; from += len(once) {
+			part := x.Slice(from, min(n, from+len(once)))
+			dev.Copy(part, x.Slice(0, part.Len()))
+		}
+		return x
+	}
+	bytes := func(name string, n float64, f func()) {
+		b.Run(name, func(b *testing.B) { launchAll(b, dev, n/1e9, "GB/s", f) })
+	}
+	operations := func(name string, n float64, f func()) {
+		b.Run(name, func(b *testing.B) { launchAll(b, dev, n/1e12, "TFLOP/s", f) })
+	}
+	x, y, o, w := half(T*D), half(T*D), half(T*D), alloc(device.Float, F)
+	wx, wy, wo, wu, wv := half(T*F), half(T*F), half(T*F), half(T*F), half(T*F)
+	dev.Fill(w, 1)
+	pos := make([]int32, T)
+	for i := range pos {
+		pos[i] = int32(i)
+	}
+	p := indices(b, dev, pos)
+	bytes("add", 6*T*F, func() { dev.Add(wo, wx, wy) })
+	single := alloc(device.Float, T*F)
+	bytes("copy to float32", 6*T*F, func() { dev.Copy(single, wx) })
+	bytes("rmsnorm", 4*T*D, func() { dev.RMSNorm(o, x, w, T, D, 1e-5) })
+	bytes("rmsnorm grad x", 6*T*D, func() { dev.RMSNormGradX(o, x, w, y, T, D, 1e-5) })
+	bytes("rmsnorm grad w", 4*T*D, func() { dev.RMSNormGradW(w, x, y, T, D, 1e-5) })
+	bytes("swiglu", 6*T*F, func() { dev.SwiGLU(wo, wx, wy) })
+	bytes("swiglu grad", 10*T*F, func() { dev.SwiGLUGrad(wo, wu, wx, wy, wv) })
+	bytes("dropout", 4*T*D, func() { dev.Dropout(o, x, p, 1, 0.1) })
+	bytes("rotary", 4*T*D, func() { dev.Rotary(o, x, p, w, T, D/128, 128, 1, false) })
+	bytes("block mul", 4*T*D, func() { dev.BlockMul(o, x, w, T, D, false) })
+	bytes("block mul grad m", 4*T*D, func() { dev.BlockMulGradM(w, x, y, T, D) })
+	bytes("pet", 2*T*D, func() { dev.PET(w, x, p, T, D) })
+	bytes("embedding", 4*T*D, func() { dev.Embedding(o, x, p, T, D) })
+	a, c, d := half(4096*4096), half(4096*4096), half(4096*4096)
+	operations("matmul", 2*4096*4096*4096, func() { dev.MatMul(d, a, c, 4096, 4096, 4096, false, true, false) })
+	q := dev.(device.Quantized)
+	codes := alloc(device.Int8, F*D)
+	for _, s := range [][2]int{{D, D}, {F, D}, {D, F}} {
+		N, K := s[0], s[1]
+		in, out, weights := wx.Slice(0, T*K), wo.Slice(0, T*N), half(N*K)
+		q.QuantizeRows(codes, w, weights, N, K)
+		name := fmt.Sprintf(" %d by %d", N, K)
+		bytes("dequantize"+name, float64(3*N*K), func() { q.DequantizeRows(weights, codes, w, N, K) })
+		for _, threshold := range []float64{0, 6} {
+			dev.Scale(in, wy.Slice(0, T*K), 0.5)
+			dev.Fill(in.Slice(5, 6), 8) // one outlier column
+			operations(fmt.Sprintf("int8 matmul threshold %g%s", threshold, name), float64(2*T*N*K), func() { q.MatMulInt8(out, in, codes, w, T, N, K, threshold) })
+			bytes(fmt.Sprintf("int8 matmul of one row threshold %g%s", threshold, name), float64(N*K), func() { q.MatMulInt8(out, in, codes, w, 1, N, K, threshold) })
+		}
+		operations("int8 matmul grad"+name, float64(2*T*N*K), func() { q.MatMulInt8Grad(in, out, codes, w, T, N, K) })
+		operations("matmul"+name, float64(2*T*N*K), func() { dev.MatMul(out, in, weights, T, N, K, false, true, false) })
+	}
+	words, labels, nll := half(V*D), indices(b, dev, pos), alloc(device.Float, T)
+	operations("cross-entropy", 2*T*D*V, func() { dev.CrossEntropy(nll, x, words, labels, T, D, V) })
+	operations("cross-entropy grad without dw", 4*T*D*V, func() { dev.CrossEntropyGrad(o, nil, x, words, labels, nll, T, D, V) })
+	dwords := half(V * D)
+	operations("cross-entropy grad", 6*T*D*V, func() { dev.CrossEntropyGrad(o, dwords, x, words, labels, nll, T, D, V) })
+	const n = 64 << 20
+	params, g := alloc(device.Float, n), alloc(device.Float, n)
+	m, v, mm, vm := alloc(device.Int8, n), alloc(device.Int8, n), alloc(device.Float, n/256), alloc(device.Float, n/256)
+	bytes("8-bit adamw", 16*n, func() {
+		q.AdamW8Step(params, g, m, v, mm, vm, device.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1})
 	})
 }
 

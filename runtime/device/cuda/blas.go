@@ -17,7 +17,7 @@ type blas struct {
 	workspace uint64
 	size      int64 // of the workspace, from the pool
 	plans     map[planKey]*plan
-	factors   [2]float32 // the factors 0 and 1, where C can read them
+	factors   [3]float32 // 0, 1 and that of the product at hand, where C can read them
 	whole     [2]int32   // the same for integers
 
 	create, destroy, newDesc, dropDesc, setDesc, newLayout, dropLayout uintptr
@@ -52,13 +52,14 @@ type gemm struct {
 	m, n, k                    int
 	transA, transB, accumulate bool
 	operands, result           device.DType
-	stride                     int // elements from one row of dst to the next
+	stride                     int     // elements from one row of dst to the next; 0: n
+	factor                     float32 // of the product; 0: 1
 }
 
 // planKey tells products apart that need their own algorithm. align holds what is known of the
 // addresses of a, b and dst: the exponents of the powers of two that divide them, up to 2⁸.
 type planKey struct {
-	gemm  // accumulate false
+	gemm  // without accumulate and factor
 	align [3]uint8
 }
 
@@ -80,7 +81,7 @@ type heuristicResult struct {
 
 // openBLAS opens the first cuBLASLt that starts with this driver.
 func openBLAS(d *Device, p Precision) (*blas, error) {
-	b := &blas{d: d, plans: map[planKey]*plan{}, precision: p, factors: [2]float32{0, 1}, whole: [2]int32{0, 1}}
+	b := &blas{d: d, plans: map[planKey]*plan{}, precision: p, factors: [3]float32{0, 1}, whole: [2]int32{0, 1}}
 	if p > BFloat16 {
 		return nil, fmt.Errorf("cuda: unknown precision %d", p)
 	}
@@ -164,13 +165,17 @@ func (c *call) product(dst, a, b uint64, g gemm) {
 	case g.accumulate:
 		beta = alpha
 	}
+	if g.factor != 0 {
+		l.factors[2] = g.factor
+		alpha = unsafe.Pointer(&l.factors[2])
+	}
 	c.check("product", l.call("cublasLtMatmul", l.matmul, l.handle, p.desc, uintptr(alpha),
 		uintptr(b), p.a, uintptr(a), p.b, uintptr(beta), uintptr(dst), p.c, uintptr(dst), p.c,
 		uintptr(unsafe.Pointer(&p.choice.algorithm[0])), uintptr(l.workspace), workspaceBytes, c.d.stream))
 }
 
 func key(dst, a, b uint64, g gemm) planKey {
-	g.accumulate = false
+	g.accumulate, g.factor = false, 0
 	if g.stride == 0 {
 		g.stride = g.n
 	}

@@ -11,6 +11,7 @@ import (
 const (
 	logitElements       = 32 << 20
 	narrowLogitElements = 224 << 20 / 6
+	cachedLogits        = 8 << 20
 )
 
 // logitShare is how much of the memory limit the logits may take.
@@ -27,7 +28,9 @@ type crossEntropy struct {
 	blockT, blockV  int     // rows and vocabulary in a block
 	top, sum, label uint64  // state of a block's rows
 	x, logits       uint64
-	gradients       uint64 // of the logits, in the storage type; the logits' own memory in float32
+	// The gradients of the logits, in the logits' own memory, where that is Float; otherwise 1024 times the
+	// residuals softmax − onehot, in the storage type.
+	gradients uint64
 }
 
 func (c *call) crossEntropy(h, w, labels device.Buffer, T, D, V int) (e crossEntropy) {
@@ -58,14 +61,24 @@ func (e *crossEntropy) prepare(blockT, blockV int, gradients bool) {
 	}
 }
 
-// block cuts the rows and the vocabulary by what the device allows.
-func (e *crossEntropy) block() (blockT, blockV int) {
-	d := e.call.d
-	if e.call.stored == device.Float {
-		return logitBlock(len(e.rows), e.v, d.logits)
+// block cuts the rows and the vocabulary by what the device allows. A narrow loss alone is computed in
+// blocks that a cache may hold, over many rows.
+func (e *crossEntropy) block(gradients bool) (blockT, blockV int) {
+	d, rows := e.call.d, len(e.rows)
+	switch {
+	case e.call.stored == device.Float:
+		return logitBlock(rows, e.v, d.logits)
+	case gradients:
+		blockT, blockV = logitBlock(rows, e.v, d.narrowLogits)
+		return even(rows, blockT), blockV
 	}
-	blockT, blockV = logitBlock(len(e.rows), e.v, d.narrowLogits)
-	return even(len(e.rows), blockT), blockV
+	return tile(e.v, max(1, min(rows, 2048)), min(cachedLogits, d.narrowLogits))
+}
+
+// tile gives rows and the widest part of the vocabulary, a multiple of 64 where it is not all, of at most
+// limit logits.
+func tile(vocabulary, rows, limit int) (blockT, blockV int) {
+	return rows, min(vocabulary, max(64, limit/rows/64*64))
 }
 
 // even is the size of blocks as equal as can be, of which there are no more than of size.
@@ -117,10 +130,14 @@ func (e *crossEntropy) statistics(first, n int) {
 	}
 }
 
-// differentiate turns logits into their gradients.
+// differentiate turns logits into their gradients, or residuals.
 func (e *crossEntropy) differentiate(dnll uint64, first, n, from, width int) {
-	c := e.call
-	c.launch(c.kernel("ce_grad"), n, max(1, min(8, width/1024)), 256, 0, e.gradients, e.logits, e.top, e.sum, e.labels, e.rowTable(first), dnll, i32(from), i32(width))
+	c, parts := e.call, max(1, min(8, width/1024))
+	if c.stored == device.Float {
+		c.launch("ce_grad", n, parts, 256, 0, e.logits, e.top, e.sum, e.labels, e.rowTable(first), dnll, i32(from), i32(width))
+		return
+	}
+	c.launch(c.kernel("ce_residual"), n, parts, 256, 0, e.gradients, e.logits, e.top, e.sum, e.labels, e.rowTable(first), i32(from), i32(width))
 }
 
 // CrossEntropy: nll[t] = logsumexp_v(h[t]·w[v]) − h[t]·w[labels[t]].
@@ -129,7 +146,7 @@ func (d *Device) CrossEntropy(nll, h, w, labels device.Buffer, T, D, V int) {
 	defer c.end()
 	e := c.crossEntropy(h, w, labels, T, D, V)
 	o := c.floats("nll", nll, T)
-	blockT, blockV := e.block()
+	blockT, blockV := e.block(false)
 	e.prepare(blockT, blockV, false)
 	c.zero(o, 4*T)
 	e.each(func(first, n int) {
@@ -138,7 +155,9 @@ func (d *Device) CrossEntropy(nll, h, w, labels device.Buffer, T, D, V int) {
 	})
 }
 
-// CrossEntropyGrad: dlogits = dnll·(softmax − onehot); dh = dlogits·w, dw = dlogitsᵀ·h.
+// CrossEntropyGrad: dlogits = dnll·(softmax − onehot); dh = dlogits·w, dw = dlogitsᵀ·h. In a narrow type
+// the products take residuals·1024 and are multiplied by dnll/1024 afterwards, or h by dnll before, so
+// that neither small probabilities nor a small dnll are lost to the type.
 func (d *Device) CrossEntropyGrad(dh, dw, h, w, labels, dnll device.Buffer, T, D, V int) {
 	c := d.begin("cross entropy grad")
 	defer c.end()
@@ -148,40 +167,53 @@ func (d *Device) CrossEntropyGrad(dh, dw, h, w, labels, dnll device.Buffer, T, D
 	if dw != nil {
 		ow = c.operand("dw", dw, V*D)
 	}
-	blockT, blockV := e.block()
-	// A narrow dw is to be rounded once, so all rows are in one block; dh is summed in float32.
-	if dw != nil && c.stored != device.Float {
-		blockT = max(1, len(e.rows))
-		blockV = min(V, max(1, c.d.narrowLogits/blockT))
+	wide := c.stored == device.Float
+	blockT, blockV := e.block(true)
+	if dw != nil && !wide { // dw is to be rounded once, so all rows are in one block
+		blockT, blockV = tile(V, max(1, len(e.rows)), d.narrowLogits/4*3)
 	}
 	e.prepare(blockT, blockV, true)
-	var out, ordinals uint64
+	var out, ordinals, weighed uint64
 	if len(e.rows) > 0 {
 		out = c.temporary(4 * e.blockT * D)
-		ordinals = c.table(count(e.blockT))
+	}
+	if wide {
+		ordinals, weighed = c.table(count(min(len(e.rows), e.blockT))), e.x
+	} else if dw != nil {
+		weighed = c.temporary(c.width() * e.blockT * D)
 	}
 	c.zero(o, c.width()*T*D)
 	if dw != nil && len(e.rows) == 0 {
 		c.zero(ow, c.width()*V*D)
 	}
-	scatter := c.kernel("scatter")
-	if c.stored != device.Float {
-		scatter = c.kernel("scatter_sums")
+	forX := gemm{n: D, operands: c.stored, result: device.Float}
+	forW := gemm{n: D, transA: true, operands: c.stored, result: c.stored}
+	if !wide {
+		forW.factor = 1.0 / 1024
 	}
 	e.each(func(first, n int) {
 		e.statistics(first, n)
+		if dw != nil && !wide {
+			c.perRow(c.kernel("ce_weigh"), n, D, weighed, e.h, y, e.rowTable(first), i32(D))
+		}
 		for from := 0; from < V; from += e.blockV {
 			width := min(e.blockV, V-from)
 			if e.blockV < V {
 				e.project(n, from, width)
 			}
 			e.differentiate(y, first, n, from, width)
-			c.product(out, e.gradients, e.words(e.w, from), gemm{m: n, n: D, k: width, accumulate: from > 0, operands: c.stored, result: device.Float})
+			forX.m, forX.k, forX.accumulate = n, width, from > 0
+			c.product(out, e.gradients, e.words(e.w, from), forX)
 			if dw != nil {
-				c.product(e.words(ow, from), e.gradients, e.x, gemm{m: width, n: D, k: n, transA: true, accumulate: first > 0, operands: c.stored, result: c.stored})
+				forW.m, forW.k, forW.accumulate = width, n, first > 0
+				c.product(e.words(ow, from), e.gradients, weighed, forW)
 			}
 		}
-		c.launch(scatter, n, 1, rowThreads(D), 0, o, out, ordinals, e.rowTable(first), i32(D))
+		if wide {
+			c.launch("scatter_f32", n, 1, rowThreads(D), 0, o, out, ordinals, e.rowTable(first), i32(D))
+		} else {
+			c.perRow(c.kernel("ce_scatter"), n, D, o, out, y, e.rowTable(first), i32(D))
+		}
 	})
 }
 

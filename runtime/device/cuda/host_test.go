@@ -152,15 +152,18 @@ func TestEveryKernelThatIsLaunchedIsInThePTX(t *testing.T) {
 		names = append(names, entries(text)...)
 	}
 	want := []string{"adamw", "adamw8", "list_outliers", "sum_partials", "ce_begin", "ce_update", "ce_update_narrow", "ce_end",
-		"skew_exp", "skew_exp_grad", "scatter_sums_bf16", "scatter_sums_f16"}
+		"skew_exp", "skew_exp_grad", "ce_grad"}
 	types := []string{"_f32", "_bf16", "_f16"}
 	for _, name := range []string{"fill", "add", "mul", "swiglu", "swiglu_grad", "scale", "scale_by", "add_bias", "dropout",
 		"column_partials", "dot_partials", "weighted_partials", "outer_partials", "pet_partials", "pet_grad", "gather",
-		"gather_sum", "scatter", "rmsnorm", "inverse_rms", "rmsnorm_grad_x", "rotary", "ce_grad", "block_mul",
+		"gather_sum", "scatter", "rmsnorm", "inverse_rms", "rmsnorm_grad_x", "rotary", "block_mul",
 		"divide_by_norms", "scale_columns", "flag_outliers", "quantize_rows", "dequantize", "int8_finish", "int8_product"} {
 		for _, t := range types {
 			want = append(want, name+t)
 		}
+	}
+	for _, name := range []string{"ce_residual", "ce_weigh", "ce_scatter"} {
+		want = append(want, name+"_bf16", name+"_f16")
 	}
 	for _, from := range types {
 		for _, to := range types {
@@ -296,13 +299,13 @@ func TestBlocksAreEvenAndStayInScratch(t *testing.T) {
 	}
 	for _, c := range []struct{ T, N int }{{2048, 18_944}, {2048, 3584}, {17, 64}, {300_000, 3584}, {2048, 8191}} {
 		block := int8Block(c.T, c.N)
-		if block < 1 || block > c.N || (block < c.N && block%64 != 0) || (block > 64 && 4*c.T*block > int8Scratch) {
+		if block < 1 || block > c.N || (block < c.N && block%64 != 0) || (block > 64 && 4*c.T*block > int8Sums) {
 			t.Errorf("%d rows by %d columns in blocks of %d", c.T, c.N, block)
 		}
 	}
 	for _, c := range []struct{ N, K int }{{18_944, 3584}, {3584, 18_944}, {7, 7}, {1 << 20, 4096}} {
-		block := columnBlock(c.N, c.K, int8Scratch/2)
-		if block < 1 || block > c.K || (block < c.K && block%64 != 0) || (block > 64 && 2*c.N*block > int8Scratch) {
+		block := columnBlock(c.N, c.K, int8Weights/2)
+		if block < 1 || block > c.K || (block < c.K && block%64 != 0) || (block > 64 && 2*c.N*block > int8Weights) {
 			t.Errorf("%d rows of %d in blocks of %d columns", c.N, c.K, block)
 		}
 	}

@@ -8,8 +8,12 @@ import (
 
 var _ device.Quantized = (*Device)(nil)
 
-// int8Scratch bounds the int32 sums of MatMulInt8 and the dequantized weights of its gradient, in bytes.
-const int8Scratch = 64 << 20
+// What MatMulInt8 holds at once of its int32 sums, few enough to stay in a large card's cache, and its
+// gradient of the dequantized weights, in bytes.
+var (
+	int8Sums    = 16 << 20
+	int8Weights = 64 << 20
+)
 
 // fewRows is the most rows for which MatMulInt8 uses its own kernel, which is bound by reading the weights.
 const fewRows = 16
@@ -83,7 +87,7 @@ func (d *Device) MatMulInt8(dst, x, codes, scale device.Buffer, T, N, K int, thr
 
 // int8Block is the number of columns, a multiple of 64 where it is not all, whose sums fit in scratch.
 func int8Block(T, N int) int {
-	block := max(64, int8Scratch/4/T/64*64)
+	block := max(64, int8Sums/4/T/64*64)
 	if block >= N {
 		return N
 	}
@@ -118,7 +122,7 @@ func (d *Device) MatMulInt8Grad(dx, dy, codes, scale device.Buffer, T, N, K int)
 		c.zero(o, c.width()*T*K)
 		return
 	}
-	block := columnBlock(N, K, int8Scratch/c.width())
+	block := columnBlock(N, K, int8Weights/c.width())
 	part := c.temporary(c.width() * N * block)
 	for from := 0; from < K; from += block {
 		n := min(block, K-from)

@@ -49,6 +49,9 @@ func (d *Device) BlockMulGradM(dm, x, dy device.Buffer, T, D int) {
 	o, v, y := c.floats("dm", dm, 64), c.operand("x", x, T*D), c.operand("dy", dy, T*D)
 	vectors := T * D / 8
 	span := max(256, (vectors+2047)/2048)
+	if c.stored != device.Float { // sums in registers, which cost more to add up
+		span = max(1024, (vectors+511)/512)
+	}
 	blocks := (vectors + span - 1) / span
 	part := c.temporary(8 * 64 * blocks)
 	c.launch(c.kernel("outer_partials"), blocks, 1, 256, 0, part, v, y, i64(vectors), i64(span))

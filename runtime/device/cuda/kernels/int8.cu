@@ -21,13 +21,18 @@ STORED(flag_outliers, (u8 *flags, const S *x, int K, float threshold), (flags, x
 
 // list = the flagged columns, ascending; count[0] = how many. One block of 256 threads.
 KERNEL void BOUNDS(256) list_outliers(int *list, int *count, const u8 *flags, int K) {
-  SHARED static int counts[256];
+  SHARED static int warps[8];
   int share = (K + 255) / 256, from = least(K, thread() * share), to = least(K, from + share), mine = 0;
   for (int k = from; k < to; k++) mine += flags[k];
-  counts[thread()] = mine;
+  int at = mine, lane = thread() % 32; // the sum up to this thread, then before it
+  UNROLL for (int step = 1; step < 32; step *= 2) {
+    int before = __nvvm_shfl_sync_up_i32(0xffffffffu, at, step, 0);
+    if (lane >= step) at += before;
+  }
+  if (lane == 31) warps[thread() / 32] = at;
   __syncthreads();
-  int at = 0;
-  for (int i = 0; i < thread(); i++) at += counts[i];
+  at -= mine;
+  for (int w = 0; w < thread() / 32; w++) at += warps[w];
   for (int k = from; k < to; k++)
     if (flags[k]) list[at++] = k;
   if (thread() == 255) count[0] = at;
@@ -147,36 +152,40 @@ DEVICE int dot4(int a, int b, int sum) {
   return r;
 }
 
-// The whole product for few rows, or sizes that the tensor cores do not take. A warp to a column n and
-// four rows; its lanes share the k.
-template <class S>
-DEVICE void int8_product(S *dst, const i8 *q, const float *rowScale, const float *scale, const S *x, const i8 *codes,
-                         const int *list, const int *count, int T, int N, int K) {
-  int n = blockX() * 8 + thread() / 32, lane = thread() % 32, top = blockY() * 4;
-  if (n >= N) return;
+// rowsByColumn is int8_product for R rows from top on; a warp's lanes share the k.
+template <int R, class S>
+DEVICE void rowsByColumn(S *dst, const i8 *q, const float *rowScale, const float *scale, const S *x, const i8 *codes,
+                         const int *list, const int *count, int T, int N, int K, int n, int top) {
+  int lane = thread() % 32;
   const i8 *w = codes + (i64)n * K;
-  int sum[4] = {0, 0, 0, 0};
+  int sum[R];
+  float rest[R];
+  UNROLL for (int i = 0; i < R; i++) {
+    sum[i] = 0;
+    rest[i] = 0.0f;
+  }
   if (K % 16 == 0 && aligned(codes) && aligned(q)) {
-    for (int k = lane * 16; k < K; k += 512) {
-      i4 b = *(const i4 *)(w + k);
-      UNROLL for (int i = 0; i < 4; i++) {
-        i4 a = *(const i4 *)(q + (i64)least(top + i, T - 1) * K + k);
-        UNROLL for (int e = 0; e < 4; e++) sum[i] = dot4(a[e], b[e], sum[i]);
+    const int U = R == 1 ? 4 : 1; // spans that are read before the first is used
+    for (int k = lane * 16; k < K; k += 512 * U) {
+      i4 b[U], none = {0, 0, 0, 0};
+      UNROLL for (int u = 0; u < U; u++) b[u] = k + 512 * u < K ? *(const i4 *)(w + k + 512 * u) : none;
+      UNROLL for (int u = 0; u < U; u++) UNROLL for (int i = 0; i < R; i++) {
+        i4 a = *(const i4 *)(q + (i64)least(top + i, T - 1) * K + least(k + 512 * u, K - 16));
+        UNROLL for (int e = 0; e < 4; e++) sum[i] = dot4(a[e], b[u][e], sum[i]);
       }
     }
   } else {
-    for (int k = lane; k < K; k += 32)
-      UNROLL for (int i = 0; i < 4; i++) sum[i] += (int)q[(i64)least(top + i, T - 1) * K + k] * (int)w[k];
+    _Pragma("nounroll") for (int k = lane; k < K; k += 32)
+      UNROLL for (int i = 0; i < R; i++) sum[i] += (int)q[(i64)least(top + i, T - 1) * K + k] * (int)w[k];
   }
-  float rest[4] = {0.0f, 0.0f, 0.0f, 0.0f};
   int outliers = count ? count[0] : 0;
-  for (int j = lane; j < outliers; j += 32) {
+  _Pragma("nounroll") for (int j = lane; j < outliers; j += 32) {
     int k = list[j];
     float b = (float)w[k];
-    UNROLL for (int i = 0; i < 4; i++) rest[i] = __builtin_fmaf((float)x[(i64)least(top + i, T - 1) * K + k], b, rest[i]);
+    UNROLL for (int i = 0; i < R; i++) rest[i] = __builtin_fmaf((float)x[(i64)least(top + i, T - 1) * K + k], b, rest[i]);
   }
   float f = scale[n] / 127.0f;
-  UNROLL for (int i = 0; i < 4; i++) {
+  UNROLL for (int i = 0; i < R; i++) {
     UNROLL for (int mask = 16; mask > 0; mask >>= 1) {
       sum[i] += __nvvm_shfl_sync_bfly_i32(0xffffffffu, sum[i], mask, 31);
       rest[i] += exchange(rest[i], mask);
@@ -184,6 +193,17 @@ DEVICE void int8_product(S *dst, const i8 *q, const float *rowScale, const float
     if (lane == i && top + i < T)
       dst[(i64)(top + i) * N + n] = (S)(f * __builtin_fmaf(rowScale[top + i] / 127.0f, (float)sum[i], rest[i]));
   }
+}
+
+// The whole product for few rows, or sizes that the tensor cores do not take. A warp to a column n and
+// four rows.
+template <class S>
+DEVICE void int8_product(S *dst, const i8 *q, const float *rowScale, const float *scale, const S *x, const i8 *codes,
+                         const int *list, const int *count, int T, int N, int K) {
+  int n = blockX() * 8 + thread() / 32, top = blockY() * 4;
+  if (n >= N) return;
+  if (T == 1) rowsByColumn<1>(dst, q, rowScale, scale, x, codes, list, count, T, N, K, n, 0);
+  else rowsByColumn<4>(dst, q, rowScale, scale, x, codes, list, count, T, N, K, n, top);
 }
 STORED(int8_product,
        (S *dst, const i8 *q, const float *rowScale, const float *scale, const S *x, const i8 *codes, const int *list,

@@ -70,19 +70,48 @@ STORED(weighted_partials, (double *part, const S *a, const S *b, const float *r,
 
 // part[block·64 + 8i + j] = Σ y_i·x_j over the 8-vectors of the block's span; four groups of 64
 // threads take every fourth vector.
-template <class S> DEVICE void outer_partials(double *part, const S *x, const S *y, i64 vectors, i64 span) {
-  typedef Real<S> R;
-  SHARED static R scratch[256];
+KERNEL void BOUNDS(256) outer_partials_f32(double *part, const float *x, const float *y, i64 vectors, i64 span) {
+  SHARED static double scratch[256];
   i64 from = blockX() * span, to = from + span < vectors ? from + span : vectors;
   int at = thread() % 64;
-  R s = 0;
-  for (i64 v = from + thread() / 64; v < to; v += 4) s += (R)y[v * 8 + at / 8] * (R)x[v * 8 + at % 8];
+  double s = 0.0;
+  for (i64 v = from + thread() / 64; v < to; v += 4) s += (double)y[v * 8 + at / 8] * (double)x[v * 8 + at % 8];
   scratch[thread()] = s;
   __syncthreads();
   if (thread() < 64)
-    part[(i64)blockX() * 64 + at] = (double)((scratch[at] + scratch[at + 64]) + (scratch[at + 128] + scratch[at + 192]));
+    part[(i64)blockX() * 64 + at] = (scratch[at] + scratch[at + 64]) + (scratch[at + 128] + scratch[at + 192]);
 }
-STORED(outer_partials, (double *part, const S *x, const S *y, i64 vectors, i64 span), (part, x, y, vectors, span))
+
+// The same for narrow types: a thread takes whole vectors and keeps all 64 sums. A warp adds them by
+// halves: with each exchange a lane keeps half of its sums, so that two are left to each.
+template <class S> DEVICE void outer_partials(double *part, const S *x, const S *y, i64 vectors, i64 span) {
+  SHARED static float scratch[8][64];
+  i64 from = blockX() * span, to = from + span < vectors ? from + span : vectors;
+  bool whole = aligned(x) && aligned(y);
+  float s[64];
+  UNROLL for (int k = 0; k < 64; k++) s[k] = 0.0f;
+  for (i64 v = from + thread(); v < to; v += 256) {
+    Floats<8> a = ::part<8>(y + v * 8, 8, whole), b = ::part<8>(x + v * 8, 8, whole);
+    UNROLL for (int k = 0; k < 64; k++) s[k] = __builtin_fmaf(a.at[k / 8], b.at[k % 8], s[k]);
+  }
+  int lane = thread() % 32;
+  UNROLL for (int step = 0; step < 5; step++) {
+    int mask = 16 >> step, half = 32 >> step;
+    bool upper = (lane & mask) != 0;
+    UNROLL for (int k = 0; k < half; k++) {
+      float keep = upper ? s[k + half] : s[k], send = upper ? s[k] : s[k + half];
+      s[k] = keep + exchange(send, mask);
+    }
+  }
+  scratch[thread() / 32][2 * lane] = s[0];
+  scratch[thread() / 32][2 * lane + 1] = s[1];
+  __syncthreads();
+  if (thread() >= 64) return;
+  float sum = 0.0f;
+  UNROLL for (int w = 0; w < 8; w++) sum += scratch[w][thread()];
+  part[(i64)blockX() * 64 + thread()] = (double)sum;
+}
+NARROW(outer_partials, (double *part, const S *x, const S *y, i64 vectors, i64 span), (part, x, y, vectors, span))
 
 // part[t] = Σ_d (h[t] − 2h[t−1] + h[t−2])², 0 where t has no two predecessors in its sequence.
 template <class S> DEVICE void pet_partials(double *part, const S *h, const int *lo, int D) {
@@ -94,10 +123,15 @@ template <class S> DEVICE void pet_partials(double *part, const S *h, const int 
     return;
   }
   const S *a = h + (i64)t * D, *b = a - D, *c = b - D;
+  const int W = Sum<S>::span;
+  bool whole = W == 1 || (D % W == 0 && aligned(h));
   R s = 0;
-  for (int i = thread(); i < D; i += threads()) {
-    R v = (R)a[i] - (R)2 * (R)b[i] + (R)c[i];
-    s += v * v;
+  for (int i = thread() * W; i < D; i += threads() * W) {
+    Floats<W> p = ::part<W>(a + i, D - i, whole), q = ::part<W>(b + i, D - i, whole), r = ::part<W>(c + i, D - i, whole);
+    UNROLL for (int k = 0; k < W; k++) {
+      R v = (R)p.at[k] - (R)2 * (R)q.at[k] + (R)r.at[k];
+      s += v * v;
+    }
   }
   s = blockSum(s, scratch);
   if (thread() == 0) part[t] = (double)s;

@@ -2,14 +2,8 @@
 // otherwise.
 #include "storage.h"
 
-// copyRow copies a row, from one type to another where they differ.
-template <class D, class S> DEVICE void copyRow(D *to, const S *from, int n) {
-  bool all = aligned(to) && aligned(from);
-  if constexpr (sizeof(D) == sizeof(S)) {
-    alongRow<S>(n, all, [=](int i, auto c) { store<c.n>(to + i, load<c.n>(from + i)); });
-  } else {
-    for (int i = thread(); i < n; i += threads()) to[i] = (D)(float)from[i];
-  }
+template <class S> DEVICE void copyRow(S *to, const S *from, int n) {
+  alongRow<S>(n, aligned(to) && aligned(from), [=](int i, auto c) { store<c.n>(to + i, load<c.n>(from + i)); });
 }
 
 // dst[t,:] = table[ids[t],:]
@@ -23,12 +17,6 @@ template <class S> DEVICE void scatter(S *dst, const S *x, const int *from, cons
   copyRow(dst + (i64)to[blockX()] * D, x + (i64)from[blockX()] * D, D);
 }
 STORED(scatter, (S *dst, const S *x, const int *from, const int *to, int D), (dst, x, from, to, D))
-
-// scatter of sums that are float32 still.
-template <class S> DEVICE void scatter_sums(S *dst, const float *x, const int *from, const int *to, int D) {
-  copyRow(dst + (i64)to[blockX()] * D, x + (i64)from[blockX()] * D, D);
-}
-NARROW(scatter_sums, (S *dst, const float *x, const int *from, const int *to, int D), (dst, x, from, to, D))
 
 // dst[t,:] = a[t,:] + bias
 template <class S> DEVICE void add_bias(S *dst, const S *a, const float *bias, int D) {
@@ -67,7 +55,7 @@ STORED(gather_sum, (S *dst, const S *dy, const int *rows, const int *offsets, co
        (dst, dy, rows, offsets, order, D))
 
 // squares is Σ x² over the block's row, in every thread.
-template <class S> DEVICE double squares(const S *row, int D) {
+template <class S> DEVICE typename Sum<S>::type squares(const S *row, int D) {
   typedef typename Sum<S>::type R;
   const int W = Sum<S>::span;
   SHARED static R scratch[32];
@@ -77,11 +65,15 @@ template <class S> DEVICE double squares(const S *row, int D) {
     Floats<W> v = part<W>(row + i, D - i, whole || W == 1);
     UNROLL for (int k = 0; k < W; k++) s += (R)v.at[k] * (R)v.at[k];
   }
-  return (double)blockSum(s, scratch);
+  return blockSum(s, scratch);
 }
 
 DEVICE double inverseRMS(double squares, int D, double eps) {
   return 1.0 / __nvvm_sqrt_rn_d(squares / (double)D + eps);
+}
+
+DEVICE float inverseRMS(float squares, int D, double eps) {
+  return 1.0f / __nvvm_sqrt_rn_f(squares / (float)D + (float)eps);
 }
 
 // dst = w · x / sqrt(mean(x²) + eps)
@@ -99,14 +91,14 @@ STORED(rmsnorm, (S *dst, const S *x, const float *w, int D, double eps), (dst, x
 
 // r[t] = 1 / sqrt(mean(x²) + eps)
 template <class S> DEVICE void inverse_rms(float *r, const S *x, int D, double eps) {
-  double s = squares(x + (i64)blockX() * D, D);
+  auto s = squares(x + (i64)blockX() * D, D);
   if (thread() == 0) r[blockX()] = (float)inverseRMS(s, D, eps);
 }
 STORED(inverse_rms, (float *r, const S *x, int D, double eps), (r, x, D, eps))
 
 // dst[n] = m[n] / sqrt(Σ w[n,:]²)
 template <class S> DEVICE void divide_by_norms(float *dst, const float *m, const S *w, int D) {
-  double s = squares(w + (i64)blockX() * D, D);
+  double s = (double)squares(w + (i64)blockX() * D, D);
   if (thread() == 0) dst[blockX()] = (float)((double)m[blockX()] / __nvvm_sqrt_rn_d(s));
 }
 STORED(divide_by_norms, (float *dst, const float *m, const S *w, int D), (dst, m, w, D))
@@ -129,12 +121,12 @@ template <class S> DEVICE void rmsnorm_grad_x(S *dst, const S *x, const float *w
       product += (R)f.at[k] * (R)g.at[k] * e;
     }
   }
-  double r = inverseRMS((double)blockSum(squares, scratch), D, eps);
-  double sum = (double)blockSum(product, scratch);
-  float a = (float)r, b = (float)(-r * r * r / (double)D * sum);
+  R r = inverseRMS(blockSum(squares, scratch), D, eps);
+  R sum = blockSum(product, scratch);
+  float a = (float)r, b = (float)(-r * r * r / (R)D * sum);
   alongRow<S>(D, all, [=](int i, auto c) {
     Floats<c.n> v = load<c.n>(row + i), f = load<c.n>(w + i), g = load<c.n>(y + i);
-    UNROLL for (int k = 0; k < c.n; k++) v.at[k] = a * (f.at[k] * g.at[k]) + b * v.at[k];
+    UNROLL for (int k = 0; k < c.n; k++) v.at[k] = __builtin_fmaf(f.at[k] * g.at[k], a, b * v.at[k]);
     store<c.n>(out + i, v);
   });
 }
