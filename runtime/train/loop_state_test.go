@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"triality/runtime/device"
 	"triality/runtime/device/reference"
 )
 
@@ -132,6 +133,23 @@ func TestAnEvaluationThatWasCutIsDoneOnceOnResumption(t *testing.T) {
 		}
 		if len(j.records) != want || len(j.steps(Written)) != want || len(res.Records) != 2 {
 			t.Errorf("call %d: %d new records, checkpoints %v, %d records in all", i, len(j.records), j.steps(Written), len(res.Records))
+		}
+	}
+}
+
+// weighed is a device that counts its memory.
+type weighed struct{ *reference.Device }
+
+func (weighed) MemoryInUse() (now, peak int64) { return 5, 7 }
+
+func TestRecordsHaveTheDevicesPeakOfMemoryWhereItCounts(t *testing.T) {
+	for want, dev := range map[float64]device.Device{0: reference.New(), 7: weighed{reference.New()}} {
+		res, err := Loop(context.Background(), dev, bigrams(0), sentences(1, 6), nil, t.TempDir(), testOptions(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := res.Records[0].Timing["peak_memory_bytes"]; got != want || ok != (want > 0) {
+			t.Errorf("the record says %g (%t), want %g", got, ok, want)
 		}
 	}
 }

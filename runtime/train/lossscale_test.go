@@ -189,3 +189,15 @@ func TestNarrowRunsTrainMasterWeightsAndResume(t *testing.T) {
 		})
 	}
 }
+
+func TestWeightsInInt8AreNotTrainedThemselves(t *testing.T) {
+	dev := reference.New()
+	defer dev.Close()
+	cfg, p := testModel(t, "qwen2")
+	opt := languageOptions(nil)
+	opt.Storage.Int8 = true
+	_, err := Run(context.Background(), dev, cfg, p, sentences(1, 6), nil, t.TempDir(), opt, nil)
+	if err == nil || !strings.Contains(err.Error(), "load_in_8bit") {
+		t.Errorf("got %v", err)
+	}
+}

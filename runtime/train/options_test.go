@@ -26,6 +26,8 @@ func TestValidateNamesTheFieldAsTheConfigurationDoes(t *testing.T) {
 		"adam_beta2":                  func(o *Options) { o.Beta2 = -1 },
 		"adam_epsilon":                func(o *Options) { o.Epsilon = 0 },
 		"max_grad_norm":               func(o *Options) { o.MaxGradNorm = -1 },
+		"optim":                       func(o *Options) { o.Optimizer = "sgd" },
+		"gradient_checkpointing":      func(o *Options) { o.Recompute = "some" },
 		"logging_steps":               func(o *Options) { o.LoggingSteps = -1 },
 		"eval_steps":                  func(o *Options) { o.EvalSteps = -1 },
 		"save_steps":                  func(o *Options) { o.SaveSteps = -1 },

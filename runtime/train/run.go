@@ -41,6 +41,8 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.
 		for _, t := range adapter.Tensors() {
 			task.Weights = append(task.Weights, Weight{Name: t.Name, Shape: t.Shape, Data: *t.Data, Decay: true})
 		}
+	} else if opt.Storage.Int8 {
+		return nil, errors.New("train: load_in_8bit: weights in int8 are not trained themselves; set lora_r")
 	} else {
 		all, err := model.ReadAll(params)
 		if err != nil {
