@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -84,14 +85,19 @@ func (p *Prepared) Convert(ctx context.Context, dir string, enc Encoder, o Optio
 				progress(done, len(p.Rows.Rows))
 			}
 			var e Encoded
+			ok := true
 			if enc != nil {
-				var ok bool
-				if e, ok = format.Encode(enc, r, o.MaxLength); !ok {
-					sum.Dropped++
-					continue
-				}
+				e, ok, err = format.Encode(enc, r, o.MaxLength)
 			}
-			t.add(format, r, e)
+			text, textErr := format.Text(r)
+			if err = errors.Join(err, textErr); err != nil {
+				return sum, experiments.Errorf(experiments.CodeInvalid, "%s:%d: %w", r.File, r.Line, err)
+			}
+			if !ok {
+				sum.Dropped++
+				continue
+			}
+			t.add(r, text, e)
 			info.Rows++
 			info.Tokens += int64(len(e.IDs))
 			info.Labels[r.Label]++

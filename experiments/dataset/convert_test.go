@@ -77,7 +77,11 @@ func TestWhatConvertWritesOpensAsItWas(t *testing.T) {
 			if !reflect.DeepEqual(got.Rows[i], had) {
 				t.Errorf("%s %d: %+v, want %+v", name, i, got.Rows[i], had)
 			}
-			prompt := len(tok.Encode(format.Prompt(r), true))
+			text, err := format.Prompt(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			prompt := len(tok.Encode(text, true))
 			answer := append(tok.Encode(r.Output, false), tok.EOS())
 			if len(got.IDs[i]) != prompt+len(answer) {
 				t.Fatalf("%s %d: %d ids, want %d + %d", name, i, len(got.IDs[i]), prompt, len(answer))
@@ -102,7 +106,7 @@ func TestWhatConvertWritesOpensAsItWas(t *testing.T) {
 	}
 	for i, v := range raw[0].Column("text").Strings {
 		r := p.Of(0)[i]
-		if v != format.Prompt(r)+r.Output {
+		if want, err := format.Text(r); err != nil || v != want || !strings.HasSuffix(v, r.Output) {
 			t.Errorf("text %d is %q", i, v)
 		}
 	}

@@ -15,6 +15,8 @@ type runes struct {
 	template string
 }
 
+const chatML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+
 const startToken = 1 << 21
 
 func (e runes) Encode(text string, addSpecial bool) []int {
@@ -27,8 +29,14 @@ func (e runes) Encode(text string, addSpecial bool) []int {
 	}
 	return ids
 }
-func (e runes) EOS() int             { return e.eos }
-func (e runes) ChatTemplate() string { return e.template }
+func (e runes) EOS() int { return e.eos }
+func (e runes) ChatTemplates() map[string]string {
+	if e.template == "" {
+		return nil
+	}
+	return map[string]string{"default": e.template}
+}
+func (e runes) SpecialTokens() map[string]string { return map[string]string{"eos_token": "\x03"} }
 
 func decode(ids []int32) string {
 	var b strings.Builder
@@ -42,7 +50,7 @@ func decode(ids []int32) string {
 
 func TestEachFormatHasItsPrompt(t *testing.T) {
 	row := &Row{Instruction: "Do.", Input: "This", Output: "DENY"}
-	chatML := runes{template: "{% for m in messages %}<|im_start|>{% endfor %}"}
+	chatML := runes{template: chatML}
 	tests := []struct{ name, want string }{
 		{"instruction", "### Instruction:\nDo.\n\n### Input:\nThis\n\n### Response:\n"},
 		{"completion", "Do.\nThis\n"},
@@ -51,8 +59,11 @@ func TestEachFormatHasItsPrompt(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f, err := NewFormat(tt.name, chatML)
-			if err != nil || f.Prompt(row) != tt.want {
-				t.Errorf("%q, %v", f.Prompt(row), err)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := f.Prompt(row); err != nil || got != tt.want {
+				t.Errorf("%q, %v", got, err)
 			}
 		})
 	}
@@ -87,8 +98,8 @@ func TestALongRowLosesTheEndOfItsInputAndNeverItsAnswer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			e, ok := f.Encode(tt.enc, &tt.row, tt.limit)
-			if ok != (tt.prompt != "") {
+			e, ok, err := f.Encode(tt.enc, &tt.row, tt.limit)
+			if err != nil || ok != (tt.prompt != "") {
 				t.Fatalf("ok = %v, ids %q", ok, decode(e.IDs))
 			}
 			if !ok {
@@ -105,8 +116,8 @@ func TestALongRowLosesTheEndOfItsInputAndNeverItsAnswer(t *testing.T) {
 				t.Errorf("%d tokens, prompt %q, answer %q; want at most %d, %q, %q", len(e.IDs), decode(e.IDs[:e.Prompt]), decode(answer), tt.limit, tt.prompt, tt.row.Output)
 			}
 			// The prompt alone, as the A/B test asks for it, is the prompt that was trained on.
-			alone, ok := f.EncodePrompt(tt.enc, &tt.row, tt.limit-(len(e.IDs)-e.Prompt))
-			if !ok || !slices.Equal(alone, e.IDs[:e.Prompt]) {
+			alone, ok, err := f.EncodePrompt(tt.enc, &tt.row, tt.limit-(len(e.IDs)-e.Prompt))
+			if err != nil || !ok || !slices.Equal(alone, e.IDs[:e.Prompt]) {
 				t.Errorf("prompt alone %q, %v", decode(alone), ok)
 			}
 		})

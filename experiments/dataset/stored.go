@@ -51,9 +51,9 @@ type table struct {
 	ids, attention, labels [][]int32
 }
 
-func (t *table) add(f *Format, r *Row, e Encoded) {
+func (t *table) add(r *Row, text string, e Encoded) {
 	t.rows = append(t.rows, r)
-	t.text = append(t.text, f.Prompt(r)+r.Output)
+	t.text = append(t.text, text)
 	attention, labels := make([]int32, len(e.IDs)), make([]int32, len(e.IDs))
 	for i, id := range e.IDs {
 		attention[i], labels[i] = 1, id

@@ -47,9 +47,9 @@ func openArm(dev device.Device, st model.Storage, source Source, format string, 
 	}
 	longest := 0
 	for _, label := range experiments.Labels {
-		var ids []int32
-		for _, id := range a.tok.Encode(label, false) {
-			ids = append(ids, int32(id))
+		ids, err := a.format.Answer(a.tok, label)
+		if err != nil {
+			return nil, invalid(err)
 		}
 		longest = max(longest, len(ids))
 		a.answers = append(a.answers, ids)
@@ -71,7 +71,10 @@ func openArm(dev device.Device, st model.Storage, source Source, format string, 
 
 // prompt tokenizes a row for this arm.
 func (a *arm) prompt(r *dataset.Row) ([]int32, error) {
-	ids, ok := a.format.EncodePrompt(a.tok, r, a.limit)
+	ids, ok, err := a.format.EncodePrompt(a.tok, r, a.limit)
+	if err != nil {
+		return nil, invalid(fmt.Errorf("model %s: %w", a.name, err))
+	}
 	if !ok || len(ids) == 0 {
 		return nil, experiments.Errorf(experiments.CodeInvalid, "model %s: the prompt of row %q does not fit in %d tokens; raise data.max_length", a.name, r.Text(), a.limit)
 	}

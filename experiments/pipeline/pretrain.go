@@ -63,7 +63,9 @@ func prompts(rows []*dataset.Row, format string) ([]string, error) {
 	}
 	docs := make([]string, len(rows))
 	for i, r := range rows {
-		docs[i] = f.Prompt(r)
+		if docs[i], err = f.Prompt(r); err != nil {
+			return nil, err
+		}
 	}
 	return docs, nil
 }
