@@ -119,6 +119,8 @@ func (d *Device) Attention(dst, q, k, v, lo, hi device.Buffer, s device.Attentio
 	o := c.operand("dst", dst, a.queries)
 	switch {
 	case c.failed:
+	case decodes(a):
+		c.decode(o, a)
 	case c.stored == device.Float:
 		c.attend(o, a)
 	case onTensorCores(s):

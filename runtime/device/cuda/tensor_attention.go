@@ -34,8 +34,8 @@ func tensorWidth(dim int) int {
 }
 
 // Shared memory of a block: tiles of 16-bit elements and, of tensor_key_grad, two floats for a query.
-func forwardShared(width int) int   { return 2 * width * (queryTile + 2*stepTile) }
-func queryGradShared(width int) int { return 2 * width * 4 * stepTile }
+func forwardShared(width, stages int) int { return 2 * width * (queryTile + stages*2*stepTile) }
+func queryGradShared(width int) int       { return 2 * width * 4 * stepTile }
 func keyGradShared(width, stages int) int {
 	return 2*width*2*keyTile + stages*(2*width*2*reachTile+8*reachTile)
 }
@@ -43,6 +43,14 @@ func keyGradShared(width, stages int) int {
 // keyGradStages is 2 where the next tiles may be copied while the present ones are computed, else 1.
 func keyGradStages(width, shared int) int {
 	if keyGradShared(width, 2) <= shared {
+		return 2
+	}
+	return 1
+}
+
+// forwardStages is 2 where two blocks with two tiles of keys and values each fit a multiprocessor, else 1.
+func forwardStages(width, shared int) int {
+	if 2*forwardShared(width, 2) <= shared {
 		return 2
 	}
 	return 1
@@ -60,12 +68,15 @@ func attentionKernels(shared int) map[string]int {
 		}
 	}
 	for _, t := range []device.DType{device.BFloat16, device.Float16} {
-		bytes["gather_parts"+suffix(t)], bytes["widen"+suffix(t)] = 0, 0
+		bytes["gather_parts"+suffix(t)] = 0
 		for _, w := range tensorWidths {
-			bytes[tensorKernel("attention", t, w)] = forwardShared(w)
+			bytes[tensorKernel("attention", t, w)] = forwardShared(w, forwardStages(w, shared))
 			bytes[tensorKernel("query_grad", t, w)] = queryGradShared(w)
 			bytes[tensorKernel("key_grad", t, w)] = keyGradShared(w, keyGradStages(w, shared))
 		}
+	}
+	for _, t := range []device.DType{device.Float, device.BFloat16, device.Float16} {
+		bytes["decode"+suffix(t)], bytes["decode_combine"+suffix(t)] = decodeShared(decodeHeads, 256), 0
 	}
 	return bytes
 }
@@ -79,8 +90,9 @@ func (c *call) tensorAttend(dst uint64, a attentionOperands) {
 // tensorForward gives the result or, with dy, the statistics that the backward pass needs.
 func (c *call) tensorForward(dst, stats, dy uint64, p attentionPlan, table uint64, a attentionOperands) {
 	w := tensorWidth(a.s.HeadDim)
-	c.launch(tensorKernel("attention", c.stored, w), a.s.Heads, p.queryTiles(), 128, forwardShared(w),
-		append([]uint64{dst, stats, a.q, a.k, a.v, a.lo, a.hi, dy, table}, a.arguments()...)...)
+	stages := forwardStages(w, c.d.shared)
+	c.launch(tensorKernel("attention", c.stored, w), a.s.Heads, p.queryTiles(), 128, forwardShared(w, stages),
+		append([]uint64{dst, stats, a.q, a.k, a.v, a.lo, a.hi, dy, table, i32(stages)}, a.arguments()...)...)
 }
 
 // tensorAttendGrad is AttentionGrad over 16-bit storage.
@@ -126,7 +138,7 @@ func (c *call) narrowed(dst, parts uint64, n, count int) {
 // widened is a copy in float32 of n elements of the call's storage type.
 func (c *call) widened(at uint64, n int) uint64 {
 	wide := c.temporary(4 * n)
-	c.each(c.kernel("widen"), n, wide, at, i64(n))
+	c.each("copy"+suffix(c.stored)+suffix(device.Float), n, wide, at, i64(n))
 	return wide
 }
 

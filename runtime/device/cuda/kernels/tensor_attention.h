@@ -8,10 +8,10 @@
 // fixed order.
 #pragma once
 #include "attention.h"
+#include "storage.h"
 
 typedef unsigned short u16;
 typedef float f2 __attribute__((ext_vector_type(2)));
-typedef int i4 __attribute__((ext_vector_type(4)));
 
 extern SHARED __attribute__((aligned(1024))) char memory[];
 
@@ -21,31 +21,12 @@ extern SHARED __attribute__((aligned(1024))) char memory[];
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])                                                                 \
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
 
-// The storage types. multiply is c[16,8] += a[16,16]·b[16,8]: lane 4g+t holds of c the rows g (c0, c1)
-// and g+8 (c2, c3), columns 2t and 2t+1.
-struct BFloat16 {
-  DEVICE void multiply(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) { PRODUCT("bf16"); }
-  DEVICE u32 pack(float low, float high) {
-    u32 r;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
-    return r;
-  }
-  DEVICE float widen(u16 v) { return __builtin_bit_cast(float, (u32)v << 16); }
-};
-
-struct Float16 {
-  DEVICE void multiply(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) { PRODUCT("f16"); }
-  DEVICE u32 pack(float low, float high) {
-    u32 r;
-    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
-    return r;
-  }
-  DEVICE float widen(u16 v) {
-    float r;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(r) : "h"(v));
-    return r;
-  }
-};
+// c[16,8] += a[16,16]·b[16,8]. Lane 4g+t holds of c the rows g (c0, c1) and g+8 (c2, c3), columns 2t
+// and 2t+1.
+template <class S> DEVICE void multiply(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+  if constexpr (__is_same(S, bf16)) PRODUCT("bf16");
+  else PRODUCT("f16");
+}
 
 DEVICE int lane() { return thread() % 32; }
 DEVICE int warp() { return thread() / 32; }
@@ -95,13 +76,13 @@ template <int D> struct Tile {
 
 // Operand is a matrix of heads in memory: `row` elements from one row to the next.
 struct Operand {
-  const u16 *at;
+  const u16 *at; // of either type: only copied
   int rows, row, dim;
   bool aligned; // 16 bytes may be copied at once
 };
 
-DEVICE Operand operand(const u16 *base, int rows, int heads, int head, int dim) {
-  return (Operand){base + (i64)head * dim, rows, heads * dim, dim, ((u64)base & 15) == 0 && dim % 8 == 0};
+template <class S> DEVICE Operand operand(const S *base, int rows, int heads, int head, int dim) {
+  return (Operand){(const u16 *)base + (i64)head * dim, rows, heads * dim, dim, ::aligned(base) && dim % 8 == 0};
 }
 
 // load starts copying rows from..from+ROWS to a tile, zeros past the last row and past dim.
@@ -139,8 +120,8 @@ template <class S, int D, int M, int N> DEVICE void scores(float (&s)[M][N][4], 
     UNROLL for (int n = 0; n < N; n += 2) {
       read4(w, (b ^ 32 * k) + n * 8 * Tile<D>::row);
       UNROLL for (int m = 0; m < M; m++) {
-        S::multiply(s[m][n], u[m], w[0], w[1]);
-        S::multiply(s[m][n + 1], u[m], w[2], w[3]);
+        multiply<S>(s[m][n], u[m], w[0], w[1]);
+        multiply<S>(s[m][n + 1], u[m], w[2], w[3]);
       }
     }
   }
@@ -152,8 +133,8 @@ template <class S, int D, int N> DEVICE void scores(float (&s)[1][N][4], const u
   UNROLL for (int k = 0; k < D / 16; k++) UNROLL for (int n = 0; n < N; n += 2) {
     u32 w[4];
     read4(w, (b ^ 32 * k) + n * 8 * Tile<D>::row);
-    S::multiply(s[0][n], a[k], w[0], w[1]);
-    S::multiply(s[0][n + 1], a[k], w[2], w[3]);
+    multiply<S>(s[0][n], a[k], w[0], w[1]);
+    multiply<S>(s[0][n + 1], a[k], w[2], w[3]);
   }
 }
 
@@ -162,27 +143,26 @@ template <class S, int D, int M, int N> DEVICE void apply(float (&o)[M][D / 8][4
   UNROLL for (int k = 0; k < N / 2; k++) {
     u32 u[M][4];
     UNROLL for (int m = 0; m < M; m++) UNROLL for (int i = 0; i < 4; i++)
-        u[m][i] = S::pack(w[m][2 * k + i / 2][i % 2 * 2], w[m][2 * k + i / 2][i % 2 * 2 + 1]);
+        u[m][i] = join<S>(w[m][2 * k + i / 2][i % 2 * 2], w[m][2 * k + i / 2][i % 2 * 2 + 1]);
     UNROLL for (int n = 0; n < D / 8; n += 2) {
       u32 b[4];
       read4Turned(b, (t ^ 16 * n) + 16 * k * Tile<D>::row);
       UNROLL for (int m = 0; m < M; m++) {
-        S::multiply(o[m][n], u[m], b[0], b[1]);
-        S::multiply(o[m][n + 1], u[m], b[2], b[3]);
+        multiply<S>(o[m][n], u[m], b[0], b[1]);
+        multiply<S>(o[m][n + 1], u[m], b[2], b[3]);
       }
     }
   }
 }
 
 // put writes two neighbours of a row.
-template <class S> DEVICE void put(u16 *row, int column, int dim, float a, float b) {
-  u32 both = S::pack(a, b);
+template <class S> DEVICE void put(S *row, int column, int dim, float a, float b) {
   if (column + 1 < dim && ((u64)(row + column) & 3) == 0) {
-    *(u32 *)(row + column) = both;
+    *(u32 *)(row + column) = join<S>(a, b);
     return;
   }
-  if (column < dim) row[column] = (u16)both;
-  if (column + 1 < dim) row[column + 1] = (u16)(both >> 16);
+  if (column < dim) row[column] = (S)a;
+  if (column + 1 < dim) row[column + 1] = (S)b;
 }
 
 // The key range of a query under the window; empty past the last query.
@@ -223,53 +203,83 @@ DEVICE void mask(float (&s)[M][N][4], int row, int key, const int *lo, const int
   }
 }
 
+// The weights of a row are taken against a base, not always its largest score: the base is raised, and what
+// was summed is scaled down, once a score is more than 2^slack weights above it.
+static const float slack = 8.0f;
+
 // forward: a block of four warps takes 128 queries of a head and goes over tiles of 64 keys. With dy it
 // writes, in place of the result, what the backward pass needs of a query: log₂ Σ exp(score), infinite
-// for an empty range, and the mean of dP = dy·vᵀ under the weights, which is dy·result.
+// for an empty range, and the mean of dP = dy·vᵀ under the weights, which is dy·result. With two stages
+// the next tile of keys and values is on its way while the present one is computed, with one only
+// either of them.
 template <class S, int D>
-DEVICE void forward(u16 *dst, f2 *stats, const u16 *q, const u16 *k, const u16 *v, const int *lo, const int *hi,
-                    const u16 *dy, const Queries *plan, Shape n) {
-  const int B = 128, N = 64, THREADS = 128;
-  u32 Q = sharedBase(), K = Q + B * Tile<D>::row, V = K + N * Tile<D>::row;
+DEVICE void forward(S *dst, f2 *stats, const S *q, const S *k, const S *v, const int *lo, const int *hi,
+                    const S *dy, const Queries *plan, int stages, Shape n) {
+  const int B = 128, N = 64, THREADS = 128, tileBytes = N * Tile<D>::row;
+  u32 Q = sharedBase(), first = Q + B * Tile<D>::row, K = first, stage = stages == 2 ? 2 * tileBytes : 0;
   Queries tile = plan[blockY()];
   int head = blockX(), keyHead = head / (n.heads / n.keyHeads);
   Operand keys = operand(k, n.keys, n.keyHeads, keyHead, n.dim), values = operand(v, n.keys, n.keyHeads, keyHead, n.dim);
   load<D, B, THREADS>(Q, operand(q, n.queries, n.heads, head, n.dim), tile.from);
-  if (tile.first < tile.last) load<D, N, THREADS>(K, keys, tile.first);
-  u32 atQ = Q + warp() * 32 * Tile<D>::row + Tile<D>::left(), atK = K + Tile<D>::right(), atV = V + Tile<D>::left();
+  if (tile.first < tile.last) {
+    load<D, N, THREADS>(K, keys, tile.first);
+    if (stages == 2) load<D, N, THREADS>(K + tileBytes, values, tile.first);
+  }
+  u32 atQ = Q + warp() * 32 * Tile<D>::row + Tile<D>::left();
   int row = tile.from + warp() * 32 + lane() / 4;
-  float o[2][D / 8][4], top[4], sum[4], c = n.scale * log2e;
+  float o[2][D / 8][4], base[4], sum[4], c = n.scale * log2e;
   clear(o);
   UNROLL for (int i = 0; i < 4; i++) {
-    top[i] = minusInfinity();
+    base[i] = minusInfinity();
     sum[i] = 0.0f;
   }
   _Pragma("nounroll") for (int key = tile.first; key < tile.last; key += N) {
+    u32 now = K;
     wait();
-    load<D, N, THREADS>(V, values, key);
+    if (stages == 1) load<D, N, THREADS>(K + tileBytes, values, key);
+    K = 2 * first + stage - K;
+    if (stages == 2 && key + N < tile.last) {
+      load<D, N, THREADS>(K, keys, key + N);
+      load<D, N, THREADS>(K + tileBytes, values, key + N);
+    }
     float s[2][N / 8][4];
-    scores<S, D, 2, N / 8>(s, atQ, atK);
-    wait();
-    if (key + N < tile.last) load<D, N, THREADS>(K, keys, key + N);
+    scores<S, D, 2, N / 8>(s, atQ, now + Tile<D>::right());
+    if (stages == 1) {
+      wait();
+      if (key + N < tile.last) load<D, N, THREADS>(K, keys, key + N);
+    }
     if (key < tile.low || key + N > tile.high) mask(s, row, key, lo, hi, n);
+    float top[4];
+    bool raise = false;
     UNROLL for (int i = 0; i < 4; i++) { // the lane's rows: 8·i from its first
       int m = i / 2, h = i % 2 * 2;
-      float now = top[i];
-      UNROLL for (int j = 0; j < N / 8; j++) now = __builtin_fmaxf(now, __builtin_fmaxf(s[m][j][h], s[m][j][h + 1]));
-      now = rowMost(now);
-      float shift = now == minusInfinity() ? 0.0f : now * c, factor = power2(__builtin_fmaf(top[i], c, -shift)), add = 0.0f;
-      top[i] = now;
-      UNROLL for (int j = 0; j < N / 8; j++) UNROLL for (int e = h; e < h + 2; e++) {
-        s[m][j][e] = power2(__builtin_fmaf(s[m][j][e], c, -shift));
-        add += s[m][j][e];
-      }
-      sum[i] = __builtin_fmaf(sum[i], factor, add);
-      UNROLL for (int j = 0; j < D / 8; j++) {
-        o[m][j][h] *= factor;
-        o[m][j][h + 1] *= factor;
+      top[i] = minusInfinity();
+      UNROLL for (int j = 0; j < N / 8; j++) top[i] = __builtin_fmaxf(top[i], __builtin_fmaxf(s[m][j][h], s[m][j][h + 1]));
+      top[i] = rowMost(top[i]);
+      raise |= top[i] > __builtin_fmaf(slack, 1.0f / c, base[i]);
+    }
+    if (__nvvm_vote_any_sync(0xffffffffu, raise)) {
+      UNROLL for (int i = 0; i < 4; i++) {
+        int m = i / 2, h = i % 2 * 2;
+        float old = base[i];
+        base[i] = __builtin_fmaxf(old, top[i]);
+        float factor = old == minusInfinity() ? 0.0f : power2((old - base[i]) * c);
+        sum[i] *= factor;
+        UNROLL for (int j = 0; j < D / 8; j++) {
+          o[m][j][h] *= factor;
+          o[m][j][h + 1] *= factor;
+        }
       }
     }
-    apply<S, D, 2, N / 8>(o, s, atV);
+    UNROLL for (int i = 0; i < 4; i++) {
+      int m = i / 2, h = i % 2 * 2;
+      float shift = base[i] == minusInfinity() ? 0.0f : base[i] * c;
+      UNROLL for (int j = 0; j < N / 8; j++) UNROLL for (int e = h; e < h + 2; e++) {
+        s[m][j][e] = power2(__builtin_fmaf(s[m][j][e], c, -shift));
+        sum[i] += s[m][j][e];
+      }
+    }
+    apply<S, D, 2, N / 8>(o, s, now + tileBytes + Tile<D>::left());
   }
   UNROLL for (int i = 0; i < 4; i++) {
     int m = i / 2, h = i % 2 * 2, t = row + 8 * i;
@@ -278,14 +288,14 @@ DEVICE void forward(u16 *dst, f2 *stats, const u16 *q, const u16 *k, const u16 *
     UNROLL for (int j = 0; j < D / 8; j++) {
       int column = 8 * j + lane() % 4 * 2;
       float a = o[m][j][h] * inverse, b = o[m][j][h + 1] * inverse;
-      if (t < n.queries && !dy) put<S>(dst + at, column, n.dim, a, b);
-      if (t < n.queries && dy && column < n.dim) mean += a * S::widen(dy[at + column]);
-      if (t < n.queries && dy && column + 1 < n.dim) mean += b * S::widen(dy[at + column + 1]);
+      if (t < n.queries && !dy) put(dst + at, column, n.dim, a, b);
+      if (t < n.queries && dy && column < n.dim) mean += a * (float)dy[at + column];
+      if (t < n.queries && dy && column + 1 < n.dim) mean += b * (float)dy[at + column + 1];
     }
     if (!dy) continue;
     mean = rowSum(mean);
     if (lane() % 4 != 0) continue;
-    float most = whole == 0.0f || t >= n.queries ? -minusInfinity() : __builtin_fmaf(top[i], c, __nvvm_lg2_approx_ftz_f(whole));
+    float most = whole == 0.0f || t >= n.queries ? -minusInfinity() : __builtin_fmaf(base[i], c, __nvvm_lg2_approx_ftz_f(whole));
     stats[(i64)head * blocksY() * B + t] = (f2){most, mean};
   }
 }
@@ -293,8 +303,8 @@ DEVICE void forward(u16 *dst, f2 *stats, const u16 *q, const u16 *k, const u16 *
 // queryGrad: a block of eight warps takes 128 queries of a head, in registers, and goes over tiles of 64
 // keys: dq = Σ dS·k·scale with dS = P∘(dP − mean).
 template <class S, int D>
-DEVICE void queryGrad(u16 *dq, const f2 *stats, const u16 *q, const u16 *k, const u16 *v, const int *lo, const int *hi,
-                      const u16 *dy, const Queries *plan, Shape n) {
+DEVICE void queryGrad(S *dq, const f2 *stats, const S *q, const S *k, const S *v, const int *lo, const int *hi,
+                      const S *dy, const Queries *plan, Shape n) {
   const int B = 128, N = 64, THREADS = 256, half = 2 * N * Tile<D>::row; // bytes of keys and values
   u32 base = sharedBase();
   Queries tile = plan[blockY()];
@@ -339,7 +349,7 @@ DEVICE void queryGrad(u16 *dq, const f2 *stats, const u16 *q, const u16 *k, cons
     int t = row + 8 * i;
     if (t >= n.queries) continue;
     UNROLL for (int j = 0; j < D / 8; j++)
-        put<S>(dq + ((i64)t * n.heads + head) * n.dim, 8 * j + lane() % 4 * 2, n.dim, o[0][j][2 * i] * n.scale, o[0][j][2 * i + 1] * n.scale);
+        put(dq + ((i64)t * n.heads + head) * n.dim, 8 * j + lane() % 4 * 2, n.dim, o[0][j][2 * i] * n.scale, o[0][j][2 * i + 1] * n.scale);
   }
 }
 
@@ -358,8 +368,8 @@ struct Reach {
 // share the keys, in order: dv = Σ Pᵀ·dy and dk = Σ dSᵀ·q·scale. The rows of a tile of scores are
 // keys here. Where `splits` share out the heads, each writes sums in float32 for gather_parts.
 template <class S, int D>
-DEVICE void keyGrad(void *dk, void *dv, const f2 *stats, const u16 *q, const u16 *k, const u16 *v, const int *lo,
-                    const int *hi, const u16 *dy, const Keys *plan, const Reach *reach, int statsRow, int splits,
+DEVICE void keyGrad(void *dk, void *dv, const f2 *stats, const S *q, const S *k, const S *v, const int *lo,
+                    const int *hi, const S *dy, const Keys *plan, const Reach *reach, int statsRow, int splits,
                     int stages, Shape n) {
   const int B = 128, N = 64, THREADS = 256, tileBytes = N * Tile<D>::row, stage = 2 * tileBytes;
   u32 K = sharedBase(), V = K + B * Tile<D>::row, T = V + B * Tile<D>::row, states = T + stages * stage;
@@ -439,8 +449,8 @@ DEVICE void keyGrad(void *dk, void *dv, const f2 *stats, const u16 *q, const u16
       int column = 8 * j + lane() % 4 * 2;
       float a = ok[0][j][2 * i] * n.scale, b = ok[0][j][2 * i + 1] * n.scale, x = ov[0][j][2 * i], y = ov[0][j][2 * i + 1];
       if (splits == 1) {
-        put<S>((u16 *)dk + row, column, n.dim, a, b);
-        put<S>((u16 *)dv + row, column, n.dim, x, y);
+        put((S *)dk + row, column, n.dim, a, b);
+        put((S *)dv + row, column, n.dim, x, y);
         continue;
       }
       if (column < n.dim) {
@@ -456,46 +466,40 @@ DEVICE void keyGrad(void *dk, void *dv, const f2 *stats, const u16 *q, const u16
 }
 
 // gatherParts sums parts of n floats each, in order.
-template <class S> DEVICE void gatherParts(u16 *dst, const float *parts, i64 n, int count) {
+template <class S> DEVICE void gather_parts(S *dst, const float *parts, i64 n, int count) {
   for (i64 i = globalThread() * 2; i < n; i += allThreads() * 2) {
     float a = 0.0f, b = 0.0f;
     for (int p = 0; p < count; p++) {
       a += parts[p * n + i];
       if (i + 1 < n) b += parts[p * n + i + 1];
     }
-    put<S>(dst + i, 0, (int)(n - i < 2 ? n - i : 2), a, b);
+    put(dst + i, 0, (int)(n - i < 2 ? n - i : 2), a, b);
   }
-}
-
-// widen gives n elements in float32.
-template <class S> DEVICE void widen(float *dst, const u16 *src, i64 n) {
-  for (i64 i = globalThread(); i < n; i += allThreads()) dst[i] = S::widen(src[i]);
 }
 
 #define SHAPE_ARGUMENTS int queries, int keys, int heads, int keyHeads, int dim, int window, float scale
 #define SHAPE ((Shape){queries, keys, heads, keyHeads, dim, window, scale})
 
 #define TENSOR_ATTENTION(S, NAME, D)                                                                                   \
-  KERNEL void PAIRED(128) tensor_attention_##NAME##_##D(u16 *dst, f2 *stats, const u16 *q, const u16 *k, const u16 *v, \
-                                                        const int *lo, const int *hi, const u16 *dy,                  \
-                                                        const Queries *plan, SHAPE_ARGUMENTS) {                       \
-    forward<S, D>(dst, stats, q, k, v, lo, hi, dy, plan, SHAPE);                                                       \
+  KERNEL void PAIRED(128) tensor_attention_##NAME##_##D(S *dst, f2 *stats, const S *q, const S *k, const S *v, \
+                                                        const int *lo, const int *hi, const S *dy,                  \
+                                                        const Queries *plan, int stages, SHAPE_ARGUMENTS) {           \
+    forward<S, D>(dst, stats, q, k, v, lo, hi, dy, plan, stages, SHAPE);                                                       \
   }                                                                                                                    \
-  KERNEL void BOUNDS(256) tensor_query_grad_##NAME##_##D(u16 *dq, const f2 *stats, const u16 *q, const u16 *k,        \
-                                                         const u16 *v, const int *lo, const int *hi, const u16 *dy,   \
+  KERNEL void BOUNDS(256) tensor_query_grad_##NAME##_##D(S *dq, const f2 *stats, const S *q, const S *k,        \
+                                                         const S *v, const int *lo, const int *hi, const S *dy,   \
                                                          const Queries *plan, SHAPE_ARGUMENTS) {                      \
     queryGrad<S, D>(dq, stats, q, k, v, lo, hi, dy, plan, SHAPE);                                                      \
   }                                                                                                                    \
   KERNEL void BOUNDS(256) tensor_key_grad_##NAME##_##D(                                                                \
-      void *dk, void *dv, const f2 *stats, const u16 *q, const u16 *k, const u16 *v, const int *lo, const int *hi,     \
-      const u16 *dy, const Keys *plan, const Reach *reach, int statsRow, int splits, int stages, SHAPE_ARGUMENTS) {    \
+      void *dk, void *dv, const f2 *stats, const S *q, const S *k, const S *v, const int *lo, const int *hi,     \
+      const S *dy, const Keys *plan, const Reach *reach, int statsRow, int splits, int stages, SHAPE_ARGUMENTS) {    \
     keyGrad<S, D>(dk, dv, stats, q, k, v, lo, hi, dy, plan, reach, statsRow, splits, stages, SHAPE);                   \
   }
 
 #define TENSOR_ATTENTIONS(S, NAME)                                                                                     \
   TENSOR_ATTENTION(S, NAME, 64)                                                                                        \
   TENSOR_ATTENTION(S, NAME, 128)                                                                                       \
-  KERNEL void BOUNDS(256) gather_parts_##NAME(u16 *dst, const float *parts, i64 n, int count) {                        \
-    gatherParts<S>(dst, parts, n, count);                                                                              \
-  }                                                                                                                    \
-  KERNEL void BOUNDS(256) widen_##NAME(float *dst, const u16 *src, i64 n) { widen<S>(dst, src, n); }
+  KERNEL void BOUNDS(256) gather_parts_##NAME(S *dst, const float *parts, i64 n, int count) {                        \
+    gather_parts<S>(dst, parts, n, count);                                                                              \
+  }

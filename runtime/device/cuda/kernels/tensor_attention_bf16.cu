@@ -1,3 +1,3 @@
 #include "tensor_attention.h"
 
-TENSOR_ATTENTIONS(BFloat16, bf16)
+TENSOR_ATTENTIONS(bf16, bf16)

@@ -1,3 +1,3 @@
 #include "tensor_attention.h"
 
-TENSOR_ATTENTIONS(Float16, f16)
+TENSOR_ATTENTIONS(f16, f16)

@@ -1,0 +1,67 @@
+package cuda
+
+import "slices"
+
+// What a block of decode takes.
+const (
+	decodeKeys  = 128 // keys of a chunk
+	decodeHeads = 8   // query heads
+	decodeReuse = 8   // queries that would share a tile's keys, past which tiles are better
+)
+
+// decodeShared is the shared memory of a block: a weight for each key and head, and four sums.
+func decodeShared(heads, dim int) int {
+	width := 8
+	for width < dim {
+		width *= 2
+	}
+	return 4 * (decodeKeys*decodeHeads + 4*heads*width)
+}
+
+// spans are the lengths of the queries' ranges under the window.
+func spans(lo, hi []int32, window int) []int {
+	out := make([]int, len(lo))
+	for t := range lo {
+		out[t] = max(0, int(hi[t]-lo[t]))
+		if window > 0 {
+			out[t] = min(out[t], window)
+		}
+	}
+	return out
+}
+
+// decodes tells whether an operation is like a step of generation: over a cache, and with few queries
+// to the keys that a tile of them would read.
+func decodes(a attentionOperands) bool {
+	if a.s.Queries < 1 || a.s.Queries >= a.s.Keys || a.s.HeadDim > 256 {
+		return false
+	}
+	var read, tiled int
+	for _, n := range spans(a.lows, a.highs, a.s.Window) {
+		read += n
+	}
+	for _, r := range reachOf(a.lows, a.highs, a.s.Window) {
+		tiled += max(0, int(r.last)-int(r.first))
+	}
+	return read <= decodeReuse*tiled
+}
+
+// decode is Attention with each query's keys shared out over blocks, in any storage type.
+func (c *call) decode(dst uint64, a attentionOperands) {
+	s := a.s
+	lengths := spans(a.lows, a.highs, s.Window)
+	offsets, chunks := make([]int32, len(lengths)), 0
+	for t, n := range lengths {
+		offsets[t] = int32(chunks)
+		chunks += (n + decodeKeys - 1) / decodeKeys
+	}
+	table := c.table(offsets)
+	sums, states := c.temporary(4*chunks*s.Heads*s.HeadDim), c.temporary(8*chunks*s.Heads)
+	group := s.Heads / s.KVHeads
+	parts := (group + decodeHeads - 1) / decodeHeads
+	c.launch(c.kernel("decode"), s.Queries*s.KVHeads*parts, (slices.Max(lengths)+decodeKeys-1)/decodeKeys, 128,
+		decodeShared(min(group, decodeHeads), s.HeadDim),
+		append([]uint64{sums, states, a.q, a.k, a.v, a.lo, a.hi, table}, a.arguments()...)...)
+	c.launch(c.kernel("decode_combine"), s.Queries*s.Heads, 1, 256, 0,
+		append([]uint64{dst, sums, states, a.lo, a.hi, table}, a.arguments()...)...)
+}
