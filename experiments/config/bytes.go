@@ -19,9 +19,16 @@ var byteUnits = []struct {
 }{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"", 1}}
 
 // UnmarshalYAML reads the text form.
-func (b *Bytes) UnmarshalYAML(n *yaml.Node) error {
+func (b *Bytes) UnmarshalYAML(n *yaml.Node) error { return b.Parse(n.Value) }
+
+// Parse reads the text form; empty is 0.
+func (b *Bytes) Parse(s string) error {
+	if s == "" {
+		*b = 0
+		return nil
+	}
 	for _, u := range byteUnits {
-		text, ok := strings.CutSuffix(n.Value, u.name)
+		text, ok := strings.CutSuffix(s, u.name)
 		if !ok {
 			continue
 		}
@@ -32,7 +39,7 @@ func (b *Bytes) UnmarshalYAML(n *yaml.Node) error {
 		*b = Bytes(v * u.size)
 		return nil
 	}
-	return fmt.Errorf("want an amount of memory such as 11GiB, have %q", n.Value)
+	return fmt.Errorf("want an amount of memory such as 11GiB, have %q", s)
 }
 
 // MarshalYAML writes the text form.

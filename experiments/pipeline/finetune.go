@@ -157,7 +157,7 @@ func trainOptions(t config.Training, seed uint64) train.Options {
 	o.MaxGradNorm, o.LoggingSteps, o.EvalSteps = t.MaxGradNorm, t.LoggingSteps, t.EvalSteps
 	o.SaveSteps, o.SaveTotalLimit, o.CheckpointInterval = t.SaveSteps, t.SaveTotalLimit, time.Duration(t.CheckpointInterval)
 	o.Seed = seed
-	o.Optimizer = optimizers[t.Optim]
+	o.Optimizer = Optimizer(t.Optim)
 	if t.GradientCheckpointing {
 		o.Recompute = t.CheckpointingPolicy
 	}
@@ -168,7 +168,9 @@ func trainOptions(t config.Training, seed uint64) train.Options {
 	return o
 }
 
-// optimizers are the trainer's names of training.optim.
+// Optimizer is the trainer's name of a training.optim, empty where there is none.
+func Optimizer(optim string) string { return optimizers[optim] }
+
 var optimizers = map[string]string{
 	"adamw_torch": train.AdamW, "adamw_8bit": train.AdamW8bit, "paged_adamw_32bit": train.PagedAdamW, "paged_adamw_8bit": train.PagedAdamW8bit,
 }

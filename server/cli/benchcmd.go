@@ -21,6 +21,7 @@ import (
 func benchCommands() []command {
 	return []command{
 		{"bench metric", "LANGUAGE=FILE...", "metric modules against the same metrics in native Go, as JSON", setupBenchMetric},
+		{"bench finetune", "", "LoRA training of a large model with random weights, beside transformers and peft, as JSON", setupBenchFinetune},
 		{"bench engine", "", "training against PyTorch and matrix products against OpenBLAS on the processor, as JSON", setupBenchEngine},
 	}
 }
