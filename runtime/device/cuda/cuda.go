@@ -67,15 +67,19 @@ type Device struct {
 	shared       int    // bytes of shared memory that a block may ask for
 	procs        int    // multiprocessors
 	logits       int    // most logits held at once
-	maps         uint64 // the dynamic maps of 8-bit states, once they are needed
 	narrowLogits int    // the same where their gradients are narrow
+	int8Scratch  int    // bytes of sums or weights of int8 products held at once
+	maps         uint64 // the dynamic maps of 8-bit states, once they are needed
 	narrow       bool   // attention may round to bfloat16
 	slots        [32]uint64
 	params       [32]uintptr
 	closed       bool
 }
 
-var _ device.Device = (*Device)(nil)
+var (
+	_ device.Device     = (*Device)(nil)
+	_ device.MemoryUser = (*Device)(nil)
+)
 
 // Open readies a card. What is missing (ErrNoDriver, ErrNoDevice, ErrNoBLAS), too old (ErrOldDevice)
 // or too small (device.ErrOutOfMemory) is said with what to do about it.
@@ -115,6 +119,7 @@ func (d *Device) open(o Options) error {
 	}
 	d.pool = newPool(d.driver, limit)
 	d.logits = int(min(logitElements, max(1, limit/logitShare/4)))
+	d.int8Scratch = int8Scratch(limit)
 	d.narrowLogits = int(min(narrowLogitElements, max(1, limit/logitShare/6)))
 	if err := d.loadKernels(); err != nil {
 		return err
@@ -179,6 +184,14 @@ func (d *Device) enter() (leave func(), err error) {
 
 // Info describes the card.
 func (d *Device) Info() device.Info { return d.info }
+
+// MemoryInUse is the memory of buffers, scratch and what is kept for the next of either; the driver and
+// cuBLASLt take some hundred MiB beside it.
+func (d *Device) MemoryInUse() (now, peak int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.pool.used + d.pool.idle, d.pool.peak
+}
 
 // Sync waits for all work and returns the first error since the last Sync.
 func (d *Device) Sync() error {

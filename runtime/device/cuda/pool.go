@@ -21,6 +21,7 @@ type pool struct {
 	limit int64
 	used  int64 // bytes handed out
 	idle  int64 // bytes kept for later
+	peak  int64 // most that used and idle came to
 	spans map[int64][]uint64
 	out   map[uint64]struct{} // addresses handed out
 }
@@ -73,6 +74,7 @@ func (p *pool) get(bytes int64) (address uint64, size int64, err error) {
 		return 0, 0, err
 	}
 	p.used += size
+	p.peak = max(p.peak, p.used+p.idle)
 	p.out[address] = struct{}{}
 	return address, size, nil
 }
