@@ -158,7 +158,7 @@ func (f *File) ReadFloat32(name string, dst []float32, at int) error {
 	if !ok {
 		return fmt.Errorf("%s: %w: %q", f.path, ErrNoTensor, name)
 	}
-	if !info.Type.readable() {
+	if !info.Type.Readable() {
 		return fmt.Errorf("%s: tensor %q is %v, which is not read as float32 (f32, f16, bf16 and q8_0 are)", f.path, name, info.Type)
 	}
 	l, n := layouts[info.Type], info.Elements()
@@ -184,7 +184,7 @@ func (f *File) ReadFloat32(name string, dst []float32, at int) error {
 // Float32 reads a whole tensor as ReadFloat32 does.
 func (f *File) Float32(name string) ([]float32, error) {
 	info, ok := f.h.infos[name]
-	if !ok || !info.Type.readable() {
+	if !ok || !info.Type.Readable() {
 		return nil, f.ReadFloat32(name, nil, 0)
 	}
 	dst := make([]float32, info.Elements())

@@ -54,8 +54,8 @@ func ParseType(s string) (Type, error) {
 	return 0, fmt.Errorf("type %q is not one that is exported: f16, q8_0 and f32 are", s)
 }
 
-// readable says whether the type is read as float32.
-func (t Type) readable() bool { return t == F32 || t == F16 || t == BF16 || t == Q8_0 }
+// Readable says whether the type is read as float32.
+func (t Type) Readable() bool { return t == F32 || t == F16 || t == BF16 || t == Q8_0 }
 
 // size is the number of bytes of a tensor with that shape, rows last.
 func (t Type) size(shape []int) (int64, error) {

@@ -5,12 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"strings"
-	"time"
 
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/pipeline"
-	"triality/runtime/generate"
 	"triality/runtime/model"
 	"triality/runtime/so8t"
 	"triality/runtime/tokenizer"
@@ -22,8 +20,11 @@ func modelCommands() []command {
 		{"model info", "DIR", "what a model folder holds", setupModelInfo},
 		{"model merge", "", "a PEFT adapter folded into its base model", setupModelMerge},
 		{"model burn-in", "", "an SO8T model as a plain Hugging Face model with the same function", setupBurnIn},
+		{"model export", "", "a model as one GGUF file, for llama.cpp and the tools around it", setupModelExport},
+		{"model convert", "", "a model with its weights stored as another type", setupModelConvert},
+		{"model verify", "DIR|FILE", "every tensor, value and token of a model folder or GGUF file checked", setupModelVerify},
 		{"pretrain", "", "train every weight of a model on text", setupPretrain},
-		{"generate", "PROMPT", "continue a prompt greedily", setupGenerate},
+		{"generate", "PROMPT", "continue a prompt, or answer in a chat", setupGenerate},
 	}
 }
 
@@ -167,68 +168,6 @@ func setupPretrain(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 			return err
 		})
 	}
-}
-
-func setupGenerate(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
-	dir := fs.String("model", "", "model, plain or SO8T: a `folder`, or org/name@revision of the Hub")
-	tokens := fs.Int("max-new-tokens", 64, "tokens to add at most")
-	device := fs.String("device", "auto", "auto, cpu or cuda")
-	return func(ctx context.Context, args []string) error {
-		if err := need(map[string]string{"model": *dir}); err != nil {
-			return err
-		}
-		if len(args) != 1 {
-			return usagef("generate wants one prompt")
-		}
-		folder, err := e.modelFolder(ctx, *dir)
-		if err != nil {
-			return err
-		}
-		return e.generate(ctx, folder, *device, args[0], *tokens)
-	}
-}
-
-func (e *env) generate(ctx context.Context, dir, device, prompt string, tokens int) error {
-	tok, err := tokenizer.Load(dir)
-	if err != nil {
-		return invalid(err)
-	}
-	cfg := config.Default()
-	cfg.Device = device
-	dev, _, err := pipeline.OpenDevice(cfg)
-	if err != nil {
-		return err
-	}
-	defer dev.Close()
-	m, params, hooks, err := pipeline.LoadModel(dev, dir, pipeline.StorageOn(dev, cfg))
-	if err != nil {
-		return err
-	}
-	defer params.Close()
-	engine, err := generate.New(dev, m, params, hooks)
-	if err != nil {
-		return err
-	}
-	defer engine.Close()
-	var ids, stop []int32
-	for _, id := range tok.Encode(prompt, true) {
-		ids = append(ids, int32(id))
-	}
-	for _, id := range m.EOS {
-		stop = append(stop, int32(id))
-	}
-	start := time.Now()
-	out, err := engine.Greedy(ctx, ids, tokens, stop)
-	if err != nil {
-		return invalid(err)
-	}
-	text := make([]int, len(out))
-	for i, id := range out {
-		text[i] = int(id)
-	}
-	fmt.Fprintln(e.stdout, tok.Decode(text, true))
-	fmt.Fprintf(e.stderr, "%d tokens in %s\n", len(out), time.Since(start).Round(time.Millisecond))
-	return nil
 }
 
 func invalid(err error) error { return experiments.Errorf(experiments.CodeInvalid, "%w", err) }

@@ -1,0 +1,212 @@
+package modelfolder
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"triality/runtime/atomicfile"
+	"triality/runtime/model"
+	"triality/runtime/safetensors"
+	"triality/runtime/so8t"
+)
+
+// types has safetensors' name of each type that weights are converted to, by PyTorch's.
+var types = map[string]safetensors.DType{
+	"float32": safetensors.F32, "float16": safetensors.F16, "bfloat16": safetensors.BF16,
+}
+
+// ParseType reads a storage type as config.json's torch_dtype has it.
+func ParseType(s string) (safetensors.DType, error) {
+	t, ok := types[s]
+	if !ok {
+		return "", fmt.Errorf("dtype %q is not one that weights are stored as: float32, float16 and bfloat16 are", s)
+	}
+	return t, nil
+}
+
+// ConvertOptions configures Convert.
+type ConvertOptions struct {
+	DType safetensors.DType // F32, F16 or BF16
+	// MaxShard is the most bytes of weights in one file; 0 is safetensors.MaxShard.
+	MaxShard int64
+	// Progress is told the elements done and all of them now and then; nil is fine.
+	Progress func(done, total int64)
+}
+
+// Convert writes the Hugging Face model in dir, sharded or not, to the folder out with its weights
+// stored as o.DType, in one file or in shards of at most o.MaxShard. config.json says the new type;
+// every other file but the weights is copied. A value that is finite, and would not be as o.DType, is
+// an error. Weights are streamed; out is there whole or not at all, and must be empty or new.
+func Convert(ctx context.Context, dir, out string, o ConvertOptions) error {
+	if err := convert(ctx, dir, out, o); err != nil {
+		return fmt.Errorf("convert %s: %w", dir, err)
+	}
+	return nil
+}
+
+func convert(ctx context.Context, dir, out string, o ConvertOptions) error {
+	if o.MaxShard == 0 {
+		o.MaxShard = safetensors.MaxShard
+	}
+	if isSO8T, err := so8t.IsModel(dir); err == nil && isSO8T {
+		return errors.New("an SO8T model keeps the types its measured difference holds for; convert its source before the replacement, or the plain model after `triality model burn-in`")
+	}
+	cfg, err := model.LoadConfig(dir)
+	if err != nil {
+		return err
+	}
+	m, err := safetensors.OpenModel(dir)
+	if err != nil {
+		return fmt.Errorf("model weights: %w", err)
+	}
+	defer m.Close()
+	if c := checkTensors(stored{m}, cfg.Specs(), func(n string) bool {
+		return n == "lm_head.weight" && cfg.TieEmbeddings || strings.HasSuffix(n, ".rotary_emb.inv_freq")
+	}); c.Err != nil {
+		return c.Err
+	}
+	entries, err := os.ReadDir(out)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("output folder %s is not empty", out)
+	}
+	tensors, err := converted(ctx, m, o)
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteFolder(out, func(tmp string) error {
+		if err := copyFiles(dir, tmp); err != nil {
+			return err
+		}
+		if err := saveConfig(dir, tmp, o.DType); err != nil {
+			return err
+		}
+		meta := m.Metadata()
+		if len(meta) == 0 {
+			meta = map[string]string{"format": "pt"}
+		}
+		return safetensors.WriteModel(tmp, tensors, meta, o.MaxShard)
+	})
+}
+
+// converted lists the model's tensors as they are to be written.
+func converted(ctx context.Context, m *safetensors.Model, o ConvertOptions) ([]safetensors.Tensor, error) {
+	var list []safetensors.Tensor
+	var done, total int64
+	for _, name := range m.Names() {
+		info, _ := m.Info(name)
+		total += int64(info.Elements())
+		t := safetensors.Tensor{Name: name, DType: o.DType, Shape: info.Shape}
+		if !floating(string(info.DType)) {
+			return nil, fmt.Errorf("tensor %q is %s, which is not converted (F32, F16 and BF16 are)", name, info.DType)
+		}
+		t.Read = func(dst []float32, at int) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := m.ReadFloat32At(name, dst, at); err != nil {
+				return err
+			}
+			for i, x := range dst {
+				if overflows(x, o.DType) {
+					return fmt.Errorf("%s%v is %g, beyond what %s holds", name, place(at+i, info.Shape), x, o.DType)
+				}
+			}
+			done += int64(len(dst))
+			if o.Progress != nil {
+				o.Progress(done, total)
+			}
+			return nil
+		}
+		list = append(list, t)
+	}
+	return list, nil
+}
+
+// overflows says whether a finite value becomes infinite.
+func overflows(x float32, t safetensors.DType) bool {
+	if math.IsInf(float64(x), 0) {
+		return false
+	}
+	switch t {
+	case safetensors.F16:
+		return safetensors.Float32ToF16(x)&0x7fff == 0x7c00
+	case safetensors.BF16:
+		return safetensors.Float32ToBF16(x)&0x7fff == 0x7f80
+	}
+	return false
+}
+
+// copyFiles copies what is no weight and not config.json: tokenizer, chat template, generation
+// defaults, licence. Folders and hidden files are left behind.
+func copyFiles(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	weights := []string{".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".gguf", ".pt", ".pth"}
+	for _, e := range entries {
+		name := e.Name()
+		isWeight := slices.ContainsFunc(weights, func(end string) bool { return strings.HasSuffix(name, end) })
+		if info, err := os.Stat(filepath.Join(from, name)); err != nil || !info.Mode().IsRegular() || isWeight || name == model.ConfigFile || strings.HasPrefix(name, ".") {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		in, err := os.Open(filepath.Join(from, name))
+		if err != nil {
+			return err
+		}
+		err = atomicfile.WriteFile(filepath.Join(to, name), 0o644, func(w io.Writer) error {
+			_, err := io.Copy(w, in)
+			return err
+		})
+		if err = errors.Join(err, in.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// saveConfig writes from's config.json with the new storage type under the key it uses: torch_dtype,
+// or dtype in files of transformers 5.
+func saveConfig(from, to string, t safetensors.DType) error {
+	path := filepath.Join(from, model.ConfigFile)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	key := "torch_dtype"
+	if _, ok := fields["dtype"]; ok {
+		key = "dtype"
+	}
+	for name, d := range types {
+		if d == t {
+			fields[key] = json.RawMessage(`"` + name + `"`)
+		}
+	}
+	text, err := json.MarshalIndent(fields, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteFile(filepath.Join(to, model.ConfigFile), 0o644, func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
+}

@@ -1,0 +1,116 @@
+package modelfolder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"triality/runtime/model"
+	"triality/runtime/safetensors"
+	"triality/runtime/so8t"
+	"triality/runtime/tokenizer"
+)
+
+// stored is a folder's safetensors.
+type stored struct{ *safetensors.Model }
+
+func (s stored) names() []string { return s.Names() }
+func (s stored) shape(name string) ([]int, bool) {
+	info, ok := s.Info(name)
+	return info.Shape, ok
+}
+func (s stored) storage(name string) string {
+	info, _ := s.Info(name)
+	return string(info.DType)
+}
+func (s stored) readable(name string) bool { return floating(s.storage(name)) }
+func (s stored) read(name string, dst []float32, at int) error {
+	return s.ReadFloat32At(name, dst, at)
+}
+
+func floating(t string) bool {
+	return t == string(safetensors.F32) || t == string(safetensors.F16) || t == string(safetensors.BF16)
+}
+
+// Verify checks the Hugging Face or SO8T model in dir: that config.json is one the engine computes,
+// that every tensor is there with its shape and a floating type, that every value is finite, that the
+// tokenizer loads and fits the embedding, and whether there is a chat template. It looks at all it
+// can; a check that could not be made because another failed is left out.
+func Verify(ctx context.Context, dir string) []Check {
+	cfg, checks, err := configuration(dir)
+	if err != nil {
+		return append(checks, verifyTokenizer(dir, nil)...)
+	}
+	m, err := safetensors.OpenModel(dir)
+	if err != nil {
+		checks = append(checks, Check{Name: "weights", Err: err})
+		return append(checks, verifyTokenizer(dir, &cfg)...)
+	}
+	defer m.Close()
+	w := stored{m}
+	if len(checks) == 1 { // the SO8T loader has looked at the tensors
+		spare := func(n string) bool {
+			return n == "lm_head.weight" && cfg.TieEmbeddings || strings.HasSuffix(n, ".rotary_emb.inv_freq")
+		}
+		checks = append(checks, checkTensors(w, cfg.Specs(), spare))
+	}
+	checks = append(checks, checkStorage(w, floating), checkValues(ctx, w))
+	return append(checks, verifyTokenizer(dir, &cfg)...)
+}
+
+// configuration reads config.json; of an SO8T model the source's, with the tensors.
+func configuration(dir string) (cfg model.Config, checks []Check, err error) {
+	c := Check{Name: "config.json"}
+	isSO8T, err := so8t.IsModel(dir)
+	if err == nil && isSO8T {
+		m, err := so8t.Load(dir)
+		if err != nil {
+			c.Err = err
+			return cfg, []Check{c}, err
+		}
+		c.Detail = "so8t over " + describe(m.Source)
+		return m.Source, []Check{c, {Name: "tensors", Detail: fmt.Sprintf("%d, and the rotations of %d layers and two heads", len(m.Source.Specs()), m.Source.Layers)}}, nil
+	}
+	if cfg, err = model.LoadConfig(dir); err != nil {
+		c.Err = err
+		return cfg, []Check{c}, err
+	}
+	c.Detail = describe(cfg)
+	return cfg, []Check{c}, nil
+}
+
+func describe(c model.Config) string {
+	return fmt.Sprintf("%s, %d layers, hidden %d, vocabulary %d", c.ModelType, c.Layers, c.HiddenSize, c.VocabSize)
+}
+
+// verifyTokenizer checks the tokenizer, against the configuration where there is one.
+func verifyTokenizer(dir string, cfg *model.Config) []Check {
+	c := Check{Name: "tokenizer"}
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		c.Err = err
+		return []Check{c}
+	}
+	c.Detail = fmt.Sprintf("%d entries", tok.Size())
+	if cfg != nil {
+		c.Detail += fmt.Sprintf(" for %d rows of the embedding", cfg.VocabSize)
+		if tok.Size() > cfg.VocabSize {
+			c.Err = fmt.Errorf("tokenizer.json has ids up to %d, config.json's vocab_size is %d", tok.Size()-1, cfg.VocabSize)
+		}
+		named := map[string]int{"config.json's bos_token_id": cfg.BOS}
+		for i, id := range cfg.EOS {
+			named[fmt.Sprintf("config.json's eos_token_id[%d]", i)] = id
+		}
+		c.Err = errors.Join(c.Err, ids(cfg.VocabSize, named))
+		if want := tok.EOS(); want >= 0 && len(cfg.EOS) > 0 && !slices.Contains(cfg.EOS, want) {
+			c.Detail += fmt.Sprintf("; its eos_token is %d, config.json's eos_token_id %v", want, cfg.EOS)
+		}
+	}
+	t := Check{Name: "chat template", Detail: "none: prompts are plain text"}
+	if s := tok.ChatTemplate(); s != "" {
+		t.Detail = fmt.Sprintf("%d characters", len(s))
+	}
+	return []Check{c, t}
+}
