@@ -90,7 +90,7 @@ const languages = [
     sources: [join(root, "sdk", "c")],
     toolchain: () => output(clang(), ["--version"]),
     build: (folder, out) =>
-      run(clang(), ["-O3", "-Wall", "--target=wasm32", "-mbulk-memory", "-ffreestanding", "-nostdlib", "-Wl,--no-entry",
+      run(clang(), ["-O3", "-Wall", "--target=wasm32", "-mbulk-memory", "-msimd128", "-ffreestanding", "-nostdlib", "-Wl,--no-entry",
         "-I", join(root, "sdk", "c"), "-o", out, join(folder, "main.c")], {
         // clang runs the wasm-opt it finds: not npm's, which is there under `npm run` only.
         env: { ...process.env, PATH: process.env.PATH.split(delimiter).filter((p) => !p.includes("node_modules")).join(delimiter) },

@@ -28,33 +28,66 @@ typedef struct {
     bool wrong; /* a probability is not between 0 and 1 */
 } scores;
 
-static scores score(const tm_table *t, const tm_column *label, uint32_t arm, uint32_t classes) {
-    tm_column *p = tm_alloc(classes * sizeof *p);
-    if (!p) __builtin_trap();
-    for (uint32_t c = 0; c < classes; c++) tm_find(t, TM_PROBABILITY, arm, c, &p[c]);
-    scores s = {tm_doubles(t->rows), 0, false};
-    double sum = 0, n = 0;
-    for (uint32_t i = 0; i < t->rows; i++) {
-        s.rows[i] = TM_NAN;
-        if (!tm_valid(label, i)) continue;
-        uint32_t gold = tm_i32(label, i), c = 0;
-        double row = 0;
-        for (; c < classes && tm_valid(&p[c], i); c++) {
-            double d = tm_f64(&p[c], i);
-            if (!(d >= 0 && d <= 1)) {
-                s.wrong = true;
-                return s;
-            }
-            if (c == gold) d -= 1;
-            row += d * d;
-        }
-        if (c < classes) continue;
-        s.rows[i] = row;
-        sum += row;
-        n += 1;
+/* The rows i and i + 1, each with gold class and probabilities. inside is true
+ * where all of them are between 0 and 1. */
+static inline tm_pair squares(const double *const *p, uint32_t classes, uint32_t i, const int32_t *gold, tm_mask *inside) {
+    tm_pair sum = {0, 0};
+    tm_mask in = {-1, -1}, right = {gold[i], gold[i + 1]};
+    for (uint32_t c = 0; c < classes; c++, right -= 1) {
+        tm_pair d = tm_pair_at(p[c] + i);
+        in &= d >= 0 & d <= 1;
+        d -= (tm_pair)((tm_mask)(tm_pair){1, 1} & (right == 0));
+        sum += d * d;
     }
-    s.mean = sum / n;
-    return s;
+    *inside = in;
+    return sum;
+}
+
+/* Row i alone. */
+static inline double square(const double *const *p, uint32_t classes, uint32_t i, int32_t gold, bool *inside) {
+    double sum = 0;
+    for (uint32_t c = 0; c < classes; c++) {
+        double d = p[c][i];
+        *inside &= d >= 0 && d <= 1;
+        if ((int32_t)c == gold) d -= 1;
+        sum += d * d;
+    }
+    return sum;
+}
+
+static scores score(const tm_table *t, const tm_column *label, uint32_t arm, uint32_t classes) {
+    tm_column *columns = tm_alloc(classes * sizeof *columns);
+    const double **p = tm_alloc(classes * sizeof *p);
+    if (!columns || !p) __builtin_trap();
+    for (uint32_t c = 0; c < classes; c++) {
+        tm_find(t, TM_PROBABILITY, arm, c, &columns[c]);
+        p[c] = columns[c].data;
+    }
+    const int32_t *gold = label->data;
+    double *rows = tm_doubles(t->rows), sum = 0;
+    uint64_t n = 0;
+    bool inside = true;
+    for (uint32_t at = 0; at < t->rows && inside; at += 64) {
+        uint64_t complete = tm_valid64(label, t->rows, at);
+        for (uint32_t c = 0; c < classes; c++) complete &= tm_valid64(&columns[c], t->rows, at);
+        n += __builtin_popcountll(complete);
+        uint32_t end = t->rows - at < 64 ? t->rows : at + 64;
+        for (uint32_t i = at; i < end; complete >>= 2, i += 2) {
+            if ((complete & 3) == 3) {
+                tm_mask in;
+                tm_pair row = squares(p, classes, i, gold, &in);
+                inside &= in[0] & in[1];
+                rows[i] = row[0], rows[i + 1] = row[1];
+                sum += row[0], sum += row[1];
+                continue;
+            }
+            for (uint32_t k = 0; k < 2 && i + k < end; k++) {
+                rows[i + k] = TM_NAN;
+                if (complete >> k & 1) sum += rows[i + k] = square(p, classes, i + k, gold[i + k], &inside);
+            }
+        }
+    }
+    return (scores){rows, sum / (double)n, !inside};
 }
 
 uint64_t tm_eval(const tm_table *t, tm_results *r) {

@@ -1,9 +1,6 @@
 package metric
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "unsafe"
 
 const resultMagic = 0x31524D54
 
@@ -35,41 +32,82 @@ func (r *Results) add(kind uint32, name string, v []float64) {
 
 // Block returns the results as the host reads them.
 func (r *Results) Block() []byte {
-	le := binary.LittleEndian
-	b := header(0, len(r.names))
-	b = append(b, make([]byte, 32*len(r.names))...)
+	size := 16
 	for i, name := range r.names {
-		rec := 16 + 32*i
-		le.PutUint32(b[rec:], r.kinds[i])
-		le.PutUint32(b[rec+4:], f64)
-		le.PutUint32(b[rec+8:], uint32(len(b)))
-		le.PutUint32(b[rec+12:], uint32(len(name)))
+		size += 32 + len(name) + 8*len(r.values[i]) + (len(r.values[i])+7)/8
+	}
+	b := header(make([]byte, 0, size), 0, len(r.names))
+	b = b[:16+32*len(r.names)]
+	for i, name := range r.names {
+		values := r.values[i]
+		nameAt := len(b)
 		b = append(b, name...)
-		valid, all := make([]byte, (len(r.values[i])+7)/8), true
-		le.PutUint32(b[rec+16:], uint32(len(b)))
-		le.PutUint32(b[rec+20:], uint32(8*len(r.values[i])))
-		for j, v := range r.values[i] {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				v, all = 0, false
-			} else {
-				valid[j/8] |= 1 << (j % 8)
-			}
-			b = le.AppendUint64(b, math.Float64bits(v))
+		dataAt, validityAt := len(b), 0
+		b = append(b, bytesOf(values)...)
+		if !finite(values) {
+			validityAt = len(b)
+			b = b[:len(b)+(len(values)+7)/8]
+			undefine(b[dataAt:validityAt], b[validityAt:], values)
 		}
-		if !all {
-			le.PutUint32(b[rec+24:], uint32(len(b)))
-			b = append(b, valid...)
+		rec := b[16+32*i:]
+		for j, v := range [8]int{int(r.kinds[i]), f64, nameAt, len(name), dataAt, 8 * len(values), validityAt, 0} {
+			put(rec[4*j:], uint32(v))
 		}
 	}
 	return b
 }
 
-// errorBlock returns an error text as the host reads it.
-func errorBlock(text string) []byte { return append(header(1, len(text)), text...) }
+// finite reports whether no value is NaN or infinite: v - v is 0 for those
+// that are, and NaN for the others. Four sums do not wait for each other.
+func finite(values []float64) bool {
+	var a, b, c, d float64
+	for ; len(values) >= 4; values = values[4:] {
+		a += values[0] - values[0]
+		b += values[1] - values[1]
+		c += values[2] - values[2]
+		d += values[3] - values[3]
+	}
+	for _, v := range values {
+		a += v - v
+	}
+	return a+b+c+d == 0
+}
 
-func header(status uint32, n int) []byte {
-	b := binary.LittleEndian.AppendUint32(nil, resultMagic)
-	b = binary.LittleEndian.AppendUint32(b, 1)
-	b = binary.LittleEndian.AppendUint32(b, status)
-	return binary.LittleEndian.AppendUint32(b, uint32(n))
+// undefine writes the bitmap, which is all clear, and makes 0 of the values
+// that are NaN or infinite.
+func undefine(data, validity []byte, values []float64) {
+	for i, v := range values {
+		if v-v == 0 {
+			validity[i>>3] |= 1 << (i & 7)
+		} else {
+			clear(data[8*i : 8*i+8])
+		}
+	}
+}
+
+// bytesOf is the values' own memory, which WebAssembly keeps as a block does.
+func bytesOf(values []float64) []byte {
+	if len(values) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&values[0])), 8*len(values))
+}
+
+// errorBlock returns an error text as the host reads it.
+func errorBlock(text string) []byte {
+	return append(header(make([]byte, 0, 16+len(text)), 1, len(text)), text...)
+}
+
+func header(b []byte, status uint32, n int) []byte {
+	b = b[:16]
+	for i, v := range [4]uint32{resultMagic, 1, status, uint32(n)} {
+		put(b[4*i:], v)
+	}
+	return b
+}
+
+// put writes little-endian.
+func put(b []byte, v uint32) {
+	_ = b[3]
+	b[0], b[1], b[2], b[3] = byte(v), byte(v>>8), byte(v>>16), byte(v>>24)
 }

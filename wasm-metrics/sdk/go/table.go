@@ -3,14 +3,14 @@
 //
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o metric.wasm
 //
-// It has no dependencies, and reads the table where the host put it, without
-// copying numbers.
+// It depends on nothing but unsafe and errors, so that a module's start has
+// nothing to set up, and reads the table where the host put it, without copying
+// numbers.
 package metric
 
 import (
-	"encoding/binary"
 	"errors"
-	"math"
+	"unsafe"
 )
 
 // Roles, arms and dtypes of version 1.
@@ -37,8 +37,13 @@ type Column struct {
 	Role, Arm, dtype uint32
 	Name             string
 	data             []byte
-	offsets          []byte
+	offsets          []uint32
 	validity         []byte
+
+	// Views of data: the one of the column's dtype is set.
+	int32s   []int32
+	int64s   []int64
+	float64s []float64
 }
 
 var errTable = errors.New("the table is malformed")
@@ -55,7 +60,21 @@ func Open(b []byte) (*Table, error) {
 	return t, nil
 }
 
-func word(b []byte, at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }
+// word reads little-endian.
+func word(b []byte, at int) uint32 {
+	b = b[at : at+4]
+	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+}
+
+// view is the same memory as numbers, which WebAssembly keeps as the table
+// does: little-endian. Buffers lie on multiples of 16 bytes.
+func view[T int32 | uint32 | int64 | float64](b []byte) []T {
+	if len(b) == 0 {
+		return nil
+	}
+	var one T
+	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), len(b)/int(unsafe.Sizeof(one)))
+}
 
 func (t *Table) column(i int) *Column {
 	r := t.b[16+32*i:]
@@ -66,10 +85,18 @@ func (t *Table) column(i int) *Column {
 		c.Name = string(t.b[name+4 : name+4+word(t.b, int(name))])
 	}
 	if off := word(r, 24); off != 0 {
-		c.offsets = t.b[off : off+4*uint32(t.Rows+1)]
+		c.offsets = view[uint32](t.b[off : off+4*uint32(t.Rows+1)])
 	}
 	if off := word(r, 28); off != 0 {
 		c.validity = t.b[off : off+uint32(t.Rows+7)/8]
+	}
+	switch c.dtype {
+	case i32:
+		c.int32s = view[int32](c.data)
+	case i64:
+		c.int64s = view[int64](c.data)
+	case f64:
+		c.float64s = view[float64](c.data)
 	}
 	return c
 }
@@ -132,29 +159,48 @@ func (t *Table) Text(name string) string { return string(t.named(Parameter, name
 
 // Numbers returns a parameter of type numbers.
 func (t *Table) Numbers(name string) []float64 {
-	c := t.named(Parameter, name, Shared)
-	out := make([]float64, len(c.data)/8)
-	for i := range out {
-		out[i] = c.Float64(i)
+	return append([]float64(nil), t.named(Parameter, name, Shared).float64s...)
+}
+
+// Valid reports whether row i has a value.
+func (c *Column) Valid(i int) bool { return c.validity == nil || c.validity[i>>3]>>(i&7)&1 == 1 }
+
+// Complete returns a bitmap of the rows in which every one of the columns has a
+// value, bit i%8 of byte i/8; nil where that is every row.
+func (t *Table) Complete(columns ...*Column) []byte {
+	var out []byte
+	for _, c := range columns {
+		if c.validity == nil {
+			continue
+		}
+		if out == nil {
+			out = append([]byte(nil), c.validity...)
+			continue
+		}
+		for i, b := range c.validity {
+			out[i] &= b
+		}
 	}
 	return out
 }
 
-// Valid reports whether row i has a value.
-func (c *Column) Valid(i int) bool { return c.validity == nil || c.validity[i/8]>>(i%8)&1 == 1 }
-
 // Int32 returns row i of an i32 column.
-func (c *Column) Int32(i int) int32 { return int32(binary.LittleEndian.Uint32(c.data[4*i:])) }
+func (c *Column) Int32(i int) int32 { return c.int32s[i] }
 
 // Int64 returns row i of an i64 column.
-func (c *Column) Int64(i int) int64 { return int64(binary.LittleEndian.Uint64(c.data[8*i:])) }
+func (c *Column) Int64(i int) int64 { return c.int64s[i] }
 
 // Float64 returns row i of an f64 column.
-func (c *Column) Float64(i int) float64 {
-	return math.Float64frombits(binary.LittleEndian.Uint64(c.data[8*i:]))
-}
+func (c *Column) Float64(i int) float64 { return c.float64s[i] }
+
+// Int32s returns all rows of an i32 column, in the table's memory.
+func (c *Column) Int32s() []int32 { return c.int32s }
+
+// Int64s returns all rows of an i64 column, in the table's memory.
+func (c *Column) Int64s() []int64 { return c.int64s }
+
+// Float64s returns all rows of an f64 column, in the table's memory.
+func (c *Column) Float64s() []float64 { return c.float64s }
 
 // String returns row i of a utf8 column.
-func (c *Column) String(i int) string {
-	return string(c.data[word(c.offsets, 4*i):word(c.offsets, 4*i+4)])
-}
+func (c *Column) String(i int) string { return string(c.data[c.offsets[i]:c.offsets[i+1]]) }
