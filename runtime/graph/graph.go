@@ -6,8 +6,9 @@
 // set, so Grad derives the gradient of a whole model symbolically. Compile then orders the graph,
 // plans the memory and gives a Machine, which implements gorgonia.VM.
 //
-// Shapes are written [rows, columns]; T counts tokens and D is a hidden width. The element type
-// of a float node is a label only: the device computes in its own float type.
+// Shapes are written [rows, columns]; T counts tokens and D is a hidden width. A graph is written in
+// float nodes; how each is stored, in the device's own float type or a narrow one, is decided when it is
+// compiled (WithStorage).
 package graph
 
 import (

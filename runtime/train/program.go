@@ -158,7 +158,8 @@ func (ps *programs) options(p *Program, training bool, sinks G.Nodes) []graph.Op
 	if !training || ps.again == "" || ps.again == RecomputeNone {
 		return opts
 	}
-	opts = append(opts, graph.WithRecompute(p.Layers...))
+	// The last layer's gradient follows its forward pass at once: computing it again would free nothing.
+	opts = append(opts, graph.WithRecompute(p.Layers[:max(0, len(p.Layers)-1)]...))
 	if ps.again == RecomputeSelective {
 		opts = append(opts, graph.WithCostlyKept())
 	}
