@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"triality/experiments/config"
+	"triality/experiments/pipeline"
+	"triality/runtime/chat"
+	"triality/runtime/generate"
+	"triality/runtime/tokenizer"
+)
+
+// many is a flag that may be given more than once.
+type many []string
+
+func (m *many) String() string     { return strings.Join(*m, ", ") }
+func (m *many) Set(v string) error { *m = append(*m, v); return nil }
+
+// generation is what generate was asked for.
+type generation struct {
+	dir, device string
+	prompt      string
+	chat        bool
+	system      string
+	messages    string // file
+	stream      bool
+	maxNew      int
+	stop        many
+	sampling    generate.Sampling
+}
+
+func setupGenerate(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	var g generation
+	dir := fs.String("model", "", "model, plain or SO8T: a `folder`, or org/name@revision of the Hub")
+	fs.IntVar(&g.maxNew, "max-new-tokens", 64, "tokens to add at most")
+	fs.Float64Var(&g.sampling.Temperature, "temperature", 0, "how far from the likeliest token to stray; 0 always takes it")
+	fs.IntVar(&g.sampling.TopK, "top-k", 0, "draw from the k likeliest tokens; 0 from all")
+	fs.Float64Var(&g.sampling.TopP, "top-p", 1, "draw from the likeliest tokens that make up this probability; 1 from all")
+	fs.Float64Var(&g.sampling.RepetitionPenalty, "repetition-penalty", 1, "above 1, makes tokens that are there already less likely")
+	fs.Uint64Var(&g.sampling.Seed, "seed", 0, "of the draws: the same seed gives the same text")
+	fs.Var(&g.stop, "stop", "`text` that ends the answer and is no part of it; may be given more than once")
+	fs.BoolVar(&g.stream, "stream", isTerminal(e.stdout), "print the text as it comes (default: on a terminal)")
+	fs.BoolVar(&g.chat, "chat", false, "the prompt is a user's message, put into the model's chat template")
+	fs.StringVar(&g.system, "system", "", "the system message before it, with --chat")
+	fs.StringVar(&g.messages, "messages", "", "JSON `file` with the messages of a chat, instead of a prompt")
+	fs.StringVar(&g.device, "device", "auto", "auto, cpu or cuda")
+	return func(ctx context.Context, args []string) error {
+		if err := need(map[string]string{"model": *dir}); err != nil {
+			return err
+		}
+		switch {
+		case g.messages != "" && (len(args) > 0 || g.system != ""):
+			return usagef("--messages has the whole chat; leave out the prompt and --system")
+		case g.messages == "" && len(args) != 1:
+			return usagef("generate wants one prompt")
+		case g.system != "" && !g.chat:
+			return usagef("--system needs --chat")
+		case g.maxNew < 1:
+			return usagef("--max-new-tokens is %d, must be at least 1", g.maxNew)
+		case slices.Contains(g.stop, ""):
+			return usagef("--stop wants a text; an empty one would end every answer before it starts")
+		}
+		if err := g.sampling.Check(); err != nil {
+			return usagef("%v", err)
+		}
+		if len(args) == 1 {
+			g.prompt = args[0]
+		}
+		var err error
+		if g.dir, err = e.modelFolder(ctx, *dir); err != nil {
+			return err
+		}
+		return e.generate(ctx, g)
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func (e *env) generate(ctx context.Context, g generation) error {
+	tok, err := tokenizer.Load(g.dir)
+	if err != nil {
+		return invalid(err)
+	}
+	ids, err := g.encode(tok)
+	if err != nil {
+		return invalid(err)
+	}
+	cfg := config.Default()
+	cfg.Device = g.device
+	dev, _, err := pipeline.OpenDevice(cfg)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	m, params, hooks, err := pipeline.LoadModel(dev, g.dir, pipeline.StorageOn(dev, cfg))
+	if err != nil {
+		return err
+	}
+	defer params.Close()
+	engine, err := generate.New(dev, m, params, hooks)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	end, err := generate.EndTokens(g.dir, m)
+	if err != nil {
+		return invalid(err)
+	}
+	if eos := tok.EOS(); g.isChat() && eos >= 0 { // a base model's own end is not that of a turn
+		end = append(end, int32(eos))
+	}
+	r := generate.Request{Prompt: ids, MaxNew: g.maxNew, End: end, Stop: g.stop, Sampling: g.sampling, Decoder: tok.NewDecoder(true)}
+	if g.stream {
+		r.Emit = func(text string) { fmt.Fprint(e.stdout, text) }
+	}
+	start := time.Now()
+	out, err := engine.Generate(ctx, r)
+	switch {
+	case g.stream:
+		fmt.Fprintln(e.stdout)
+	case err == nil:
+		fmt.Fprintln(e.stdout, out.Text)
+	}
+	if err != nil {
+		return invalid(err)
+	}
+	took := time.Since(start)
+	fmt.Fprintf(e.stderr, "%d tokens in %s, %.1f a second; ended by %s\n", len(out.IDs), took.Round(time.Millisecond),
+		float64(len(out.IDs))/took.Seconds(), map[generate.Finish]string{generate.FinishEnd: "the model", generate.FinishStop: "a stop text", generate.FinishLength: "the length"}[out.Finish])
+	return nil
+}
+
+func (g generation) isChat() bool { return g.chat || g.messages != "" }
+
+// encode gives the prompt's tokens.
+func (g generation) encode(tok *tokenizer.Tokenizer) ([]int32, error) {
+	if !g.isChat() {
+		return int32s(tok.Encode(g.prompt, true)), nil
+	}
+	template, err := chat.New(tok, "")
+	if err != nil {
+		return nil, fmt.Errorf("--chat: %w", err)
+	}
+	var turns chat.Messages
+	if g.messages != "" {
+		raw, err := os.ReadFile(g.messages)
+		if err != nil {
+			return nil, fmt.Errorf("--messages: %w", err)
+		}
+		if turns, err = chat.ParseMessages(raw); err != nil {
+			return nil, fmt.Errorf("--messages: %s: %w", g.messages, err)
+		}
+	} else {
+		if g.system != "" {
+			turns = turns.With(chat.Message{Role: "system", Content: g.system})
+		}
+		turns = turns.With(chat.Message{Role: "user", Content: g.prompt})
+	}
+	text, err := template.Render(turns, chat.Options{AddGenerationPrompt: true, Now: time.Now()})
+	if err != nil {
+		return nil, err
+	}
+	return int32s(tok.Encode(text, false)), nil
+}
+
+func int32s(ids []int) []int32 {
+	out := make([]int32, len(ids))
+	for i, id := range ids {
+		out[i] = int32(id)
+	}
+	return out
+}
