@@ -116,3 +116,40 @@ func TestWithRecomputationALayerCostsItsOutputAlone(t *testing.T) {
 		t.Errorf("%d bytes without recomputation, %d selective, %d by layers", none, selective, layer)
 	}
 }
+
+func TestASevenBModelTrainsAnAdapterInTwelveGiB(t *testing.T) {
+	const gib = 1 << 30
+	var base int64 // int8 codes with a Float scale for each row, embedding and head in bfloat16, vectors Float
+	linear := map[string]bool{}
+	for _, l := range sevenB.Linears() {
+		linear[l.Name+".weight"] = true
+	}
+	for _, s := range sevenB.Specs() {
+		n := int64(1)
+		for _, d := range s.Shape {
+			n *= int64(d)
+		}
+		switch {
+		case linear[s.Name]:
+			base += n + 4*int64(s.Shape[0])
+		case len(s.Shape) == 2:
+			base += 2 * n
+		default:
+			base += 4 * n
+		}
+	}
+	c := lora.Config{R: 16, Alpha: 32, Dropout: 0.05}
+	p := planned(t, sevenB, c, model.Storage{Matrices: device.BFloat16, Int8: true, Threshold: 6}, 2048, RecomputeLayer)
+	var trained int64
+	for _, l := range sevenB.Linears() {
+		trained += int64(c.R) * int64(l.Shape[0]+l.Shape[1])
+	}
+	// Value, gradient and two moments in Float, and the narrow value.
+	states := 18 * trained
+	total := base + states + p.machine.ArenaBytes()
+	t.Logf("base %.2f, adapter of %d numbers with gradients and moments %.2f, activations %.2f: %.2f GiB", float64(base)/gib, trained,
+		float64(states)/gib, float64(p.machine.ArenaBytes())/gib, float64(total)/gib)
+	if total > 12*gib {
+		t.Errorf("%d bytes", total)
+	}
+}
