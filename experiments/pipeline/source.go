@@ -54,6 +54,9 @@ func (e *Engine) Locate(ctx context.Context, name string, patterns []string, tel
 		return Source{}, experiments.Errorf(experiments.CodeInvalid, "%w", err)
 	}
 	s, err := client.Snapshot(ctx, ref, patterns)
+	if ctx.Err() != nil {
+		return Source{}, fmt.Errorf("download of %s interrupted; the same again goes on where it was cut: %w", ref, ctx.Err())
+	}
 	if err != nil {
 		return Source{}, HubError(fmt.Errorf("there is no folder %s, and from the Hub: %w", name, err))
 	}

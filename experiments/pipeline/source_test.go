@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,6 +131,11 @@ func TestWhereAModelIsLookedFor(t *testing.T) {
 		if _, err := locate(name); experiments.CodeOf(err) != code || !strings.Contains(err.Error(), "there is no folder "+name) {
 			t.Errorf("%s: %v, code %s", name, err, experiments.CodeOf(err))
 		}
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := r.Engine.Locate(ended, "org/other", hub.ModelFiles, tell); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "goes on where it was cut") {
+		t.Errorf("interrupted: %v", err)
 	}
 	r.Engine.Hub.Offline = true
 	if _, err := locate("org/other"); experiments.CodeOf(err) != experiments.CodeInvalid || !strings.Contains(err.Error(), "HF_HUB_OFFLINE") {

@@ -208,3 +208,21 @@ func TestAnAnswerAboutSomethingElseIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkDownload measures a large file from a server in the same process: transfer, hash and write.
+func BenchmarkDownload(b *testing.B) {
+	server := hubtest.New()
+	defer server.Close()
+	content := noise(1, 64<<20)
+	server.Put(repoName, "main", map[string][]byte{"model.safetensors": content})
+	b.SetBytes(int64(len(content)))
+	for b.Loop() {
+		c, err := New(Options{Endpoint: server.URL, CacheDir: b.TempDir()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.Snapshot(b.Context(), mainRef, ModelFiles); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -213,6 +213,20 @@ func TestTheTokenStaysAtTheEndpoint(t *testing.T) {
 	}
 }
 
+func TestARepositoryThatWasRenamedIsFollowed(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Token = "hf_secret" })
+	w.Rename(repoName, "org/new-name")
+	s := w.snapshot(t)
+	if !strings.Contains(s.Dir, "models--org--tiny-model") {
+		t.Errorf("the cache goes by the name that was asked for, got %s", s.Dir)
+	}
+	for _, r := range w.Requests() {
+		if !r.Storage && r.Authorization != "Bearer hf_secret" {
+			t.Errorf("%s %s came with %q", r.Method, r.Path, r.Authorization)
+		}
+	}
+}
+
 func TestLinksThatTheSystemRefuses(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change  func(*Options)

@@ -166,6 +166,10 @@ func TestUploadsThatFail(t *testing.T) {
 			return repoName, folder(t, uploads())
 		}, ErrAccess, "rights to create a commit"},
 		"a repository that is not there": {func(t *testing.T, w *world) (string, string) { return "org/none", folder(t, uploads()) }, ErrNotFound, "no repository org/none"},
+		"offline": {func(t *testing.T, w *world) (string, string) {
+			w.Client.offline = true
+			return target, folder(t, uploads())
+		}, ErrOffline, "HF_HUB_OFFLINE allows no request"},
 		"an object store that refuses": {func(t *testing.T, w *world) (string, string) {
 			w.Fail(hubtest.Fault{Storage: true, Method: "PUT", Status: 403})
 			return repoName, folder(t, uploads())

@@ -74,7 +74,7 @@ type opened struct {
 // locked, so it takes what it sends as a value.
 func (s *Server) open(w http.ResponseWriter, r *http.Request, name, revision string, write bool, then func(http.ResponseWriter, *http.Request, opened)) {
 	s.mu.Lock()
-	repo := s.repos[name]
+	repo, moved := s.repos[name], s.renamed[name]
 	token := s.Token
 	var at opened
 	if repo != nil {
@@ -83,6 +83,10 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, name, revision str
 	}
 	gated, private := repo != nil && repo.gated, repo != nil && repo.private
 	s.mu.Unlock()
+	if moved != "" {
+		http.Redirect(w, r, strings.Replace(r.URL.RequestURI(), name, moved, 1), http.StatusTemporaryRedirect)
+		return
+	}
 	authorized := token == "" || r.Header.Get("Authorization") == "Bearer "+token
 	switch {
 	case r.Header.Get("Authorization") == "" && (repo == nil || private || write && token != ""):
@@ -125,9 +129,9 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, at opened) {
 	for path, f := range at.files {
 		o := object{"rfilename": path}
 		if r.URL.Query().Get("blobs") != "" {
-			o["size"], o["blobId"] = len(f.content), f.blobID()
+			o["size"], o["blobId"] = len(f.content), f.blobID
 			if f.large {
-				o["lfs"] = object{"sha256": SHA256(f.content), "size": len(f.content), "pointerSize": len(f.pointer())}
+				o["lfs"] = object{"sha256": f.hash, "size": len(f.content), "pointerSize": len(f.pointer())}
 			}
 		}
 		siblings = append(siblings, o)
@@ -142,9 +146,9 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request, at opened) {
 	type object map[string]any
 	out := []object{}
 	for path, f := range at.files {
-		o := object{"type": "file", "path": path, "size": len(f.content), "oid": f.blobID()}
+		o := object{"type": "file", "path": path, "size": len(f.content), "oid": f.blobID}
 		if f.large {
-			o["lfs"] = object{"oid": SHA256(f.content), "size": len(f.content), "pointerSize": len(f.pointer())}
+			o["lfs"] = object{"oid": f.hash, "size": len(f.content), "pointerSize": len(f.pointer())}
 		}
 		out = append(out, o)
 	}
@@ -161,15 +165,14 @@ func (s *Server) resolve(w http.ResponseWriter, r *http.Request, at opened, path
 		return
 	}
 	if !f.large {
-		h.Set("ETag", `"`+GitSHA1(f.content)+`"`)
+		h.Set("ETag", `"`+f.blobID+`"`)
 		http.ServeContent(w, r, path, time.Time{}, bytes.NewReader(f.content))
 		return
 	}
-	hash := SHA256(f.content)
-	h.Set("X-Linked-Etag", `"`+hash+`"`)
+	h.Set("X-Linked-Etag", `"`+f.hash+`"`)
 	h.Set("X-Linked-Size", fmt.Sprint(len(f.content)))
-	h.Set("ETag", `"`+GitSHA1(f.pointer())+`"`)
-	h.Set("Location", s.StorageURL+"/objects/"+hash+"?signature=secret")
+	h.Set("ETag", `"`+f.blobID+`"`)
+	h.Set("Location", s.StorageURL+"/objects/"+f.hash+"?signature=secret")
 	w.WriteHeader(http.StatusFound)
 	fmt.Fprint(w, "Found. Redirecting")
 }

@@ -32,6 +32,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	repos    map[string]*repo
+	renamed  map[string]string   // old name to new
 	objects  map[string][]byte   // SHA-256 to content
 	parts    map[string][][]byte // the same, under way
 	faults   []*Fault
@@ -63,11 +64,23 @@ type repo struct {
 type file struct {
 	content []byte
 	large   bool
+	hash    string // SHA-256
+	blobID  string // git object id, for a large file of its pointer
+}
+
+func newFile(content []byte, large bool) file {
+	f := file{content: content, large: large, hash: SHA256(content)}
+	if large {
+		f.blobID = GitSHA1(f.pointer())
+	} else {
+		f.blobID = GitSHA1(content)
+	}
+	return f
 }
 
 // New starts a server; Close ends it.
 func New() *Server {
-	s := &Server{LargeAt: 1 << 20, repos: map[string]*repo{}, objects: map[string][]byte{}, parts: map[string][][]byte{}}
+	s := &Server{LargeAt: 1 << 20, repos: map[string]*repo{}, renamed: map[string]string{}, objects: map[string][]byte{}, parts: map[string][][]byte{}}
 	s.hub = httptest.NewServer(s.record(false, http.HandlerFunc(s.serveHub)))
 	s.storage = httptest.NewServer(s.record(true, http.HandlerFunc(s.serveStorage)))
 	// The two differ in more than the port, as they do in the world.
@@ -105,9 +118,9 @@ func newRepo(private bool) *repo {
 
 // file decides whether a file is large, and keeps a large one's content.
 func (s *Server) file(path string, content []byte) file {
-	f := file{content: content, large: s.isLarge(path, len(content))}
+	f := newFile(content, s.isLarge(path, len(content)))
 	if f.large {
-		s.objects[SHA256(content)] = content
+		s.objects[f.hash] = content
 	}
 	return f
 }
@@ -126,7 +139,7 @@ func (r *repo) commit(branch string, added map[string]file) string {
 	h := sha1.New()
 	fmt.Fprintf(h, "parent %s\n", r.heads[branch])
 	for _, path := range slices.Sorted(maps.Keys(all)) {
-		fmt.Fprintf(h, "%s %s\n", all[path].blobID(), path)
+		fmt.Fprintf(h, "%s %s\n", all[path].blobID, path)
 	}
 	id := hex.EncodeToString(h.Sum(nil))
 	r.commits[id], r.heads[branch] = all, id
@@ -138,6 +151,14 @@ func (s *Server) Gate(name string, gated bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.repos[name].gated = gated
+}
+
+// Rename gives a repository another name; the old one redirects to it.
+func (s *Server) Rename(from, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.repos[to], s.renamed[from] = s.repos[from], to
+	delete(s.repos, from)
 }
 
 // Private says whether a repository is private.
@@ -236,15 +257,7 @@ func GitSHA1(content []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// blobID is the git object id of the file, for a large one of its pointer.
-func (f file) blobID() string {
-	if !f.large {
-		return GitSHA1(f.content)
-	}
-	return GitSHA1(f.pointer())
-}
-
 // pointer is what git holds of a large file: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
 func (f file) pointer() []byte {
-	return fmt.Appendf(nil, "version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", SHA256(f.content), len(f.content))
+	return fmt.Appendf(nil, "version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", f.hash, len(f.content))
 }

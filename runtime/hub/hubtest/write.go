@@ -31,7 +31,7 @@ func (s *Server) createRepo(w http.ResponseWriter, r *http.Request) {
 	if !there {
 		s.repos[name] = newRepo(in.Private || in.Visibility == "private")
 		// The Hub starts a repository with a commit of its own.
-		s.repos[name].commit("main", map[string]file{".gitattributes": {content: []byte("*.safetensors filter=lfs diff=lfs merge=lfs -text\n")}})
+		s.repos[name].commit("main", map[string]file{".gitattributes": newFile([]byte("*.safetensors filter=lfs diff=lfs merge=lfs -text\n"), false)})
 	}
 	s.mu.Unlock()
 	if there {
@@ -60,9 +60,9 @@ func (s *Server) preupload(w http.ResponseWriter, r *http.Request, at opened) {
 			o["uploadMode"] = "lfs"
 		}
 		if old, ok := at.files[f.Path]; ok && old.large {
-			o["oid"] = SHA256(old.content)
+			o["oid"] = old.hash
 		} else if ok {
-			o["oid"] = GitSHA1(old.content)
+			o["oid"] = old.blobID
 		}
 		files = append(files, o)
 	}
@@ -174,7 +174,7 @@ func (s *Server) serveStorage(w http.ResponseWriter, r *http.Request) {
 			http.NotFound(w, r)
 			return
 		}
-		w.Header().Set("ETag", `"`+SHA256(content)[:32]+`-1"`)
+		w.Header().Set("ETag", `"`+oid[1][:32]+`-1"`)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	case oid[0] == "upload" && r.Method == http.MethodPut:
 		s.storeObject(w, r, oid[1])
@@ -243,9 +243,9 @@ func (s *Server) commitFiles(w http.ResponseWriter, r *http.Request, at opened, 
 				fail(w, http.StatusBadRequest, "", "bad content of "+v.Path)
 				return
 			}
-			added[v.Path] = file{content: content}
+			added[v.Path] = newFile(content, false)
 		case err == nil && line.Key == "lfsFile" && v.Algo == "sha256" && s.objects[v.OID] != nil:
-			added[v.Path] = file{content: s.objects[v.OID], large: true}
+			added[v.Path] = newFile(s.objects[v.OID], true)
 		default:
 			fail(w, http.StatusBadRequest, "", fmt.Sprintf("bad line %q: %v", line.Key, err))
 			return
