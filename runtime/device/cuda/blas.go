@@ -185,7 +185,7 @@ func key(dst, a, b uint64, g gemm) planKey {
 // narrow gives a copy of n floats as bfloat16. cuBLASLt itself would round float32 operands to TF32.
 func (c *call) narrow(x uint64, n int) uint64 {
 	at := c.temporary(2 * n)
-	c.each("copy_f32_bf16", n, at, x, i64(n))
+	c.each("copy_f32_bf16", (n+3)/4, at, x, i64(n))
 	return at
 }
 

@@ -267,8 +267,15 @@ func (c *call) perRow(kernel string, T, D int, args ...uint64) {
 func (c *call) perWideRow(kernel string, T, D int, args ...uint64) {
 	if c.width() == 2 {
 		D = (D + 7) / 8
+		D = even(D, 256)
 	}
 	c.perRow(c.kernel(kernel), T, D, args...)
+}
+
+// even is the size of shares of n as equal as can be, of which there are no more than of size.
+func even(n, size int) int {
+	shares := max(1, (n+size-1)/size)
+	return max(1, (n+shares-1)/shares)
 }
 
 // rowThreads is the block for a row: a multiple of 32, at most 256.

@@ -11,7 +11,7 @@ import (
 const (
 	logitElements       = 32 << 20
 	narrowLogitElements = 224 << 20 / 6
-	cachedLogits        = 8 << 20
+	cachedLogits        = 16 << 20
 )
 
 // logitShare is how much of the memory limit the logits may take.
@@ -69,8 +69,10 @@ func (e *crossEntropy) block(gradients bool) (blockT, blockV int) {
 	case e.call.stored == device.Float:
 		return logitBlock(rows, e.v, d.logits)
 	case gradients:
-		blockT, blockV = logitBlock(rows, e.v, d.narrowLogits)
-		return even(rows, blockT), blockV
+		if blockT, blockV = logitBlock(rows, e.v, d.narrowLogits); blockV == e.v {
+			return even(rows, blockT), blockV
+		}
+		return tile(e.v, max(1, min(rows, 2048)), d.narrowLogits)
 	}
 	return tile(e.v, max(1, min(rows, 2048)), min(cachedLogits, d.narrowLogits))
 }
@@ -79,12 +81,6 @@ func (e *crossEntropy) block(gradients bool) (blockT, blockV int) {
 // limit logits.
 func tile(vocabulary, rows, limit int) (blockT, blockV int) {
 	return rows, min(vocabulary, max(64, limit/rows/64*64))
-}
-
-// even is the size of blocks as equal as can be, of which there are no more than of size.
-func even(n, size int) int {
-	parts := max(1, (n+size-1)/size)
-	return max(1, (n+parts-1)/parts)
 }
 
 // logitBlock cuts rows × vocabulary into blocks of at most limit logits: whole rows of the vocabulary

@@ -30,7 +30,7 @@ func (d *Device) Copy(dst, src device.Buffer) {
 			c.copy(o.at, from, size(o.t)*o.n)
 		}
 	case o.t.IsFloat() && x.t.IsFloat():
-		c.each("copy"+suffix(x.t)+suffix(o.t), (o.n+7)/8, o.at, c.first("src", x, o.n), i64(o.n))
+		c.each("copy"+suffix(x.t)+suffix(o.t), (o.n+3)/4, o.at, c.first("src", x, o.n), i64(o.n))
 	default:
 		c.fail("%v elements cannot become %v", x.t, o.t)
 	}

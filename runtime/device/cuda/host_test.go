@@ -298,14 +298,16 @@ func TestBlocksAreEvenAndStayInScratch(t *testing.T) {
 		t.Errorf("2048 rows in blocks of at most 257 gave %d", got)
 	}
 	for _, c := range []struct{ T, N int }{{2048, 18_944}, {2048, 3584}, {17, 64}, {300_000, 3584}, {2048, 8191}} {
-		block := int8Block(c.T, c.N)
-		if block < 1 || block > c.N || (block < c.N && block%64 != 0) || (block > 64 && 4*c.T*block > int8Sums) {
+		limit := int8Scratch(12 << 30)
+		block := int8Block(c.T, c.N, limit)
+		if block < 1 || block > c.N || (block < c.N && block%64 != 0) || (block > 64 && 4*c.T*block > limit) {
 			t.Errorf("%d rows by %d columns in blocks of %d", c.T, c.N, block)
 		}
 	}
 	for _, c := range []struct{ N, K int }{{18_944, 3584}, {3584, 18_944}, {7, 7}, {1 << 20, 4096}} {
-		block := columnBlock(c.N, c.K, int8Weights/2)
-		if block < 1 || block > c.K || (block < c.K && block%64 != 0) || (block > 64 && 2*c.N*block > int8Weights) {
+		limit := int8Scratch(12 << 30)
+		block := columnBlock(c.N, c.K, limit/2)
+		if block < 1 || block > c.K || (block < c.K && block%64 != 0) || (block > 64 && 2*c.N*block > limit) {
 			t.Errorf("%d rows of %d in blocks of %d columns", c.N, c.K, block)
 		}
 	}

@@ -8,12 +8,10 @@ import (
 
 var _ device.Quantized = (*Device)(nil)
 
-// What MatMulInt8 holds at once of its int32 sums, few enough to stay in a large card's cache, and its
-// gradient of the dequantized weights, in bytes.
-var (
-	int8Sums    = 16 << 20
-	int8Weights = 64 << 20
-)
+// int8Scratch is what MatMulInt8 may hold at once of its int32 sums, and its gradient of the dequantized
+// weights, in bytes: 64 MiB under a memory limit of 12 GiB, more where there is more, since larger
+// products keep more of a large card busy.
+func int8Scratch(limit int64) int { return int(min(192<<20, max(4<<20, limit/192))) }
 
 // fewRows is the most rows for which MatMulInt8 uses its own kernel, which is bound by reading the weights.
 const fewRows = 16
@@ -67,7 +65,7 @@ func (d *Device) MatMulInt8(dst, x, codes, scale device.Buffer, T, N, K int, thr
 	flags, list, found := c.outliers(v, T, K, threshold)
 	q, rows := c.temporary(T*K), c.temporary(4*T)
 	c.quantize(q, rows, v, flags, T, K)
-	block := int8Block(T, N)
+	block := int8Block(T, N, c.d.int8Scratch)
 	sums := gemm{m: T, n: block, k: K, transB: true, operands: device.Int8, result: device.Int32}
 	if c.failed {
 		return
@@ -86,8 +84,8 @@ func (d *Device) MatMulInt8(dst, x, codes, scale device.Buffer, T, N, K int, thr
 }
 
 // int8Block is the number of columns, a multiple of 64 where it is not all, whose sums fit in scratch.
-func int8Block(T, N int) int {
-	block := max(64, int8Sums/4/T/64*64)
+func int8Block(T, N, limit int) int {
+	block := max(64, limit/4/T/64*64)
 	if block >= N {
 		return N
 	}
@@ -122,7 +120,7 @@ func (d *Device) MatMulInt8Grad(dx, dy, codes, scale device.Buffer, T, N, K int)
 		c.zero(o, c.width()*T*K)
 		return
 	}
-	block := columnBlock(N, K, int8Weights/c.width())
+	block := columnBlock(N, K, c.d.int8Scratch/c.width())
 	part := c.temporary(c.width() * N * block)
 	for from := 0; from < K; from += block {
 		n := min(block, K-from)
@@ -157,7 +155,7 @@ func (d *Device) AdamW8Step(p, g, m, v, mMax, vMax device.Buffer, k device.AdamW
 	gx, mx, vx := c.floats("g", g, px.n), c.bytes("m", m, px.n), c.bytes("v", v, px.n)
 	ms, vs := c.floats("mMax", mMax, blocks), c.floats("vMax", vMax, blocks)
 	maps := c.dynamicMaps()
-	c.launch("adamw8", blocks, 1, device.StateBlock, 0,
+	c.launch("adamw8", (blocks+7)/8, 1, 256, 0,
 		append([]uint64{px.at, gx, mx, vx, ms, vs, maps, i64(px.n)}, adamWFactors(k)...)...)
 }
 

@@ -125,10 +125,11 @@ KERNEL void BOUNDS(256) adamw(float *p, const float *g, float *m, float *v, i64 
 
 // Copies from one float type to another.
 template <class D, class S> DEVICE void convert(D *dst, const S *src, i64 n) {
+  const int N = isNarrow<D>() && isNarrow<S>() ? 8 : 4;
   bool all = aligned(dst) && aligned(src);
-  i64 done = all ? n / 8 : 0;
-  for (i64 p = globalThread(); p < done; p += allThreads()) store<8>(dst + 8 * p, load<8>(src + 8 * p));
-  for (i64 i = done * 8 + globalThread(); i < n; i += allThreads()) dst[i] = (D)(float)src[i];
+  i64 done = all ? n / N : 0;
+  for (i64 p = globalThread(); p < done; p += allThreads()) store<N>(dst + N * p, load<N>(src + N * p));
+  for (i64 i = done * N + globalThread(); i < n; i += allThreads()) dst[i] = (D)(float)src[i];
 }
 #define CONVERT(from, to) \
   KERNEL void BOUNDS(256) copy_##from##_##to(of_##to::S *dst, const of_##from::S *src, i64 n) { convert(dst, src, n); }

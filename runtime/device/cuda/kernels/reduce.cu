@@ -82,27 +82,33 @@ KERNEL void BOUNDS(256) outer_partials_f32(double *part, const float *x, const f
     part[(i64)blockX() * 64 + at] = (scratch[at] + scratch[at + 64]) + (scratch[at + 128] + scratch[at + 192]);
 }
 
-// The same for narrow types: a thread takes whole vectors and keeps all 64 sums. A warp adds them by
-// halves: with each exchange a lane keeps half of its sums, so that two are left to each.
+// 64 sums; a vector rather than an array, which clang would leave in memory.
+typedef float Sums __attribute__((ext_vector_type(64)));
+
+// halve adds the first 2H sums of a warp's lanes by halves: with each exchange a lane keeps half of its
+// sums, until two are left to each, those of 2·lane and 2·lane+1.
+template <int H> DEVICE void halve(Sums &s, int lane) {
+  const int mask = H / 2;
+  bool upper = (lane & mask) != 0;
+  UNROLL for (int k = 0; k < H; k++) {
+    float keep = upper ? s[k + H] : s[k], send = upper ? s[k] : s[k + H];
+    s[k] = keep + exchange(send, mask);
+  }
+  if constexpr (H > 2) halve<H / 2>(s, lane);
+}
+
+// The same for narrow types: a thread takes whole vectors and keeps all 64 sums.
 template <class S> DEVICE void outer_partials(double *part, const S *x, const S *y, i64 vectors, i64 span) {
   SHARED static float scratch[8][64];
   i64 from = blockX() * span, to = from + span < vectors ? from + span : vectors;
   bool whole = aligned(x) && aligned(y);
-  float s[64];
-  UNROLL for (int k = 0; k < 64; k++) s[k] = 0.0f;
+  Sums s = 0.0f;
   for (i64 v = from + thread(); v < to; v += 256) {
     Floats<8> a = ::part<8>(y + v * 8, 8, whole), b = ::part<8>(x + v * 8, 8, whole);
     UNROLL for (int k = 0; k < 64; k++) s[k] = __builtin_fmaf(a.at[k / 8], b.at[k % 8], s[k]);
   }
   int lane = thread() % 32;
-  UNROLL for (int step = 0; step < 5; step++) {
-    int mask = 16 >> step, half = 32 >> step;
-    bool upper = (lane & mask) != 0;
-    UNROLL for (int k = 0; k < half; k++) {
-      float keep = upper ? s[k + half] : s[k], send = upper ? s[k] : s[k + half];
-      s[k] = keep + exchange(send, mask);
-    }
-  }
+  halve<32>(s, lane);
   scratch[thread() / 32][2 * lane] = s[0];
   scratch[thread() / 32][2 * lane + 1] = s[1];
   __syncthreads();

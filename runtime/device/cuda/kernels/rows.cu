@@ -121,9 +121,9 @@ template <class S> DEVICE void rmsnorm_grad_x(S *dst, const S *x, const float *w
       product += (R)f.at[k] * (R)g.at[k] * e;
     }
   }
-  R r = inverseRMS(blockSum(squares, scratch), D, eps);
-  R sum = blockSum(product, scratch);
-  float a = (float)r, b = (float)(-r * r * r / (R)D * sum);
+  blockSums(&squares, &product, scratch);
+  R r = inverseRMS(squares, D, eps);
+  float a = (float)r, b = (float)(-r * r * r / (R)D * product);
   alongRow<S>(D, all, [=](int i, auto c) {
     Floats<c.n> v = load<c.n>(row + i), f = load<c.n>(w + i), g = load<c.n>(y + i);
     UNROLL for (int k = 0; k < c.n; k++) v.at[k] = __builtin_fmaf(f.at[k] * g.at[k], a, b * v.at[k]);

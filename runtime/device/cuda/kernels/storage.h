@@ -4,7 +4,6 @@
 
 typedef __bf16 bf16;
 typedef _Float16 f16;
-typedef u32 u4 __attribute__((ext_vector_type(4)));
 
 // STORED makes the three kernels name_f32, name_bf16 and name_f16 of the template `name`, whose
 // parameters name the storage type S. A block has at most 256 threads.
@@ -48,15 +47,17 @@ template <class S> DEVICE u32 join(float low, float high) {
   return word;
 }
 
-// load reads N elements: one, or 16 bytes that are aligned.
+// N narrow elements in words.
+template <int N> using Words = u32 __attribute__((ext_vector_type(N / 2)));
+
+// load reads N elements: one, or four or eight that are aligned.
 template <int N, class S> DEVICE Floats<N> load(const S *p) {
   Floats<N> v;
   if constexpr (N == 1) {
     v.at[0] = (float)*p;
   } else if constexpr (isNarrow<S>()) {
-    static_assert(N == 8, "16 bytes");
-    u4 words = *(const u4 *)p;
-    UNROLL for (int i = 0; i < 4; i++) split<S>(words[i], &v.at[2 * i], &v.at[2 * i + 1]);
+    auto words = *(const Words<N> *)p;
+    UNROLL for (int i = 0; i < N / 2; i++) split<S>(words[i], &v.at[2 * i], &v.at[2 * i + 1]);
   } else {
     UNROLL for (int i = 0; i < N; i += 4) {
       f4 words = *(const f4 *)(p + i);
@@ -71,10 +72,9 @@ template <int N, class S> DEVICE void store(S *p, Floats<N> v) {
   if constexpr (N == 1) {
     *p = (S)v.at[0];
   } else if constexpr (isNarrow<S>()) {
-    static_assert(N == 8, "16 bytes");
-    u4 words;
-    UNROLL for (int i = 0; i < 4; i++) words[i] = join<S>(v.at[2 * i], v.at[2 * i + 1]);
-    *(u4 *)p = words;
+    Words<N> words;
+    UNROLL for (int i = 0; i < N / 2; i++) words[i] = join<S>(v.at[2 * i], v.at[2 * i + 1]);
+    *(Words<N> *)p = words;
   } else {
     UNROLL for (int i = 0; i < N; i += 4) {
       f4 words;
@@ -127,6 +127,27 @@ template <int N, class S> DEVICE Floats<N> part(const S *p, int left, bool whole
   Floats<N> v;
   UNROLL for (int k = 0; k < N; k++) v.at[k] = k < left ? (float)p[k] : 0.0f;
   return v;
+}
+
+// blockSums is blockSum, in the same order, of two values at once, of either precision. scratch holds 16
+// values; the block has at most 256 threads.
+template <class R> DEVICE void blockSums(R *a, R *b, R *scratch) {
+  R u = *a, v = *b;
+  for (int mask = 16; mask > 0; mask >>= 1) {
+    u += exchange(u, mask);
+    v += exchange(v, mask);
+  }
+  if (thread() % 32 == 0) {
+    scratch[thread() / 32] = u;
+    scratch[8 + thread() / 32] = v;
+  }
+  __syncthreads();
+  *a = *b = 0;
+  for (int w = 0; w < threads() / 32; w++) {
+    *a += scratch[w];
+    *b += scratch[8 + w];
+  }
+  __syncthreads();
 }
 
 // blockSum in float32: as in double precision, a fixed order.
