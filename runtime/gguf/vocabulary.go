@@ -177,6 +177,9 @@ func (v *vocabulary) safeName(name, arch string) string {
 	return name
 }
 
+// longest bounds the tokens whose every division setScores looks up; SentencePiece's are far shorter.
+const longest = 512
+
 // setScores gives each token the negated place of its first merge: llama.cpp joins the neighbours
 // whose result has the highest score, where Hugging Face takes the earliest merge. Both are the same
 // where every way to make a token is a merge, as in tokenizers that came from SentencePiece.
@@ -194,6 +197,9 @@ func (v *vocabulary) setScores(f *tokenizerFile, merges [][2]string) error {
 		pairs[m], last = true, text
 	}
 	for text := range made {
+		if len(text) > longest {
+			return fmt.Errorf("model.vocab has a token of %d bytes, at most %d are exported", len(text), longest)
+		}
 		for cut := range text {
 			if cut == 0 {
 				continue
