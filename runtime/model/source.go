@@ -142,6 +142,12 @@ func (f *Folder) Read(name string) (Param, error) {
 	return Param{name, slices.Clone(shape), data}, nil
 }
 
+// DType is the type that the folder's embedding, and with it as a rule every matrix, is stored in.
+func (f *Folder) DType() safetensors.DType {
+	info, _ := f.files.Info(embedName)
+	return info.DType
+}
+
 // Close closes the files.
 func (f *Folder) Close() error { return f.files.Close() }
 
