@@ -17,7 +17,7 @@ import (
 type Engine struct {
 	Device  device.Device
 	Storage model.Storage // how models are held on Device
-	Notes   []string // what opening the device had to say
+	Notes   []string      // what opening the device had to say
 	Sandbox *sandbox.Host
 	Hub     *hub.Options // where models named "org/name" come from; nil: what the HF_ variables say
 }
