@@ -67,21 +67,49 @@ func (d *DeviceParams) putAll(src Source) error {
 			linear[l.Name+".weight"] = true
 		}
 	}
-	for _, n := range src.Names() {
-		x, err := src.Read(n)
-		if err != nil {
-			return err
+	err := eachAhead(src, func(x Param) error {
+		if linear[x.Name] {
+			return d.putQuantized(x)
 		}
-		if linear[n] {
-			err = d.putQuantized(x)
-		} else {
-			err = d.Put(n, x.Shape, x.Data)
-		}
-		if err != nil {
-			return err
-		}
+		return d.Put(x.Name, x.Shape, x.Data)
+	})
+	if err != nil {
+		return err
 	}
 	return d.putFrequencies()
+}
+
+// eachAhead calls use with every weight in order, while the next one is read.
+func eachAhead(src Source, use func(Param) error) error {
+	type result struct {
+		Param
+		err error
+	}
+	results, stop := make(chan result), make(chan struct{})
+	go func() {
+		defer close(results)
+		for _, n := range src.Names() {
+			x, err := src.Read(n)
+			select {
+			case results <- result{x, err}:
+			case <-stop:
+				return
+			}
+		}
+	}()
+	var err error
+	for r := range results {
+		if err = r.err; err == nil {
+			err = use(r.Param)
+		}
+		if err != nil {
+			close(stop)
+			break
+		}
+	}
+	for range results { // until the reader has ended, since the source is the caller's
+	}
+	return err
 }
 
 // Storage says how the weights are held.

@@ -191,19 +191,16 @@ type weightHash struct {
 	buf []byte
 }
 
-func newWeightHash() *weightHash { return &weightHash{sha256.New(), make([]byte, 0, 1<<16)} }
+func newWeightHash() *weightHash { return &weightHash{sha256.New(), make([]byte, 1<<16)} }
 
 func (h *weightHash) add(w Weight) {
 	fmt.Fprintf(h.h, "%q %v %t\n", w.Name, w.Shape, w.Decay)
-	for _, v := range w.Data {
-		h.buf = binary.LittleEndian.AppendUint32(h.buf, math.Float32bits(v))
-		if len(h.buf) == cap(h.buf) {
-			h.h.Write(h.buf)
-			h.buf = h.buf[:0]
+	for part := range slices.Chunk(w.Data, len(h.buf)/4) {
+		for i, v := range part {
+			binary.LittleEndian.PutUint32(h.buf[4*i:], math.Float32bits(v))
 		}
+		h.h.Write(h.buf[:4*len(part)])
 	}
-	h.h.Write(h.buf)
-	h.buf = h.buf[:0]
 }
 
 func (h *weightHash) sum() string { return hex.EncodeToString(h.h.Sum(nil)) }

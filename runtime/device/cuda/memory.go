@@ -3,6 +3,7 @@ package cuda
 import (
 	"fmt"
 	"math"
+	"sync"
 	"unsafe"
 
 	"triality/runtime/device"
@@ -150,11 +151,24 @@ func sticky(v float64) float32 {
 	return math.Float32frombits(bits + 1)
 }
 
+// converted is f of each element, on all processors where there are many.
 func converted[D, S any](src []S, f func(S) D) []D {
+	const span = 1 << 18
 	out := make([]D, len(src))
-	for i, v := range src {
-		out[i] = f(v)
+	part := func(from int) {
+		for i := from; i < min(len(src), from+span); i++ {
+			out[i] = f(src[i])
+		}
 	}
+	if len(src) <= span {
+		part(0)
+		return out
+	}
+	var spans sync.WaitGroup
+	for from := 0; from < len(src); from += span {
+		spans.Go(func() { part(from) })
+	}
+	spans.Wait()
 	return out
 }
 
