@@ -16,6 +16,7 @@ import (
 	"triality/experiments"
 	"triality/runtime/enginebench"
 	"triality/runtime/sandbox/metricbench"
+	"triality/runtime/tokenizer/tokenbench"
 )
 
 func benchCommands() []command {
@@ -23,6 +24,7 @@ func benchCommands() []command {
 		{"bench metric", "LANGUAGE=FILE...", "metric modules against the same metrics in native Go, as JSON", setupBenchMetric},
 		{"bench finetune", "", "LoRA training of a large model with random weights, beside transformers and peft, as JSON", setupBenchFinetune},
 		{"bench engine", "", "training against PyTorch and matrix products against OpenBLAS on the processor, as JSON", setupBenchEngine},
+		{"bench tokenizer", "", "a tokenizer's ids and speed against Hugging Face tokenizers, as JSON", setupBenchTokenizer},
 	}
 }
 
@@ -84,6 +86,65 @@ func setupBenchEngine(e *env, fl *flag.FlagSet) func(context.Context, []string) 
 		}
 		return printJSON(e.stdout, report)
 	}
+}
+
+func setupBenchTokenizer(e *env, fl *flag.FlagSet) func(context.Context, []string) error {
+	path := fl.String("tokenizer", "", "`folder` with a tokenizer.json, or that file")
+	megabytes := fl.Int("megabytes", 5, "of mixed text, made from the seed; not with --text")
+	seed := fl.Uint64("seed", 1, "of the mixed text")
+	rounds := fl.Int("rounds", 5, "turns of each side")
+	peer := fl.String("peer", "", "`folder` whose node_modules has, or gets, the npm package tokenizers; without it ours is measured alone")
+	var files settings
+	fl.Var(&files, "text", "text `file` instead of the mixed text; may be given several times")
+	return func(ctx context.Context, args []string) error {
+		if err := need(map[string]string{"tokenizer": *path}); err != nil {
+			return err
+		}
+		if len(args) > 0 || *rounds < 1 || *megabytes < 1 || *megabytes > 1000 {
+			return usagef("bench tokenizer wants --rounds of at least 1, --megabytes from 1 to 1000, and no arguments")
+		}
+		o := tokenbench.Options{Tokenizer: *path, Rounds: *rounds, Peer: *peer}
+		o.Progress = func(begins string) { fmt.Fprintln(e.stderr, begins) }
+		for _, f := range files {
+			raw, err := os.ReadFile(f)
+			if err != nil {
+				return invalid(err)
+			}
+			o.Documents = append(o.Documents, documents(strings.ToValidUTF8(string(raw), "\ufffd"))...)
+		}
+		if len(files) == 0 {
+			o.Documents = tokenbench.Text(*seed, *megabytes*1_000_000)
+		}
+		report, err := tokenbench.Run(ctx, o)
+		if err != nil {
+			return invalid(err)
+		}
+		if err := printJSON(e.stdout, report); err != nil {
+			return err
+		}
+		if report.Peer != nil && report.Peer.Differences > 0 {
+			return fmt.Errorf("%d documents differ from the peer's: %s", report.Peer.Differences, report.Peer.First)
+		}
+		return nil
+	}
+}
+
+// documents cuts a file behind the lines that end its pieces of four kilobytes.
+func documents(text string) []string {
+	const least = 4096
+	var out []string
+	for len(text) > least {
+		n := strings.IndexByte(text[least:], '\n')
+		if n < 0 {
+			break
+		}
+		out = append(out, text[:least+n+1])
+		text = text[least+n+1:]
+	}
+	if text != "" {
+		out = append(out, text)
+	}
+	return out
 }
 
 // printJSON prints v, indented.

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -116,7 +117,8 @@ func (w *writer) name() string {
 	case 0:
 		return a + "_" + b
 	case 1:
-		return a + strings.ToUpper(b[:1]) + b[1:]
+		first, n := utf8.DecodeRuneInString(b)
+		return a + string(unicode.ToUpper(first)) + b[n:]
 	case 2:
 		return "_" + a + strconv.Itoa(w.IntN(100))
 	case 3:
