@@ -294,6 +294,13 @@ func TestAFloat64IsRoundedToANarrowTypeOnce(t *testing.T) {
 }
 
 func TestBlocksAreEvenAndStayInScratch(t *testing.T) {
+	for _, c := range []struct{ vocabulary, rows, limit, blockV int }{
+		{152_064, 2048, 16 << 20, 8192}, {152_064, 100, 16 << 20, 152_064}, {152_064, 2048, 1, 64}, {33, 7, 1 << 20, 33}, {152_064, 2047, 16 << 20, 8192},
+	} {
+		if rows, got := tile(c.vocabulary, c.rows, c.limit); rows != c.rows || got != c.blockV {
+			t.Errorf("%+v gave %d by %d", c, rows, got)
+		}
+	}
 	if got := even(2048, 257); got != 256 {
 		t.Errorf("2048 rows in blocks of at most 257 gave %d", got)
 	}

@@ -37,3 +37,44 @@ func adamWFactors(k device.AdamW) []uint64 {
 	root := 1 / math.Sqrt(1-math.Pow(k.Beta2, float64(k.Step)))
 	return []uint64{f32(1 - k.LR*k.WeightDecay), f32(k.Beta1), f32(1 - k.Beta1), f32(k.Beta2), f32(1 - k.Beta2), f32(rate), f32(root), f32(k.Eps)}
 }
+
+// AdamW8Step is AdamWStep with states in 8-bit codes of dynamic maps (Dettmers et al. 2021).
+func (d *Device) AdamW8Step(p, g, m, v, mMax, vMax device.Buffer, k device.AdamW) {
+	c := d.begin("adamw 8-bit")
+	defer c.end()
+	px := c.whole("p", p)
+	if k.Step < 1 {
+		c.fail("step %d; steps count from 1", k.Step)
+	}
+	if c.failed {
+		return
+	}
+	blocks := (px.n + device.StateBlock - 1) / device.StateBlock
+	gx, mx, vx := c.floats("g", g, px.n), c.bytes("m", m, px.n), c.bytes("v", v, px.n)
+	ms, vs := c.floats("mMax", mMax, blocks), c.floats("vMax", vMax, blocks)
+	maps := c.dynamicMaps()
+	c.launch("adamw8", (blocks+7)/8, 1, 256, 0,
+		append([]uint64{px.at, gx, mx, vx, ms, vs, maps, i64(px.n)}, adamWFactors(k)...)...)
+}
+
+// dynamicMaps gives the signed and the unsigned map on the card, where they stay.
+func (c *call) dynamicMaps() uint64 {
+	if c.failed || c.d.maps != 0 {
+		return c.d.maps
+	}
+	var values [512]float32
+	signed, unsigned := device.DynamicMap(true), device.DynamicMap(false)
+	copy(values[:256], signed[:])
+	copy(values[256:], unsigned[:])
+	at, bytes, err := c.d.pool.get(4 * int64(len(values)))
+	if err == nil {
+		if err = send(&buffer{d: c.d, at: at, n: len(values)}, values[:]); err != nil {
+			c.d.pool.put(at, bytes)
+		}
+	}
+	c.check("dynamic maps", err)
+	if err == nil {
+		c.d.maps = at
+	}
+	return c.d.maps
+}

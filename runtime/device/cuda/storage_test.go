@@ -211,6 +211,65 @@ func TestLargerShapesInNarrowTypesAgreeWithFloat32(t *testing.T) {
 	}
 }
 
+// Most probabilities are far below what half precision holds once they are multiplied by dnll; together
+// they are half of the gradient.
+func TestSmallProbabilitiesCountInHalfPrecision(t *testing.T) {
+	dev := open(t, cuda.Options{})
+	defer closeDevice(t, dev)
+	const T, D, V = 8, 16, 30_000
+	words, labels := rounded(noise(31, V*D), device.Float16), make([]int32, T)
+	for i := range words {
+		words[i] = rounded([]float32{words[i]/16 + 1}, device.Float16)[0]
+	}
+	dnll := make([]float32, T)
+	for i := range dnll {
+		labels[i], dnll[i] = int32(i*1000), 1e-3
+	}
+	run := func(s device.DType) [2][]float64 {
+		h, w := stored(t, dev, s, rounded(noise(32, T*D), device.Float16)), stored(t, dev, s, words)
+		dh, dw := stored(t, dev, s, noise(33, T*D)), stored(t, dev, s, noise(34, V*D))
+		dev.CrossEntropyGrad(dh, dw, h, w, indices(t, dev, labels), uploaded(t, dev, dnll), T, D, V)
+		return [2][]float64{downloaded(t, dev, dh), downloaded(t, dev, dw)}
+	}
+	got, want := run(device.Float16), run(device.Float)
+	for i := range want {
+		if e := distance(got[i], want[i]); !(e < 5e-3) {
+			t.Errorf("result %d is %g from float32", i, e)
+		}
+	}
+}
+
+func TestTheScratchOfALargeVocabularyIsBounded(t *testing.T) {
+	const T, D, V = 2048, 3584, 152_064
+	for name, words := range map[string]bool{"loss and dh": false, "loss, dh and dw": true} {
+		t.Run(name, func(t *testing.T) {
+			dev := open(t, cuda.Options{})
+			defer closeDevice(t, dev)
+			zeros := func(n int) device.Buffer {
+				b, err := dev.Alloc(device.BFloat16, n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return b
+			}
+			h, w, dh, nll, l := zeros(T*D), zeros(V*D), zeros(T*D), uploaded(t, dev, make([]float32, T)), indices(t, dev, make([]int32, T))
+			var dw device.Buffer
+			if words {
+				dw = zeros(V * D)
+			}
+			before, _ := dev.(*cuda.Device).MemoryInUse()
+			dev.CrossEntropyGrad(dh, dw, h, w, l, nll, T, D, V)
+			if err := dev.Sync(); err != nil {
+				t.Fatal(err)
+			}
+			after, _ := dev.(*cuda.Device).MemoryInUse()
+			if used := after - before; used <= 0 || used > 256<<20 {
+				t.Errorf("%d MiB of scratch", used>>20)
+			}
+		})
+	}
+}
+
 func TestLogitsFitASmallMemoryLimit(t *testing.T) {
 	dev := open(t, cuda.Options{MemoryLimit: 256 << 20})
 	defer closeDevice(t, dev)
