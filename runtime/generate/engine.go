@@ -25,6 +25,7 @@ type Engine struct {
 	passes map[passKey]*pass
 	cache  []device.Buffer // per layer k, then v
 	rows   int             // of each cache buffer
+	kept   []int32         // the prefix that the first rows hold; every call but ScoreBatch ends it
 
 	logits []float32
 	boxed  any // logits, converted once: a decode step allocates nothing
@@ -68,7 +69,7 @@ func (e *Engine) freeCache() {
 	for _, b := range e.cache {
 		e.dev.Free(b)
 	}
-	e.cache, e.rows = nil, 0
+	e.cache, e.rows, e.kept = nil, 0, nil
 }
 
 // reserve makes the cache hold n rows. What it held is lost; every call starts its own.

@@ -11,7 +11,7 @@ func (e *Engine) Logits(ids []int32) ([][]float32, error) {
 	if err := e.check("the sequence", ids, 0); err != nil {
 		return nil, err
 	}
-	p, err := e.pass(everyLogit, bucket(len(ids)))
+	p, err := e.pass(passKey{kind: everyLogit, T: bucket(len(ids))})
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (e *Engine) Logits(ids []int32) ([][]float32, error) {
 // next runs tokens at positions from start on through the cache and leaves the logits after the last
 // one in e.logits.
 func (e *Engine) next(ids []int32, start int) error {
-	p, err := e.pass(nextLogits, bucket(len(ids)))
+	p, err := e.pass(passKey{kind: nextLogits, T: bucket(len(ids))})
 	if err != nil {
 		return err
 	}
@@ -79,6 +79,7 @@ func (e *Engine) Generate(ctx context.Context, r Request) (Result, error) {
 	if err := r.check(e); err != nil {
 		return Result{}, err
 	}
+	e.kept = nil
 	s := newSequence(r, e.cfg.MaxPositions)
 	if s.left <= 0 {
 		s.finish(FinishLength)
@@ -136,6 +137,7 @@ func (e *Engine) Score(ctx context.Context, prompt []int32, continuations [][]in
 	if err := e.check("the prompt", prompt, 0); err != nil {
 		return nil, err
 	}
+	e.kept = nil
 	// The prompt's last token goes with each continuation, whose first token it predicts.
 	start := len(prompt) - 1
 	need := reach(0, len(prompt))
@@ -177,7 +179,7 @@ func (e *Engine) Score(ctx context.Context, prompt []int32, continuations [][]in
 
 // nll is the sum of the labels' negative log-likelihoods.
 func (e *Engine) nll(ids, labels []int32, start int) (float64, error) {
-	p, err := e.pass(labelScores, bucket(len(ids)))
+	p, err := e.pass(passKey{kind: labelScores, T: bucket(len(ids))})
 	if err != nil {
 		return 0, err
 	}

@@ -17,18 +17,37 @@ const (
 	nextLogits  kind = iota // the logits after one row, through the cache
 	labelScores             // the negative log-likelihood of each row's label, through the cache
 	everyLogit              // the logits after every row, without a cache
+	rowLogits               // the logits after R rows of several sequences, their keys gathered
+	rowScores               // the negative log-likelihood of a label after each of R rows, gathered alike
 )
 
+// passKey is what a graph is compiled for.
 type passKey struct {
 	kind kind
-	T    int
+	T    int // tokens
+	keys int // gathered cache rows
+	R    int // rows of the result, where they are chosen
 }
 
-// pass is one compiled graph over T tokens with its index buffers: rows of ints are ids, positions,
-// lo, hi, then slots, then the row asked for or the labels.
+// ints is the number of index entries: ids, positions, lo, hi, then slots, gathered rows, rows of the
+// result and labels, as far as the kind has them.
+func (k passKey) ints() int {
+	switch k.kind {
+	case everyLogit:
+		return 4 * k.T
+	case nextLogits:
+		return 5*k.T + 1
+	case labelScores:
+		return 6 * k.T
+	case rowLogits:
+		return 5*k.T + k.keys + k.R
+	}
+	return 5*k.T + k.keys + 2*k.R
+}
+
+// pass is one compiled graph with its index buffer.
 type pass struct {
-	kind  kind
-	T     int
+	passKey
 	m     *graph.Machine
 	out   *G.Node
 	ints  []int32
@@ -36,27 +55,26 @@ type pass struct {
 	buf   device.Buffer
 }
 
-func (e *Engine) pass(k kind, T int) (*pass, error) {
-	key := passKey{k, T}
+func (e *Engine) pass(key passKey) (*pass, error) {
 	if p := e.passes[key]; p != nil {
 		return p, nil
 	}
-	p, err := e.compile(k, T)
+	p, err := e.compile(key)
 	if err != nil {
-		return nil, fmt.Errorf("generate: graph of %d tokens: %w", T, err)
+		return nil, fmt.Errorf("generate: graph of %d tokens: %w", key.T, err)
 	}
 	e.passes[key] = p
 	return p, nil
 }
 
-func (e *Engine) compile(k kind, T int) (*pass, error) {
+func (e *Engine) compile(key passKey) (*pass, error) {
 	hooks := e.hooks
-	if k != everyLogit {
-		hooks.KV = &model.KVCache{Capacity: e.rows}
+	if key.kind != everyLogit {
+		hooks.KV = &model.KVCache{Capacity: e.rows, Gather: key.keys}
 	}
 	hooks.Storage = e.params.Storage()
 	b := model.NewBuilder(e.cfg, hooks)
-	in := b.Inputs(T)
+	in := b.Inputs(key.T)
 	leaves := G.Nodes{in.IDs, in.Pos, in.Lo, in.Hi}
 	h, err := b.Hidden(in)
 	if err != nil {
@@ -64,7 +82,7 @@ func (e *Engine) compile(k kind, T int) (*pass, error) {
 	}
 	head := b.Head()
 	var out *G.Node
-	switch k {
+	switch key.kind {
 	case everyLogit:
 		out, err = graph.MatMul(h, head, false, true)
 	case nextLogits:
@@ -74,8 +92,21 @@ func (e *Engine) compile(k kind, T int) (*pass, error) {
 			out, err = graph.MatMul(h, head, false, true)
 		}
 	case labelScores:
-		labels := b.Leaf("input.labels", device.Int32, T)
+		labels := b.Leaf("input.labels", device.Int32, key.T)
 		leaves = append(leaves, in.Slots, labels)
+		out, err = graph.CrossEntropy(h, head, labels)
+	case rowLogits, rowScores:
+		rows := b.Leaf("input.row", device.Int32, key.R)
+		leaves = append(leaves, in.Slots, in.Rows, rows)
+		if h, err = graph.Embedding(h, rows); err != nil {
+			break
+		}
+		if key.kind == rowLogits {
+			out, err = graph.MatMul(h, head, false, true)
+			break
+		}
+		labels := b.Leaf("input.labels", device.Int32, key.R)
+		leaves = append(leaves, labels)
 		out, err = graph.CrossEntropy(h, head, labels)
 	}
 	if err == nil {
@@ -88,7 +119,7 @@ func (e *Engine) compile(k kind, T int) (*pass, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pass{kind: k, T: T, m: m, out: out, ints: make([]int32, 6*T)}
+	p := &pass{passKey: key, m: m, out: out, ints: make([]int32, key.ints())}
 	p.boxed = p.ints
 	if p.buf, err = e.dev.Alloc(device.Int32, len(p.ints)); err != nil {
 		return nil, err
@@ -105,11 +136,13 @@ func (e *Engine) bind(p *pass, b *model.Builder, leaves G.Nodes) error {
 	if err := e.params.Bind(p.m, b); err != nil {
 		return err
 	}
-	for i, leaf := range leaves {
+	at := 0
+	for _, leaf := range leaves {
 		n := leaf.Shape().TotalSize()
-		if err := p.m.Set(leaf, p.buf.Slice(i*p.T, i*p.T+n)); err != nil {
+		if err := p.m.Set(leaf, p.buf.Slice(at, at+n)); err != nil {
 			return err
 		}
+		at += n
 	}
 	if p.kind == everyLogit {
 		return nil

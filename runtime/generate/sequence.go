@@ -80,6 +80,14 @@ func newSequence(r Request, positions int) *sequence {
 // length is the number of tokens, the prompt's included.
 func (s *sequence) length() int { return len(s.req.Prompt) + len(s.out.IDs) }
 
+// at is the token at a position.
+func (s *sequence) at(i int) int32 {
+	if i < len(s.req.Prompt) {
+		return s.req.Prompt[i]
+	}
+	return s.out.IDs[i-len(s.req.Prompt)]
+}
+
 // accept chooses the next token from its logits. out.Finish is set when it was the last.
 func (s *sequence) accept(logits []float32) error {
 	id, err := s.sample.next(logits, s.length())

@@ -50,12 +50,18 @@ func (r Rows) Of(w *G.Node) (*G.Node, error) {
 
 // KVCache asks for a key-value cache of Capacity rows in each layer: leaves CacheName(layer, "k") and
 // CacheName(layer, "v"), [Capacity, KVDim]. Inputs then has Slots, and Lo and Hi count cache rows.
-type KVCache struct{ Capacity int }
+type KVCache struct {
+	Capacity int
+	// Gather, where positive, makes attention read that many rows of the cache, copied into one
+	// sequence in the order of Inputs.Rows; Lo and Hi then count those. So keys that lie apart, or that
+	// several sequences share, come to lie together.
+	Gather int
+}
 
 // CacheName is the leaf of a layer's cache; part is "k" or "v".
 func CacheName(layer int, part string) string { return fmt.Sprintf("cache.%d.%s", layer, part) }
 
-// Inputs are the index leaves of a graph over T tokens, each Int32[T].
+// Inputs are the index leaves of a graph over T tokens, each Int32[T] but for Rows.
 type Inputs struct {
 	IDs *G.Node // token ids
 	Pos *G.Node // positions for the rotary embedding
@@ -63,6 +69,7 @@ type Inputs struct {
 	// and Hi its own row + 1.
 	Lo, Hi *G.Node
 	Slots  *G.Node // with a KVCache: the cache row that takes each token's key and value
+	Rows   *G.Node // with KVCache.Gather, of that length: the cache rows that are gathered
 }
 
 // Builder writes a model into a Gorgonia graph.
@@ -117,12 +124,15 @@ func (b *Builder) fail(err error) {
 }
 
 // Inputs makes the index leaves for T tokens: "input.ids", "input.pos", "input.lo", "input.hi" and,
-// with a cache, "input.slots".
+// with a cache, "input.slots" and "input.rows".
 func (b *Builder) Inputs(T int) Inputs {
 	leaf := func(name string) *G.Node { return b.Leaf("input."+name, device.Int32, T) }
 	in := Inputs{IDs: leaf("ids"), Pos: leaf("pos"), Lo: leaf("lo"), Hi: leaf("hi")}
 	if b.hooks.KV != nil {
 		in.Slots = leaf("slots")
+		if n := b.hooks.KV.Gather; n > 0 {
+			in.Rows = b.Leaf("input.rows", device.Int32, n)
+		}
 	}
 	return in
 }
@@ -244,6 +254,14 @@ func (b *Builder) attention(i int, x *G.Node, in Inputs) (*G.Node, error) {
 		}
 		if v, err = graph.CacheWrite(b.weight(CacheName(i, "v"), kv.Capacity, c.KVDim()), v, in.Slots); err != nil {
 			return nil, err
+		}
+		if kv.Gather > 0 {
+			if k, err = graph.Embedding(k, in.Rows); err != nil {
+				return nil, err
+			}
+			if v, err = graph.Embedding(v, in.Rows); err != nil {
+				return nil, err
+			}
 		}
 	}
 	heads := graph.Heads{Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: 1 / math.Sqrt(float64(c.HeadDim)), Window: c.window(i)}
