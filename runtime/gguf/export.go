@@ -89,9 +89,8 @@ func export(ctx context.Context, dir, out string, o Options) (r Report, err erro
 	if err != nil {
 		return r, err
 	}
-	name, _ := metadata[2].Value.(string)
 	return Report{
-		Architecture: arch, Name: name, Tensors: len(tensors), Bytes: st.Size(), Fallback: x.fallback,
+		Architecture: arch, Name: x.name, Tensors: len(tensors), Bytes: st.Size(), Fallback: x.fallback,
 		Notes: append(limits(arch, cfg), v.notes...),
 	}, nil
 }
@@ -117,8 +116,9 @@ type exporter struct {
 	cfg      model.Config
 	weights  *safetensors.Model
 	o        Options
+	name     string // of the model
 	fallback []string
-	done     int64
+	done     int64 // elements
 	total    int64
 }
 
@@ -224,17 +224,17 @@ func (x *exporter) metadata(dir string) ([]Pair, *vocabulary, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	name := x.o.Name
-	if name == "" {
+	x.name = x.o.Name
+	if x.name == "" {
 		abs, err := filepath.Abs(dir)
 		if err != nil {
 			return nil, nil, err
 		}
-		name = filepath.Base(abs)
+		x.name = filepath.Base(abs)
 	}
-	name = v.safeName(name, x.arch)
+	x.name = v.safeName(x.name, x.arch)
 	list := []Pair{
-		{"general.architecture", x.arch}, {"general.type", "model"}, {"general.name", name},
+		{"general.architecture", x.arch}, {"general.type", "model"}, {"general.name", x.name},
 		{"general.file_type", fileTypes[x.o.Type]}, {"general.quantization_version", uint32(2)},
 	}
 	list = append(list, sizes(x.arch, x.cfg)...)

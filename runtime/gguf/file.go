@@ -79,17 +79,6 @@ func (f *File) Int(key string) (int, bool) {
 	return 0, false
 }
 
-// Float is a metadata entry that is a float of either width.
-func (f *File) Float(key string) (float64, bool) {
-	switch v := f.h.values[key].(type) {
-	case float32:
-		return float64(v), true
-	case float64:
-		return v, true
-	}
-	return 0, false
-}
-
 // Strings reads a metadata entry that is a list of strings.
 func (f *File) Strings(key string) ([]string, error) {
 	a, b, err := f.array(key, typeString)
