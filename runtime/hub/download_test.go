@@ -75,6 +75,16 @@ func TestACutDownloadGoesOnWhereItWasCut(t *testing.T) {
 		w.Fail(hubtest.Fault{Path: "/config.json", CutAt: 5})
 		w.snapshot(t)
 	})
+	t.Run("where the address's signature has run out", func(t *testing.T) {
+		w := newWorld(t, nil)
+		hash := hubtest.SHA256(w.files[shard])
+		w.Fail(hubtest.Fault{Storage: true, Path: hash, CutAt: 100_000})
+		w.Fail(hubtest.Fault{Storage: true, Path: hash, Status: 403})
+		w.snapshot(t)
+		if text := strings.Join(w.notes, "\n"); !strings.Contains(text, "the object store localhost") || strings.Contains(text, "secret") {
+			t.Errorf("notes %q", text)
+		}
+	})
 	t.Run("a connection that stands still is cut", func(t *testing.T) {
 		w := newWorld(t, nil)
 		w.stall = 100 * time.Millisecond

@@ -61,6 +61,13 @@ func (s subject) String() string {
 // body. The Hub's X-Error-Code header tells apart what shares a status.
 func (c *Client) statusFailure(resp *http.Response, s subject) error {
 	said := serverMessage(resp)
+	if !c.sameOrigin(resp.Request.URL) && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests {
+		err := failf(ErrRefused, "%s: the object store %s answered %s%s", s, resp.Request.URL.Host, resp.Status, said)
+		if resp.Request.Method == http.MethodGet {
+			return &temporary{err: err} // the next try gets an address with a fresh signature
+		}
+		return err
+	}
 	code := resp.Header.Get("X-Error-Code")
 	account := "set HF_TOKEN to a token of an account that may read it (" + c.endpoint + "/settings/tokens)"
 	switch status := resp.StatusCode; {

@@ -173,7 +173,7 @@ func TestUploadsThatFail(t *testing.T) {
 		"an object store that refuses": {func(t *testing.T, w *world) (string, string) {
 			w.Fail(hubtest.Fault{Storage: true, Method: "PUT", Status: 403})
 			return repoName, folder(t, uploads())
-		}, ErrAccess, "safetensors"},
+		}, ErrRefused, "the object store localhost"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := writer(t)
