@@ -106,6 +106,7 @@ func Run(ctx context.Context, dev device.Device, o Options) (_ *Result, err erro
 	if err != nil {
 		return nil, fmt.Errorf("bench finetune: %w", err)
 	}
+	weights.Std = 0.02 // transformers' initializer_range, which the peer has
 	dir, err := os.MkdirTemp("", "triality-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("bench finetune: %w", err)

@@ -26,6 +26,10 @@ func Init(cfg Config, seed uint64) (*Params, error) {
 // the variance 1/(3·fan-in) of PyTorch's nn.Linear; norms 1, biases 0. Element i of a weight is a
 // pure function of (seed, name, i).
 type Fresh struct {
+	// Std, where not 0, is the standard deviation of every matrix instead, as transformers'
+	// initializer_range.
+	Std float64
+
 	specs []Spec
 	seed  uint64
 }
@@ -35,7 +39,7 @@ func NewFresh(cfg Config, seed uint64) (*Fresh, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("initialise model: %w", err)
 	}
-	return &Fresh{cfg.Specs(), seed}, nil
+	return &Fresh{specs: cfg.Specs(), seed: seed}, nil
 }
 
 // Names lists the weights in the order of the computation.
@@ -59,7 +63,10 @@ func (f *Fresh) Read(name string) (Param, error) {
 	case strings.HasSuffix(name, ".bias"):
 	default:
 		std := 1 / math.Sqrt(3*float64(shape[len(shape)-1]))
-		if name == embedName {
+		switch {
+		case f.Std != 0:
+			std = f.Std
+		case name == embedName:
 			std = embeddingStd
 		}
 		normals(data, std, f.seed, name)

@@ -2,6 +2,8 @@ package parity
 
 import (
 	"encoding/json"
+	"errors"
+	"flag"
 	"math"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 
 	"triality/runtime/device"
 	"triality/runtime/device/cpu"
+	"triality/runtime/device/cuda"
 	"triality/runtime/graph"
 	"triality/runtime/lora"
 	"triality/runtime/model"
@@ -140,9 +143,34 @@ func flat(rows [][]float32) (out []float32) {
 	return out
 }
 
+// onCUDA runs the whole package on the first NVIDIA card: go test ./runtime/parity -cuda.
+var onCUDA = flag.Bool("cuda", false, "hold the cuda device to the fixtures instead of the cpu")
+
 func newDevice(t testing.TB) device.Device {
+	t.Helper()
+	if *onCUDA {
+		return openCard(t)
+	}
 	dev := cpu.New(cpu.Options{Threads: 2})
 	t.Cleanup(func() { dev.Close() })
+	return dev
+}
+
+// openCard opens the first card, or skips where there is none.
+func openCard(t testing.TB) device.Device {
+	t.Helper()
+	dev, err := cuda.Open(cuda.Options{})
+	if errors.Is(err, cuda.ErrNoDriver) || errors.Is(err, cuda.ErrNoDevice) {
+		t.Skipf("needs an NVIDIA card: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := dev.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
 	return dev
 }
 
