@@ -138,6 +138,9 @@ func checkValues(ctx context.Context, w weights) Check {
 		}
 	}
 	c.Detail = fmt.Sprintf("%d, all finite; the largest is %.4g in %s", seen, largest, where)
+	if where == "" {
+		c.Detail = fmt.Sprintf("%d, all of them 0", seen)
+	}
 	if skipped > 0 {
 		c.Detail += fmt.Sprintf("; %d tensors of other types were not looked into", skipped)
 	}
