@@ -114,6 +114,11 @@ func evaluate(ctx context.Context, arms [2]*arm, rows []dataset.Row, warmup int,
 				return out, err
 			}
 		}
+		// The instruction in front is computed once. The rows themselves are not packed together: each has
+		// a latency of its own.
+		if err := arms[a].engine.KeepCommon(ctx, prompts[a]); err != nil {
+			return out, err
+		}
 		for i := range min(warmup, len(rows)) {
 			if _, err := arms[a].classify(ctx, prompts[a][i]); err != nil {
 				return out, err

@@ -91,11 +91,11 @@ type answer struct {
 // classify answers a prompt and times it, from token ids to class probabilities.
 func (a *arm) classify(ctx context.Context, ids []int32) (answer, error) {
 	start := time.Now()
-	scores, err := a.engine.Score(ctx, ids, a.answers)
+	scores, err := a.engine.ScoreBatch(ctx, [][]int32{ids}, a.answers)
 	if err != nil {
 		return answer{}, err
 	}
-	p := softmax(scores)
+	p := softmax(scores[0])
 	out := answer{probability: p, ms: float64(time.Since(start).Nanoseconds()) / 1e6}
 	for i, v := range p {
 		if math.IsNaN(v) {

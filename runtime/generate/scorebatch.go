@@ -29,6 +29,20 @@ func (e *Engine) Keep(ctx context.Context, prefix []int32) error {
 	return nil
 }
 
+// KeepCommon keeps what the prompts have in common in front, where it is worth it: what is kept already
+// stays where only a few tokens more would be. A caller that scores many prompts one by one calls it
+// with all of them first.
+func (e *Engine) KeepCommon(ctx context.Context, prompts [][]int32) error {
+	if len(prompts) == 0 {
+		return nil
+	}
+	n := min(commonPrefix(prompts), e.stretch()-1)
+	if n <= shared(e.kept, prompts[0])+8 {
+		return nil
+	}
+	return e.Keep(ctx, prompts[0][:n])
+}
+
 // ScoreBatch gives what Score gives for each prompt, [prompt][continuation], but for rounding in the
 // last bits: several prompts with all their continuations go through the model at once, and what the
 // prompts have in common in front is computed once, for this call and the ones after it.
@@ -52,11 +66,8 @@ func (e *Engine) ScoreBatch(ctx context.Context, prompts, continuations [][]int3
 		return out, nil
 	}
 	if len(prompts) > 1 {
-		// A few tokens more are not worth computing all the others again.
-		if n := commonPrefix(prompts); n > shared(e.kept, prompts[0])+8 && n < e.stretch() {
-			if err := e.Keep(ctx, prompts[0][:n]); err != nil {
-				return nil, err
-			}
+		if err := e.KeepCommon(ctx, prompts); err != nil {
+			return nil, err
 		}
 	}
 	if _, err := e.params.SetLength(1); err != nil {
