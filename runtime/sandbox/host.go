@@ -44,6 +44,7 @@ type Options struct {
 type Host struct {
 	o       Options
 	slots   chan struct{}
+	scans   chan struct{}   // a place a preflight under way
 	life    context.Context // ends with Close
 	endLife context.CancelFunc
 	closing sync.Once
@@ -97,6 +98,9 @@ func NewHost(o Options) (*Host, error) {
 		}
 	}
 	h := &Host{o: o, slots: make(chan struct{}, o.MaxWorkers), known: map[string]known{}}
+	// Preflight runs in this process, for a tenth of a second where a module is
+	// large: half the processors stay free for whatever else it does.
+	h.scans = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	h.life, h.endLife = context.WithCancel(context.Background())
 	return h, nil
 }

@@ -8,25 +8,26 @@ import (
 
 	"triality/runtime/metricabi"
 	"triality/runtime/sandbox"
+	"triality/runtime/sandbox/wasmtest"
 )
 
 // summing adds up the 32-bit words of its table, and puts the table at an
 // address: x = the sum, as f64.
 func summing(at int32) []byte {
-	m := good()
-	m.pages, m.alloc.body = 64, i32c(at)
-	m.eval.locals = vec([]byte{1, tI64}, []byte{1, tI32})
-	m.eval.body = cat(
+	m := wasmtest.Good()
+	m.Pages, m.Alloc.Body = 64, wasmtest.I32c(at)
+	m.Eval.Locals = wasmtest.Vec([]byte{1, wasmtest.TI64}, []byte{1, wasmtest.TI32})
+	m.Eval.Body = wasmtest.Cat(
 		// do sum += load(ptr), ptr += 4 while (i += 4) < len
-		[]byte{0x03, 0x40, 0x20, 2, 0x20, 0, 0x35, 2, 0, 0x7c, 0x21, 2, 0x20, 0}, i32c(4), []byte{0x6a, 0x21, 0},
-		[]byte{0x20, 3}, i32c(4), []byte{0x6a, 0x22, 3, 0x20, 1, 0x49, 0x0d, 0, 0x0b},
-		i32c(resultAt+49), []byte{0x20, 2, 0xba, 0x39, 0, 0}, m.eval.body)
-	return m.bytes()
+		[]byte{0x03, 0x40, 0x20, 2, 0x20, 0, 0x35, 2, 0, 0x7c, 0x21, 2, 0x20, 0}, wasmtest.I32c(4), []byte{0x6a, 0x21, 0},
+		[]byte{0x20, 3}, wasmtest.I32c(4), []byte{0x6a, 0x22, 3, 0x20, 1, 0x49, 0x0d, 0, 0x0b},
+		wasmtest.I32c(wasmtest.ResultAt+49), []byte{0x20, 2, 0xba, 0x39, 0, 0}, m.Eval.Body)
+	return m.Bytes()
 }
 
 func TestATableArrivesWhateverItsWay(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	for name, at := range map[string]int32{"on a page": tableAt, "off a page": tableAt + 48, "elsewhere": 3*tableAt + 4096 - 16} {
+	for name, at := range map[string]int32{"on a page": wasmtest.TableAt, "off a page": wasmtest.TableAt + 48, "elsewhere": 3*wasmtest.TableAt + 4096 - 16} {
 		t.Run(name, func(t *testing.T) {
 			shared := host(t, func(o *sandbox.Options) { o.Timeout = 20 * time.Second })
 			piped := host(t, func(o *sandbox.Options) { o.Timeout, o.PipeInput = 20*time.Second, true })

@@ -14,6 +14,7 @@ import (
 
 	"triality/runtime/metricabi"
 	"triality/runtime/sandbox"
+	"triality/runtime/sandbox/wasmtest"
 )
 
 // validates reports whether wazero accepts a module.
@@ -29,16 +30,16 @@ func validates(wasm []byte) error {
 // rewritten without a panic, or refused; a rewritten module passes the scanner
 // again; and it is valid exactly where the original was.
 func FuzzMeter(f *testing.F) {
-	f.Add(good().bytes())
-	f.Add(withEval(loopOf(3, fillOf(8))).bytes())
-	f.Add(treeModule().bytes())
-	tables := good()
-	tables.tables = vec([]byte{0x70, 0, 1})
-	tables.globals = vec(cat([]byte{tI32, 1}, i32c(3), end))
-	tables.eval.body = cat(i32c(0), []byte{0x02, 0x40, 0x41, 0, 0x0e, 1, 0, 1, 0x0b, 0x1a}, []byte{0x23, 0, 0x24, 0},
-		[]byte{0xd0, 0x70}, i32c(1), []byte{0xfc, 15, 0, 0x1a}, i32c(0), []byte{0x11, 0, 0}, tables.eval.body)
-	f.Add(tables.bytes())
-	f.Add(good().with(func(m *metric) { m.more, m.start = []function{{body: forever}}, 4 }).bytes())
+	f.Add(wasmtest.Good().Bytes())
+	f.Add(withEval(loopOf(3, fillOf(8))).Bytes())
+	f.Add(wasmtest.TreeModule().Bytes())
+	tables := wasmtest.Good()
+	tables.Tables = wasmtest.Vec([]byte{0x70, 0, 1})
+	tables.Globals = wasmtest.Vec(wasmtest.Cat([]byte{wasmtest.TI32, 1}, wasmtest.I32c(3), wasmtest.End))
+	tables.Eval.Body = wasmtest.Cat(wasmtest.I32c(0), []byte{0x02, 0x40, 0x41, 0, 0x0e, 1, 0, 1, 0x0b, 0x1a}, []byte{0x23, 0, 0x24, 0},
+		[]byte{0xd0, 0x70}, wasmtest.I32c(1), []byte{0xfc, 15, 0, 0x1a}, wasmtest.I32c(0), []byte{0x11, 0, 0}, tables.Eval.Body)
+	f.Add(tables.Bytes())
+	f.Add(wasmtest.Good().With(func(m *wasmtest.Metric) { m.More, m.Start = []wasmtest.Function{{Body: wasmtest.Forever}}, 4 }).Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 8<<10 {
 			return

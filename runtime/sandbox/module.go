@@ -24,6 +24,8 @@ type Module struct {
 // Load runs preflight, or finds that these bytes passed it before. The caller
 // must not change wasm afterwards.
 func (h *Host) Load(wasm []byte) (*Module, error) {
+	h.scans <- struct{}{}
+	defer func() { <-h.scans }()
 	sum := sha256.Sum256(wasm)
 	hash := hex.EncodeToString(sum[:])
 	h.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"triality/runtime/sandbox"
+	"triality/runtime/sandbox/wasmtest"
 )
 
 // workers returns the processes whose parent this one is, where there is /proc.
@@ -23,22 +24,22 @@ func workers(t *testing.T) []string {
 	return childrenOf(os.Getpid())
 }
 
-func evaluate(t *testing.T, h *sandbox.Host, m *metric) (sandbox.Usage, error) {
+func evaluate(t *testing.T, h *sandbox.Host, m *wasmtest.Metric) (sandbox.Usage, error) {
 	t.Helper()
-	_, u, err := h.Evaluate(context.Background(), m.bytes(), table(3), nil)
+	_, u, err := h.Evaluate(context.Background(), m.Bytes(), table(3), nil)
 	return u, err
 }
 
 func TestAWorkerServesItsModuleAgain(t *testing.T) {
 	before := runtime.NumGoroutine()
 	h := host(t, nil)
-	first, err := evaluate(t, h, good())
+	first, err := evaluate(t, h, wasmtest.Good())
 	if err != nil {
 		t.Fatal(err)
 	}
 	pid := workers(t)
 	for range 5 {
-		u, err := evaluate(t, h, good())
+		u, err := evaluate(t, h, wasmtest.Good())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +51,7 @@ func TestAWorkerServesItsModuleAgain(t *testing.T) {
 		t.Errorf("workers %v, then %v", pid, now)
 	}
 	// Another module gets a worker of its own.
-	other := good().returns(results(value{"x", 1, []float64{3}}))
+	other := wasmtest.Good().Returns(wasmtest.Results(wasmtest.Value{Name: "x", Kind: 1, V: []float64{3}}))
 	if _, err := evaluate(t, h, other); err != nil {
 		t.Fatal(err)
 	}
@@ -61,12 +62,12 @@ func TestAWorkerServesItsModuleAgain(t *testing.T) {
 }
 
 func TestAWorkerThatFailedIsNotUsedAgain(t *testing.T) {
-	for name, m := range map[string]*metric{
-		"trapped":            good().with(func(m *metric) { m.eval.body = unreachable }),
-		"returned nonsense":  good().returns([]byte("nonsense")),
-		"returned an error":  good().returns([]byte("TMR1\x01\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x00no A")),
-		"described nonsense": good().with(func(m *metric) { m.describe.body = pack(0, 8) }),
-		"never ended":        good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) }),
+	for name, m := range map[string]*wasmtest.Metric{
+		"trapped":            wasmtest.Good().With(func(m *wasmtest.Metric) { m.Eval.Body = wasmtest.Unreachable }),
+		"returned nonsense":  wasmtest.Good().Returns([]byte("nonsense")),
+		"returned an error":  wasmtest.Good().Returns([]byte("TMR1\x01\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x00no A")),
+		"described nonsense": wasmtest.Good().With(func(m *wasmtest.Metric) { m.Describe.Body = wasmtest.Pack(0, 8) }),
+		"never ended":        wasmtest.Good().With(func(m *wasmtest.Metric) { m.Eval.Body = wasmtest.Cat(wasmtest.Forever, m.Eval.Body) }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := host(t, nil)
@@ -83,7 +84,7 @@ func TestAWorkerThatFailedIsNotUsedAgain(t *testing.T) {
 func TestIdleWorkersAreBoundedAndExpire(t *testing.T) {
 	h := host(t, func(o *sandbox.Options) { o.MaxIdle, o.IdleTime = 2, 300*time.Millisecond })
 	for i := range 4 {
-		if _, err := evaluate(t, h, good().returns(results(value{"x", 1, []float64{float64(i)}}))); err != nil {
+		if _, err := evaluate(t, h, wasmtest.Good().Returns(wasmtest.Results(wasmtest.Value{Name: "x", Kind: 1, V: []float64{float64(i)}}))); err != nil {
 			t.Fatal(err)
 		}
 		if n := len(workers(t)); n > 2 {
@@ -97,14 +98,14 @@ func TestIdleWorkersAreBoundedAndExpire(t *testing.T) {
 	}
 	// Below zero, none waits at all.
 	h = host(t, func(o *sandbox.Options) { o.IdleTime = -1 })
-	if _, err := evaluate(t, h, good()); err != nil || len(workers(t)) > 0 {
+	if _, err := evaluate(t, h, wasmtest.Good()); err != nil || len(workers(t)) > 0 {
 		t.Errorf("%v, workers %v", err, workers(t))
 	}
 }
 
 func TestAnIdleWorkerThatDiedIsReplaced(t *testing.T) {
 	h := host(t, nil)
-	if _, err := evaluate(t, h, good()); err != nil {
+	if _, err := evaluate(t, h, wasmtest.Good()); err != nil {
 		t.Fatal(err)
 	}
 	for _, pid := range workers(t) {
@@ -120,7 +121,7 @@ func TestAnIdleWorkerThatDiedIsReplaced(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := evaluate(t, h, good()); err != nil {
+	if _, err := evaluate(t, h, wasmtest.Good()); err != nil {
 		t.Error(err)
 	}
 }
@@ -128,12 +129,12 @@ func TestAnIdleWorkerThatDiedIsReplaced(t *testing.T) {
 func TestAClosedHostEndsItsCallsAndTakesNoMore(t *testing.T) {
 	before := runtime.NumGoroutine()
 	h := host(t, func(o *sandbox.Options) { o.Timeout = time.Minute })
-	if _, err := evaluate(t, h, good()); err != nil {
+	if _, err := evaluate(t, h, wasmtest.Good()); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error)
 	go func() {
-		_, err := evaluate(t, h, good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) }))
+		_, err := evaluate(t, h, wasmtest.Good().With(func(m *wasmtest.Metric) { m.Eval.Body = wasmtest.Cat(wasmtest.Forever, m.Eval.Body) }))
 		done <- err
 	}()
 	time.Sleep(200 * time.Millisecond) // into the endless loop
@@ -145,7 +146,7 @@ func TestAClosedHostEndsItsCallsAndTakesNoMore(t *testing.T) {
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("closing took %v", took)
 	}
-	if _, err := evaluate(t, h, good()); !errors.Is(err, sandbox.ErrCanceled) {
+	if _, err := evaluate(t, h, wasmtest.Good()); !errors.Is(err, sandbox.ErrCanceled) {
 		t.Errorf("a later call: %v", err)
 	}
 	leftNothing(t, before, h)
@@ -154,7 +155,7 @@ func TestAClosedHostEndsItsCallsAndTakesNoMore(t *testing.T) {
 func TestTheCompilationCacheIsPrivateAndUsed(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	h := host(t, func(o *sandbox.Options) { o.CacheDir = dir })
-	if _, err := evaluate(t, h, good()); err != nil {
+	if _, err := evaluate(t, h, wasmtest.Good()); err != nil {
 		t.Fatal(err)
 	}
 	if runtime.GOOS != "windows" {
@@ -182,7 +183,7 @@ func TestTheCompilationCacheIsPrivateAndUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	h = host(t, func(o *sandbox.Options) { o.CacheDir = dir })
-	if _, err := evaluate(t, h, good()); err == nil || !strings.Contains(err.Error(), "checksum") {
+	if _, err := evaluate(t, h, wasmtest.Good()); err == nil || !strings.Contains(err.Error(), "checksum") {
 		t.Errorf("with a damaged file: %v", err)
 	}
 }
@@ -234,7 +235,7 @@ func TestTheProcessorLimitEndsAWorkerThatItsHostDoesNot(t *testing.T) {
 	}
 	h := host(t, func(o *sandbox.Options) { o.Timeout, o.CPUTime = time.Minute, time.Second })
 	start := time.Now()
-	_, err := evaluate(t, h, good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) }))
+	_, err := evaluate(t, h, wasmtest.Good().With(func(m *wasmtest.Metric) { m.Eval.Body = wasmtest.Cat(wasmtest.Forever, m.Eval.Body) }))
 	if !errors.Is(err, sandbox.ErrTimeout) || !strings.Contains(err.Error(), "metric_eval: the worker ran into its processor limit") {
 		t.Errorf("%v, want the processor limit", err)
 	}
@@ -245,11 +246,11 @@ func TestTheProcessorLimitEndsAWorkerThatItsHostDoesNot(t *testing.T) {
 
 func TestADescriptionIsAskedForOnce(t *testing.T) {
 	// A description that takes a million instructions.
-	m := good()
-	m.describe.locals = vec([]byte{3, tI32})
-	m.describe.body = cat(loopOf(1_000_000, nil).body, m.describe.body)
+	m := wasmtest.Good()
+	m.Describe.Locals = wasmtest.Vec([]byte{3, wasmtest.TI32})
+	m.Describe.Body = wasmtest.Cat(loopOf(1_000_000, nil).Body, m.Describe.Body)
 	h := host(t, func(o *sandbox.Options) { o.Timeout = 20 * time.Second })
-	d, err := h.Describe(context.Background(), m.bytes())
+	d, err := h.Describe(context.Background(), m.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +262,7 @@ func TestADescriptionIsAskedForOnce(t *testing.T) {
 	if u.Fuel > 100 {
 		t.Errorf("%+v", u)
 	}
-	if d, err = h.Describe(context.Background(), m.bytes()); err != nil || d.Outputs[0].Name != "x" {
+	if d, err = h.Describe(context.Background(), m.Bytes()); err != nil || d.Outputs[0].Name != "x" {
 		t.Errorf("%+v %v", d, err)
 	}
 }

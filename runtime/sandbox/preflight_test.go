@@ -9,33 +9,21 @@ import (
 	"time"
 
 	"triality/runtime/sandbox"
+	"triality/runtime/sandbox/wasmtest"
 )
 
-// huge is 0xFFFFFFFF as LEB128.
-var huge = []byte{0xff, 0xff, 0xff, 0xff, 0x0f}
-
 func TestPreflightRefusesCountsThatNothingBacks(t *testing.T) {
-	names := map[byte]string{1: "type", 2: "import", 3: "function", 4: "table", 5: "memory", 6: "global", 7: "export", 9: "element", 10: "code", 11: "data"}
-	for id, n := range names {
-		t.Run("4294967295 entries in the "+n+" section", func(t *testing.T) {
-			refused(t, module(section(id, huge)), n+" section: at byte", "announced")
-		})
-		t.Run("134217728 entries in the "+n+" section", func(t *testing.T) {
-			refused(t, module(section(id, uleb(1<<27))), n+" section: at byte", "announced")
-		})
+	for _, a := range wasmtest.Counts() {
+		t.Run(a.Name, func(t *testing.T) { refused(t, a.Wasm, a.Says) })
 	}
 }
 
-// code is a module with one function type () -> () and one function body.
-func code(body []byte) []byte {
-	return module(section(1, vec(funcType(nil, nil))), section(3, vec([]byte{0})),
-		section(10, vec(cat(uleb(uint64(len(body))), body))))
-}
-
 func TestPreflightRefusesModulesThatWouldHurtADecoderOrACompiler(t *testing.T) {
-	void := section(1, vec(funcType(nil, nil)))
+	void := wasmtest.Section(1, wasmtest.Vec(wasmtest.FuncType(nil, nil)))
 	wasi := func(name string, params ...byte) []byte {
-		return good().with(func(m *metric) { m.imports = []imported{{"wasi_snapshot_preview1", name, params, nil}} }).bytes()
+		return wasmtest.Good().With(func(m *wasmtest.Metric) {
+			m.Imports = []wasmtest.Imported{{From: "wasi_snapshot_preview1", Name: name, Params: params, Results: nil}}
+		}).Bytes()
 	}
 	cases := []struct {
 		name   string
@@ -46,62 +34,56 @@ func TestPreflightRefusesModulesThatWouldHurtADecoderOrACompiler(t *testing.T) {
 		{"another version", []byte("\x00asm\x02\x00\x00\x00"), "not a WebAssembly module"},
 		{"a component", []byte("\x00asm\x0d\x00\x01\x00"), "not a WebAssembly module"},
 		{"a section longer than the file", []byte("\x00asm\x01\x00\x00\x00\x01\xff\x01"), "announced"},
-		{"a section of size 0xFFFFFFFF", cat(module(), []byte{1}, huge), "announced"},
-		{"a number of more than 32 bits", cat(module(), []byte{1}, []byte{0xff, 0xff, 0xff, 0xff, 0x1f}), "longer than 32 bits"},
-		{"a number without an end", cat(module(), []byte{1, 0x80, 0x80}), "unexpected end"},
-		{"sections out of order", module(section(3, vec()), void), "out of order"},
-		{"a section twice", module(void, void), "there twice"},
-		{"a section of exception tags", module(section(13, vec())), "not part of WebAssembly 2.0"},
-		{"bytes after a section's contents", module(section(1, cat(vec(), []byte{0}))), "follow its contents"},
-		{"a type with 10 million parameters", module(section(1, cat(uleb(1), []byte{0x60}, uleb(10_000_000)))), "announced"},
-		{"a type with 300 parameters", module(section(1, vec(funcType(repeat([]byte{tI32}, 300), nil)))), "at most 255"},
-		{"a type with 65 results", module(section(1, vec(funcType(nil, repeat([]byte{tI32}, 65))))), "at most 64"},
-		{"a function without a type", module(void, section(3, vec([]byte{1}))), "function type 1 of 1"},
-		{"a function without a body", module(void, section(3, vec([]byte{0}))), "0 have a body"},
-		{"a table of 4294967295 elements", module(section(4, vec(cat([]byte{0x70, 0}, huge)))), "at most 1000000"},
-		{"tables of 2 million elements together", module(section(4, vec(cat([]byte{0x70, 0}, uleb(1000000)), cat([]byte{0x70, 0}, uleb(1000000))))), "together"},
-		{"a memory of 65537 pages", module(section(5, vec(cat([]byte{0}, uleb(65537))))), "at most 65536"},
-		{"a memory above its maximum", module(section(5, vec([]byte{1, 2, 1}))), "above its maximum"},
-		{"a shared memory", module(section(5, vec([]byte{3, 1, 1}))), "not allowed"},
-		{"a 64-bit memory", module(section(5, vec([]byte{4, 1}))), "not allowed"},
-		{"two memories", module(section(5, vec([]byte{0, 1}, []byte{0, 1}))), "2 memories"},
-		{"a global with a long initializer", module(section(6, vec(cat([]byte{tI32, 0}, i32c(1), i32c(2), end)))), "more than one instruction"},
-		{"an export twice", module(section(5, vec([]byte{0, 1})), section(7, vec(cat(name("m"), []byte{2, 0}), cat(name("m"), []byte{2, 0})))), "there twice"},
-		{"an export of what does not exist", module(section(7, vec(cat(name("m"), []byte{2, 0})))), "does not exist"},
-		{"an export whose name is not UTF-8", module(section(7, vec(cat(name("\xff"), []byte{2, 0})))), "not UTF-8"},
-		{"an export with a name of 4 GB", module(section(7, cat(uleb(1), huge, []byte{0, 0}))), "announced"},
-		{"a start function that does not exist", module(section(8, uleb(7))), "start function 7"},
-		{"an element segment of 4294967295", module(section(9, cat(uleb(1), []byte{0}, i32c(0), end, huge))), "announced"},
-		{"a data segment of 4 GB", module(section(11, cat(uleb(1), []byte{0}, i32c(0), end, huge))), "announced"},
-		{"a data count that is not kept", module(section(12, uleb(3))), "says 3 segments, there are 0"},
-		{"a data count of 4294967295", module(section(12, huge)), "segments, there are 0"},
-		{"10 million locals in 36 bytes", code(cat(uleb(1), uleb(10_000_000), []byte{tI64}, end)), "at most 20000"},
-		{"locals that overflow 32 bits together", code(cat(uleb(2), huge, []byte{tI64}, huge, []byte{tI64}, end)), "locals in a function"},
-		{"4294967295 groups of locals", code(huge), "announced"},
-		{"blocks nested 30000 deep", code(cat(vec(), repeat([]byte{0x02, 0x40}, 30000), repeat(end, 30001))), "nested more than"},
-		{"a branch table of 4294967295", code(cat(vec(), []byte{0x0e}, huge, end)), "announced"},
-		{"a branch table of 100000", code(cat(vec(), []byte{0x0e}, uleb(100_000), make([]byte, 100_001), end)), "at most 65520"},
-		{"a body without an end", code(cat(vec(), []byte{0x01})), "unexpected end"},
-		{"a body that goes on after its end", code(cat(vec(), end, end)), "follow the end"},
-		{"a tail call", code(cat(vec(), []byte{0x12, 0}, end)), "not part of WebAssembly 2.0"},
-		{"an atomic instruction", code(cat(vec(), []byte{0xfe, 0x03, 0}, end)), "not part of WebAssembly 2.0"},
-		{"names of 4294967295 functions", module(section(0, cat(name("name"), []byte{1}, uleb(5), huge))), "announced"},
-		{"names longer than their section", module(section(0, cat(name("name"), []byte{1}, huge))), "announced"},
-		{"names of 4294967295 locals", module(section(0, cat(name("name"), []byte{2}, uleb(7), []byte{1, 0}, huge))), "announced"},
+		{"a section of size 0xFFFFFFFF", wasmtest.Cat(wasmtest.Module(), []byte{1}, wasmtest.Huge), "announced"},
+		{"a number of more than 32 bits", wasmtest.Cat(wasmtest.Module(), []byte{1}, []byte{0xff, 0xff, 0xff, 0xff, 0x1f}), "longer than 32 bits"},
+		{"a number without an end", wasmtest.Cat(wasmtest.Module(), []byte{1, 0x80, 0x80}), "unexpected end"},
+		{"sections out of order", wasmtest.Module(wasmtest.Section(3, wasmtest.Vec()), void), "out of order"},
+		{"a section twice", wasmtest.Module(void, void), "there twice"},
+		{"a section of exception tags", wasmtest.Module(wasmtest.Section(13, wasmtest.Vec())), "not part of WebAssembly 2.0"},
+		{"bytes after a section's contents", wasmtest.Module(wasmtest.Section(1, wasmtest.Cat(wasmtest.Vec(), []byte{0}))), "follow its contents"},
+		{"a type with 10 million parameters", wasmtest.Module(wasmtest.Section(1, wasmtest.Cat(wasmtest.Uleb(1), []byte{0x60}, wasmtest.Uleb(10_000_000)))), "announced"},
+		{"a type with 300 parameters", wasmtest.Module(wasmtest.Section(1, wasmtest.Vec(wasmtest.FuncType(wasmtest.Repeat([]byte{wasmtest.TI32}, 300), nil)))), "at most 255"},
+		{"a type with 65 results", wasmtest.Module(wasmtest.Section(1, wasmtest.Vec(wasmtest.FuncType(nil, wasmtest.Repeat([]byte{wasmtest.TI32}, 65))))), "at most 64"},
+		{"a function without a type", wasmtest.Module(void, wasmtest.Section(3, wasmtest.Vec([]byte{1}))), "function type 1 of 1"},
+		{"a function without a body", wasmtest.Module(void, wasmtest.Section(3, wasmtest.Vec([]byte{0}))), "0 have a body"},
+		{"tables of 2 million elements together", wasmtest.Module(wasmtest.Section(4, wasmtest.Vec(wasmtest.Cat([]byte{0x70, 0}, wasmtest.Uleb(1000000)), wasmtest.Cat([]byte{0x70, 0}, wasmtest.Uleb(1000000))))), "together"},
+		{"a memory of 65537 pages", wasmtest.Module(wasmtest.Section(5, wasmtest.Vec(wasmtest.Cat([]byte{0}, wasmtest.Uleb(65537))))), "at most 65536"},
+		{"a memory above its maximum", wasmtest.Module(wasmtest.Section(5, wasmtest.Vec([]byte{1, 2, 1}))), "above its maximum"},
+		{"a shared memory", wasmtest.Module(wasmtest.Section(5, wasmtest.Vec([]byte{3, 1, 1}))), "not allowed"},
+		{"a 64-bit memory", wasmtest.Module(wasmtest.Section(5, wasmtest.Vec([]byte{4, 1}))), "not allowed"},
+		{"two memories", wasmtest.Module(wasmtest.Section(5, wasmtest.Vec([]byte{0, 1}, []byte{0, 1}))), "2 memories"},
+		{"a global with a long initializer", wasmtest.Module(wasmtest.Section(6, wasmtest.Vec(wasmtest.Cat([]byte{wasmtest.TI32, 0}, wasmtest.I32c(1), wasmtest.I32c(2), wasmtest.End)))), "more than one instruction"},
+		{"an export twice", wasmtest.Module(wasmtest.Section(5, wasmtest.Vec([]byte{0, 1})), wasmtest.Section(7, wasmtest.Vec(wasmtest.Cat(wasmtest.Name("m"), []byte{2, 0}), wasmtest.Cat(wasmtest.Name("m"), []byte{2, 0})))), "there twice"},
+		{"an export of what does not exist", wasmtest.Module(wasmtest.Section(7, wasmtest.Vec(wasmtest.Cat(wasmtest.Name("m"), []byte{2, 0})))), "does not exist"},
+		{"an export whose name is not UTF-8", wasmtest.Module(wasmtest.Section(7, wasmtest.Vec(wasmtest.Cat(wasmtest.Name("\xff"), []byte{2, 0})))), "not UTF-8"},
+		{"an export with a name of 4 GB", wasmtest.Module(wasmtest.Section(7, wasmtest.Cat(wasmtest.Uleb(1), wasmtest.Huge, []byte{0, 0}))), "announced"},
+		{"a start function that does not exist", wasmtest.Module(wasmtest.Section(8, wasmtest.Uleb(7))), "start function 7"},
+		{"a data count that is not kept", wasmtest.Module(wasmtest.Section(12, wasmtest.Uleb(3))), "says 3 segments, there are 0"},
+		{"locals that overflow 32 bits together", wasmtest.Code(wasmtest.Cat(wasmtest.Uleb(2), wasmtest.Huge, []byte{wasmtest.TI64}, wasmtest.Huge, []byte{wasmtest.TI64}, wasmtest.End)), "locals in a function"},
+		{"4294967295 groups of locals", wasmtest.Code(wasmtest.Huge), "announced"},
+		{"blocks nested 30000 deep", wasmtest.Code(wasmtest.Cat(wasmtest.Vec(), wasmtest.Repeat([]byte{0x02, 0x40}, 30000), wasmtest.Repeat(wasmtest.End, 30001))), "nested more than"},
+		{"a branch table of 100000", wasmtest.Code(wasmtest.Cat(wasmtest.Vec(), []byte{0x0e}, wasmtest.Uleb(100_000), make([]byte, 100_001), wasmtest.End)), "at most 65520"},
+		{"a body without an end", wasmtest.Code(wasmtest.Cat(wasmtest.Vec(), []byte{0x01})), "unexpected end"},
+		{"a body that goes on after its end", wasmtest.Code(wasmtest.Cat(wasmtest.Vec(), wasmtest.End, wasmtest.End)), "follow the end"},
+		{"a tail call", wasmtest.Code(wasmtest.Cat(wasmtest.Vec(), []byte{0x12, 0}, wasmtest.End)), "not part of WebAssembly 2.0"},
+		{"an atomic instruction", wasmtest.Code(wasmtest.Cat(wasmtest.Vec(), []byte{0xfe, 0x03, 0}, wasmtest.End)), "not part of WebAssembly 2.0"},
+		{"names longer than their section", wasmtest.Module(wasmtest.Section(0, wasmtest.Cat(wasmtest.Name("name"), []byte{1}, wasmtest.Huge))), "announced"},
 
 		{"an import of a file function", wasi("path_open"), `import "path_open" of "wasi_snapshot_preview1" is not allowed`},
-		{"an import of another module", good().with(func(m *metric) { m.imports = []imported{{"env", "abort", nil, nil}} }).bytes(), `import "abort" of "env" is not allowed`},
-		{"an imported memory", module(section(2, vec(cat(name("wasi_snapshot_preview1"), name("fd_write"), []byte{2, 0, 1})))), "not allowed"},
-		{"an import with a wrong signature", wasi("proc_exit", tI64), `import "proc_exit" has the signature (i64 ->), want (i32 ->)`},
-		{"no memory", good().with(func(m *metric) { m.drop = "memory" }).bytes(), `exports no memory named "memory"`},
-		{"no marker", good().with(func(m *metric) { m.drop = "triality_metric_v1" }).bytes(), `no function "triality_metric_v1"`},
-		{"no metric_alloc", good().with(func(m *metric) { m.drop = "metric_alloc" }).bytes(), `no function "metric_alloc"`},
-		{"no metric_describe", good().with(func(m *metric) { m.drop = "metric_describe" }).bytes(), `no function "metric_describe"`},
-		{"no metric_eval", good().with(func(m *metric) { m.drop = "metric_eval" }).bytes(), `no function "metric_eval"`},
-		{"a metric_alloc of i64", good().with(func(m *metric) { m.alloc.params = []byte{tI64} }).bytes(), `"metric_alloc" has the signature (i64 -> i32), want (i32 -> i32)`},
-		{"a metric_eval that returns i32", good().with(func(m *metric) { m.eval.results = []byte{tI32} }).bytes(), "want (i32 i32 -> i64)"},
-		{"a metric_describe that takes something", good().with(func(m *metric) { m.describe.params = []byte{tI32} }).bytes(), "want (-> i64)"},
-		{"an _initialize that returns something", good().with(func(m *metric) { m.initialize = &function{results: []byte{tI32}} }).bytes(), "want (->)"},
+		{"an import of another module", wasmtest.Good().With(func(m *wasmtest.Metric) {
+			m.Imports = []wasmtest.Imported{{From: "env", Name: "abort", Params: nil, Results: nil}}
+		}).Bytes(), `import "abort" of "env" is not allowed`},
+		{"an imported memory", wasmtest.Module(wasmtest.Section(2, wasmtest.Vec(wasmtest.Cat(wasmtest.Name("wasi_snapshot_preview1"), wasmtest.Name("fd_write"), []byte{2, 0, 1})))), "not allowed"},
+		{"an import with a wrong signature", wasi("proc_exit", wasmtest.TI64), `import "proc_exit" has the signature (i64 ->), want (i32 ->)`},
+		{"no memory", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Drop = "memory" }).Bytes(), `exports no memory named "memory"`},
+		{"no marker", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Drop = "triality_metric_v1" }).Bytes(), `no function "triality_metric_v1"`},
+		{"no metric_alloc", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Drop = "metric_alloc" }).Bytes(), `no function "metric_alloc"`},
+		{"no metric_describe", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Drop = "metric_describe" }).Bytes(), `no function "metric_describe"`},
+		{"no metric_eval", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Drop = "metric_eval" }).Bytes(), `no function "metric_eval"`},
+		{"a metric_alloc of i64", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Alloc.Params = []byte{wasmtest.TI64} }).Bytes(), `"metric_alloc" has the signature (i64 -> i32), want (i32 -> i32)`},
+		{"a metric_eval that returns i32", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Eval.Results = []byte{wasmtest.TI32} }).Bytes(), "want (i32 i32 -> i64)"},
+		{"a metric_describe that takes something", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Describe.Params = []byte{wasmtest.TI32} }).Bytes(), "want (-> i64)"},
+		{"an _initialize that returns something", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Initialize = &wasmtest.Function{Results: []byte{wasmtest.TI32}} }).Bytes(), "want (->)"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { refused(t, c.module, c.says) })
@@ -126,7 +108,7 @@ func refused(t *testing.T, wasm []byte, says ...string) {
 }
 
 func TestPreflightPassesWhatCompilersEmit(t *testing.T) {
-	info, err := sandbox.Preflight(good().bytes())
+	info, err := sandbox.Preflight(wasmtest.Good().Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +140,7 @@ func TestPreflightPassesWhatCompilersEmit(t *testing.T) {
 // Every truncation and every one-byte change of a module is read without a
 // panic, and a truncated one never passes.
 func TestPreflightSurvivesDamage(t *testing.T) {
-	wasm := good().bytes()
+	wasm := wasmtest.Good().Bytes()
 	for n := range wasm {
 		if _, err := sandbox.Preflight(wasm[:n]); err == nil {
 			t.Errorf("the first %d of %d bytes passed", n, len(wasm))
@@ -172,9 +154,9 @@ func TestPreflightSurvivesDamage(t *testing.T) {
 }
 
 func FuzzPreflight(f *testing.F) {
-	f.Add(good().bytes())
-	f.Add(module(section(10, huge)))
-	f.Add(code(cat(vec(), []byte{0x0e}, huge, end)))
+	f.Add(wasmtest.Good().Bytes())
+	f.Add(wasmtest.Module(wasmtest.Section(10, wasmtest.Huge)))
+	f.Add(wasmtest.Code(wasmtest.Cat(wasmtest.Vec(), []byte{0x0e}, wasmtest.Huge, wasmtest.End)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		info, err := sandbox.Preflight(b)
 		if (info == nil) != (err != nil) {

@@ -17,6 +17,7 @@ import (
 
 	"triality/runtime/metricabi"
 	"triality/runtime/sandbox"
+	"triality/runtime/sandbox/wasmtest"
 )
 
 func TestMain(m *testing.M) {
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 		// The host of the test below: it never finishes.
 		h, err := sandbox.NewHost(sandbox.Options{Timeout: time.Minute})
 		if err == nil {
-			_, _, err = h.Evaluate(context.Background(), good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) }).bytes(), table(1), nil)
+			_, _, err = h.Evaluate(context.Background(), wasmtest.Good().With(func(m *wasmtest.Metric) { m.Eval.Body = wasmtest.Cat(wasmtest.Forever, m.Eval.Body) }).Bytes(), table(1), nil)
 		}
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -60,7 +61,7 @@ func table(rows int) metricabi.Table {
 }
 
 func TestAModuleThatDoesEverythingRightIsEvaluated(t *testing.T) {
-	results, usage, err := host(t, nil).Evaluate(context.Background(), good().bytes(), table(3), nil)
+	results, usage, err := host(t, nil).Evaluate(context.Background(), wasmtest.Good().Bytes(), table(3), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,84 +73,60 @@ func TestAModuleThatDoesEverythingRightIsEvaluated(t *testing.T) {
 	}
 }
 
-// wasiLog imports fd_write and writes 64 bytes of memory from describeAt.
-func wasiLog(m *metric) []byte {
-	m.imports = []imported{{"wasi_snapshot_preview1", "fd_write", []byte{tI32, tI32, tI32, tI32}, []byte{tI32}}}
-	m.data[512] = []byte{0, 4, 0, 0, 64, 0, 0, 0} // iovec {1024, 64}
-	return cat(i32c(1), i32c(512), i32c(1), i32c(520), callf(0), drop)
-}
-
-func initializer(body []byte) func(*metric) {
-	return func(m *metric) { m.initialize = &function{body: body} }
-}
-
-// treeModule has functions that each call the next twice: 2^60 calls without a
-// loop.
-func treeModule() *metric {
-	m := good()
-	for i := range 60 {
-		next := 4 + i + 1
-		m.more = append(m.more, function{body: cat(callf(next), callf(next))})
-	}
-	m.more = append(m.more, function{})
-	m.eval.body = cat(callf(4), m.eval.body)
-	return m
-}
-
 func TestAModuleThatMisbehavesIsStoppedAndTheReasonNamed(t *testing.T) {
-	le64 := func(m *metric, at, n uint32) *metric { m.eval.body = pack(at, n); return m }
+	le64 := func(m *wasmtest.Metric, at, n uint32) *wasmtest.Metric { m.Eval.Body = wasmtest.Pack(at, n); return m }
 	cases := []struct {
 		name   string
-		module *metric
+		module *wasmtest.Metric
 		code   sandbox.Code
 		says   string
 	}{
-		{"an endless loop in metric_eval", good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) }), sandbox.ErrTimeout, "metric_eval"},
-		{"an endless loop in metric_alloc", good().with(func(m *metric) { m.alloc.body = cat(forever, m.alloc.body) }), sandbox.ErrTimeout, "metric_alloc"},
-		{"an endless loop in metric_describe", good().with(func(m *metric) { m.describe.body = cat(forever, m.describe.body) }), sandbox.ErrTimeout, "metric_describe"},
-		{"an endless loop in _initialize", good().with(initializer(forever)), sandbox.ErrTimeout, "_initialize"},
-		{"an endless loop in the start function", good().with(func(m *metric) { m.more, m.start = []function{{body: forever}}, 4 }), sandbox.ErrTimeout, "instantiate"},
-		{"an exponential tree of calls without a loop", treeModule(), sandbox.ErrTimeout, "metric_eval"},
-		{"a loop that grows memory for ever", good().with(func(m *metric) {
-			m.eval.body = cat([]byte{0x03, 0x40}, i32c(1), []byte{0x40, 0, 0x1a, 0x0c, 0, 0x0b}, m.eval.body)
+		{"an endless loop in metric_eval", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Eval.Body = wasmtest.Cat(wasmtest.Forever, m.Eval.Body) }), sandbox.ErrTimeout, "metric_eval"},
+		{"an endless loop in metric_alloc", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Alloc.Body = wasmtest.Cat(wasmtest.Forever, m.Alloc.Body) }), sandbox.ErrTimeout, "metric_alloc"},
+		{"an endless loop in metric_describe", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Describe.Body = wasmtest.Cat(wasmtest.Forever, m.Describe.Body) }), sandbox.ErrTimeout, "metric_describe"},
+		{"an endless loop in _initialize", wasmtest.Good().With(wasmtest.Initializer(wasmtest.Forever)), sandbox.ErrTimeout, "_initialize"},
+		{"an endless loop in the start function", wasmtest.Good().With(func(m *wasmtest.Metric) { m.More, m.Start = []wasmtest.Function{{Body: wasmtest.Forever}}, 4 }), sandbox.ErrTimeout, "instantiate"},
+		{"an exponential tree of calls without a loop", wasmtest.TreeModule(), sandbox.ErrTimeout, "metric_eval"},
+		{"a loop that grows memory for ever", wasmtest.Good().With(func(m *wasmtest.Metric) {
+			m.Eval.Body = wasmtest.Cat([]byte{0x03, 0x40}, wasmtest.I32c(1), []byte{0x40, 0, 0x1a, 0x0c, 0, 0x0b}, m.Eval.Body)
 		}), sandbox.ErrTimeout, "metric_eval"},
-		{"growing memory until it is refused, then giving up", good().with(func(m *metric) {
-			m.eval.body = cat([]byte{0x03, 0x40}, i32c(1), []byte{0x40, 0}, i32c(-1), []byte{0x47, 0x0d, 0, 0x0b}, unreachable)
+		{"growing memory until it is refused, then giving up", wasmtest.Good().With(func(m *wasmtest.Metric) {
+			m.Eval.Body = wasmtest.Cat([]byte{0x03, 0x40}, wasmtest.I32c(1), []byte{0x40, 0}, wasmtest.I32c(-1), []byte{0x47, 0x0d, 0, 0x0b}, wasmtest.Unreachable)
 		}), sandbox.ErrMemory, "more than its 16777216 bytes"},
-		{"a trap", good().with(func(m *metric) { m.eval.body = unreachable }), sandbox.ErrTrap, "unreachable"},
-		{"proc_exit in metric_eval", good().with(func(m *metric) {
-			m.imports = []imported{{"wasi_snapshot_preview1", "proc_exit", []byte{tI32}, nil}}
-			m.eval.body = cat(i32c(0), callf(0), m.eval.body)
+		{"a trap", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Eval.Body = wasmtest.Unreachable }), sandbox.ErrTrap, "unreachable"},
+		{"proc_exit in metric_eval", wasmtest.Good().With(func(m *wasmtest.Metric) {
+			m.Imports = []wasmtest.Imported{{From: "wasi_snapshot_preview1", Name: "proc_exit", Params: []byte{wasmtest.TI32}, Results: nil}}
+			m.Eval.Body = wasmtest.Cat(wasmtest.I32c(0), wasmtest.Callf(0), m.Eval.Body)
 		}), sandbox.ErrTrap, "proc_exit(0)"},
-		{"metric_alloc that returns 0", good().with(func(m *metric) { m.alloc.body = i32c(0) }), sandbox.ErrInvalidResult, "metric_alloc: returned 0"},
-		{"metric_alloc that returns an odd address", good().with(func(m *metric) { m.alloc.body = i32c(65537) }), sandbox.ErrInvalidResult, "multiple of 16"},
-		{"metric_alloc that returns the end of memory", good().with(func(m *metric) { m.alloc.body = i32c(4*65536 - 16) }), sandbox.ErrInvalidResult, "its memory has"},
-		{"metric_alloc that returns an address above memory", good().with(func(m *metric) { m.alloc.body = i32c(-16) }), sandbox.ErrInvalidResult, "its memory has"},
-		{"results outside memory", le64(good(), 4*65536-8, 16), sandbox.ErrInvalidResult, "its memory has"},
-		{"results whose end overflows 32 bits", le64(good(), 0xfffffff0, 0x20), sandbox.ErrInvalidResult, "its memory has"},
-		{"results longer than allowed", le64(good(), 0, 0xffffffff), sandbox.ErrInvalidResult, "at most"},
-		{"results of no bytes", le64(good(), 0, 0), sandbox.ErrInvalidResult, "header"},
-		{"a description longer than allowed", good().with(func(m *metric) { m.describe.body = pack(0, 1<<20) }), sandbox.ErrInvalidResult, "at most 65536"},
-		{"a description that is no JSON", good().with(func(m *metric) { m.describe.body = pack(0, 8) }), sandbox.ErrInvalidResult, "description"},
-		{"a result that is NaN", good().returns(results(value{"x", 1, []float64{math.NaN()}})), sandbox.ErrInvalidResult, "NaN"},
-		{"a result that is infinite", good().returns(results(value{"x", 1, []float64{math.Inf(1)}})), sandbox.ErrInvalidResult, "Inf"},
-		{"two results of one name", good().returns(results(value{"x", 1, []float64{1}}, value{"x", 1, []float64{1}})), sandbox.ErrInvalidResult, "twice"},
-		{"a name that is not UTF-8", good().returns(results(value{"x\xff", 1, []float64{1}})), sandbox.ErrInvalidResult, "not UTF-8"},
-		{"a name with NUL", good().returns(results(value{"x\x00", 1, []float64{1}})), sandbox.ErrInvalidResult, "control"},
-		{"a result the description does not name", good().returns(results(value{"y", 1, []float64{1}})), sandbox.ErrInvalidResult, "not among the outputs"},
-		{"a result of another kind than described", good().returns(results(value{"x", 2, []float64{1}})), sandbox.ErrInvalidResult, "the description says scalar"},
-		{"a column shorter than the table", good().returns(results(value{"c", 3, []float64{1}})), sandbox.ErrInvalidResult, "3 rows"},
-		{"an error text of its own", good().returns([]byte("TMR1\x01\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x00no A")), sandbox.ErrMetric, "no A"},
-		{"a memory that starts above the limit", good().with(func(m *metric) { m.pages = 1000 }), sandbox.ErrMemory, "at most 16777216"},
-		{"a body that does not validate", good().with(func(m *metric) { m.eval.body = nil }), sandbox.ErrRejected, "compile"},
-		{"an export too few", good().with(func(m *metric) { m.drop = "metric_eval" }), sandbox.ErrRejected, `no function "metric_eval"`},
+		{"metric_alloc that returns 0", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Alloc.Body = wasmtest.I32c(0) }), sandbox.ErrInvalidResult, "metric_alloc: returned 0"},
+		{"metric_alloc that returns an odd address", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Alloc.Body = wasmtest.I32c(65537) }), sandbox.ErrInvalidResult, "multiple of 16"},
+		{"metric_alloc that returns the end of memory", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Alloc.Body = wasmtest.I32c(4*65536 - 16) }), sandbox.ErrInvalidResult, "its memory has"},
+		{"metric_alloc that returns an address above memory", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Alloc.Body = wasmtest.I32c(-16) }), sandbox.ErrInvalidResult, "its memory has"},
+		{"results outside memory", le64(wasmtest.Good(), 4*65536-8, 16), sandbox.ErrInvalidResult, "its memory has"},
+		{"results whose end overflows 32 bits", le64(wasmtest.Good(), 0xfffffff0, 0x20), sandbox.ErrInvalidResult, "its memory has"},
+		{"results longer than allowed", le64(wasmtest.Good(), 0, 0xffffffff), sandbox.ErrInvalidResult, "at most"},
+		{"results of no bytes", le64(wasmtest.Good(), 0, 0), sandbox.ErrInvalidResult, "header"},
+		{"a description longer than allowed", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Describe.Body = wasmtest.Pack(0, 1<<20) }), sandbox.ErrInvalidResult, "at most 65536"},
+		{"a description that is no JSON", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Describe.Body = wasmtest.Pack(0, 8) }), sandbox.ErrInvalidResult, "description"},
+		{"a result that is NaN", wasmtest.Good().Returns(wasmtest.Results(wasmtest.Value{Name: "x", Kind: 1, V: []float64{math.NaN()}})), sandbox.ErrInvalidResult, "NaN"},
+		{"a result that is infinite", wasmtest.Good().Returns(wasmtest.Results(wasmtest.Value{Name: "x", Kind: 1, V: []float64{math.Inf(1)}})), sandbox.ErrInvalidResult, "Inf"},
+		{"two results of one name", wasmtest.Good().Returns(wasmtest.Results(wasmtest.Value{Name: "x", Kind: 1, V: []float64{1}}, wasmtest.Value{Name: "x", Kind: 1, V: []float64{1}})), sandbox.ErrInvalidResult, "twice"},
+		{"a name that is not UTF-8", wasmtest.Good().Returns(wasmtest.Results(wasmtest.Value{Name: "x\xff", Kind: 1, V: []float64{1}})), sandbox.ErrInvalidResult, "not UTF-8"},
+		{"a name with NUL", wasmtest.Good().Returns(wasmtest.Results(wasmtest.Value{Name: "x\x00", Kind: 1, V: []float64{1}})), sandbox.ErrInvalidResult, "control"},
+		{"a result the description does not name", wasmtest.Good().Returns(wasmtest.Results(wasmtest.Value{Name: "y", Kind: 1, V: []float64{1}})), sandbox.ErrInvalidResult, "not among the outputs"},
+		{"a result of another kind than described", wasmtest.Good().Returns(wasmtest.Results(wasmtest.Value{Name: "x", Kind: 2, V: []float64{1}})), sandbox.ErrInvalidResult, "the description says scalar"},
+		{"a column shorter than the table", wasmtest.Good().Returns(wasmtest.Results(wasmtest.Value{Name: "c", Kind: 3, V: []float64{1}})), sandbox.ErrInvalidResult, "3 rows"},
+		{"an error text of its own", wasmtest.Good().Returns([]byte("TMR1\x01\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x00no A")), sandbox.ErrMetric, "no A"},
+		{"a memory that starts above the limit", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Pages = 1000 }), sandbox.ErrMemory, "at most 16777216"},
+		{"a body that does not validate", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Eval.Body = nil }), sandbox.ErrRejected, "compile"},
+		{"an export too few", wasmtest.Good().With(func(m *wasmtest.Metric) { m.Drop = "metric_eval" }), sandbox.ErrRejected, `no function "metric_eval"`},
 	}
 	h := host(t, nil)
 	before := runtime.NumGoroutine()
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			start := time.Now()
-			_, usage, err := h.Evaluate(context.Background(), c.module.bytes(), table(3), nil)
+			_, usage, err := h.Evaluate(context.Background(), c.module.Bytes(), table(3), nil)
 			if took := time.Since(start); took > 10*deadline {
 				t.Errorf("took %v with a deadline of %v", took, deadline)
 			}
@@ -168,18 +145,18 @@ func TestAModuleThatMisbehavesIsStoppedAndTheReasonNamed(t *testing.T) {
 }
 
 func TestInfiniteRecursionOverflowsTheModulesStackNotTheWorkers(t *testing.T) {
-	m := good()
-	m.more = []function{{body: callf(4)}}
-	m.eval.body = cat(callf(4), m.eval.body)
+	m := wasmtest.Good()
+	m.More = []wasmtest.Function{{Body: wasmtest.Callf(4)}}
+	m.Eval.Body = wasmtest.Cat(wasmtest.Callf(4), m.Eval.Body)
 	h := host(t, func(o *sandbox.Options) { o.Timeout, o.WorkerBytes = time.Minute, stackRoom })
-	_, _, err := h.Evaluate(context.Background(), m.bytes(), table(1), nil)
+	_, _, err := h.Evaluate(context.Background(), m.Bytes(), table(1), nil)
 	if !errors.Is(err, sandbox.ErrTrap) || !strings.Contains(err.Error(), "stack overflow") {
 		t.Errorf("%v, want a stack overflow", err)
 	}
 	// With less address space than the stack's ceiling it is the memory that
 	// runs out, and that is told apart.
 	h = host(t, func(o *sandbox.Options) { o.Timeout, o.WorkerBytes = 20*time.Second, 128<<20 })
-	if _, _, err := h.Evaluate(context.Background(), m.bytes(), table(1), nil); !errors.Is(err, sandbox.ErrMemory) && runtime.GOOS == "linux" {
+	if _, _, err := h.Evaluate(context.Background(), m.Bytes(), table(1), nil); !errors.Is(err, sandbox.ErrMemory) && runtime.GOOS == "linux" {
 		t.Errorf("with 128 MiB: %v, want it out of memory", err)
 	}
 }
@@ -189,57 +166,57 @@ func TestATableThatGrowsIsHeldByTheProcessLimit(t *testing.T) {
 		t.Skip("address space is limited on Linux only")
 	}
 	// (loop (drop (table.grow 0 (ref.null func) (i32.const 10000000))) (br 0))
-	m := good()
-	m.tables = vec([]byte{0x70, 0, 1})
-	m.eval.body = cat([]byte{0x03, 0x40, 0xd0, 0x70}, i32c(10_000_000), []byte{0xfc, 15, 0, 0x1a, 0x0c, 0, 0x0b}, m.eval.body)
+	m := wasmtest.Good()
+	m.Tables = wasmtest.Vec([]byte{0x70, 0, 1})
+	m.Eval.Body = wasmtest.Cat([]byte{0x03, 0x40, 0xd0, 0x70}, wasmtest.I32c(10_000_000), []byte{0xfc, 15, 0, 0x1a, 0x0c, 0, 0x0b}, m.Eval.Body)
 	h := host(t, func(o *sandbox.Options) { o.Timeout, o.WorkerBytes = 20*time.Second, 256<<20 })
-	if _, _, err := h.Evaluate(context.Background(), m.bytes(), table(1), nil); !errors.Is(err, sandbox.ErrMemory) {
+	if _, _, err := h.Evaluate(context.Background(), m.Bytes(), table(1), nil); !errors.Is(err, sandbox.ErrMemory) {
 		t.Errorf("%v, want it out of memory", err)
 	}
 }
 
 func TestWhatAModuleWritesIsKeptUpToACap(t *testing.T) {
-	m := good()
-	line := wasiLog(m)
-	m.eval.body = cat(repeat(line, 100), m.eval.body)
+	m := wasmtest.Good()
+	line := wasmtest.WasiLog(m)
+	m.Eval.Body = wasmtest.Cat(wasmtest.Repeat(line, 100), m.Eval.Body)
 	h := host(t, nil)
-	_, usage, err := h.Evaluate(context.Background(), m.bytes(), table(3), nil)
+	_, usage, err := h.Evaluate(context.Background(), m.Bytes(), table(3), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(usage.Log, description[:64]) || !strings.HasSuffix(usage.Log, "dropped]") || len(usage.Log) > 1100 {
+	if !strings.HasPrefix(usage.Log, wasmtest.Description[:64]) || !strings.HasSuffix(usage.Log, "dropped]") || len(usage.Log) > 1100 {
 		t.Errorf("log of %d bytes: %q", len(usage.Log), usage.Log)
 	}
-	m.eval.body = cat(line, unreachable)
-	_, _, err = h.Evaluate(context.Background(), m.bytes(), table(3), nil)
+	m.Eval.Body = wasmtest.Cat(line, wasmtest.Unreachable)
+	_, _, err = h.Evaluate(context.Background(), m.Bytes(), table(3), nil)
 	var e *sandbox.Error
-	if !errors.As(err, &e) || e.Log != description[:64] {
+	if !errors.As(err, &e) || e.Log != wasmtest.Description[:64] {
 		t.Errorf("the trap's log is not what was written: %+v", e)
 	}
-	m.eval.body = cat([]byte{0x03, 0x40}, line, []byte{0x0c, 0, 0x0b}, unreachable)
-	if _, _, err = h.Evaluate(context.Background(), m.bytes(), table(3), nil); !errors.Is(err, sandbox.ErrTimeout) {
+	m.Eval.Body = wasmtest.Cat([]byte{0x03, 0x40}, line, []byte{0x0c, 0, 0x0b}, wasmtest.Unreachable)
+	if _, _, err = h.Evaluate(context.Background(), m.Bytes(), table(3), nil); !errors.Is(err, sandbox.ErrTimeout) {
 		t.Errorf("a flood of writes ended with %v, want a timeout", err)
 	}
 }
 
 func TestValidateAcceptsAGoodModuleAndRefusesOthersByCheck(t *testing.T) {
 	// The result block's x is the value of a global that each call raises.
-	counting := good()
-	counting.globals = vec(cat([]byte{tF64, 1, 0x44}, make([]byte, 8), end))
+	counting := wasmtest.Good()
+	counting.Globals = wasmtest.Vec(wasmtest.Cat([]byte{wasmtest.TF64, 1, 0x44}, make([]byte, 8), wasmtest.End))
 	one := []byte{0, 0, 0, 0, 0, 0, 0xf0, 0x3f}
-	counting.eval.body = cat([]byte{0x23, 0, 0x44}, one, []byte{0xa0, 0x24, 0},
-		i32c(resultAt+49), []byte{0x23, 0, 0x39, 0, 0}, counting.eval.body)
+	counting.Eval.Body = wasmtest.Cat([]byte{0x23, 0, 0x44}, one, []byte{0xa0, 0x24, 0},
+		wasmtest.I32c(wasmtest.ResultAt+49), []byte{0x23, 0, 0x39, 0, 0}, counting.Eval.Body)
 
-	trap := good().with(func(m *metric) { m.eval.body = unreachable })
-	slow := good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) })
-	shapeless := good().with(func(m *metric) { m.drop = "memory" })
-	mute := good().with(func(m *metric) { m.describe.body = pack(0, 0) })
+	trap := wasmtest.Good().With(func(m *wasmtest.Metric) { m.Eval.Body = wasmtest.Unreachable })
+	slow := wasmtest.Good().With(func(m *wasmtest.Metric) { m.Eval.Body = wasmtest.Cat(wasmtest.Forever, m.Eval.Body) })
+	shapeless := wasmtest.Good().With(func(m *wasmtest.Metric) { m.Drop = "memory" })
+	mute := wasmtest.Good().With(func(m *wasmtest.Metric) { m.Describe.Body = wasmtest.Pack(0, 0) })
 	cases := []struct {
 		name   string
-		module *metric
+		module *wasmtest.Metric
 		fails  string // the check that fails; empty: none
 	}{
-		{"a good one", good(), ""},
+		{"a good one", wasmtest.Good(), ""},
 		{"one that counts its calls", counting, sandbox.CheckStateless},
 		{"one that traps", trap, sandbox.CheckDryRun},
 		{"one that never ends", slow, sandbox.CheckDryRun},
@@ -249,7 +226,7 @@ func TestValidateAcceptsAGoodModuleAndRefusesOthersByCheck(t *testing.T) {
 	h := host(t, func(o *sandbox.Options) { o.MaxWorkers = 1 })
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			rep, err := h.Validate(context.Background(), c.module.bytes())
+			rep, err := h.Validate(context.Background(), c.module.Bytes())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -280,7 +257,7 @@ func TestWhatDoesNotSuitTheMetricIsSaidBeforeItRuns(t *testing.T) {
 		"a malformed table":    {metricabi.Table{Rows: 2, Columns: table(1).Columns}, nil, "1 values for 2 rows"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := h.Evaluate(context.Background(), good().bytes(), c.table, c.params)
+			_, _, err := h.Evaluate(context.Background(), wasmtest.Good().Bytes(), c.table, c.params)
 			if !errors.Is(err, sandbox.ErrInput) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v, want an input error saying %q", err, c.says)
 			}
@@ -291,7 +268,7 @@ func TestWhatDoesNotSuitTheMetricIsSaidBeforeItRuns(t *testing.T) {
 func TestACallerThatGivesUpLeavesNothingBehind(t *testing.T) {
 	h := host(t, func(o *sandbox.Options) { o.Timeout, o.MaxWorkers = time.Minute, 1 })
 	before := runtime.NumGoroutine()
-	slow := good().with(func(m *metric) { m.eval.body = cat(forever, m.eval.body) }).bytes()
+	slow := wasmtest.Good().With(func(m *wasmtest.Metric) { m.Eval.Body = wasmtest.Cat(wasmtest.Forever, m.Eval.Body) }).Bytes()
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	if _, _, err := h.Evaluate(ctx, slow, table(1), nil); !errors.Is(err, sandbox.ErrCanceled) || !errors.Is(err, context.DeadlineExceeded) {
@@ -299,7 +276,7 @@ func TestACallerThatGivesUpLeavesNothingBehind(t *testing.T) {
 	}
 	leftNothing(t, before)
 	// Its slot is free again.
-	if _, err := h.Describe(context.Background(), good().bytes()); err != nil {
+	if _, err := h.Describe(context.Background(), wasmtest.Good().Bytes()); err != nil {
 		t.Error(err)
 	}
 	// And a full house is waited for no longer than the caller wants.
@@ -312,7 +289,7 @@ func TestACallerThatGivesUpLeavesNothingBehind(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	short, cancelShort := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancelShort()
-	if _, _, err := h.Evaluate(short, good().bytes(), table(1), nil); !errors.Is(err, sandbox.ErrCanceled) {
+	if _, _, err := h.Evaluate(short, wasmtest.Good().Bytes(), table(1), nil); !errors.Is(err, sandbox.ErrCanceled) {
 		t.Errorf("with every worker busy: %v, want canceled", err)
 	}
 	stop()
@@ -329,10 +306,10 @@ func TestAProgramThatIsNoWorkerIsReported(t *testing.T) {
 				t.Skip("the programs named here are Unix ones")
 			}
 			h := host(t, func(o *sandbox.Options) { o.Executable = exe })
-			if _, err := h.Describe(context.Background(), good().bytes()); !errors.Is(err, sandbox.ErrWorker) {
+			if _, err := h.Describe(context.Background(), wasmtest.Good().Bytes()); !errors.Is(err, sandbox.ErrWorker) {
 				t.Errorf("%v, want a worker error", err)
 			}
-			if rep, err := h.Validate(context.Background(), good().bytes()); !errors.Is(err, sandbox.ErrWorker) {
+			if rep, err := h.Validate(context.Background(), wasmtest.Good().Bytes()); !errors.Is(err, sandbox.ErrWorker) {
 				t.Errorf("Validate blames the module: %+v %v", rep, err)
 			}
 		})
@@ -416,15 +393,15 @@ func TestAWorkerEndsWhenItsHostIsKilled(t *testing.T) {
 }
 
 func TestACompilationThatTakesTooLongIsStopped(t *testing.T) {
-	m := good()
+	m := wasmtest.Good()
 	for range 60_000 {
-		m.more = append(m.more, function{body: repeat(cat(i32c(1), drop), 20)})
+		m.More = append(m.More, wasmtest.Function{Body: wasmtest.Repeat(wasmtest.Cat(wasmtest.I32c(1), wasmtest.Drop), 20)})
 	}
 	// On a busy machine the time may pass before the worker gets to compiling.
 	for limit := 400 * time.Millisecond; limit < 20*time.Second; limit *= 2 {
 		h := host(t, func(o *sandbox.Options) { o.CompileTimeout = limit })
 		start := time.Now()
-		_, err := h.Describe(context.Background(), m.bytes())
+		_, err := h.Describe(context.Background(), m.Bytes())
 		if !errors.Is(err, sandbox.ErrTimeout) {
 			t.Fatalf("%v, want a timeout", err)
 		}
@@ -440,7 +417,7 @@ func TestACompilationThatTakesTooLongIsStopped(t *testing.T) {
 
 func TestManyCallsAtOnceShareTheWorkersAllowed(t *testing.T) {
 	h := host(t, func(o *sandbox.Options) { o.MaxWorkers, o.Timeout = 2, 20*time.Second })
-	wasm := good().bytes()
+	wasm := wasmtest.Good().Bytes()
 	var all sync.WaitGroup
 	for range 12 {
 		all.Go(func() {
@@ -471,7 +448,7 @@ func TestOptionsOutOfRangeAreRefused(t *testing.T) {
 
 func BenchmarkEvaluate(b *testing.B) {
 	h := host(b, func(o *sandbox.Options) { o.Timeout = time.Minute })
-	wasm := good().bytes()
+	wasm := wasmtest.Good().Bytes()
 	for b.Loop() {
 		if _, _, err := h.Evaluate(context.Background(), wasm, table(1000), nil); err != nil {
 			b.Fatal(err)

@@ -15,6 +15,7 @@ const (
 	codeForbidden experiments.Code = "forbidden"
 	codeMethod    experiments.Code = "method_not_allowed"
 	codeMedia     experiments.Code = "unsupported_media_type"
+	codeTimeout   experiments.Code = "request_timeout"
 )
 
 var statusOf = map[experiments.Code]int{
@@ -27,6 +28,7 @@ var statusOf = map[experiments.Code]int{
 	codeForbidden:               http.StatusForbidden,
 	codeMethod:                  http.StatusMethodNotAllowed,
 	codeMedia:                   http.StatusUnsupportedMediaType,
+	codeTimeout:                 http.StatusRequestTimeout,
 }
 
 // Failure is the body of every error answer.

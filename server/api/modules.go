@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -21,15 +20,13 @@ func (s *Server) modules(c echo.Context) error {
 }
 
 func (s *Server) addModule(c echo.Context) error {
-	wasm, err := s.uploadedModule(c)
-	if err != nil {
-		return err
-	}
 	if s.opts.Modules == nil {
 		return unavailable("module validator")
 	}
-	if len(wasm) == 0 {
-		return invalid("body: it is empty; want a WebAssembly module")
+	wasm, done, err := s.uploadedModule(c)
+	defer done()
+	if err != nil {
+		return err
 	}
 	m, err := s.opts.Modules.Add(c.Request().Context(), wasm)
 	if err != nil {
@@ -65,39 +62,6 @@ func (s *Server) tryModule(c echo.Context) error {
 		return err
 	}
 	return sendJSON(c, http.StatusCreated, out)
-}
-
-// uploadedModule reads the bytes from the body, or from the field "file" of a form.
-func (s *Server) uploadedModule(c echo.Context) ([]byte, error) {
-	req := c.Request()
-	req.Body = http.MaxBytesReader(c.Response(), req.Body, s.opts.MaxModuleBytes)
-	mt, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
-	switch {
-	case err == nil && (mt == "application/wasm" || mt == "application/octet-stream"):
-		return io.ReadAll(req.Body)
-	case err != nil || mt != "multipart/form-data":
-		return nil, experiments.Errorf(codeMedia, "Content-Type %q: want application/wasm, or multipart/form-data with a field \"file\"", req.Header.Get("Content-Type"))
-	}
-	parts, err := req.MultipartReader()
-	if err != nil {
-		return nil, invalid("body: %w", err)
-	}
-	for {
-		part, err := parts.NextPart()
-		if err == io.EOF {
-			return nil, invalid("body: the form has no field \"file\"")
-		}
-		if err != nil {
-			return nil, invalid("body: %w", err)
-		}
-		if part.FormName() == "file" {
-			b, err := io.ReadAll(part)
-			if err != nil {
-				return nil, invalid("body: %w", err)
-			}
-			return b, nil
-		}
-	}
 }
 
 func (s *Server) module(c echo.Context) error {

@@ -62,8 +62,9 @@ type Options struct {
 	Info     Info
 	Logger   *slog.Logger // silent when nil
 
-	MaxArtifactBytes int64 // of one upload; default 8 GiB
-	MaxModuleBytes   int64 // default 32 MiB
+	MaxArtifactBytes int64         // of one upload; default 8 GiB
+	MaxModuleBytes   int64         // default 32 MiB
+	UploadTime       time.Duration // that each mebibyte of a module may take to arrive; default 10 s
 	// AllowOrigins are further origins that may write, such as a development server's.
 	AllowOrigins []string
 	// Heartbeat of event streams; default 15 s.
@@ -85,6 +86,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxModuleBytes <= 0 {
 		o.MaxModuleBytes = 32 << 20
+	}
+	if o.UploadTime <= 0 {
+		o.UploadTime = 10 * time.Second
 	}
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = 15 * time.Second

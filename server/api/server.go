@@ -22,6 +22,7 @@ type Server struct {
 	log     *slog.Logger
 	echo    *echo.Echo
 	site    site
+	uploads chan struct{} // a place each large module being uploaded
 	openapi []byte
 	started time.Time
 	// ending is closed when the server stops, so that event streams end.
@@ -34,7 +35,7 @@ func New(o Options) (*Server, error) {
 	if o.Store == nil {
 		return nil, errors.New("api: a store is needed")
 	}
-	s := &Server{opts: o.withDefaults(), store: o.Store, echo: echo.New(), started: time.Now().UTC()}
+	s := &Server{opts: o.withDefaults(), store: o.Store, echo: echo.New(), uploads: newUploads(), started: time.Now().UTC()}
 	s.log = s.opts.Logger
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.site = newSite(o.Frontend)

@@ -15,9 +15,18 @@ import (
 	"triality/server/store"
 )
 
+// ClientArg is the first argument with which a test starts this program as another one that uploads; Client
+// is what that does.
+const ClientArg = "upload-hostile-modules"
+
+var Client func(args []string) int
+
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.WorkerArg {
 		os.Exit(sandbox.WorkerMain(os.Stdin, os.Stdout))
+	}
+	if len(os.Args) > 1 && os.Args[1] == ClientArg {
+		os.Exit(Client(os.Args[2:]))
 	}
 	os.Exit(m.Run())
 }
