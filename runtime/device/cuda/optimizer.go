@@ -53,7 +53,7 @@ func (d *Device) AdamW8Step(p, g, m, v, mMax, vMax device.Buffer, k device.AdamW
 	gx, mx, vx := c.floats("g", g, px.n), c.bytes("m", m, px.n), c.bytes("v", v, px.n)
 	ms, vs := c.floats("mMax", mMax, blocks), c.floats("vMax", vMax, blocks)
 	maps := c.dynamicMaps()
-	c.launch("adamw8", (blocks+7)/8, 1, 256, 0,
+	c.launch("adamw8", blocks, 1, device.StateBlock, 0,
 		append([]uint64{px.at, gx, mx, vx, ms, vs, maps, i64(px.n)}, adamWFactors(k)...)...)
 }
 

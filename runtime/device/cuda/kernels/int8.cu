@@ -229,65 +229,30 @@ DEVICE u8 momentCode(const float *map, float v, float most) {
   return (u8)low;
 }
 
-// adamw with states in codes of two maps of 256 values, signed then unsigned; a warp to the 256 elements
-// that share a scale, eight to a lane.
+// adamw with states in codes of two maps of 256 values, signed then unsigned; a block of 256 threads to
+// the 256 elements that share a scale.
 KERNEL void BOUNDS(256) adamw8(float *p, const float *g, u8 *m, u8 *v, float *mMost, float *vMost, const float *maps,
                                i64 n, float decay, float beta1, float other1, float beta2, float other2, float rate,
                                float root, float eps) {
-  SHARED static float map[512];
-  map[thread()] = maps[thread()];
-  map[256 + thread()] = maps[256 + thread()];
+  SHARED static float map[512], scratch[32];
+  int at = thread(), block = blockX();
+  map[at] = maps[at];
+  map[256 + at] = maps[256 + at];
   __syncthreads();
-  i64 block = (i64)blockX() * 8 + thread() / 32, at = block * 256 + thread() % 32 * 8;
-  if (block * 256 >= n) return;
-  int left = n - at < 8 ? (int)(n - at) : 8;
-  bool whole = left == 8 && aligned(p) && aligned(g) && (((u64)m | (u64)v) & 7) == 0;
-  Floats<8> ps = part<8>(p + at, left, whole), gs = part<8>(g + at, left, whole), ms, vs;
-  u64 mCodes = 0, vCodes = 0;
-  if (whole) {
-    mCodes = *(const u64 *)(m + at);
-    vCodes = *(const u64 *)(v + at);
-  } else {
-    for (int k = 0; k < left; k++) {
-      mCodes |= (u64)m[at + k] << 8 * k;
-      vCodes |= (u64)v[at + k] << 8 * k;
-    }
+  i64 i = (i64)block * 256 + at;
+  float mi = 0.0f, vi = 0.0f;
+  if (i < n) {
+    float gi = g[i];
+    mi = beta1 * (map[m[i]] * mMost[block]) + other1 * gi;
+    vi = beta2 * (map[256 + v[i]] * vMost[block]) + other2 * gi * gi;
+    p[i] = p[i] * decay - rate * mi / (__builtin_sqrtf(vi) * root + eps);
   }
-  float mTop = 0.0f, vTop = 0.0f, mScale = mMost[block], vScale = vMost[block];
-  UNROLL for (int k = 0; k < 8; k++) {
-    float gi = gs.at[k];
-    float mi = beta1 * (map[(u8)(mCodes >> 8 * k)] * mScale) + other1 * gi;
-    float vi = beta2 * (map[256 + (u8)(vCodes >> 8 * k)] * vScale) + other2 * gi * gi;
-    ps.at[k] = ps.at[k] * decay - rate * mi / (__builtin_sqrtf(vi) * root + eps);
-    ms.at[k] = mi;
-    vs.at[k] = vi;
-    if (k < left) {
-      mTop = __builtin_fmaxf(mTop, __builtin_fabsf(mi));
-      vTop = __builtin_fmaxf(vTop, vi);
-    }
+  float mTop = blockMost(__builtin_fabsf(mi), scratch), vTop = blockMost(vi, scratch);
+  if (i < n) {
+    m[i] = momentCode(map, mi, mTop);
+    v[i] = momentCode(map + 256, vi, vTop);
   }
-  for (int mask = 16; mask > 0; mask >>= 1) {
-    mTop = __builtin_fmaxf(mTop, exchange(mTop, mask));
-    vTop = __builtin_fmaxf(vTop, exchange(vTop, mask));
-  }
-  mCodes = vCodes = 0;
-  UNROLL for (int k = 0; k < 8; k++) {
-    mCodes |= (u64)momentCode(map, ms.at[k], mTop) << 8 * k;
-    vCodes |= (u64)momentCode(map + 256, vs.at[k], vTop) << 8 * k;
-  }
-  if (whole) {
-    store<8>(p + at, ps);
-    *(u64 *)(m + at) = mCodes;
-    *(u64 *)(v + at) = vCodes;
-  } else {
-    UNROLL for (int k = 0; k < 8; k++) {
-      if (k >= left) continue;
-      p[at + k] = ps.at[k];
-      m[at + k] = (u8)(mCodes >> 8 * k);
-      v[at + k] = (u8)(vCodes >> 8 * k);
-    }
-  }
-  if (thread() % 32 == 0) {
+  if (at == 0) {
     mMost[block] = mTop;
     vMost[block] = vTop;
   }
