@@ -14,7 +14,6 @@ import (
 
 	"triality/experiments/config"
 	"triality/experiments/pipeline"
-	"triality/runtime/chat"
 	"triality/runtime/generate"
 	"triality/runtime/tokenizer"
 )
@@ -32,6 +31,8 @@ type generation struct {
 	chat        bool
 	system      string
 	messages    string // file
+	prompts     string // file
+	atOnce      int
 	stream      bool
 	maxNew      int
 	stop        many
@@ -52,16 +53,25 @@ func setupGenerate(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	fs.BoolVar(&g.chat, "chat", false, "the prompt is a user's message, put into the model's chat template")
 	fs.StringVar(&g.system, "system", "", "the system message before it, with --chat")
 	fs.StringVar(&g.messages, "messages", "", "JSON `file` with the messages of a chat, instead of a prompt")
+	fs.StringVar(&g.prompts, "prompts", "", "JSONL `file` of many prompts, each {\"prompt\": …} or {\"messages\": […]}; gives a line of JSON for each")
+	fs.IntVar(&g.atOnce, "at-once", 8, "with --prompts, texts made together")
 	fs.StringVar(&g.device, "device", "auto", "auto, cpu or cuda")
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *dir}); err != nil {
 			return err
 		}
 		switch {
+		case g.prompts != "" && (len(args) > 0 || g.messages != ""):
+			return usagef("--prompts has all prompts; leave out the prompt and --messages")
+		case g.prompts != "":
 		case g.messages != "" && (len(args) > 0 || g.system != ""):
 			return usagef("--messages has the whole chat; leave out the prompt and --system")
 		case g.messages == "" && len(args) != 1:
 			return usagef("generate wants one prompt")
+		}
+		switch {
+		case g.atOnce < 1:
+			return usagef("--at-once is %d, must be at least 1", g.atOnce)
 		case g.system != "" && !g.chat:
 			return usagef("--system needs --chat")
 		case g.maxNew < 1:
@@ -93,7 +103,7 @@ func (e *env) generate(ctx context.Context, g generation) error {
 	if err != nil {
 		return invalid(err)
 	}
-	ids, err := g.encode(tok)
+	requests, err := g.requests(tok)
 	if err != nil {
 		return invalid(err)
 	}
@@ -118,17 +128,28 @@ func (e *env) generate(ctx context.Context, g generation) error {
 	if err != nil {
 		return invalid(err)
 	}
-	if eos := tok.EOS(); g.isChat() && eos >= 0 { // a base model's own end is not that of a turn
-		end = append(end, int32(eos))
+	for i := range requests {
+		r := &requests[i]
+		r.MaxNew, r.Stop, r.Sampling = g.maxNew, g.stop, g.sampling
+		r.Sampling.Sequence, r.Decoder, r.End = uint32(i), tok.NewDecoder(true), end
+		if eos := tok.EOS(); r.chat && eos >= 0 { // a base model's own end is not that of a turn
+			r.End = append(slices.Clip(end), int32(eos))
+		}
 	}
-	r := generate.Request{Prompt: ids, MaxNew: g.maxNew, End: end, Stop: g.stop, Sampling: g.sampling, Decoder: tok.NewDecoder(true)}
-	if g.stream {
+	if g.prompts != "" {
+		return e.generateMany(ctx, engine, requests, g.atOnce)
+	}
+	return e.generateOne(ctx, engine, requests[0].Request, g.stream)
+}
+
+func (e *env) generateOne(ctx context.Context, engine *generate.Engine, r generate.Request, stream bool) error {
+	if stream {
 		r.Emit = func(text string) { fmt.Fprint(e.stdout, text) }
 	}
 	start := time.Now()
 	out, err := engine.Generate(ctx, r)
 	switch {
-	case g.stream:
+	case stream:
 		fmt.Fprintln(e.stdout)
 	case err == nil:
 		fmt.Fprintln(e.stdout, out.Text)
@@ -140,45 +161,4 @@ func (e *env) generate(ctx context.Context, g generation) error {
 	fmt.Fprintf(e.stderr, "%d tokens in %s, %.1f a second; ended by %s\n", len(out.IDs), took.Round(time.Millisecond),
 		float64(len(out.IDs))/took.Seconds(), map[generate.Finish]string{generate.FinishEnd: "the model", generate.FinishStop: "a stop text", generate.FinishLength: "the length"}[out.Finish])
 	return nil
-}
-
-func (g generation) isChat() bool { return g.chat || g.messages != "" }
-
-// encode gives the prompt's tokens.
-func (g generation) encode(tok *tokenizer.Tokenizer) ([]int32, error) {
-	if !g.isChat() {
-		return int32s(tok.Encode(g.prompt, true)), nil
-	}
-	template, err := chat.New(tok, "")
-	if err != nil {
-		return nil, fmt.Errorf("--chat: %w", err)
-	}
-	var turns chat.Messages
-	if g.messages != "" {
-		raw, err := os.ReadFile(g.messages)
-		if err != nil {
-			return nil, fmt.Errorf("--messages: %w", err)
-		}
-		if turns, err = chat.ParseMessages(raw); err != nil {
-			return nil, fmt.Errorf("--messages: %s: %w", g.messages, err)
-		}
-	} else {
-		if g.system != "" {
-			turns = turns.With(chat.Message{Role: "system", Content: g.system})
-		}
-		turns = turns.With(chat.Message{Role: "user", Content: g.prompt})
-	}
-	text, err := template.Render(turns, chat.Options{AddGenerationPrompt: true, Now: time.Now()})
-	if err != nil {
-		return nil, err
-	}
-	return int32s(tok.Encode(text, false)), nil
-}
-
-func int32s(ids []int) []int32 {
-	out := make([]int32, len(ids))
-	for i, id := range ids {
-		out[i] = int32(id)
-	}
-	return out
 }
