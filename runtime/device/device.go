@@ -103,6 +103,8 @@ type Device interface {
 	Transformer
 	SO8
 	Optimizer
+	Quantized
+	DoRA
 }
 
 // Elementwise operations. dst may be any of the inputs.

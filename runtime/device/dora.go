@@ -1,7 +1,6 @@
 package device
 
-// DoRA is what the adapters of that name need beside Device (Liu et al. 2024). A Device may be
-// without it; compiling a graph that needs it is then an error.
+// DoRA is what the adapters of that name need (Liu et al. 2024).
 type DoRA interface {
 	// DivideByRowNorms: dst[n] = m[n] / sqrt(Σ_k w[n,k]²); w is [N,K].
 	DivideByRowNorms(dst, m, w Buffer, N, K int)

@@ -1,15 +1,10 @@
 package graph
 
 import (
-	"fmt"
-
 	G "gorgonia.org/gorgonia"
 
 	"triality/runtime/device"
 )
-
-// needing kernels need more of a device than device.Device.
-type needing interface{ needs(dev device.Device) error }
 
 type divideByRowNorms struct{ N, K int }
 
@@ -36,11 +31,9 @@ func DivideByRowNorms(m, w *G.Node) (*G.Node, error) {
 }
 
 func (k divideByRowNorms) launch(dev device.Device, out, in []device.Buffer) {
-	dev.(device.DoRA).DivideByRowNorms(out[0], in[0], in[1], k.N, k.K)
+	dev.DivideByRowNorms(out[0], in[0], in[1], k.N, k.K)
 }
 func (divideByRowNorms) signature() string { return "fm>f" }
-
-func (divideByRowNorms) needs(dev device.Device) error { return needsDoRA(dev) }
 
 type scaleColumns struct{ T, N int }
 
@@ -57,7 +50,7 @@ func ScaleColumns(a, s *G.Node) (*G.Node, error) {
 }
 
 func (k scaleColumns) launch(dev device.Device, out, in []device.Buffer) {
-	dev.(device.DoRA).ScaleColumns(out[0], in[0], in[1], k.T, k.N)
+	dev.ScaleColumns(out[0], in[0], in[1], k.T, k.N)
 }
 func (scaleColumns) signature() string { return "mf>m" }
 func (scaleColumns) inPlace() []int    { return []int{0} }
@@ -74,13 +67,4 @@ func (k scaleColumns) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	}
 	ds, err := apply(sumRows(k), in[1].Shape(), p)
 	return G.Nodes{da, ds}, err
-}
-
-func (scaleColumns) needs(dev device.Device) error { return needsDoRA(dev) }
-
-func needsDoRA(dev device.Device) error {
-	if _, ok := dev.(device.DoRA); !ok {
-		return fmt.Errorf("graph: compile: the device %s has no operations for DoRA; use device: cpu, or LoRA or rsLoRA", dev.Info().Name)
-	}
-	return nil
 }

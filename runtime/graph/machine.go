@@ -83,13 +83,6 @@ func Compile(dev device.Device, outputs G.Nodes, opts ...Option) (*Machine, erro
 	if err := s.gather(); err != nil {
 		return nil, err
 	}
-	for _, it := range s.items {
-		if k, ok := it.kernel.(needing); ok {
-			if err := k.needs(dev); err != nil {
-				return nil, err
-			}
-		}
-	}
 	s.recompute(o.keep, o.costly)
 	p := newPlan(s)
 	m := &Machine{

@@ -374,17 +374,6 @@ func TestConstructorsRefuseWrongShapes(t *testing.T) {
 
 func second(_ *G.Node, err error) error { return err }
 
-func TestAGraphThatNeedsDoRAIsRefusedByADeviceWithout(t *testing.T) {
-	w := newWorld(t)
-	y := w.must(ScaleColumns(w.float("a", 3, 4), w.float("s", 4)))
-	if _, err := Compile(struct{ device.Device }{w.dev}, G.Nodes{y}); err == nil || !strings.Contains(err.Error(), "DoRA") {
-		t.Errorf("got %v", err)
-	}
-	if _, err := Compile(w.dev, G.Nodes{y}); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestOperationsRunInGorgoniasOwnMachine(t *testing.T) {
 	g := G.NewGraph()
 	x := G.NewMatrix(g, G.Float64, G.WithShape(2, 4), G.WithName("x"), G.WithValue(tensor.New(tensor.WithShape(2, 4), tensor.WithBacking([]float64{1, -2, 3, 4, 0.5, 6, 7, -8}))))

@@ -53,11 +53,10 @@ func quantized(op string, codes, scale *G.Node) (n, k int, err error) {
 }
 
 func (k quantizedLinear) launch(dev device.Device, out, in []device.Buffer) {
-	dev.(device.Quantized).MatMulInt8(out[0], in[0], in[1], in[2], k.T, k.N, k.K, k.Threshold)
+	dev.MatMulInt8(out[0], in[0], in[1], in[2], k.T, k.N, k.K, k.Threshold)
 }
-func (quantizedLinear) signature() string             { return "mqf>m" }
-func (quantizedLinear) needs(dev device.Device) error { return needsQuantized(dev) }
-func (quantizedLinear) wrt() []bool                   { return []bool{true, false, false} }
+func (quantizedLinear) signature() string { return "mqf>m" }
+func (quantizedLinear) wrt() []bool       { return []bool{true, false, false} }
 
 func (k quantizedLinear) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 	dx, err := apply(quantizedLinearGrad{k.T, k.N, k.K}, in[0].Shape(), in[1], in[2], dy)
@@ -67,7 +66,7 @@ func (k quantizedLinear) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
 type quantizedLinearGrad struct{ T, N, K int }
 
 func (k quantizedLinearGrad) launch(dev device.Device, out, in []device.Buffer) {
-	dev.(device.Quantized).MatMulInt8Grad(out[0], in[2], in[0], in[1], k.T, k.N, k.K)
+	dev.MatMulInt8Grad(out[0], in[2], in[0], in[1], k.T, k.N, k.K)
 }
 func (quantizedLinearGrad) signature() string { return "qfm>m" }
 
@@ -84,14 +83,6 @@ func Dequantize(codes, scale *G.Node) (*G.Node, error) {
 }
 
 func (k dequantize) launch(dev device.Device, out, in []device.Buffer) {
-	dev.(device.Quantized).DequantizeRows(out[0], in[0], in[1], k.N, k.K)
+	dev.DequantizeRows(out[0], in[0], in[1], k.N, k.K)
 }
-func (dequantize) signature() string             { return "qf>m" }
-func (dequantize) needs(dev device.Device) error { return needsQuantized(dev) }
-
-func needsQuantized(dev device.Device) error {
-	if _, ok := dev.(device.Quantized); !ok {
-		return fmt.Errorf("graph: compile: the device %s has no operations for int8 weights; use weights that are not quantized", dev.Info().Name)
-	}
-	return nil
-}
+func (dequantize) signature() string { return "qf>m" }

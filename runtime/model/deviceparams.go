@@ -60,9 +60,6 @@ func UploadAs(dev device.Device, cfg Config, src Source, st Storage) (*DevicePar
 func (d *DeviceParams) putAll(src Source) error {
 	linear := make(map[string]bool)
 	if d.storage.Int8 {
-		if _, ok := d.dev.(device.Quantized); !ok {
-			return fmt.Errorf("upload: the %s device has no int8 weights", d.dev.Info().Name)
-		}
 		for _, l := range d.cfg.Linears() {
 			linear[l.Name+".weight"] = true
 		}
@@ -153,7 +150,7 @@ func (d *DeviceParams) putQuantized(x Param) (err error) {
 		if err := d.dev.Upload(w, x.Data[from*K:to*K]); err != nil {
 			return fail(err)
 		}
-		d.dev.(device.Quantized).QuantizeRows(codes.Slice(from*K, to*K), scale.Slice(from, to), w, to-from, K)
+		d.dev.QuantizeRows(codes.Slice(from*K, to*K), scale.Slice(from, to), w, to-from, K)
 	}
 	if err := d.dev.Sync(); err != nil {
 		return fail(err)

@@ -141,9 +141,7 @@ func newRunner(dev device.Device, task Task, train, eval []Example, dir string, 
 	if task.Storage == device.Float16 {
 		r.scale = newLossScale()
 	}
-	if r.moments, err = newMoments(dev, opt.Optimizer, r.bits); err != nil {
-		return nil, err
-	}
+	r.moments = newMoments(dev, opt.Optimizer, r.bits)
 	if r.slots, err = newSlots(dev, task.Weights, task.Storage, r.moments); err != nil {
 		return nil, err
 	}

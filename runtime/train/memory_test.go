@@ -10,11 +10,7 @@ import (
 
 // paper is a device on which graphs are compiled and nothing runs: its buffers have a length and no
 // memory.
-type paper struct {
-	device.Device
-	device.Quantized
-	device.DoRA
-}
+type paper struct{ device.Device }
 
 type sheet struct {
 	t device.DType

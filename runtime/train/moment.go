@@ -28,21 +28,12 @@ type moments struct {
 	shared       map[device.DType][2]device.Buffer
 }
 
-func newMoments(dev device.Device, optimizer string, bits int) (*moments, error) {
-	m := &moments{dev: dev, bits: bits, shared: map[device.DType][2]device.Buffer{}}
-	switch optimizer {
-	case "", AdamW:
-	case PagedAdamW:
-		m.paged = true
-	case AdamW8bit:
-		m.coded = true
-	case PagedAdamW8bit:
-		m.coded, m.paged = true, true
+func newMoments(dev device.Device, optimizer string, bits int) *moments {
+	return &moments{
+		dev: dev, bits: bits, shared: map[device.DType][2]device.Buffer{},
+		coded: optimizer == AdamW8bit || optimizer == PagedAdamW8bit,
+		paged: optimizer == PagedAdamW || optimizer == PagedAdamW8bit,
 	}
-	if _, ok := dev.(device.Quantized); m.coded && !ok {
-		return nil, fmt.Errorf("optim: %s: the device %s has no 8-bit optimizer; use %s", optimizer, dev.Info().Name, AdamW)
-	}
-	return m, nil
 }
 
 // add makes a moment of zeros for a tensor of n elements.
@@ -135,7 +126,7 @@ func (ms *moments) step(s *slot, c device.AdamW) error {
 		}
 	}
 	if s.m.code {
-		ms.dev.(device.Quantized).AdamW8Step(s.value, s.grad, m, v, s.m.max, s.v.max, c)
+		ms.dev.AdamW8Step(s.value, s.grad, m, v, s.m.max, s.v.max, c)
 	} else {
 		ms.dev.AdamWStep(s.value, s.grad, m, v, c)
 	}

@@ -32,7 +32,7 @@ type operation struct {
 func Run(t *testing.T, open func() device.Device, tol float64) {
 	t.Helper()
 	dev := openFor(t, open)
-	for _, op := range operations(dev) {
+	for _, op := range operations() {
 		t.Run(op.name, func(t *testing.T) {
 			want := op.expected(t, device.Float)
 			got := op.run(t, dev, device.Float)
@@ -43,9 +43,7 @@ func Run(t *testing.T, open func() device.Device, tol float64) {
 			}
 		})
 	}
-	if _, ok := dev.(device.Quantized); ok {
-		t.Run("8-bit adamw", func(t *testing.T) { eightBitAdamW(t, dev, tol) })
-	}
+	t.Run("8-bit adamw", func(t *testing.T) { eightBitAdamW(t, dev, tol) })
 	t.Run("memory", func(t *testing.T) { memory(t, dev) })
 	t.Run("bad arguments reach Sync and touch nothing", func(t *testing.T) { badArguments(t, dev) })
 }
@@ -58,7 +56,7 @@ func SameBytes(t *testing.T, open ...func() device.Device) {
 	for _, o := range open {
 		devs = append(devs, openFor(t, o))
 	}
-	for _, op := range operations(devs[0]) {
+	for _, op := range operations() {
 		t.Run(op.name, func(t *testing.T) {
 			first := op.run(t, devs[0], device.Float)
 			for n, dev := range devs[1:] {
@@ -76,7 +74,7 @@ func SameBytes(t *testing.T, open ...func() device.Device) {
 func RunNarrow(t *testing.T, open func() device.Device, storage device.DType, tol float64) {
 	t.Helper()
 	dev := openFor(t, open)
-	for _, op := range operations(dev) {
+	for _, op := range operations() {
 		t.Run(op.name, func(t *testing.T) {
 			want, got, again := op.expected(t, storage), op.run(t, dev, storage), op.run(t, dev, storage)
 			for i := range want {

@@ -9,15 +9,8 @@ import (
 
 type bufs = []device.Buffer
 
-func operations(dev device.Device) []operation {
-	ops := slices.Concat(elementwise(), matmul(), reductions(), rows(), attention(), crossEntropy(), so8(), optimizer())
-	if _, ok := dev.(device.DoRA); ok {
-		ops = append(ops, dora()...)
-	}
-	if _, ok := dev.(device.Quantized); ok {
-		ops = append(ops, quantized()...)
-	}
-	return ops
+func operations() []operation {
+	return slices.Concat(elementwise(), matmul(), reductions(), rows(), attention(), crossEntropy(), so8(), optimizer(), dora(), quantized())
 }
 
 // sizes straddle the vector widths and the block sizes of the kernels.

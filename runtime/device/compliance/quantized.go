@@ -9,8 +9,7 @@ import (
 	"triality/runtime/device/reference"
 )
 
-// quantized is for devices that have device.Quantized. Codes are the same on all of them, so that
-// operations on codes can be compared closely.
+// Codes are the same on all devices, so that operations on codes can be compared closely.
 func quantized() []operation {
 	var ops []operation
 	for _, s := range [][3]int{{1, 1, 1}, {3, 5, 7}, {1, 40, 64}, {33, 16, 32}, {70, 130, 129}, {150, 96, 257}, {20, 1030, 48}} {
@@ -18,42 +17,41 @@ func quantized() []operation {
 		name := fmt.Sprintf(" of %d rows, %d by %d", T, N, K)
 		ops = append(ops, operation{name: "quantize and dequantize" + name, floats: []int{N * K}, outs: []int{N * K, N}, sums: []int{1},
 			launch: func(d device.Device, o, x, i bufs) {
-				withCodes(d, o[1], x[0], N, K, func(q device.Quantized, codes device.Buffer) { q.DequantizeRows(o[0], codes, o[1], N, K) })
+				withCodes(d, o[1], x[0], N, K, func(codes device.Buffer) { d.DequantizeRows(o[0], codes, o[1], N, K) })
 			}})
 		for _, threshold := range []float64{0, 2.5, 0.01} {
 			ops = append(ops, operation{name: fmt.Sprintf("int8 matmul with threshold %g%s", threshold, name),
 				floats: []int{T * K, N * K, N}, vectors: []int{2}, outs: []int{T * N},
 				launch: func(d device.Device, o, x, i bufs) {
-					withCodes(d, x[2], x[1], N, K, func(q device.Quantized, codes device.Buffer) {
-						q.MatMulInt8(o[0], x[0], codes, x[2], T, N, K, threshold)
+					withCodes(d, x[2], x[1], N, K, func(codes device.Buffer) {
+						d.MatMulInt8(o[0], x[0], codes, x[2], T, N, K, threshold)
 					})
 				}})
 		}
 		ops = append(ops, operation{name: "int8 matmul grad" + name, floats: []int{T * N, N * K, N}, vectors: []int{2}, outs: []int{T * K},
 			launch: func(d device.Device, o, x, i bufs) {
-				withCodes(d, x[2], x[1], N, K, func(q device.Quantized, codes device.Buffer) {
-					q.MatMulInt8Grad(o[0], x[0], codes, x[2], T, N, K)
+				withCodes(d, x[2], x[1], N, K, func(codes device.Buffer) {
+					d.MatMulInt8Grad(o[0], x[0], codes, x[2], T, N, K)
 				})
 			}})
 	}
 	ops = append(ops, operation{name: "quantize rows of zeros", floats: []int{6}, outs: []int{6, 2}, sums: []int{1},
 		launch: func(d device.Device, o, x, i bufs) {
 			d.Fill(x[0].Slice(0, 3), 0)
-			withCodes(d, o[1], x[0], 2, 3, func(q device.Quantized, codes device.Buffer) { q.DequantizeRows(o[0], codes, o[1], 2, 3) })
+			withCodes(d, o[1], x[0], 2, 3, func(codes device.Buffer) { d.DequantizeRows(o[0], codes, o[1], 2, 3) })
 		}})
 	return ops
 }
 
 // withCodes quantizes w. A device without room would fail the launch with a nil buffer, which is
 // what the suite then reports.
-func withCodes(d device.Device, scale, w device.Buffer, N, K int, f func(q device.Quantized, codes device.Buffer)) {
+func withCodes(d device.Device, scale, w device.Buffer, N, K int, f func(codes device.Buffer)) {
 	codes, err := d.Alloc(device.Int8, N*K)
 	if err != nil {
 		return
 	}
-	q := d.(device.Quantized)
-	q.QuantizeRows(codes, scale, w, N, K)
-	f(q, codes)
+	d.QuantizeRows(codes, scale, w, N, K)
+	f(codes)
 	d.Free(codes)
 }
 
@@ -124,7 +122,7 @@ func newStates(t *testing.T, dev device.Device, n int) *states {
 
 func (s *states) step(t *testing.T, step int) snapshot {
 	t.Helper()
-	s.dev.(device.Quantized).AdamW8Step(s.p, s.g, s.m, s.v, s.mm, s.vm,
+	s.dev.AdamW8Step(s.p, s.g, s.m, s.v, s.mm, s.vm,
 		device.AdamW{LR: stepRate, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, WeightDecay: 0.1, Step: step})
 	n := s.p.Len()
 	out := snapshot{p: make([]float64, n), codes: map[string][]int8{"m": make([]int8, n), "v": make([]int8, n)}}

@@ -144,7 +144,7 @@ func BenchmarkNarrow(b *testing.B) {
 	bytes("embedding", 4*T*D, func() { dev.Embedding(o, x, p, T, D) })
 	a, c, d := half(4096*4096), half(4096*4096), half(4096*4096)
 	operations("matmul", 2*4096*4096*4096, func() { dev.MatMul(d, a, c, 4096, 4096, 4096, false, true, false) })
-	q := dev.(device.Quantized)
+	q := dev
 	codes := alloc(device.Int8, F*D)
 	for _, s := range [][2]int{{D, D}, {F, D}, {D, F}} {
 		N, K := s[0], s[1]

@@ -6,8 +6,6 @@ import (
 	"triality/runtime/device"
 )
 
-var _ device.Quantized = (*Device)(nil)
-
 // int8Scratch is what MatMulInt8 may hold at once of its int32 sums, and its gradient of the dequantized
 // weights, in bytes: 64 MiB under a memory limit of 12 GiB, more where there is more, since larger
 // products keep more of a large card busy.

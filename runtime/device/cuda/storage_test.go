@@ -97,7 +97,7 @@ func TestOperandsOfDifferentTypesAreRefused(t *testing.T) {
 		"bytes as floats":        func() { dev.Scale(q, q, 2) },
 		"bytes to floats":        func() { dev.Copy(f, q) },
 		"a narrow optimizer":     func() { dev.AdamWStep(b, b, b, b, device.AdamW{Step: 1}) },
-		"codes that are floats":  func() { dev.(device.Quantized).QuantizeRows(f, f, f, 1, 4) },
+		"codes that are floats":  func() { dev.QuantizeRows(f, f, f, 1, 4) },
 	} {
 		launch()
 		if err := dev.Sync(); err == nil {
@@ -162,7 +162,7 @@ func large(t *testing.T, dev device.Device, s device.DType) map[string][]float64
 	exact := vector(D * D)
 	dev.MatMul(exact, x, y, D, D, T, true, false, false)
 	keep("product in float32", exact)
-	q := dev.(device.Quantized)
+	q := dev
 	codes, err := dev.Alloc(device.Int8, F*D)
 	if err != nil {
 		t.Fatal(err)

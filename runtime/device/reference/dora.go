@@ -6,8 +6,6 @@ import (
 	"triality/runtime/device"
 )
 
-var _ device.DoRA = (*Device)(nil)
-
 // DivideByRowNorms: dst[n] = m[n] / sqrt(Σ_k w[n,k]²).
 func (d *Device) DivideByRowNorms(dst, m, w device.Buffer, N, K int) {
 	c := d.begin("divide by row norms")
