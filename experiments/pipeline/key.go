@@ -18,7 +18,7 @@ import (
 )
 
 // EngineVersion is part of every step's key: it changes when the same inputs would give other results.
-const EngineVersion = "1"
+const EngineVersion = "2"
 
 // keyOf hashes a step's kind, the engine version and whatever decides its result.
 func keyOf(kind experiments.StepKind, parts ...any) (string, error) {
