@@ -3,7 +3,6 @@ package parity
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"math"
 	"os"
 	"path/filepath"
@@ -143,12 +142,12 @@ func flat(rows [][]float32) (out []float32) {
 	return out
 }
 
-// onCUDA runs the whole package on the first NVIDIA card: go test ./runtime/parity -cuda.
-var onCUDA = flag.Bool("cuda", false, "hold the cuda device to the fixtures instead of the cpu")
+// onCUDA holds the first NVIDIA card to the fixtures instead of the processor.
+var onCUDA bool
 
 func newDevice(t testing.TB) device.Device {
 	t.Helper()
-	if *onCUDA {
+	if onCUDA {
 		return openCard(t)
 	}
 	dev := cpu.New(cpu.Options{Threads: 2})

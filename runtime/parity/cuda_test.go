@@ -8,7 +8,7 @@ import (
 	"triality/runtime/model"
 )
 
-func TestLogitsInNarrowStorageAreTransformersWithinItsRounding(t *testing.T) {
+func TestLogitsOnCUDAInNarrowStorageAreTransformersWithinItsRounding(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		storage   model.Storage
@@ -39,5 +39,18 @@ func TestLogitsInNarrowStorageAreTransformersWithinItsRounding(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestOnCUDAEverythingIsAsOnTheProcessor(t *testing.T) {
+	openCard(t)
+	onCUDA = true
+	defer func() { onCUDA = false }()
+	for name, test := range map[string]func(*testing.T){
+		"logits": TestLogitsAreThoseOfTransformers, "loss": TestTheLossIsThatOfTransformers,
+		"padded and packed": TestPaddedAndPackedSequencesGiveTheLogitsOfSingleOnes, "greedy tokens": TestGreedyTokensAreThoseOfTransformers,
+		"adapters": TestAnAdapterByPeftGivesItsLogits, "gradients": TestLoRAGradientsAreThoseOfPeft, "training of an adapter": TestTwentyStepsOfAnAdapterAreThoseOfPeft, "training": TestTwentyStepsOfTheWholeModelAreThoseOfTransformers,
+	} {
+		t.Run(name, test)
 	}
 }
