@@ -317,8 +317,16 @@ func (r *run) part(line int, v, by any) (any, error) {
 	return v, nil
 }
 
+// some is iterate for the filters that take None, and all that is false, for nothing.
+func (r *run) some(line int, v any) ([]any, error) {
+	if !truth(v) {
+		return nil, nil
+	}
+	return r.iterate(line, v)
+}
+
 func mapFilter(r *run, line int, v any, a args) (any, error) {
-	items, err := r.iterate(line, v)
+	items, err := r.some(line, v)
 	if err != nil {
 		return nil, err
 	}
@@ -363,7 +371,7 @@ func (a *args) without(n int) args {
 // chosen is select, reject, selectattr or rejectattr.
 func chosen(id string, attr, keep bool) filterFunc {
 	return func(r *run, line int, v any, a args) (any, error) {
-		items, err := r.iterate(line, v)
+		items, err := r.some(line, v)
 		if err != nil {
 			return nil, err
 		}
