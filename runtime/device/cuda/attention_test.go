@@ -103,6 +103,10 @@ func TestAttentionInSixteenBitsAgreesWithTheReferenceAndRepeatsToTheBit(t *testi
 		"no window over several tiles":    packed(2, 1, 128, 0, 5, 300, 1),
 		"queries that read nothing":       cached(200, 2, 1, 64, [2]int32{0, 200}, [2]int32{7, 7}, [2]int32{130, 200}, [2]int32{9, 3}),
 		"one query over a cache":          cached(1000, 8, 2, 128, [2]int32{3, 997}),
+		"nine heads to a key head":        cached(300, 18, 2, 64, [2]int32{0, 257}),
+		"heads of 256 over a cache":       cached(400, 4, 2, 256, [2]int32{30, 390}, [2]int32{0, 5}),
+		"heads of 72 over a cache":        cached(400, 4, 2, 72, [2]int32{30, 390}, [2]int32{0, 5}, [2]int32{7, 7}),
+		"heads of 20 over a cache":        cached(400, 4, 2, 20, [2]int32{30, 390}, [2]int32{0, 5}),
 		"sequences of a batch in a cache": cached(2000, 4, 1, 80, [2]int32{0, 611}, [2]int32{700, 701}, [2]int32{800, 2000}),
 	}
 	for _, dim := range []int{1, 5, 24, 32, 48, 80, 96, 127, 128, 160, 256} {
@@ -148,6 +152,23 @@ func BenchmarkStoredAttention(b *testing.B) {
 				launchAll(b, dev, 10*work, "TFLOP/s", func() { dev.AttentionGrad(o[5], o[6], o[7], o[0], o[1], o[2], l, h, o[3], x.shape) })
 			})
 		})
+	}
+}
+
+// BenchmarkSmallAttention is what a call costs beside the work.
+func BenchmarkSmallAttention(b *testing.B) {
+	for name, kind := range map[string]device.DType{"bfloat16": device.BFloat16, "float": device.Float} {
+		for label, keys := range map[string]int{"tile": 1, "decode": 2} {
+			b.Run(name+"/"+label, func(b *testing.B) {
+				dev := open(b, cuda.Options{})
+				defer closeDevice(b, dev)
+				x := cached(keys, 1, 1, 64, [2]int32{0, 1})
+				l, h := indices(b, dev, x.lo), indices(b, dev, x.hi)
+				o, _ := storedAs(b, dev, kind, noise(1, 64*keys))
+				y, _ := storedAs(b, dev, kind, noise(1, 64))
+				launchAll(b, dev, 1, "calls/s", func() { dev.Attention(y, o, o, o, l, h, x.shape) })
+			})
+		}
 	}
 }
 

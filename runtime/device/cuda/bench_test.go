@@ -27,6 +27,7 @@ func launchAll(b *testing.B, dev device.Device, work float64, unit string, f fun
 	if err := dev.Sync(); err != nil {
 		b.Fatal(err)
 	}
+	b.StopTimer()
 	b.ReportMetric(work*float64(b.N)/b.Elapsed().Seconds(), unit)
 }
 

@@ -63,6 +63,7 @@ type Device struct {
 	kernels      map[string]uintptr
 	pool         *pool
 	staging      staging
+	kept         keptTables
 	info         device.Info
 	shared       int    // bytes of shared memory that a block may ask for
 	procs        int    // multiprocessors

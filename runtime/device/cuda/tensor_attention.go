@@ -2,6 +2,8 @@ package cuda
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"triality/runtime/device"
 )
@@ -75,16 +77,14 @@ func attentionKernels(shared int) map[string]int {
 			bytes[tensorKernel("key_grad", t, w)] = keyGradShared(w, keyGradStages(w, shared))
 		}
 	}
-	for _, t := range []device.DType{device.Float, device.BFloat16, device.Float16} {
-		bytes["decode"+suffix(t)], bytes["decode_combine"+suffix(t)] = decodeShared(decodeHeads, 256), 0
-	}
+	maps.Copy(bytes, decodeKernels())
 	return bytes
 }
 
 // tensorAttend is Attention over 16-bit storage.
 func (c *call) tensorAttend(dst uint64, a attentionOperands) {
 	p := planAttention(a, false)
-	c.tensorForward(dst, 0, 0, p, c.table(p.queries), a)
+	c.tensorForward(dst, 0, 0, p, c.kept(p.queries), a)
 }
 
 // tensorForward gives the result or, with dy, the statistics that the backward pass needs.
@@ -98,9 +98,11 @@ func (c *call) tensorForward(dst, stats, dy uint64, p attentionPlan, table uint6
 // tensorAttendGrad is AttentionGrad over 16-bit storage.
 func (c *call) tensorAttendGrad(dq, dk, dv, dy uint64, a attentionOperands) {
 	p, w, s := planAttention(a, true), tensorWidth(a.s.HeadDim), a.s
-	queries, reach, keys := c.table(p.queries), c.table(p.reach), c.table(p.keys)
+	queries := c.kept(slices.Concat(p.queries, p.reach, p.keys))
+	reach := queries + 4*uint64(len(p.queries))
+	keys := reach + 4*uint64(len(p.reach))
 	padded := p.queryTiles() * queryTile
-	stats := c.temporary(8 * s.Heads * padded)
+	stats := c.temporary(8 * s.Heads * padded) // two floats for a query and head
 	c.tensorForward(0, stats, dy, p, queries, a)
 	c.launch(tensorKernel("query_grad", c.stored, w), s.Heads, p.queryTiles(), 256, queryGradShared(w),
 		append([]uint64{dq, stats, a.q, a.k, a.v, a.lo, a.hi, dy, queries}, a.arguments()...)...)
@@ -123,7 +125,7 @@ func (c *call) tensorAttendGrad(dq, dk, dv, dy uint64, a attentionOperands) {
 // enough for the multiprocessors.
 func keySplits(s device.AttentionShape, tiles, procs int) int {
 	blocks := max(1, s.KVHeads*tiles)
-	return min(s.Heads/s.KVHeads, (2*procs+blocks-1)/blocks)
+	return min(s.Heads/s.KVHeads, (3*procs/2+blocks-1)/blocks)
 }
 
 func tensorKernel(name string, t device.DType, width int) string {

@@ -1,37 +1,42 @@
 // Attention for a few queries over many keys, as a key-value cache has: a block takes a query, the
-// heads that share a key head (up to eight), and CHUNK keys of the query's range. What it leaves,
+// heads that share a key head, up to four or eight of them, and CHUNK keys of the query's range. What it leaves,
 // the largest score, the sum of weights and the weighted sum of values, decode_combine puts together
 // in order. Chunks are counted from the start of the range: a result does not depend on what else is
 // in the cache. Bound by reading keys and values once, in any storage type and for heads of up to 256.
-#include "attention.h"
-#include "storage.h"
+#include "tensor.h"
 
-static const int CHUNK = 128, HEADS = 8, THREADS = 128, WARPS = THREADS / 32, BATCH = 4;
-
-typedef float f2 __attribute__((ext_vector_type(2)));
+static const int CHUNK = 128, THREADS = 128, WARPS = THREADS / 32, BATCH = 4;
 
 extern SHARED __attribute__((aligned(16))) float memory[];
 
-DEVICE int lane() { return thread() % 32; }
-DEVICE int warp() { return thread() / 32; }
+// Share is what a block of either kernel takes.
+struct Share {
+  int query, head, heads, keyHead, start, count; // heads from `head`; keys from `start`
+  i64 slot;                                      // of the first head in what is left for decode_combine
+};
 
-// The key range of a query under the window.
-DEVICE void range(int t, const int *lo, const int *hi, const Shape &n, int *low, int *high) {
-  *high = hi[t];
-  *low = n.window > 0 ? most(lo[t], *high - n.window) : lo[t];
+template <int HEADS> DEVICE Share share(const int *lo, const int *hi, const int *offsets, const Shape &n) {
+  int group = n.heads / n.keyHeads, parts = (group + HEADS - 1) / HEADS, part = blockX() % parts, low, high;
+  Share s;
+  s.query = blockX() / parts / n.keyHeads;
+  s.keyHead = blockX() / parts % n.keyHeads;
+  s.head = s.keyHead * group + part * HEADS;
+  s.heads = least(HEADS, group - part * HEADS);
+  range(s.query, lo, hi, n, &low, &high);
+  s.start = low + blockY() * CHUNK;
+  s.count = least(CHUNK, high - s.start);
+  s.slot = (i64)(offsets[s.query] + blockY()) * n.heads + s.head;
+  return s;
 }
 
 template <class S>
 DEVICE void decode(float *sums, f2 *states, const S *q, const S *k, const S *v, const int *lo, const int *hi,
                    const int *offsets, Shape n) {
-  int group = n.heads / n.keyHeads, parts = (group + HEADS - 1) / HEADS;
-  int part8 = blockX() % parts, keyHead = blockX() / parts % n.keyHeads, t = blockX() / parts / n.keyHeads;
-  int low, high;
-  range(t, lo, hi, n, &low, &high);
-  int start = low + blockY() * CHUNK, count = least(CHUNK, high - start);
+  const int HEADS = 4;
+  Share mine = share<HEADS>(lo, hi, offsets, n);
+  int t = mine.query, start = mine.start, count = mine.count, head = mine.head, heads = mine.heads, keyHead = mine.keyHead;
+  i64 slot = mine.slot;
   if (count <= 0) return;
-  int heads = least(HEADS, group - part8 * HEADS), head = keyHead * group + part8 * HEADS;
-  i64 slot = (i64)(offsets[t] + blockY()) * n.heads + head;
 
   int lanes = 1; // to a key, each with eight elements
   while (lanes * 8 < n.dim) lanes *= 2;
@@ -105,6 +110,89 @@ DEVICE void decode(float *sums, f2 *states, const S *q, const S *k, const S *v, 
   }
 }
 
+// tensor_decode is decode on tensor cores, over 16-bit storage where 16 bytes may be read at once. A warp
+// takes 32 keys; the rows of its products are heads. Lanes read operands as they lie: the dimensions of
+// a product, and the columns of the next, are taken in the order that gives.
+template <class S, int D>
+DEVICE void tensor_decode(float *sums, f2 *states, const S *q, const S *k, const S *v, const int *lo, const int *hi,
+                          const int *offsets, Shape n) {
+  const int HEADS = 8;
+  SHARED static float tops[WARPS][HEADS], totals[WARPS][HEADS];
+  const int C = D / 32;
+  Share mine = share<HEADS>(lo, hi, offsets, n);
+  if (mine.count <= 0) return;
+  int row = lane() / 4, part = lane() % 4, first = warp() * 32; // row: head or key
+  i64 keyRow = (i64)n.keyHeads * n.dim, at = mine.start * keyRow + (i64)mine.keyHead * n.dim;
+  words4 none = {0, 0, 0, 0}, Q[C], K[4][C];
+  UNROLL for (int i = 0; i < 4; i++) {
+    const S *from = k + at + least(first + 8 * i + row, mine.count - 1) * keyRow + 8 * part;
+    UNROLL for (int c = 0; c < C; c++) K[i][c] = 32 * c + 8 * part < n.dim ? *(const words4 *)(from + 32 * c) : none;
+  }
+  UNROLL for (int c = 0; c < C; c++) {
+    bool in = row < mine.heads && 32 * c + 8 * part < n.dim;
+    Q[c] = in ? *(const words4 *)(q + ((i64)mine.query * n.heads + mine.head + row) * n.dim + 32 * c + 8 * part) : none;
+  }
+  float s[4][4], top = minusInfinity(), total = 0.0f;
+  UNROLL for (int i = 0; i < 4; i++) {
+    UNROLL for (int e = 0; e < 4; e++) s[i][e] = 0.0f;
+    UNROLL for (int c = 0; c < C; c++) {
+      u32 a[4] = {Q[c].x, 0, Q[c].y, 0}, b[4] = {Q[c].z, 0, Q[c].w, 0};
+      multiply<S>(s[i], a, K[i][c].x, K[i][c].y);
+      multiply<S>(s[i], b, K[i][c].z, K[i][c].w);
+    }
+    UNROLL for (int e = 0; e < 2; e++) {
+      s[i][e] = first + 8 * i + 2 * part + e < mine.count ? s[i][e] * n.scale : minusInfinity();
+      top = __builtin_fmaxf(top, s[i][e]);
+    }
+  }
+  top = rowMost(top);
+  float shift = top == minusInfinity() ? 0.0f : top * log2e;
+  UNROLL for (int i = 0; i < 4; i++) UNROLL for (int e = 0; e < 2; e++) {
+    s[i][e] = power2(__builtin_fmaf(s[i][e], log2e, -shift));
+    total += s[i][e];
+  }
+  total = rowSum(total);
+  if (part == 0) {
+    tops[warp()][row] = top;
+    totals[warp()][row] = total;
+  }
+
+  float o[D / 64][8][4]; // columns 64·j + 8·(2·part) + m and 64·j + 8·(2·part + 1) + m
+  UNROLL for (int j = 0; j < D / 64; j++) UNROLL for (int m = 0; m < 8; m++) UNROLL for (int e = 0; e < 4; e++) o[j][m][e] = 0.0f;
+  UNROLL for (int i = 0; i < 2; i++) {
+    u32 p[4] = {join<S>(s[2 * i][0], s[2 * i][1]), 0, join<S>(s[2 * i + 1][0], s[2 * i + 1][1]), 0};
+    words4 V[D / 64][4];
+    UNROLL for (int r = 0; r < 4; r++) {
+      int key = least(first + 16 * i + 2 * part + r / 2 * 8 + r % 2, mine.count - 1);
+      UNROLL for (int j = 0; j < D / 64; j++)
+          V[j][r] = 64 * j + 8 * row < n.dim ? *(const words4 *)(v + at + key * keyRow + 64 * j + 8 * row) : none;
+    }
+    UNROLL for (int j = 0; j < D / 64; j++) UNROLL for (int m = 0; m < 8; m++) {
+      u32 halves = m % 2 ? 0x7632 : 0x5410;
+      multiply<S>(o[j][m], p, __nvvm_prmt(V[j][0][m / 2], V[j][1][m / 2], halves), __nvvm_prmt(V[j][2][m / 2], V[j][3][m / 2], halves));
+    }
+  }
+  UNROLL for (int j = 0; j < D / 64; j++) UNROLL for (int e = 0; e < 2; e++) {
+    float *to = memory + (warp() * HEADS + row) * D + 64 * j + 8 * (2 * part + e);
+    UNROLL for (int m = 0; m < 8; m += 4) *(f4 *)(to + m) = (f4){o[j][m][e], o[j][m + 1][e], o[j][m + 2][e], o[j][m + 3][e]};
+  }
+  __syncthreads();
+  for (int g = 0; g < mine.heads; g++) {
+    float most = tops[0][g], all = 0.0f, factors[WARPS]; // the first warp has keys
+    UNROLL for (int w = 1; w < WARPS; w++) most = __builtin_fmaxf(most, tops[w][g]);
+    UNROLL for (int w = 0; w < WARPS; w++) {
+      factors[w] = tops[w][g] == minusInfinity() ? 0.0f : power2((tops[w][g] - most) * log2e);
+      all = __builtin_fmaf(totals[w][g], factors[w], all);
+    }
+    if (thread() == 0) states[mine.slot + g] = (f2){most, all};
+    for (int d = thread(); d < n.dim; d += THREADS) {
+      float sum = 0.0f;
+      UNROLL for (int w = 0; w < WARPS; w++) sum = __builtin_fmaf(memory[(w * HEADS + g) * D + d], factors[w], sum);
+      sums[(mine.slot + g) * n.dim + d] = sum;
+    }
+  }
+}
+
 // decode_combine: a block of eight warps puts the chunks of a query and head together; each warp sums
 // every eighth.
 template <class S>
@@ -142,11 +230,17 @@ DEVICE void decode_combine(S *dst, const float *sums, const f2 *states, const in
   }
 }
 
-#define SHAPE_ARGUMENTS int queries, int keys, int heads, int keyHeads, int dim, int window, float scale
-#define SHAPE ((Shape){queries, keys, heads, keyHeads, dim, window, scale})
-
-STORED(decode, (float *sums, f2 *states, const S *q, const S *k, const S *v, const int *lo, const int *hi, const int *offsets, SHAPE_ARGUMENTS),
-       (sums, states, q, k, v, lo, hi, offsets, SHAPE))
-
 STORED(decode_combine, (S *dst, const float *sums, const f2 *states, const int *lo, const int *hi, const int *offsets, SHAPE_ARGUMENTS),
        (dst, sums, states, lo, hi, offsets, SHAPE))
+
+#define DECODE_PARAMETERS                                                                                              \
+  (float *sums, f2 *states, const S *q, const S *k, const S *v, const int *lo, const int *hi, const int *offsets, SHAPE_ARGUMENTS)
+#define TENSOR_DECODE(type, D)                                                                                         \
+  namespace of_##type { KERNEL void BOUNDS(128) tensor_decode_##type##_##D DECODE_PARAMETERS {                         \
+    ::tensor_decode<S, D>(sums, states, q, k, v, lo, hi, offsets, SHAPE);                                              \
+  } }
+STORED(decode, DECODE_PARAMETERS, (sums, states, q, k, v, lo, hi, offsets, SHAPE))
+TENSOR_DECODE(bf16, 128)
+TENSOR_DECODE(bf16, 256)
+TENSOR_DECODE(f16, 128)
+TENSOR_DECODE(f16, 256)
