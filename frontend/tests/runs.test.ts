@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fixed, number, span } from '../src/lib/format.ts';
-import { byCell, columnsOf, defaultColumns, differing, runFilter } from '../src/lib/runs.ts';
+import { byCell, columnsOf, defaultColumns, differing, results, runFilter } from '../src/lib/runs.ts';
 import { filterSamples, verdict } from '../src/lib/samples.ts';
 import type { Run, Sample } from '../src/lib/types.ts';
 import { errorLine } from '../src/lib/yamlerror.ts';
@@ -22,6 +22,7 @@ test('the filter compares numbers as numbers and words as words', () => {
   assert.deepEqual(names('lr=0.01'), ['two']);
   assert.deepEqual(names('tokyo'), ['three']);
   assert.deepEqual(names('team=tokyo'), ['three']);
+  assert.deepEqual(names('LOSS'), ['one']);
   assert.deepEqual(names(''), ['one', 'two', 'three']);
   assert.deepEqual(names('missing>1'), []);
 });
@@ -32,6 +33,15 @@ test('columns: results come first, parameters only where runs differ', () => {
   ]);
   assert.deepEqual(defaultColumns(runs.slice(0, 2)), ['metric:eval/accuracy', 'metric:train/loss', 'param:lr']);
   assert.deepEqual(differing(runs.slice(0, 2)), ['lr']);
+});
+
+test('the results of A/B tests and of metric modules are compared by name', () => {
+  const tested = [
+    run('a', { summary: { 'train/loss': 1, 'abtest/metric/brier/brier.A': 0.5, 'abtest/a/accuracy': 0.8 } }),
+    run('b', { summary: { 'abtest/metric/brier/brier.A': 0.4, 'abtest/mcnemar_p': null } }),
+  ];
+  assert.deepEqual(results(tested), ['abtest/a/accuracy', 'abtest/mcnemar_p', 'abtest/metric/brier/brier.A']);
+  assert.deepEqual(results(runs), []);
 });
 
 test('sorting puts what is missing last in both directions', () => {

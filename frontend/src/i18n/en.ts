@@ -87,6 +87,7 @@ export const en = {
   'experiment.compare': 'Compare',
   'experiment.compareChart': '{metric} of {count} run|{metric} of {count} runs',
   'experiment.noSeries': 'The selected runs have logged no metrics.',
+  'experiment.results': 'Results of A/B tests',
   'experiment.differing': 'Parameters that differ',
   'experiment.same': 'The selected runs have the same parameters.',
   'experiment.deleteConfirm': 'Delete the experiment “{name}” with its runs? This cannot be undone.',

@@ -89,6 +89,7 @@ export const ja: Record<Key, string> = {
   'experiment.compare': '比較',
   'experiment.compareChart': '{count} 件の実行の {metric}',
   'experiment.noSeries': '選択した実行には指標の記録がありません。',
+  'experiment.results': 'A/B テストの結果',
   'experiment.differing': '異なるパラメーター',
   'experiment.same': '選択した実行のパラメーターは同じです。',
   'experiment.deleteConfirm': '実験「{name}」を実行ごと削除しますか? 元に戻せません。',

@@ -57,7 +57,8 @@ export function defaultColumns(runs: Run[]): Column[] {
 
 const term = /^([^<>=!]+?)(<=|>=|!=|=|<|>)(.*)$/;
 
-/** A filter of words, all of which must hold: `text` is looked for in name, id, parameters and tags;
+/** A filter of words, all of which must hold: `text` is looked for in name, id, parameters, tags and the
+ *  names of metrics, those of metric modules included;
  *  `key>0.9`, `key=value`, `key!=value` compare a metric, parameter, tag or the status. */
 export function runFilter(text: string): (run: Run) => boolean {
   const words = text.trim().split(/\s+/).filter(Boolean);
@@ -66,7 +67,7 @@ export function runFilter(text: string): (run: Run) => boolean {
     if (!m) {
       const needle = w.toLowerCase();
       return (r: Run) =>
-        [r.name, r.id, ...Object.entries(r.params ?? {}).flat(), ...Object.entries(r.tags ?? {}).flat()].some((s) =>
+        [r.name, r.id, ...Object.entries(r.params ?? {}).flat(), ...Object.entries(r.tags ?? {}).flat(), ...Object.keys(r.summary ?? {})].some((s) =>
           s.toLowerCase().includes(needle),
         );
     }
@@ -112,6 +113,13 @@ export function byCell(
   const order =
     Number.isNaN(x) || Number.isNaN(y) ? String(a).localeCompare(String(b), undefined, { numeric: true }) : x - y;
   return descending ? -order : order;
+}
+
+/** The figures of A/B tests that some of the runs have, those of metric modules included, in order of name:
+ *  one number a run each, which a curve shows badly. */
+export function results(runs: Run[]): string[] {
+  const names = new Set(runs.flatMap((r) => Object.keys(r.summary ?? {})));
+  return [...names].filter((n) => n.startsWith('abtest/')).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
 }
 
 /** Parameters in which the runs differ, in order of name. */
