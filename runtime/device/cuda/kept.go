@@ -32,7 +32,7 @@ func (c *call) kept(x []int32) uint64 {
 		*t = keptTable{}
 	}
 	at := c.table(x)
-	if at == 0 {
+	if c.failed {
 		return 0
 	}
 	last := len(c.scratch) - 1
