@@ -21,7 +21,7 @@ type Pipeline struct {
 // Data configures convert.
 type Data struct {
 	InputPath  string  `yaml:"input_path" doc:"a .jsonl file, a folder of four_class_*.jsonl files, or a glob pattern"`
-	FormatType string  `yaml:"format_type" doc:"instruction, chat (the tokenizer's chat template must be ChatML) or completion"`
+	FormatType string  `yaml:"format_type" doc:"instruction, chat (the tokenizer's own chat template) or completion"`
 	MaxLength  int     `yaml:"max_length" doc:"longest row in tokens; of a longer one the input is cut at its end, the answer never"`
 	ValRatio   float64 `yaml:"val_ratio" doc:"share of the groups in the validation split"`
 	TestRatio  float64 `yaml:"test_ratio" doc:"share of the groups in the test split"`
