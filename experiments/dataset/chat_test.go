@@ -22,6 +22,7 @@ func TestTheTokenizersTemplateSaysWhatAChatIs(t *testing.T) {
 		"system and user":                  {chatML, -1, row, "<|im_start|>system\nDo.<|im_end|>\n<|im_start|>user\nThis<|im_end|>\n<|im_start|>assistant\n", "DENY<|im_end|>\n"},
 		"without input the user instructs": {chatML, -1, alone, "<|im_start|>user\nDo.<|im_end|>\n<|im_start|>assistant\n", "DENY<|im_end|>\n"},
 		"a template without system":        {strings.ReplaceAll(noSystem, "[{% endif %}", "{% endif %}"), -1, row, "[Do.\n\nThis]", "[DENY]"},
+		"a template that drops system":     {"{% for m in messages %}{% if m.role != 'system' %}[{{ m.content }}]{% endif %}{% endfor %}", -1, row, "[Do.\n\nThis]", "[DENY]"},
 		"what follows the end goes":        {strings.Replace(chatML, "<|im_end|>\n", "{{ eos_token }}\n", 1), 3, row, "<|im_start|>system\nDo.\x03\n<|im_start|>user\nThis\x03\n<|im_start|>assistant\n", "DENY\x03"},
 		"an end where there is none":       {"{% for m in messages %}{{ m.role }}:{{ m.content }} {% endfor %}", 3, row, "system:Do. user:This ", "assistant:DENY \x03"},
 		"a thinking template answers":      {strings.Replace(chatML, "assistant\n", "assistant\n{% if enable_thinking %}<think>{% endif %}", 1), -1, alone, "<|im_start|>user\nDo.<|im_end|>\n<|im_start|>assistant\n", "DENY<|im_end|>\n"},
@@ -54,10 +55,12 @@ func TestTheTokenizersTemplateSaysWhatAChatIs(t *testing.T) {
 func TestATemplateThatCannotTrainIsRefused(t *testing.T) {
 	for template, want := range map[string]string{
 		"": "has no chat template",
-		"{{ messages|length }}{{ messages[-1].content }}": "does not begin with its prompt",
-		"{{ raise_exception('never') }}":                  "never",
-		"{% include 'x' %}":                               "include",
-		"{{ '":                                            "not closed",
+		"{{ messages|length }}{{ messages[-1].content }}":                                             "does not begin with its prompt",
+		"{{ raise_exception('never') }}":                                                              "never",
+		"{% for m in messages %}{% if m.role != 'user' %}{{ m.content }}{% endif %}{% endfor %}":      "leaves out words",
+		"{% for m in messages %}{% if m.role != 'assistant' %}{{ m.content }}{% endif %}{% endfor %}": "is not in the conversation",
+		"{% include 'x' %}": "include",
+		"{{ '":              "not closed",
 	} {
 		_, err := NewFormat("chat", runes{template: template})
 		if err == nil || experiments.CodeOf(err) != experiments.CodeInvalid || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "data.format_type") {

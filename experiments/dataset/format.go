@@ -26,7 +26,7 @@ type Format struct {
 
 // NewFormat gives the format of that name: instruction, chat or completion. chat is the tokenizer's
 // chat template: the instruction is the system message, the input the user's; where the template
-// refuses system messages, or a row has no input, the user says both. enc may be nil for the other two.
+// refuses or drops system messages, or a row has no input, the user says both. enc may be nil for the other two.
 func NewFormat(name string, enc Encoder) (*Format, error) {
 	switch name {
 	case "instruction":
@@ -42,17 +42,32 @@ func NewFormat(name string, enc Encoder) (*Format, error) {
 		if f.template, err = chat.New(enc, ""); err != nil {
 			return nil, chatError(err)
 		}
-		probe := &Row{Instruction: "instruction", Input: "input", Output: "output"}
-		_, _, err = f.conversation(probe)
-		if f.noSystem = err != nil; err == nil {
+		if err = f.probe(); err == nil {
 			return f, nil
 		}
-		if _, _, alone := f.conversation(probe); alone != nil {
+		f.noSystem = true
+		if f.probe() != nil {
 			return nil, chatError(err)
 		}
 		return f, nil
 	}
 	return nil, experiments.Errorf(experiments.CodeInvalid, "data.format_type: want instruction, chat or completion, have %q", name)
+}
+
+// probe renders a row and looks for its words: some templates drop a system message and say nothing.
+func (f *Format) probe() error {
+	r := &Row{Instruction: "an instruction of ours", Input: "the input to judge", Output: "DENY"}
+	text, at, err := f.conversation(r)
+	if err != nil {
+		return err
+	}
+	for _, words := range []string{r.Instruction, r.Input} {
+		if !strings.Contains(text[:at], words) {
+			return fmt.Errorf("the template leaves out words of the messages: its prompt is %.200q", text[:at])
+		}
+	}
+	_, err = afterLast(text[at:], r.Output)
+	return err
 }
 
 func chatError(err error) error {
