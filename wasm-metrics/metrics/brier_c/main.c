@@ -28,19 +28,26 @@ typedef struct {
     bool wrong; /* a probability is not between 0 and 1 */
 } scores;
 
-/* The rows i and i + 1, each with gold class and probabilities. inside is true
- * where all of them are between 0 and 1. */
-static inline tm_pair squares(const double *const *p, uint32_t classes, uint32_t i, const int32_t *gold, tm_mask *inside) {
-    tm_pair sum = {0, 0};
-    tm_mask in = {-1, -1}, right = {gold[i], gold[i + 1]};
-    for (uint32_t c = 0; c < classes; c++, right -= 1) {
-        tm_pair d = tm_pair_at(p[c] + i);
-        in &= d >= 0 & d <= 1;
-        d -= (tm_pair)((tm_mask)(tm_pair){1, 1} & (right == 0));
-        sum += d * d;
+/* d² of two rows' probabilities of a class, less 1 where right says so; in stays
+ * true where they are between 0 and 1. */
+static inline tm_pair squares(tm_pair d, tm_mask right, tm_mask *in) {
+    *in &= d >= 0 & d <= 1;
+    d -= (tm_pair)((tm_mask)(tm_pair){1, 1} & right);
+    return d * d;
+}
+
+/* The rows from i on, four of them, into sum. Says whether every probability is
+ * between 0 and 1. */
+static inline bool four(const double *const *p, uint32_t classes, uint32_t i, const int32_t *gold, tm_pair sum[2]) {
+    tm_mask in = {-1, -1}, right[2] = {{gold[i], gold[i + 1]}, {gold[i + 2], gold[i + 3]}};
+    tm_pair s0 = {0, 0}, s1 = {0, 0};
+    for (uint32_t c = 0; c < classes; c++, right[0] -= 1, right[1] -= 1) {
+        const double *v = p[c] + i;
+        s0 += squares(tm_pair_at(v), right[0] == 0, &in);
+        s1 += squares(tm_pair_at(v + 2), right[1] == 0, &in);
     }
-    *inside = in;
-    return sum;
+    sum[0] = s0, sum[1] = s1;
+    return in[0] & in[1];
 }
 
 /* Row i alone. */
@@ -72,16 +79,15 @@ static scores score(const tm_table *t, const tm_column *label, uint32_t arm, uin
         for (uint32_t c = 0; c < classes; c++) complete &= tm_valid64(&columns[c], t->rows, at);
         n += __builtin_popcountll(complete);
         uint32_t end = t->rows - at < 64 ? t->rows : at + 64;
-        for (uint32_t i = at; i < end; complete >>= 2, i += 2) {
-            if ((complete & 3) == 3) {
-                tm_mask in;
-                tm_pair row = squares(p, classes, i, gold, &in);
-                inside &= in[0] & in[1];
-                rows[i] = row[0], rows[i + 1] = row[1];
-                sum += row[0], sum += row[1];
+        for (uint32_t i = at; i < end; complete >>= 4, i += 4) {
+            if ((complete & 15) == 15) {
+                tm_pair row[2];
+                inside &= four(p, classes, i, gold, row);
+                tm_pair_to(rows + i, row[0]), tm_pair_to(rows + i + 2, row[1]);
+                sum += row[0][0], sum += row[0][1], sum += row[1][0], sum += row[1][1];
                 continue;
             }
-            for (uint32_t k = 0; k < 2 && i + k < end; k++) {
+            for (uint32_t k = 0; k < 4 && i + k < end; k++) {
                 rows[i + k] = TM_NAN;
                 if (complete >> k & 1) sum += rows[i + k] = square(p, classes, i + k, gold[i + k], &inside);
             }

@@ -155,6 +155,7 @@ static inline tm_pair tm_pair_at(const double *at) {
     __builtin_memcpy(&p, at, sizeof p);
     return p;
 }
+static inline void tm_pair_to(void *at, tm_pair p) { __builtin_memcpy(at, &p, sizeof p); }
 
 /* Row i of a utf8 column; of a constant one, its value. */
 static inline tm_text tm_string(const tm_column *c, uint32_t i) {
@@ -221,22 +222,21 @@ static uint8_t *tm_block(uint64_t size, uint32_t status, uint32_t count) {
  * undefined. Says whether every value is defined. */
 static bool tm_copy(uint8_t *to, uint8_t *validity, const double *values, uint32_t n) {
     bool all = true;
-    __builtin_memcpy(to, values, 8ull * n);
     for (uint32_t i = 0; i < n; i += 8) {
         const double *v = values + i;
         uint32_t m = n - i < 8 ? n - i : 8;
         /* The sum of v - v is 0 where all are finite, else NaN. */
         if (m == 8) {
-            tm_pair z = {0, 0};
-            for (uint32_t j = 0; j < 8; j += 2) {
-                tm_pair p = tm_pair_at(v + j);
-                z += p - p;
-            }
+            tm_pair p = tm_pair_at(v), q = tm_pair_at(v + 2), r = tm_pair_at(v + 4), s = tm_pair_at(v + 6);
+            tm_pair z = (p - p) + (q - q) + ((r - r) + (s - s));
+            tm_pair_to(to + 8 * i, p), tm_pair_to(to + 8 * i + 16, q);
+            tm_pair_to(to + 8 * i + 32, r), tm_pair_to(to + 8 * i + 48, s);
             if (z[0] + z[1] == 0) {
                 validity[i >> 3] = 0xff;
                 continue;
             }
-        }
+        } else
+            __builtin_memcpy(to + 8 * i, v, 8 * m);
         uint32_t bits = 0;
         for (uint32_t j = 0; j < m; j++)
             if (v[j] - v[j] == 0) bits |= 1u << j;
