@@ -11,3 +11,6 @@ func Meter(wasm []byte) ([]byte, error) {
 
 // TrialParameters are those of a dry run.
 var TrialParameters = trialParameters
+
+// MergeData rewrites the body of a data section.
+func MergeData(body []byte) []byte { return mergeData(&reader{b: body}) }

@@ -79,6 +79,12 @@ func meter(wasm []byte) (*metered, error) {
 				return nil, fmt.Errorf("code section: %w", err)
 			}
 			out.section(10, code)
+		case 11:
+			if m.dataCount < 0 {
+				out.section(11, mergeData(s))
+			} else {
+				out.section(11, s.b)
+			}
 		default:
 			out.section(id, s.b)
 		}
