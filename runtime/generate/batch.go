@@ -36,8 +36,8 @@ type member struct {
 func (m *member) row(i int) int32 { return m.table[i/pageRows]*pageRows + int32(i%pageRows) }
 
 // GenerateBatch continues several prompts, at most so many at once, and gives the results in the order
-// of the requests. A text does not depend on what it is computed with, but for rounding in the last
-// bits of the logits. A cancelled context ends it with what there is so far and the context's error.
+// of the requests. A text does not depend on what it is computed with, but for what ScoreBatch says of
+// rounding. A cancelled context ends it with what there is so far and the context's error.
 func (e *Engine) GenerateBatch(ctx context.Context, requests []Request, atOnce int) ([]Result, error) {
 	out := make([]Result, len(requests))
 	if atOnce < 1 {

@@ -239,3 +239,43 @@ func TestABatchThatCannotBeIsRefused(t *testing.T) {
 		t.Errorf("no requests give %v, %v", out, err)
 	}
 }
+
+func TestNarrowWeightsBatchAlike(t *testing.T) {
+	for name, st := range map[string]model.Storage{
+		"int8":     {Int8: true}, // without outliers, whose columns are those of the tokens computed together
+		"bfloat16": {Matrices: device.BFloat16}, "float16": {Matrices: device.Float16},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, p := tiny(t, "llama", true)
+			dev := reference.New()
+			d, err := model.UploadAs(dev, cfg, p, st)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := New(dev, cfg, d, model.Hooks{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { e.Close(); d.Close(); dev.Close() })
+			prompts, conts := [][]int32{tokens(20, 1), append(tokens(15, 1), 3, 4)}, [][]int32{tokens(2, 8), tokens(1, 9)}
+			got, err := e.ScoreBatch(t.Context(), prompts, conts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts, err := e.GenerateBatch(t.Context(), []Request{{Prompt: prompts[0], MaxNew: 6}, {Prompt: prompts[1], MaxNew: 4}}, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, p := range prompts {
+				want, err := e.Score(t.Context(), p, conts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				near(t, fmt.Sprint(i), got[i], want, 1e-9)
+				if ids, err := e.Greedy(t.Context(), p, len(texts[i].IDs), nil); err != nil || !slices.Equal(ids, texts[i].IDs) {
+					t.Errorf("%v, alone %v, %v", texts[i].IDs, ids, err)
+				}
+			}
+		})
+	}
+}

@@ -1,5 +1,5 @@
-// Package generate runs a causal language model forward: logits, greedy generation with a key-value
-// cache, and the log-probabilities of continuations.
+// Package generate runs a causal language model forward: logits, texts (greedy or drawn, one or many at
+// once) with a key-value cache, and the log-probabilities of continuations.
 package generate
 
 import (

@@ -44,8 +44,9 @@ func (e *Engine) KeepCommon(ctx context.Context, prompts [][]int32) error {
 }
 
 // ScoreBatch gives what Score gives for each prompt, [prompt][continuation], but for rounding in the
-// last bits: several prompts with all their continuations go through the model at once, and what the
-// prompts have in common in front is computed once, for this call and the ones after it.
+// last bits (and, with int8 weights, for which activations count as outliers: LLM.int8 asks that of the
+// tokens computed together). Several prompts with all their continuations go through the model at once,
+// and what the prompts have in common in front is computed once, for this call and the ones after it.
 func (e *Engine) ScoreBatch(ctx context.Context, prompts, continuations [][]int32) ([][]float64, error) {
 	tail := 0 // tokens of the continuations that are fed
 	longest := 0
