@@ -12,12 +12,17 @@ import (
 // Device runs every operation at once, on the caller's goroutine. Its methods may be called from
 // several goroutines; calls run one after another.
 type Device struct {
-	mu  sync.Mutex
-	err error // first error since the last Sync
+	mu     sync.Mutex
+	err    error // first error since the last Sync
+	rounds bool
 }
 
-// New returns a reference device.
+// New returns a reference device whose results are exact whatever type they are stored in.
 func New() *Device { return &Device{} }
+
+// NewRounding returns one that rounds each result once to the type it is stored in: what a device
+// with that storage gives where its arithmetic is exact.
+func NewRounding() *Device { return &Device{rounds: true} }
 
 var _ device.Device = (*Device)(nil)
 
@@ -43,6 +48,7 @@ type call struct {
 	d      *Device
 	op     string
 	failed bool
+	narrow []*buffer // arguments in a narrow type
 }
 
 func (d *Device) begin(op string) *call {
@@ -50,7 +56,17 @@ func (d *Device) begin(op string) *call {
 	return &call{d: d, op: op}
 }
 
-func (c *call) end() { c.d.mu.Unlock() }
+// end rounds the results; arguments that are none of them are rounded already.
+func (c *call) end() {
+	if c.d.rounds {
+		for _, b := range c.narrow {
+			for i, v := range b.f {
+				b.f[i] = round(v, b.t)
+			}
+		}
+	}
+	c.d.mu.Unlock()
+}
 
 func (c *call) fail(format string, args ...any) {
 	c.failed = true
@@ -69,6 +85,9 @@ func (c *call) floats(name string, b device.Buffer, n int) []float64 {
 	if n > len(m.f) {
 		c.fail("%s has %d elements, needs %d", name, len(m.f), n)
 		return nil
+	}
+	if m.t != device.Float {
+		c.narrow = append(c.narrow, m)
 	}
 	if n < 0 {
 		return m.f
