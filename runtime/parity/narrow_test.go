@@ -18,7 +18,7 @@ var narrowStorages = []struct {
 	tolerance float64
 }{
 	{"bfloat16", model.Storage{Matrices: device.BFloat16}, 2e-2},
-	{"float16", model.Storage{Matrices: device.Float16}, 2.5e-3},
+	{"float16", model.Storage{Matrices: device.Float16}, 3e-3},
 	{"int8 and bfloat16", model.Storage{Matrices: device.BFloat16, Int8: true, Threshold: 6}, 5e-2},
 }
 
