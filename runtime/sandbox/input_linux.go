@@ -115,6 +115,9 @@ func mapInput(file *os.File, off int64, room []byte) (from, to int, err error) {
 		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED); err != nil {
 		return 0, 0, err
 	}
+	// All of it is going to be read: taken in at once it costs half of what a
+	// fault each sixteen pages does.
+	_ = unix.Madvise(room[head:head+whole], unix.MADV_POPULATE_READ) // it is advice, and not known to older kernels
 	if _, err := file.ReadAt(room[:head], off); err != nil && err != io.EOF {
 		return head, head + whole, err
 	}
