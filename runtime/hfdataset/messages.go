@@ -34,9 +34,10 @@ const (
 // Vtable offsets of the fields used, from Message.fbs and Schema.fbs.
 const (
 	messageHeaderType, messageHeader, messageBody = 6, 8, 10
+	messageMetadata                               = 12
 	schemaFields, schemaMetadata                  = 6, 8
 	fieldChildren, fieldMetadata                  = 14, 16
-	batchCompression                              = 10
+	batchBuffers, batchCompression, batchVariadic = 8, 10, 12
 )
 
 // Message returns the next message, io.EOF at the mark that ends the stream.
@@ -96,14 +97,19 @@ func checkMessage(meta []byte) (bodyLen int64, err error) {
 	}
 	header := flatbuffers.Table{Bytes: meta}
 	msg.Union(&header, flatbuffers.UOffsetT(o))
+	// Each element takes at least four bytes, so more cannot be there.
+	budget := len(meta) / 4
+	if _, _, err := count(msg, messageMetadata, &budget); err != nil {
+		return 0, err
+	}
 	switch kind {
 	case schemaHeader:
-		// Each element takes at least four bytes, so more cannot be there.
-		budget := len(meta) / 4
 		err = checkFields(header, schemaFields, schemaMetadata, &budget)
 	case recordBatchHeader:
 		if header.Offset(batchCompression) != 0 {
 			err = errors.New("compressed batches are not read")
+		} else {
+			err = checkVariadic(header)
 		}
 	default:
 		err = fmt.Errorf("messages of type %d are not read", kind)
@@ -114,27 +120,47 @@ func checkMessage(meta []byte) (bodyLen int64, err error) {
 	return bodyLen, err
 }
 
+// checkVariadic holds the counts of buffers that columns of views have to the buffers of the batch.
+func checkVariadic(batch flatbuffers.Table) error {
+	left := int64(0)
+	if o := flatbuffers.UOffsetT(batch.Offset(batchBuffers)); o != 0 {
+		left = int64(batch.VectorLen(o))
+	}
+	budget := len(batch.Bytes) / 8
+	n, at, err := count(batch, batchVariadic, &budget)
+	for i := range n {
+		v := batch.GetInt64(at + flatbuffers.UOffsetT(8*i))
+		if left -= v; v < 0 || left < 0 {
+			return errors.New("a batch counts more buffers than it has")
+		}
+	}
+	return err
+}
+
 func root(b []byte) flatbuffers.Table {
 	return flatbuffers.Table{Bytes: b, Pos: flatbuffers.GetUOffsetT(b)}
 }
 
+// count takes the length of the vector in a slot from the budget, and gives it with where the vector
+// begins.
+func count(t flatbuffers.Table, slot flatbuffers.VOffsetT, budget *int) (n int, at flatbuffers.UOffsetT, err error) {
+	o := flatbuffers.UOffsetT(t.Offset(slot))
+	if o == 0 {
+		return 0, 0, nil
+	}
+	n = t.VectorLen(o)
+	if *budget -= n; n < 0 || *budget < 0 {
+		return 0, 0, errors.New("a message counts more fields than it holds")
+	}
+	return n, t.Vector(o), nil
+}
+
 // checkFields holds the number of fields and metadata below t to the budget.
 func checkFields(t flatbuffers.Table, children, metadata flatbuffers.VOffsetT, budget *int) error {
-	count := func(slot flatbuffers.VOffsetT) (n int, at flatbuffers.UOffsetT, err error) {
-		o := flatbuffers.UOffsetT(t.Offset(slot))
-		if o == 0 {
-			return 0, 0, nil
-		}
-		n = t.VectorLen(o)
-		if *budget -= n; n < 0 || *budget < 0 {
-			return 0, 0, errors.New("the schema counts more fields than it holds")
-		}
-		return n, t.Vector(o), nil
-	}
-	if _, _, err := count(metadata); err != nil {
+	if _, _, err := count(t, metadata, budget); err != nil {
 		return err
 	}
-	n, at, err := count(children)
+	n, at, err := count(t, children, budget)
 	if err != nil {
 		return err
 	}
