@@ -2,11 +2,10 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"time"
 
 	"triality/experiments"
 	"triality/experiments/abtest"
@@ -35,35 +34,30 @@ const (
 	ResultArtifact = "abtest/results.json"
 )
 
-// ABTest evaluates both models on every row, in turn so that a change of the machine's speed meets
-// both, and compares them.
-func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (_ *experiments.ABResult, err error) {
+// ABTest evaluates both models on every row and compares them.
+func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*experiments.ABResult, error) {
 	rows, train, err := testRows(o.TestData)
 	if err != nil {
 		return nil, err
 	}
-	var arms [2]*arm
+	var sources [2]Source
 	for i, name := range []string{o.ModelA, o.ModelB} {
-		source, err := e.Locate(ctx, name, hub.ModelFiles, sink)
-		if err != nil {
+		if sources[i], err = e.Locate(ctx, name, hub.ModelFiles, sink); err != nil {
 			return nil, err
 		}
-		if arms[i], err = openArm(e.Device, e.Storage, source, o.Format, o.MaxLength); err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, arms[i].close()) }()
 	}
-	answers, err := evaluate(ctx, arms, rows, o.Test.Warmup, sink)
+	verdicts, apart, err := e.evaluate(ctx, sources, rows, o, sink)
 	if err != nil {
 		return nil, err
 	}
-	r := compare(rows, arms, answers, o)
-	for i, a := range arms {
-		if r.Arms[i].Heads, err = a.headScores(ctx, rows); err != nil {
-			return nil, err
+	r := compare(rows, verdicts, o)
+	r.Environment = maps.Clone(o.Environment)
+	if apart {
+		if r.Environment == nil {
+			r.Environment = map[string]string{}
 		}
+		r.Environment["arms"] = "one after the other: the device does not hold both models at once"
 	}
-	r.Environment = o.Environment
 	info := e.Device.Info()
 	r.Device = fmt.Sprintf("%s, %s, %d threads, %s", info.Name, info.Model, info.Threads, info.SIMD)
 	r.Baselines = baselines(train, rows)
@@ -103,48 +97,8 @@ func testRows(path string) (test, train []dataset.Row, err error) {
 	return rows.Rows, nil, err
 }
 
-// evaluate answers every row with both arms; the arm that goes first alternates.
-func evaluate(ctx context.Context, arms [2]*arm, rows []dataset.Row, warmup int, sink Sink) (out [2][]answer, err error) {
-	var prompts [2][][]int32
-	for a := range arms {
-		out[a] = make([]answer, len(rows))
-		prompts[a] = make([][]int32, len(rows))
-		for i := range rows {
-			if prompts[a][i], err = arms[a].prompt(&rows[i]); err != nil {
-				return out, err
-			}
-		}
-		// The instruction in front is computed once. The rows themselves are not packed together: each has
-		// a latency of its own.
-		if err := arms[a].engine.KeepCommon(ctx, prompts[a]); err != nil {
-			return out, err
-		}
-		for i := range min(warmup, len(rows)) {
-			if _, err := arms[a].classify(ctx, prompts[a][i]); err != nil {
-				return out, err
-			}
-		}
-	}
-	start := time.Now()
-	for i := range rows {
-		if err := ctx.Err(); err != nil {
-			return out, trainError(err)
-		}
-		for k := range arms {
-			a := (i + k) % len(arms)
-			if out[a][i], err = arms[a].classify(ctx, prompts[a][i]); err != nil {
-				return out, err
-			}
-		}
-		if (i+1)%8 == 0 || i+1 == len(rows) {
-			sink.Progress(experiments.Progress{Done: int64(i + 1), Total: int64(len(rows)), Unit: "rows", Rate: float64(i+1) / time.Since(start).Seconds()})
-		}
-	}
-	return out, nil
-}
-
 // compare computes every figure of the two arms' answers.
-func compare(rows []dataset.Row, arms [2]*arm, answers [2][]answer, o ABTestOptions) *experiments.ABResult {
+func compare(rows []dataset.Row, arms [2]verdict, o ABTestOptions) *experiments.ABResult {
 	k := len(experiments.Labels)
 	gold := make([]int, len(rows))
 	var predicted [2][]int
@@ -153,20 +107,20 @@ func compare(rows []dataset.Row, arms [2]*arm, answers [2][]answer, o ABTestOpti
 	for i := range rows {
 		gold[i] = experiments.LabelIndex(rows[i].Label)
 		for a := range arms {
-			predicted[a] = append(predicted[a], answers[a][i].class)
-			latency[a] = append(latency[a], answers[a][i].ms)
+			predicted[a] = append(predicted[a], arms[a].answers[i].class)
+			latency[a] = append(latency[a], arms[a].answers[i].ms)
 		}
 		r.Samples = append(r.Samples, experiments.Sample{
 			Index: i, Group: rows[i].Group, Text: rows[i].Text(), Language: rows[i].Language, Domain: rows[i].Domain, Label: rows[i].Label,
-			PredictionA: experiments.Labels[answers[0][i].class], PredictionB: experiments.Labels[answers[1][i].class],
-			ProbabilityA: answers[0][i].probability, ProbabilityB: answers[1][i].probability,
-			LatencyAMS: answers[0][i].ms, LatencyBMS: answers[1][i].ms,
+			PredictionA: experiments.Labels[arms[0].answers[i].class], PredictionB: experiments.Labels[arms[1].answers[i].class],
+			ProbabilityA: arms[0].answers[i].probability, ProbabilityB: arms[1].answers[i].probability,
+			LatencyAMS: arms[0].answers[i].ms, LatencyBMS: arms[1].answers[i].ms,
 		})
 	}
 	for a := range arms {
 		confusion := abtest.Confusion(gold, predicted[a], k)
 		r.Arms[a] = experiments.ArmResult{
-			Name: string(rune('A' + a)), Model: arms[a].name, Kind: arms[a].kind,
+			Name: string(rune('A' + a)), Model: arms[a].name, Kind: arms[a].kind, Heads: arms[a].heads,
 			Scores: abtest.Score(gold, predicted[a], k), Latency: abtest.Latencies(latency[a]),
 			Confusion: confusion, PerClass: abtest.PerClass(confusion, experiments.Labels),
 		}
