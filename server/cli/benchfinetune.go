@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"triality/experiments/config"
 	"triality/experiments/pipeline"
 	"triality/runtime/finetunebench"
 	"triality/runtime/train"
@@ -19,10 +18,8 @@ func setupBenchFinetune(e *env, fl *flag.FlagSet) func(context.Context, []string
 		names = append(names, s.Name)
 	}
 	shape := fl.String("shape", names[0], strings.Join(names, ", "))
-	device := fl.String("device", "auto", "auto, cpu or cuda")
-	limit := fl.String("device-memory-limit", "", "most memory of the card, such as `11GiB`")
-	bf16, fp16 := fl.Bool("bf16", false, "matrices and activations in bfloat16"), fl.Bool("fp16", false, "matrices and activations in float16")
-	int8 := fl.Bool("load-in-8bit", false, "linear modules in int8")
+	var held precision
+	held.register(fl)
 	optim := fl.String("optim", "adamw_torch", "adamw_torch, adamw_8bit, paged_adamw_32bit or paged_adamw_8bit")
 	recompute := fl.String("gradient-checkpointing", train.RecomputeLayer, "none, selective or layer")
 	o := finetunebench.Options{Seed: 1}
@@ -46,10 +43,9 @@ func setupBenchFinetune(e *env, fl *flag.FlagSet) func(context.Context, []string
 		if !found {
 			return usagef("--shape: want one of %s, have %q", strings.Join(names, ", "), *shape)
 		}
-		cfg := config.Default()
-		cfg.Device, cfg.Training.BF16, cfg.Training.FP16, cfg.Training.Optim, cfg.Model.LoadIn8bit = *device, *bf16, *fp16, *optim, *int8
-		if err := cfg.MemoryLimit.Parse(*limit); err != nil {
-			return usagef("--device-memory-limit: %v", err)
+		cfg, err := held.config()
+		if err != nil {
+			return err
 		}
 		if o.Optimizer = pipeline.Optimizer(*optim); o.Optimizer == "" {
 			return usagef("--optim: there is no %q", *optim)

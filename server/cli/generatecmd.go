@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/term"
 
-	"triality/experiments/config"
 	"triality/experiments/pipeline"
 	"triality/runtime/generate"
 	"triality/runtime/tokenizer"
@@ -26,17 +25,18 @@ func (m *many) Set(v string) error { *m = append(*m, v); return nil }
 
 // generation is what generate was asked for.
 type generation struct {
-	dir, device string
-	prompt      string
-	chat        bool
-	system      string
-	messages    string // file
-	prompts     string // file
-	atOnce      int
-	stream      bool
-	maxNew      int
-	stop        many
-	sampling    generate.Sampling
+	dir      string
+	held     precision
+	prompt   string
+	chat     bool
+	system   string
+	messages string // file
+	prompts  string // file
+	atOnce   int
+	stream   bool
+	maxNew   int
+	stop     many
+	sampling generate.Sampling
 }
 
 func setupGenerate(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
@@ -55,7 +55,7 @@ func setupGenerate(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	fs.StringVar(&g.messages, "messages", "", "JSON `file` with the messages of a chat, instead of a prompt")
 	fs.StringVar(&g.prompts, "prompts", "", "JSONL `file` of many prompts, each {\"prompt\": …} or {\"messages\": […]}; gives a line of JSON for each")
 	fs.IntVar(&g.atOnce, "at-once", 8, "with --prompts, texts made together")
-	fs.StringVar(&g.device, "device", "auto", "auto, cpu or cuda")
+	g.held.register(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *dir}); err != nil {
 			return err
@@ -107,8 +107,10 @@ func (e *env) generate(ctx context.Context, g generation) error {
 	if err != nil {
 		return invalid(err)
 	}
-	cfg := config.Default()
-	cfg.Device = g.device
+	cfg, err := g.held.config()
+	if err != nil {
+		return err
+	}
 	dev, _, err := pipeline.OpenDevice(cfg)
 	if err != nil {
 		return err

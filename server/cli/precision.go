@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"flag"
+
+	"triality/experiments/config"
+)
+
+// precision is the flags of commands without a configuration that say how a model is held.
+type precision struct {
+	device, limit    string
+	bf16, fp16, int8 bool
+}
+
+func (p *precision) register(fs *flag.FlagSet) {
+	fs.StringVar(&p.device, "device", "auto", "auto, cpu or cuda")
+	fs.StringVar(&p.limit, "device-memory-limit", "", "most memory of the card, such as `11GiB`")
+	fs.BoolVar(&p.bf16, "bf16", false, "matrices and activations in bfloat16, on cuda")
+	fs.BoolVar(&p.fp16, "fp16", false, "matrices and activations in float16, on cuda")
+	fs.BoolVar(&p.int8, "load-in-8bit", false, "the layers' linear modules in int8")
+}
+
+// config is the default configuration with what the flags say.
+func (p *precision) config() (config.Pipeline, error) {
+	cfg := config.Default()
+	if p.bf16 && p.fp16 {
+		return cfg, usagef("--bf16 and --fp16: choose one")
+	}
+	cfg.Device, cfg.Training.BF16, cfg.Training.FP16, cfg.Model.LoadIn8bit = p.device, p.bf16, p.fp16, p.int8
+	if err := cfg.MemoryLimit.Parse(p.limit); err != nil {
+		return cfg, usagef("--device-memory-limit: %v", err)
+	}
+	return cfg, nil
+}
