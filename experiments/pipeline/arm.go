@@ -54,13 +54,13 @@ func openArm(dev device.Device, st model.Storage, source Source, format string, 
 		longest = max(longest, len(ids))
 		a.answers = append(a.answers, ids)
 	}
-	m, cfg, params, err := loadModel(dev, source.Dir, st)
+	isSO8T, cfg, params, err := loadModel(dev, source.Dir, st)
 	if err != nil {
 		return nil, err
 	}
 	a.params = params
 	hooks := model.Hooks{}
-	if m != nil {
+	if isSO8T {
 		a.kind, hooks = "so8t", so8t.Hooks()
 		a.heads = so8t.NewClassifier(dev, cfg, a.params)
 	}

@@ -39,8 +39,9 @@ func floating(t string) bool {
 // tokenizer loads and fits the embedding, and whether there is a chat template. It looks at all it
 // can; a check that could not be made because another failed is left out.
 func Verify(ctx context.Context, dir string) []Check {
-	cfg, checks, err := configuration(dir)
-	if err != nil {
+	cfg, specs, c := configuration(dir)
+	checks := []Check{c}
+	if c.Err != nil {
 		return append(checks, verifyTokenizer(dir, nil)...)
 	}
 	m, err := safetensors.OpenModel(dir)
@@ -50,35 +51,27 @@ func Verify(ctx context.Context, dir string) []Check {
 	}
 	defer m.Close()
 	w := stored{m}
-	if len(checks) == 1 { // the SO8T loader has looked at the tensors
-		spare := func(n string) bool {
-			return n == "lm_head.weight" && cfg.TieEmbeddings || strings.HasSuffix(n, ".rotary_emb.inv_freq")
-		}
-		checks = append(checks, checkTensors(w, cfg.Specs(), spare))
+	spare := func(n string) bool {
+		return n == "lm_head.weight" && cfg.TieEmbeddings || strings.HasSuffix(n, ".rotary_emb.inv_freq")
 	}
-	checks = append(checks, checkStorage(w, floating), checkValues(ctx, w))
+	checks = append(checks, checkTensors(w, specs, spare), checkStorage(w, floating), checkValues(ctx, w))
 	return append(checks, verifyTokenizer(dir, &cfg)...)
 }
 
-// configuration reads config.json; of an SO8T model the source's, with the tensors.
-func configuration(dir string) (cfg model.Config, checks []Check, err error) {
-	c := Check{Name: "config.json"}
+// configuration reads config.json, of an SO8T model the source's in it, and lists the tensors to expect.
+func configuration(dir string) (cfg model.Config, specs []model.Spec, c Check) {
+	c.Name = "config.json"
 	isSO8T, err := so8t.IsModel(dir)
 	if err == nil && isSO8T {
-		m, err := so8t.Load(dir)
-		if err != nil {
-			c.Err = err
-			return cfg, []Check{c}, err
+		if cfg, specs, c.Err = so8t.Layout(dir); c.Err == nil {
+			c.Detail = "so8t over " + describe(cfg)
 		}
-		c.Detail = "so8t over " + describe(m.Source)
-		return m.Source, []Check{c, {Name: "tensors", Detail: fmt.Sprintf("%d, and the rotations of %d layers and two heads", len(m.Source.Specs()), m.Source.Layers)}}, nil
+		return cfg, specs, c
 	}
-	if cfg, err = model.LoadConfig(dir); err != nil {
-		c.Err = err
-		return cfg, []Check{c}, err
+	if cfg, c.Err = model.LoadConfig(dir); c.Err == nil {
+		c.Detail = describe(cfg)
 	}
-	c.Detail = describe(cfg)
-	return cfg, []Check{c}, nil
+	return cfg, cfg.Specs(), c
 }
 
 func describe(c model.Config) string {

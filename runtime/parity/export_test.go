@@ -81,6 +81,7 @@ func (f *fixture) exportSO8T(t *testing.T, dir string, logitsOf func(string, *ge
 	must(t, err)
 	m, err := so8t.Load(path)
 	must(t, err)
+	defer m.Close()
 	for i := range m.Layers {
 		for k, g := range []*so8t.Gate{&m.Layers[i].Safe, &m.Layers[i].Cmd} {
 			for j := range g.Generator {

@@ -3,6 +3,7 @@ package so8t
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"triality/runtime/model"
@@ -12,15 +13,25 @@ import (
 // BurnIn folds the rotations of the SO8T model in srcDir into its q, k and v weights and writes the
 // plain Hugging Face model with the same task logits to outDir. The safety and authority heads have
 // no place in a plain model and are left behind. dtype stores the folded weights; "" keeps each
-// weight's own type, which in F16 and BF16 rounds the folded ones once more.
+// weight's own type, which in F16 and BF16 rounds the folded ones once more. One weight at a time is
+// in memory.
 func BurnIn(srcDir, outDir string, dtype safetensors.DType) error {
-	m, err := Load(srcDir)
-	if err != nil {
-		return fmt.Errorf("burn in: %w", err)
-	}
-	p, err := m.Folded()
+	err := stage(outDir, func(dir string) error { return burnIn(srcDir, dir, dtype) })
 	if err != nil {
 		return fmt.Errorf("burn in %s: %w", srcDir, err)
+	}
+	return nil
+}
+
+func burnIn(srcDir, dir string, dtype safetensors.DType) error {
+	m, err := Load(srcDir)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	p, err := m.Folded()
+	if err != nil {
+		return err
 	}
 	types := m.DTypes
 	if dtype != "" {
@@ -29,28 +40,14 @@ func BurnIn(srcDir, outDir string, dtype safetensors.DType) error {
 			types[name] = dtype
 		}
 	}
-	err = stage(outDir, func(dir string) error {
-		return errors.Join(carry(srcDir, dir), m.Source.Save(dir), saveTensors(dir, tensors(p, types)))
-	})
-	if err != nil {
-		return fmt.Errorf("burn in %s: %w", srcDir, err)
-	}
-	return nil
+	return errors.Join(carry(srcDir, dir), m.Source.Save(dir), saveTensors(filepath.Join(dir, weightsFile), tensors(p, types)))
 }
 
-// Folded gives the plain model's weights with each layer's gates folded into q, k and v:
-// W ← W · blockdiag(s_cmd·s_safe·R_cmd·R_safe), computed in float64. The other weights are shared.
-func (m *Model) Folded() (*model.Params, error) {
-	out, err := model.NewParams()
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range m.Base.Names() {
-		x, _ := m.Base.Get(name)
-		if err := out.Set(*x); err != nil {
-			return nil, err
-		}
-	}
+// Folded is the plain model with each layer's gates, as they are now, folded into q, k and v:
+// W ← W · blockdiag(s_cmd·s_safe·R_cmd·R_safe), computed in float64. It reads the model's weights,
+// and folds one, as it is read itself.
+func (m *Model) Folded() (model.Source, error) {
+	blocks := map[string]Matrix{}
 	for i, l := range m.Layers {
 		if l == identityLayer() {
 			continue // exact, and its weights keep their bits
@@ -58,16 +55,30 @@ func (m *Model) Folded() (*model.Params, error) {
 		block := l.Matrix()
 		for _, module := range m.Source.AttentionInputs(i) {
 			name := module + ".weight"
-			x, ok := out.Get(name)
-			if !ok || len(x.Shape) != 2 || x.Shape[1]%N != 0 {
+			if shape, ok := m.Base.Shape(name); !ok || len(shape) != 2 || shape[1]%N != 0 {
 				return nil, fmt.Errorf("weight %s is missing or not in blocks of %d", name, N)
 			}
-			if err := out.Set(model.Param{Name: name, Shape: x.Shape, Data: fold(x.Data, block)}); err != nil {
-				return nil, err
-			}
+			blocks[name] = block
 		}
 	}
-	return out, nil
+	return folded{m.Base, blocks}, nil
+}
+
+// folded is a model.Source over another one.
+type folded struct {
+	model.Source
+	blocks map[string]Matrix // by the name of the weight they are folded into
+}
+
+func (f folded) Read(name string) (model.Param, error) {
+	p, err := f.Source.Read(name)
+	if err != nil {
+		return model.Param{}, err
+	}
+	if block, ok := f.blocks[name]; ok {
+		p.Data = fold(p.Data, block)
+	}
+	return p, nil
 }
 
 // fold multiplies every row vector of eight by the block from the right.

@@ -27,37 +27,6 @@ const ModelType = "so8t"
 //go:embed modeling_so8t.py
 var module []byte
 
-// Load reads an SO8T model folder.
-func Load(dir string) (*Model, error) {
-	cfg, err := loadConfig(dir)
-	if err != nil {
-		return nil, err
-	}
-	all, err := model.LoadParams(dir, cfg, specs(cfg)...)
-	if err != nil {
-		return nil, err
-	}
-	dtypes, err := storage(dir)
-	if err != nil {
-		return nil, err
-	}
-	base, err := plain(all, cfg)
-	if err != nil {
-		return nil, err
-	}
-	m, err := New(cfg, base, dtypes)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range specs(cfg) {
-		p, _ := all.Get(s.Name)
-		if err := m.setExtra(s.Name, p.Data); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
-}
-
 // IsModel says whether dir holds an SO8T model, by its config.json.
 func IsModel(dir string) (bool, error) {
 	fields, err := readFields(dir)
@@ -153,22 +122,6 @@ func storage(dir string) (map[string]safetensors.DType, error) {
 	return types, nil
 }
 
-// plain gives the weights that are the plain model's.
-func plain(all *model.Params, cfg model.Config) (*model.Params, error) {
-	base, err := model.NewParams()
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range cfg.Specs() {
-		if p, ok := all.Get(s.Name); ok {
-			if err := base.Set(*p); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return base, nil
-}
-
 // write writes the model's own files, weights last, into dir. Gates and heads are stored as F32
 // whatever the base: they are small, and a rounded generator is another rotation.
 func (m *Model) write(dir string) error {
@@ -185,26 +138,34 @@ func (m *Model) write(dir string) error {
 	return m.SaveWeights(dir)
 }
 
-// SaveWeights replaces the weights in an SO8T model folder, as one atomic change.
+// SaveWeights replaces the weights in an SO8T model folder, as one atomic change. The folder may be the
+// one that the base weights are read from; they are then read from the new file.
 func (m *Model) SaveWeights(dir string) error {
 	list := tensors(m.Base, m.DTypes)
 	values := m.extras()
 	for i, s := range specs(m.Source) {
 		list = append(list, safetensors.Tensor{Name: s.Name, Shape: s.Shape, Float32: values[i]})
 	}
-	return saveTensors(dir, list)
+	if w, ok := m.Base.(*stored); ok && w.in(dir) {
+		return w.replace(list)
+	}
+	return saveTensors(filepath.Join(dir, weightsFile), list)
 }
 
-func saveTensors(dir string, list []safetensors.Tensor) error {
-	return safetensors.Write(filepath.Join(dir, weightsFile), list, map[string]string{"format": "pt"})
+func saveTensors(path string, list []safetensors.Tensor) error {
+	return safetensors.Write(path, list, map[string]string{"format": "pt"})
 }
 
-// tensors gives weights in their storage types, F32 where types has none.
-func tensors(p *model.Params, types map[string]safetensors.DType) []safetensors.Tensor {
+// tensors gives weights in their storage types, F32 where types has none; each is read when its turn
+// comes.
+func tensors(src model.Source, types map[string]safetensors.DType) []safetensors.Tensor {
 	var list []safetensors.Tensor
-	for _, name := range p.Names() {
-		x, _ := p.Get(name)
-		list = append(list, safetensors.Tensor{Name: name, DType: types[name], Shape: slices.Clone(x.Shape), Float32: x.Data})
+	for _, name := range src.Names() {
+		shape, _ := src.Shape(name)
+		list = append(list, safetensors.Tensor{Name: name, DType: types[name], Shape: slices.Clone(shape), Values: func() ([]float32, error) {
+			p, err := src.Read(name)
+			return p.Data, err
+		}})
 	}
 	return list
 }

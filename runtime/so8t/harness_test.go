@@ -59,6 +59,26 @@ func plainFolder(t testing.TB, family string, dtype safetensors.DType) string {
 	return dir
 }
 
+// loaded is Load for a test.
+func loaded(t testing.TB, dir string) *Model {
+	t.Helper()
+	m, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+func readAll(t testing.TB, src model.Source) *model.Params {
+	t.Helper()
+	p, err := model.ReadAll(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // turned is an SO8T model whose gates are not the identity and whose heads are not zero.
 func turned(t testing.TB, family string, size float64) *Model {
 	t.Helper()
@@ -153,7 +173,7 @@ func requests(seed uint64, n int) []Example {
 }
 
 // straight is a plain model as an SO8T one with gates at the identity.
-func straight(t testing.TB, cfg model.Config, p *model.Params) *Model {
+func straight(t testing.TB, cfg model.Config, p model.Source) *Model {
 	t.Helper()
 	m, err := New(cfg, p, nil)
 	if err != nil {

@@ -13,15 +13,15 @@ func (m *Model) HeadsFromWords(words [4]int32) error {
 	if m.Source.TieEmbeddings {
 		name = "model.embed_tokens.weight"
 	}
-	head, ok := m.Base.Get(name)
-	if !ok {
-		return fmt.Errorf("so8t: the model has no %s to take the heads from", name)
-	}
 	d := m.Source.HiddenSize
 	for c, w := range words {
 		if w < 0 || int(w) >= m.Source.VocabSize {
 			return fmt.Errorf("so8t: token %d of class %v is not in the vocabulary of %d", w, Class(c), m.Source.VocabSize)
 		}
+	}
+	head, err := m.Base.Read(name)
+	if err != nil {
+		return fmt.Errorf("so8t: the head to take the safety and authority heads from: %w", err)
 	}
 	mean := func(dst []float32, a, b Class) {
 		ra, rb := head.Data[int(words[a])*d:][:d], head.Data[int(words[b])*d:][:d]

@@ -10,13 +10,14 @@ import (
 	"triality/runtime/safetensors"
 )
 
-// Model is an SO8T model on the host.
+// Model is an SO8T model on the host. Its base weights are read one at a time, where it was loaded from a
+// folder from the folder's files; gates and heads are in memory.
 type Model struct {
-	Source    model.Config  // the configuration of the plain model it was made from
-	Base      *model.Params // the plain model's weights
-	Layers    []Layer       // one for each layer
-	Safety    []float32     // [2, hidden]: rows safe, unsafe
-	Authority []float32     // [2, hidden]: rows handle, escalate
+	Source    model.Config // the configuration of the plain model it was made from
+	Base      model.Source // the plain model's weights
+	Layers    []Layer      // one for each layer
+	Safety    []float32    // [2, hidden]: rows safe, unsafe
+	Authority []float32    // [2, hidden]: rows handle, escalate
 
 	// DTypes says how the base weights are stored, by name; F32 where it has none.
 	DTypes map[string]safetensors.DType
@@ -24,9 +25,9 @@ type Model struct {
 
 // New makes an SO8T model that computes what the plain model does: gates at the identity, and heads
 // at zero, which hold every class equally likely.
-func New(cfg model.Config, base *model.Params, dtypes map[string]safetensors.DType) (*Model, error) {
-	if cfg.HiddenSize%N != 0 {
-		return nil, fmt.Errorf("so8t: hidden_size %d is not a multiple of %d: the model cannot be cut into blocks", cfg.HiddenSize, N)
+func New(cfg model.Config, base model.Source, dtypes map[string]safetensors.DType) (*Model, error) {
+	if err := checkHidden(cfg); err != nil {
+		return nil, err
 	}
 	m := &Model{
 		Source: cfg, Base: base, Layers: make([]Layer, cfg.Layers), DTypes: dtypes,
@@ -36,6 +37,13 @@ func New(cfg model.Config, base *model.Params, dtypes map[string]safetensors.DTy
 		m.Layers[i] = identityLayer()
 	}
 	return m, nil
+}
+
+func checkHidden(cfg model.Config) error {
+	if cfg.HiddenSize%N != 0 {
+		return fmt.Errorf("so8t: hidden_size %d is not a multiple of %d: the model cannot be cut into blocks", cfg.HiddenSize, N)
+	}
+	return nil
 }
 
 // specs lists the weights an SO8T model has beside its plain model's, in the order of extras.
@@ -90,7 +98,7 @@ func (m *Model) setExtra(name string, data []float32) error {
 	return nil
 }
 
-// Clone copies the gates and heads; the base weights are shared.
+// Clone copies the gates and heads; the base weights, and the files they are read from, are shared.
 func (m *Model) Clone() *Model {
 	c := *m
 	c.Layers, c.Safety, c.Authority = slices.Clone(m.Layers), slices.Clone(m.Safety), slices.Clone(m.Authority)

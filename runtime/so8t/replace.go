@@ -18,7 +18,7 @@ import (
 
 // Report says what a replacement did; it is stored as replacement.json.
 type Report struct {
-	SourceHash      string `json:"source_hash"` // train.HashParams of the source's weights
+	SourceHash      string `json:"source_hash"` // train.HashWeights of the source's weights
 	SourceModelType string `json:"source_model_type"`
 	VocabSize       int    `json:"vocab_size"`
 	HiddenSize      int    `json:"hidden_size"`
@@ -66,6 +66,7 @@ func (p Progress) tell(stage string, done, total int) {
 // Replace makes an SO8T model in outDir out of the plain model in srcDir. The new folder is read back
 // and its logits on the probes (token ids, at least one) are compared with the source's; only a
 // model that passes gets the name outDir, in one rename. Training, where cfg asks for it, is Train's.
+// Of either model few weights at a time are in memory, besides what dev holds of one of them.
 func Replace(ctx context.Context, dev device.Device, srcDir, outDir string, cfg Config, probes [][]int32, progress Progress) (Report, error) {
 	fail := func(err error) (Report, error) { return Report{}, fmt.Errorf("replace %s: %w", srcDir, err) }
 	if err := cfg.Validate(); err != nil {
@@ -79,54 +80,67 @@ func Replace(ctx context.Context, dev device.Device, srcDir, outDir string, cfg 
 	} else if already {
 		return fail(errors.New("it is an SO8T model already"))
 	}
+	var rep Report
+	err := stage(outDir, func(dir string) (err error) {
+		rep, err = replace(ctx, dev, srcDir, dir, cfg, probes, progress)
+		return err
+	})
+	if err != nil {
+		return fail(err)
+	}
+	return rep, nil
+}
+
+// replace fills dir. It has closed the files of both folders when it returns: Windows renames no folder
+// with an open one.
+func replace(ctx context.Context, dev device.Device, srcDir, dir string, cfg Config, probes [][]int32, progress Progress) (rep Report, err error) {
 	progress.tell("load", 0, 1)
 	source, err := model.LoadConfig(srcDir)
 	if err != nil {
-		return fail(err)
+		return rep, err
 	}
-	base, err := model.LoadParams(srcDir, source)
+	base, err := model.OpenFolder(srcDir, source)
 	if err != nil {
-		return fail(err)
+		return rep, err
 	}
+	defer base.Close()
 	types, err := storage(srcDir)
 	if err != nil {
-		return fail(err)
+		return rep, err
 	}
 	m, err := New(source, base, types)
 	if err != nil {
-		return fail(err)
+		return rep, err
 	}
-	rep := Report{
-		SourceHash: train.HashParams(base), SourceModelType: source.ModelType, VocabSize: source.VocabSize, HiddenSize: source.HiddenSize,
+	rep = Report{
+		SourceModelType: source.ModelType, VocabSize: source.VocabSize, HiddenSize: source.HiddenSize,
 		Layers: source.Layers, Heads: source.Heads, KVHeads: source.KVHeads, StorageType: coarsest(types), Device: dev.Info().Name,
 		Tolerance: cfg.Tolerance,
 	}
 	if rep.Tolerance == 0 {
 		rep.Tolerance = Tolerance(rep.StorageType)
 	}
-	err = stage(outDir, func(dir string) error {
-		progress.tell("write", 0, 1)
-		if err := errors.Join(carry(srcDir, dir), m.write(dir)); err != nil {
-			return err
-		}
-		written, err := Load(dir)
-		if err != nil {
-			return fmt.Errorf("reading back: %w", err)
-		}
-		if err := rep.compare(ctx, dev, cfg.Storage, m, written, probes, progress); err != nil {
-			return err
-		}
-		rep.Time = time.Now().UTC().Truncate(time.Second)
-		raw, err := json.MarshalIndent(rep, "", "  ")
-		if err != nil {
-			return err
-		}
-		return writeBytes(filepath.Join(dir, replacementFile), append(raw, '\n'))
-	})
-	if err != nil {
-		return fail(err)
+	if rep.SourceHash, err = train.HashWeights(base); err != nil {
+		return rep, err
 	}
-	return rep, nil
+	progress.tell("write", 0, 1)
+	if err := errors.Join(carry(srcDir, dir), m.write(dir)); err != nil {
+		return rep, err
+	}
+	written, err := Load(dir)
+	if err != nil {
+		return rep, fmt.Errorf("reading back: %w", err)
+	}
+	defer written.Close()
+	if err := rep.compare(ctx, dev, cfg.Storage, m, written, probes, progress); err != nil {
+		return rep, err
+	}
+	rep.Time = time.Now().UTC().Truncate(time.Second)
+	raw, err := json.MarshalIndent(rep, "", "  ")
+	if err != nil {
+		return rep, err
+	}
+	return rep, writeBytes(filepath.Join(dir, replacementFile), append(raw, '\n'))
 }
 
 // compare fills in the measured difference of the two models' task logits. One model at a time is on

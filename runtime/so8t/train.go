@@ -39,6 +39,10 @@ func Train(ctx context.Context, dev device.Device, m *Model, examples, eval []Ex
 			}
 		}
 	}
+	identity, err := m.identity(cfg, examples, eval)
+	if err != nil {
+		return nil, nil, fmt.Errorf("so8t: %w", err)
+	}
 	frozen, err := model.UploadAs(dev, m.Source, m.Base, cfg.Storage)
 	if err != nil {
 		return nil, nil, fmt.Errorf("so8t: %w", err)
@@ -47,7 +51,7 @@ func Train(ctx context.Context, dev device.Device, m *Model, examples, eval []Ex
 	o := &objective{cfg: cfg, source: m.Source, frozen: frozen, train: examples, eval: eval}
 	task := train.Task{
 		Weights: m.trainable(cfg), Storage: cfg.Storage.Matrices, Vocab: m.Source.VocabSize, Longest: m.Source.MaxPositions, Build: o.build,
-		Identity: m.identity(cfg, examples, eval),
+		Identity: identity,
 		Monitor: func(weight func(string) ([]float32, error)) (map[string]float64, error) {
 			now := m.Clone()
 			for _, w := range m.trainable(cfg) {
@@ -95,7 +99,11 @@ func (m *Model) trainable(cfg Config) []train.Weight {
 }
 
 // identity is what a checkpoint depends on besides the trainer's options and the examples' tokens.
-func (m *Model) identity(cfg Config, sets ...[]Example) map[string]string {
+func (m *Model) identity(cfg Config, sets ...[]Example) (map[string]string, error) {
+	base, err := train.HashWeights(m.Base)
+	if err != nil {
+		return nil, err
+	}
 	h := sha256.New()
 	for _, set := range sets {
 		for _, e := range set {
@@ -105,11 +113,11 @@ func (m *Model) identity(cfg Config, sets ...[]Example) map[string]string {
 	}
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	id := map[string]string{
-		"base_model": train.HashParams(m.Base), "classes": hex.EncodeToString(h.Sum(nil)), "pet_lambda": number(cfg.PETLambda),
+		"base_model": base, "classes": hex.EncodeToString(h.Sum(nil)), "pet_lambda": number(cfg.PETLambda),
 		"task_weight": number(cfg.TaskWeight), "safety_weight": number(cfg.SafetyWeight), "authority_weight": number(cfg.AuthorityWeight),
 	}
 	cfg.Storage.Identify(id)
-	return id
+	return id, nil
 }
 
 func plainExamples(set []Example) []train.Example {

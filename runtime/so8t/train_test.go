@@ -242,10 +242,7 @@ func TestARealModelIsReplacedAndBurntIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("relative logit difference %g", rep.RelativeDifference)
-	m, err := Load(out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := loaded(t, out)
 	turn(m, 0.3)
 	folded, err := m.Folded()
 	if err != nil {

@@ -219,5 +219,16 @@ func modelIdentity(cfg model.Config, base string, st model.Storage, c *lora.Adap
 	return id, nil
 }
 
-// HashParams is the SHA-256, in hexadecimal, of a model's weights: names, shapes and float32 values.
-func HashParams(params *model.Params) string { return hashWeights(wholeModel(params)) }
+// HashWeights is the SHA-256, in hexadecimal, of a model's weights: names, shapes and float32 values.
+// One weight at a time is read.
+func HashWeights(src model.Source) (string, error) {
+	h := newWeightHash()
+	for _, name := range src.Names() {
+		p, err := src.Read(name)
+		if err != nil {
+			return "", err
+		}
+		h.add(asWeight(p))
+	}
+	return h.sum(), nil
+}

@@ -81,16 +81,18 @@ func (e *env) describeModel(dir string) error {
 		if err != nil {
 			return invalid(err)
 		}
-		cfg, elements, kind = m.Source, m.Base.Elements(), "so8t over "
+		defer m.Close()
+		cfg, elements, kind = m.Source, model.Elements(m.Base), "so8t over "
 	} else {
 		if cfg, err = model.LoadConfig(dir); err != nil {
 			return invalid(err)
 		}
-		params, err := model.LoadParams(dir, cfg)
+		weights, err := model.OpenFolder(dir, cfg)
 		if err != nil {
 			return invalid(err)
 		}
-		elements = params.Elements()
+		defer weights.Close()
+		elements = model.Elements(weights)
 	}
 	fmt.Fprintf(e.stdout, "%s\n  family      %s%s\n  parameters  %d\n  layers      %d, hidden %d, feed-forward %d\n  heads       %d of %d, %d for keys and values\n  vocabulary  %d, positions %d\n",
 		dir, kind, cfg.ModelType, elements, cfg.Layers, cfg.HiddenSize, cfg.IntermediateSize, cfg.Heads, cfg.HeadDim, cfg.KVHeads, cfg.VocabSize, cfg.MaxPositions)
