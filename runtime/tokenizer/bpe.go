@@ -17,7 +17,8 @@ type bpe struct {
 	// hex is the id of <0xNN> for each byte, -1 where the vocabulary lacks it.
 	hex [256]int32
 
-	words cache
+	cutsAtSpace bool // see setSpaceCuts
+	words       cache
 }
 
 type pair struct{ left, right int32 }
@@ -54,6 +55,18 @@ func (m *bpe) setFallback() {
 // encode appends the ids of one word. Where mapped is set the word is first
 // written in the byte-level alphabet. It is safe for concurrent use.
 func (m *bpe) encode(dst []int, word string, mapped bool) []int {
+	for m.cutsAtSpace && !mapped {
+		n := spaceCut(word)
+		if n == len(word) {
+			break
+		}
+		dst = m.encodePart(dst, word[:n], false)
+		word = word[n:]
+	}
+	return m.encodePart(dst, word, mapped)
+}
+
+func (m *bpe) encodePart(dst []int, word string, mapped bool) []int {
 	if ids, ok := m.words.get(word); ok {
 		return appendIDs(dst, ids)
 	}

@@ -186,6 +186,7 @@ func (m *bpe) setMerges(merges [][2]string) error {
 		// A pair that comes twice keeps its last rank, as in the reference.
 		m.merges[pair{ids[0], ids[1]}] = merge{rank: int32(i), into: ids[2]}
 	}
+	m.setSpaceCuts(merges)
 	return nil
 }
 
