@@ -206,6 +206,23 @@ func TestWhatIsNoAttackIsHarmless(t *testing.T) {
 			}
 		})
 	}
+	t.Run("memory that an instance grew and wrote to is zero in the next", func(t *testing.T) {
+		h := host(t, func(o *sandbox.Options) { o.MemoryBytes = 64 << 20 })
+		for _, at := range []int32{200_000, 5 << 16, 20 << 20} { // its own; grown a little; by huge pages
+			m := wasmtest.Good()
+			load := wasmtest.Cat(wasmtest.I32c(at), []byte{0x2b, 0, 0})
+			one := []byte{0x44, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0xa0} // f64.const 1, f64.add
+			m.Eval.Body = wasmtest.Cat(wasmtest.I32c(400), []byte{0x40, 0}, wasmtest.Drop,
+				wasmtest.I32c(at), load, one, []byte{0x39, 0, 0},
+				wasmtest.I32c(wasmtest.ResultAt+49), load, []byte{0x39, 0, 0}, m.Eval.Body)
+			for range 3 {
+				got, _, err := h.Evaluate(context.Background(), m.Bytes(), table(3), nil)
+				if err != nil || got[0].Values[0] != 1 {
+					t.Errorf("at %d: %v %v, want the 1 of a memory that was zero", at, got, err)
+				}
+			}
+		}
+	})
 	t.Run("an instance knows nothing of those before it in its worker", func(t *testing.T) {
 		counting := wasmtest.Good()
 		counting.Globals = wasmtest.Vec(wasmtest.Cat([]byte{wasmtest.TF64, 1, 0x44}, make([]byte, 8), wasmtest.End))

@@ -45,6 +45,7 @@ type Host struct {
 	o       Options
 	slots   chan struct{}
 	scans   chan struct{}   // a place a preflight under way
+	trials  chan struct{}   // a place a validation under way
 	life    context.Context // ends with Close
 	endLife context.CancelFunc
 	closing sync.Once
@@ -98,6 +99,9 @@ func NewHost(o Options) (*Host, error) {
 		}
 	}
 	h := &Host{o: o, slots: make(chan struct{}, o.MaxWorkers), known: map[string]known{}}
+	// Uploads leave half of the workers, and so processors, to those who
+	// evaluate.
+	h.trials = make(chan struct{}, max(1, o.MaxWorkers/2))
 	// Preflight runs in this process, for a tenth of a second where a module is
 	// large: half the processors stay free for whatever else it does.
 	h.scans = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))

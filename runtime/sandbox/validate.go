@@ -71,6 +71,14 @@ func (h *Host) validate(ctx context.Context, wasm []byte, rep *Report) error {
 	if rep.check(CheckPreflight, "", err) != nil {
 		return err
 	}
+	select {
+	case h.trials <- struct{}{}:
+		defer func() { <-h.trials }()
+	case <-h.life.Done():
+		return &Error{Code: ErrCanceled, Err: errClosed}
+	case <-ctx.Done():
+		return canceled(ctx, "")
+	}
 	info := m.info
 	rep.Module = info
 	rep.Checks[0].Detail = fmt.Sprintf("%d bytes, %d functions, imports %q", info.Size, info.Functions, info.Imports)
