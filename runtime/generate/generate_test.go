@@ -11,6 +11,7 @@ import (
 
 	"triality/runtime/device"
 	"triality/runtime/device/cpu"
+	"triality/runtime/device/cuda"
 	"triality/runtime/device/reference"
 	"triality/runtime/model"
 )
@@ -64,6 +65,22 @@ func tokens(n, seed int) []int32 {
 }
 
 func TestGreedyIDsOfARealModelEqualThePublishedText(t *testing.T) {
+	for name, newDevice := range devices {
+		t.Run(name, func(t *testing.T) { tellsThePublishedStory(t, newDevice()) })
+	}
+}
+
+func TestGreedyIDsOfARealModelOnCUDAEqualThePublishedText(t *testing.T) {
+	dev, err := cuda.Open(cuda.Options{})
+	if err != nil {
+		t.Skip("needs an NVIDIA card: ", err)
+	}
+	tellsThePublishedStory(t, dev)
+}
+
+// tellsThePublishedStory holds stories260K on a device, which it closes, to the ids of golden.json.
+func tellsThePublishedStory(t *testing.T, dev device.Device) {
+	t.Helper()
 	dir := filepath.Join("..", "..", "..", "shared", "models", "stories260K")
 	raw, err := os.ReadFile(filepath.Join(dir, "golden.json"))
 	if err != nil {
@@ -83,21 +100,17 @@ func TestGreedyIDsOfARealModelEqualThePublishedText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, newDevice := range devices {
-		t.Run(name, func(t *testing.T) {
-			e := open(t, newDevice(), cfg, p)
-			got, err := e.Greedy(t.Context(), golden.IDs[:1], len(golden.IDs)-1, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !slices.Equal(got, golden.IDs[1:]) {
-				t.Errorf("greedy ids are\n%v, want\n%v", got, golden.IDs[1:])
-			}
-			got, err = e.Greedy(t.Context(), golden.IDs[:50], 40, golden.IDs[70:71])
-			if end := 50 + slices.Index(golden.IDs[50:], golden.IDs[70]); err != nil || !slices.Equal(got, golden.IDs[50:end]) {
-				t.Errorf("after a prompt of 50, up to a stop token: %v, %v, want %v", got, err, golden.IDs[50:end])
-			}
-		})
+	e := open(t, dev, cfg, p)
+	got, err := e.Greedy(t.Context(), golden.IDs[:1], len(golden.IDs)-1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got, golden.IDs[1:]) {
+		t.Errorf("greedy ids are\n%v, want\n%v", got, golden.IDs[1:])
+	}
+	got, err = e.Greedy(t.Context(), golden.IDs[:50], 40, golden.IDs[70:71])
+	if end := 50 + slices.Index(golden.IDs[50:], golden.IDs[70]); err != nil || !slices.Equal(got, golden.IDs[50:end]) {
+		t.Errorf("after a prompt of 50, up to a stop token: %v, %v, want %v", got, err, golden.IDs[50:end])
 	}
 }
 
