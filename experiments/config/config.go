@@ -64,6 +64,7 @@ type Training struct {
 	EvalSteps             int      `yaml:"eval_steps" doc:"optimizer steps between evaluations; 0: at the end only"`
 	FP16                  bool     `yaml:"fp16" doc:"matrices and activations in float16 on the cuda device, with dynamic loss scaling; sums, norms and what is trained are float32; the cpu device computes in float32 and says so"`
 	BF16                  bool     `yaml:"bf16" doc:"the same in bfloat16, without loss scaling"`
+	TF32                  bool     `yaml:"tf32" doc:"round the operands of float32 matrix products to TF32 on the cuda device"`
 	GradientCheckpointing bool     `yaml:"gradient_checkpointing" doc:"compute activations again for the gradient instead of keeping them; no result changes"`
 	CheckpointingPolicy   string   `yaml:"gradient_checkpointing_policy" doc:"layer keeps each layer's output alone; selective keeps the results of products and attention too"`
 	Optim                 string   `yaml:"optim" doc:"adamw_torch, adamw_8bit (states in 8-bit codes), paged_adamw_32bit or paged_adamw_8bit (states in the host's memory)"`

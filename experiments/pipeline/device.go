@@ -18,11 +18,11 @@ import (
 func OpenDevice(cfg config.Pipeline) (dev device.Device, notes []string, err error) {
 	switch cfg.Device {
 	case "cuda":
-		if dev, err = cuda.Open(cuda.Options{MemoryLimit: int64(cfg.MemoryLimit)}); err != nil {
+		if dev, err = cuda.Open(cuda.Options{MemoryLimit: int64(cfg.MemoryLimit), TF32: cfg.Training.TF32}); err != nil {
 			return nil, nil, experiments.Errorf(experiments.CodeInvalid, "device: %w", err)
 		}
 	case "auto":
-		if dev, err = cuda.Open(cuda.Options{MemoryLimit: int64(cfg.MemoryLimit)}); err != nil {
+		if dev, err = cuda.Open(cuda.Options{MemoryLimit: int64(cfg.MemoryLimit), TF32: cfg.Training.TF32}); err != nil {
 			if !errors.Is(err, cuda.ErrNoDriver) {
 				notes = append(notes, fmt.Sprintf("no cuda device: %v", err))
 			}

@@ -72,7 +72,7 @@ func makePlan(cfg config.Pipeline, modules []Module, device string, found source
 	training := cfg.Training
 	training.SaveSteps, training.SaveTotalLimit, training.CheckpointInterval = 0, 0, 0 // no result depends on these
 	// Every model of the run is held as these say.
-	numbers := []any{cfg.Model.LoadIn8bit, training.FP16, training.BF16}
+	numbers := []any{cfg.Model.LoadIn8bit, training.FP16, training.BF16, training.TF32}
 	if cfg.Model.LoadIn8bit {
 		numbers = append(numbers, cfg.Model.Int8Threshold)
 	}

@@ -8,48 +8,34 @@ import (
 )
 
 // attentionVariant is a set of kernels over float32 storage, for tiles of rows by rows and heads of up to
-// width; the narrow ones round operands to bfloat16 for the tensor cores.
+// width.
 type attentionVariant struct {
-	rows, width      int
-	backward, narrow bool
+	rows, width int
+	backward    bool
 }
 
 // attentionVariants are those that were compiled, the fastest of each width first.
 var attentionVariants = []attentionVariant{
-	{64, 64, false, true}, {64, 128, false, true}, {64, 64, true, true}, {64, 128, true, true},
-	{64, 64, false, false}, {64, 128, false, false}, {32, 256, false, false},
-	{64, 64, true, false}, {64, 128, true, false}, {32, 128, true, false}, {32, 256, true, false}, {16, 256, true, false},
+	{64, 64, false}, {64, 128, false}, {32, 256, false},
+	{64, 64, true}, {64, 128, true}, {32, 128, true}, {32, 256, true}, {16, 256, true},
 }
 
-// sharedBytes is the shared memory of a block: tiles of padded rows and, in float32, one of weights.
+// sharedBytes is the shared memory of a block: tiles of padded rows and one of weights.
 func (v attentionVariant) sharedBytes() int {
-	switch {
-	case v.narrow && v.backward:
-		return 2 * 4 * v.rows * (v.width + 8)
-	case v.narrow:
-		return 2 * 3 * v.rows * (v.width + 8)
-	case v.backward:
+	if v.backward {
 		return 4 * (4*v.rows*(v.width+4) + v.rows*(v.rows+4))
 	}
 	return 4 * (2*v.rows*(v.width+4) + v.rows*(v.rows+4))
 }
 
-// threads is the size of a block.
-func (v attentionVariant) threads() int {
-	if v.narrow {
-		return 128
-	}
-	return 256
-}
+// attentionThreads is the size of a block.
+const attentionThreads = 256
 
 // fits tells whether a card that gives a block so much shared memory can run it; the ranges of a
 // tile's queries and their statistics take a little beside the tiles.
 func (v attentionVariant) fits(shared int) bool { return v.sharedBytes()+2048 <= shared }
 
 func (v attentionVariant) name(kernel string) string {
-	if v.narrow {
-		return fmt.Sprintf("%s_bf16_%d", kernel, v.width)
-	}
 	return fmt.Sprintf("%s_%d_%d", kernel, v.rows, v.width)
 }
 
@@ -61,11 +47,10 @@ func (v attentionVariant) kernels() map[string]int {
 	return map[string]int{v.name("attention"): v.sharedBytes()}
 }
 
-// chooseAttention gives the first variant that holds the head and fits in the shared memory; one of
-// bfloat16 only where that is allowed. Heads past 128 have none and stay in float32.
-func chooseAttention(dim int, backward, narrow bool, shared int) (attentionVariant, bool) {
+// chooseAttention gives the first variant that holds the head and fits in the shared memory.
+func chooseAttention(dim int, backward bool, shared int) (attentionVariant, bool) {
 	for _, v := range attentionVariants {
-		if v.backward == backward && (narrow || !v.narrow) && dim <= v.width && v.fits(shared) {
+		if v.backward == backward && dim <= v.width && v.fits(shared) {
 			return v, true
 		}
 	}
@@ -101,7 +86,7 @@ func (c *call) attention(q, k, v, lo, hi device.Buffer, s device.AttentionShape)
 
 // variant chooses the kernels of float32 storage.
 func (c *call) variant(dim int, backward bool) attentionVariant {
-	v, ok := chooseAttention(dim, backward, c.d.narrow && c.stored == device.Float, c.d.shared)
+	v, ok := chooseAttention(dim, backward, c.d.shared)
 	if !ok {
 		c.fail("heads of %d are more than the 256 that the kernels hold, or than fits in %d bytes of shared memory", dim, c.d.shared)
 	}
@@ -138,7 +123,7 @@ func (c *call) attend(dst uint64, a attentionOperands) {
 	if c.failed {
 		return
 	}
-	c.launch(v.name("attention"), v.tiles(a.s.Queries), a.s.Heads, v.threads(), v.sharedBytes(),
+	c.launch(v.name("attention"), v.tiles(a.s.Queries), a.s.Heads, attentionThreads, v.sharedBytes(),
 		append([]uint64{dst, a.q, a.k, a.v, a.lo, a.hi}, a.arguments()...)...)
 }
 
@@ -173,6 +158,6 @@ func (c *call) attendGrad(dq, dk, dv, dy uint64, a attentionOperands) {
 	rows := c.temporary(16 * a.s.Queries * a.s.Heads)
 	operands := append([]uint64{rows, a.q, a.k, a.v, a.lo, a.hi, dy}, a.arguments()...)
 	bytes := v.sharedBytes()
-	c.launch(v.name("query_grad"), v.tiles(a.s.Queries), a.s.Heads, v.threads(), bytes, append([]uint64{dq}, operands...)...)
-	c.launch(v.name("key_grad"), v.tiles(a.s.Keys), a.s.KVHeads, v.threads(), bytes, append([]uint64{dk, dv}, operands...)...)
+	c.launch(v.name("query_grad"), v.tiles(a.s.Queries), a.s.Heads, attentionThreads, bytes, append([]uint64{dq}, operands...)...)
+	c.launch(v.name("key_grad"), v.tiles(a.s.Keys), a.s.KVHeads, attentionThreads, bytes, append([]uint64{dk, dv}, operands...)...)
 }

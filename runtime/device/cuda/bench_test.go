@@ -33,9 +33,9 @@ func launchAll(b *testing.B, dev device.Device, work float64, unit string, f fun
 
 func BenchmarkMatMul(b *testing.B) {
 	const n = 4096
-	for name, p := range map[string]cuda.Precision{"float32": cuda.Float32, "tf32": cuda.TF32, "bfloat16": cuda.BFloat16} {
+	for name, tf32 := range map[string]bool{"float32": false, "tf32": true} {
 		b.Run(name, func(b *testing.B) {
-			dev := open(b, cuda.Options{Precision: p})
+			dev := open(b, cuda.Options{TF32: tf32})
 			defer closeDevice(b, dev)
 			x, y, o := uploaded(b, dev, noise(1, n*n)), uploaded(b, dev, noise(2, n*n)), uploaded(b, dev, make([]float32, n*n))
 			launchAll(b, dev, 2*n*n*n/1e12, "TFLOP/s", func() { dev.MatMul(o, x, y, n, n, n, false, true, false) })
@@ -47,16 +47,8 @@ func BenchmarkMatMul(b *testing.B) {
 // 128. Operations are counted for the half of the scores that exists: 4 a score and element forward,
 // 10 backward, which is what a pass without recomputation needs beside the forward one.
 func BenchmarkAttention(b *testing.B) {
-	for name, p := range map[string]cuda.Precision{"float32": cuda.Float32, "bfloat16": cuda.BFloat16} {
-		b.Run(name, func(b *testing.B) {
-			dev := open(b, cuda.Options{Precision: p})
-			defer closeDevice(b, dev)
-			benchmarkAttention(b, dev)
-		})
-	}
-}
-
-func benchmarkAttention(b *testing.B, dev device.Device) {
+	dev := open(b, cuda.Options{})
+	defer closeDevice(b, dev)
 	const T, heads, keyHeads, dim = 2048, 32, 8, 128
 	lo, hi := make([]int32, T), make([]int32, T)
 	for i := range hi {

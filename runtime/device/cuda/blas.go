@@ -13,7 +13,7 @@ type blas struct {
 	d         *Device
 	lib       library
 	handle    uintptr
-	precision Precision // of float32 operands
+	tf32      bool // of float32 operands
 	workspace uint64
 	size      int64 // of the workspace, from the pool
 	plans     map[planKey]*plan
@@ -80,11 +80,8 @@ type heuristicResult struct {
 }
 
 // openBLAS opens the first cuBLASLt that starts with this driver.
-func openBLAS(d *Device, p Precision) (*blas, error) {
-	b := &blas{d: d, plans: map[planKey]*plan{}, precision: p, factors: [3]float32{0, 1}, whole: [2]int32{0, 1}}
-	if p > BFloat16 {
-		return nil, fmt.Errorf("cuda: unknown precision %d", p)
-	}
+func openBLAS(d *Device, tf32 bool) (*blas, error) {
+	b := &blas{d: d, plans: map[planKey]*plan{}, tf32: tf32, factors: [3]float32{0, 1}, whole: [2]int32{0, 1}}
 	var err error
 	if b.workspace, b.size, err = d.pool.get(workspaceBytes); err != nil {
 		return nil, fmt.Errorf("cuda: workspace of cuBLASLt: %w", err)
@@ -145,14 +142,6 @@ func (c *call) product(dst, a, b uint64, g gemm) {
 		return
 	}
 	l := c.d.blas
-	defer c.release(len(c.scratch))
-	if l.precision == BFloat16 && g.operands == device.Float {
-		a, b = c.narrow(a, g.m*g.k), c.narrow(b, g.k*g.n)
-		if c.failed {
-			return
-		}
-		g.operands = device.BFloat16
-	}
 	p, err := l.plan(key(dst, a, b, g))
 	if err != nil {
 		c.fail("product of %d×%d by %d×%d: %w", g.m, g.k, g.k, g.n, err)
@@ -182,13 +171,6 @@ func key(dst, a, b uint64, g gemm) planKey {
 	return planKey{g, [3]uint8{alignment(a), alignment(b), alignment(dst)}}
 }
 
-// narrow gives a copy of n floats as bfloat16. cuBLASLt itself would round float32 operands to TF32.
-func (c *call) narrow(x uint64, n int) uint64 {
-	at := c.temporary(2 * n)
-	c.each("copy_f32_bf16", (n+3)/4, at, x, i64(n))
-	return at
-}
-
 // types are cuBLASLt's numbers for a product: its arithmetic, the type of its factors, of a and b, and
 // of dst.
 func (b *blas) types(g gemm) (compute, factors, operands, result int32) {
@@ -197,7 +179,7 @@ func (b *blas) types(g gemm) (compute, factors, operands, result int32) {
 	switch {
 	case g.operands == device.Int8:
 		compute, factors = computeInt32, typeInt32
-	case g.operands == device.Float && b.precision == TF32:
+	case g.operands == device.Float && b.tf32:
 		compute = computeTF32
 	}
 	return compute, factors, operands, result

@@ -1,6 +1,6 @@
 // Package cuda is a device.Device on an NVIDIA card: float32, bfloat16 or half precision in memory,
-// int8 weights and optimizer states, sums in float32, matrix products through cuBLASLt, everything else through kernels in CUDA C++ (folder kernels) that are compiled to PTX
-// beforehand and embedded. There is no cgo: the driver and cuBLASLt are opened at run time.
+// int8 weights and optimizer states, sums in float32, matrix products through cuBLASLt, everything
+// else through kernels in CUDA C++ (folder kernels) that are compiled to PTX beforehand and embedded. There is no cgo: the driver and cuBLASLt are opened at run time.
 //
 // Every reduction has a fixed order, so the same inputs on the same card with the same libraries
 // give the same bytes. Work is launched on one stream; an operation returns before it is done.
@@ -19,24 +19,13 @@ import (
 	"triality/runtime/device"
 )
 
-// Precision is the arithmetic of matrix products; sums are float32 in each.
-type Precision uint8
-
-const (
-	Float32 Precision = iota // operands as they are
-	TF32                     // operands of matrix products rounded to 10 bits of mantissa
-	// BFloat16 rounds operands to 7 bits of mantissa, in copies made for each product, and in attention
-	// over heads of up to 128.
-	BFloat16
-)
-
 // Options chooses the card and how it works; the zero value is the first card, all of its memory,
 // exact float32. MemoryLimit does not count what the driver and cuBLASLt take for themselves, some
 // hundred MiB.
 type Options struct {
-	Ordinal     int       // card, as CUDA_VISIBLE_DEVICES counts them
-	MemoryLimit int64     // most bytes of buffers and scratch; 0 = all the card has
-	Precision   Precision // of matrix products and attention
+	Ordinal     int   // card, as CUDA_VISIBLE_DEVICES counts them
+	MemoryLimit int64 // most bytes of buffers and scratch; 0 = all the card has
+	TF32        bool  // round float32 operands of matrix products to 10 bits of mantissa
 }
 
 // Errors that Open wraps, with where it looked and what to do.
@@ -71,7 +60,6 @@ type Device struct {
 	narrowLogits int    // the same where their gradients are narrow
 	int8Scratch  int    // bytes of sums or weights of int8 products held at once
 	maps         uint64 // the dynamic maps of 8-bit states, once they are needed
-	narrow       bool   // attention may round to bfloat16
 	slots        [32]uint64
 	params       [32]uintptr
 	closed       bool
@@ -92,7 +80,7 @@ func Open(o Options) (device.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{driver: drv, kernels: map[string]uintptr{}, narrow: o.Precision == BFloat16}
+	d := &Device{driver: drv, kernels: map[string]uintptr{}}
 	if err := d.open(o); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -128,7 +116,7 @@ func (d *Device) open(o Options) error {
 	if err := d.staging.open(d.driver); err != nil {
 		return err
 	}
-	d.blas, err = openBLAS(d, o.Precision)
+	d.blas, err = openBLAS(d, o.TF32)
 	return err
 }
 

@@ -1,4 +1,4 @@
-// What the attention kernels of either precision share.
+// What the attention kernels share.
 #pragma once
 #include "device.h"
 
