@@ -14,9 +14,11 @@ import (
 	"sync"
 	"testing"
 
+	"triality/runtime/device/reference"
 	"triality/runtime/gguf"
 	"triality/runtime/model"
 	"triality/runtime/safetensors"
+	"triality/runtime/so8t"
 	"triality/runtime/tokenizer"
 )
 
@@ -140,8 +142,69 @@ func TestVerifyNamesWhatIsWrongAndWhere(t *testing.T) {
 	}
 }
 
+func TestVerifyLooksAtAnSO8TModelsRotationsToo(t *testing.T) {
+	dev := reference.New()
+	defer dev.Close()
+	for want, c := range map[string]struct {
+		tensors func([]safetensors.Tensor) []safetensors.Tensor
+		files   func(*testing.T, string)
+	}{
+		"": {},
+		"tensors: model.layers.1.so8t.cmd.scale [1] is missing": {tensors: func(list []safetensors.Tensor) []safetensors.Tensor {
+			return slices.DeleteFunc(list, func(x safetensors.Tensor) bool { return x.Name == "model.layers.1.so8t.cmd.scale" })
+		}},
+		"values: safety_head.weight[1 3] is NaN": {tensors: func(list []safetensors.Tensor) []safetensors.Tensor {
+			for i := range list {
+				if list[i].Name == "safety_head.weight" {
+					list[i].Read = func(dst []float32, at int) error {
+						dst[64+3-at] = float32(math.NaN())
+						return nil
+					}
+				}
+			}
+			return list
+		}},
+		"tensors: lm_extra is unexpected": {tensors: func(list []safetensors.Tensor) []safetensors.Tensor {
+			return append(list, safetensors.Tensor{Name: "lm_extra", Float32: []float32{1}})
+		}},
+		"config.json: so8t: hidden_size 60 is not a multiple of 8": {files: func(t *testing.T, dir string) { change(t, dir, "hidden_size", 60) }},
+		"tokenizer: load tokenizer":                                {files: func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "tokenizer.json")) }},
+	} {
+		dir := filepath.Join(t.TempDir(), "so8t")
+		if _, err := so8t.Replace(t.Context(), dev, folder(t, safetensors.BF16, nil), dir, so8t.DefaultConfig(), [][]int32{{1, 2}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if c.tensors != nil {
+			rewrite(t, dir, c.tensors)
+		}
+		if c.files != nil {
+			c.files(t, dir)
+		}
+		checks := Verify(t.Context(), dir)
+		err := Failed(checks)
+		if want == "" {
+			if err != nil || len(checks) != 6 || !strings.HasPrefix(checks[0].Detail, "so8t over qwen2") {
+				t.Errorf("%v: %+v", err, checks)
+			}
+		} else if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
 // restore writes a folder's weights again, each changed.
 func restore(t *testing.T, dir string, edit func(*safetensors.Tensor)) {
+	t.Helper()
+	rewrite(t, dir, func(list []safetensors.Tensor) []safetensors.Tensor {
+		for i := range list {
+			edit(&list[i])
+		}
+		return list
+	})
+}
+
+// rewrite writes them all again, changed.
+func rewrite(t *testing.T, dir string, edit func([]safetensors.Tensor) []safetensors.Tensor) {
 	t.Helper()
 	m, err := safetensors.OpenModel(dir)
 	if err != nil {
@@ -151,11 +214,9 @@ func restore(t *testing.T, dir string, edit func(*safetensors.Tensor)) {
 	var list []safetensors.Tensor
 	for _, name := range m.Names() {
 		info, _ := m.Info(name)
-		x := safetensors.Tensor{Name: name, DType: info.DType, Shape: info.Shape, Read: func(dst []float32, at int) error { return m.ReadFloat32At(name, dst, at) }}
-		edit(&x)
-		list = append(list, x)
+		list = append(list, safetensors.Tensor{Name: name, DType: info.DType, Shape: info.Shape, Read: func(dst []float32, at int) error { return m.ReadFloat32At(name, dst, at) }})
 	}
-	if err := safetensors.Write(filepath.Join(dir, "again"), list, nil); err != nil {
+	if err := safetensors.Write(filepath.Join(dir, "again"), edit(list), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(filepath.Join(dir, "again"), filepath.Join(dir, "model.safetensors")); err != nil {

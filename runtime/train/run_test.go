@@ -3,7 +3,10 @@ package train
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -92,6 +95,33 @@ func hashOf(t *testing.T, p model.Source) string {
 		t.Fatal(err)
 	}
 	return sum
+}
+
+// The digest is in replacement.json and in checkpoints: it must stay what it is.
+func TestAWeightsHashIsOfNamesShapesAndValues(t *testing.T) {
+	p, err := model.NewParams(
+		model.Param{Name: "a.weight", Shape: []int{2, 1}, Data: []float32{1, -2}},
+		model.Param{Name: "norm.weight", Shape: []int{1}, Data: []float32{0.5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sha256.Sum256([]byte("\"a.weight\" [2 1] true\n\x00\x00\x80\x3f\x00\x00\x00\xc0\"norm.weight\" [1] false\n\x00\x00\x00\x3f"))
+	if got := hashOf(t, p); got != hex.EncodeToString(want[:]) {
+		t.Errorf("%s, want %x", got, want)
+	}
+	if _, err := HashWeights(unreadable{p}); err == nil || !strings.Contains(err.Error(), "norm.weight") {
+		t.Errorf("a weight that cannot be read: %v", err)
+	}
+}
+
+// unreadable is a source that lists its last weight and has it no more.
+type unreadable struct{ model.Source }
+
+func (u unreadable) Read(name string) (model.Param, error) {
+	if name == "norm.weight" {
+		return model.Param{}, fmt.Errorf("weight %s: gone", name)
+	}
+	return u.Source.Read(name)
 }
 
 func TestRunTrainsTheAdapterAndLeavesTheModel(t *testing.T) {
