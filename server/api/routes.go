@@ -54,7 +54,7 @@ func (s *Server) routes() []route {
 		{method: "PATCH", path: "/experiments/:id", summary: "Change an experiment; a tag that is null is removed", body: experimentPatch{}, answer: store.ExperimentInfo{}, errors: with(wrong, nf, cf), handler: s.patchExperiment},
 		{method: "DELETE", path: "/experiments/:id", summary: "Remove an experiment with its runs, none of which may be under way", status: 204, errors: with(missing, cf), handler: s.deleteExperiment},
 
-		{method: "GET", path: "/runs", summary: "Runs, the newest first", query: append([]query{{"experiment_id", "of this experiment"}, {"status", "of this status"}, {"q", "with this text in name, id, parameters or tags"}}, pages...), answer: list[experiments.Run]{}, errors: []experiments.Code{iv, nf}, handler: s.runs},
+		{method: "GET", path: "/runs", summary: "Runs, the newest first", query: append([]query{{"experiment_id", "of this experiment"}, {"status", "of this status"}, {"q", "with this text in name, id, parameters, tags or a metric's name"}}, pages...), answer: list[experiments.Run]{}, errors: []experiments.Code{iv, nf}, handler: s.runs},
 		{method: "POST", path: "/runs", summary: "Make a run that a client logs; it is running", body: newRun{}, status: 201, answer: experiments.Run{}, errors: with(wrong, nf), handler: s.createRun},
 		{method: "GET", path: "/runs/:id", summary: "One run", answer: experiments.Run{}, errors: missing, handler: s.run},
 		{method: "PATCH", path: "/runs/:id", summary: "Change a run; a parameter or tag that is null is removed; the status of a pipeline's run is the pipeline's", body: runPatch{}, answer: experiments.Run{}, errors: with(wrong, nf, cf), handler: s.patchRun},

@@ -98,19 +98,23 @@ func TestRunsAreFilteredAndPaged(t *testing.T) {
 		if i%2 == 0 {
 			r.Status, r.Params = experiments.Failed, map[string]string{"base": "Qwen3"}
 		}
+		if i == 4 {
+			r.Summary = map[string]float64{"abtest/metric/brier_c.A": 0.5}
+		}
 		save(t, s, r)
 	}
 	tests := map[string]struct {
 		filter RunFilter
 		want   string
 	}{
-		"all, the newest first":         {RunFilter{}, "r6 r5 r4 r3 r2 r1 r0"},
-		"of an experiment":              {RunFilter{ExperimentID: e2.ID}, "r6 r3 r0"},
-		"of a status":                   {RunFilter{Status: experiments.Finished}, "r5 r3 r1"},
-		"of an experiment and a status": {RunFilter{ExperimentID: e2.ID, Status: experiments.Failed}, "r6 r0"},
-		"with a text in a parameter":    {RunFilter{Query: "qwen"}, "r6 r4 r2 r0"},
-		"with a text in the name":       {RunFilter{Query: "RUN R3"}, "r3"},
-		"with a text nothing has":       {RunFilter{Query: "zzz"}, ""},
+		"all, the newest first":          {RunFilter{}, "r6 r5 r4 r3 r2 r1 r0"},
+		"of an experiment":               {RunFilter{ExperimentID: e2.ID}, "r6 r3 r0"},
+		"of a status":                    {RunFilter{Status: experiments.Finished}, "r5 r3 r1"},
+		"of an experiment and a status":  {RunFilter{ExperimentID: e2.ID, Status: experiments.Failed}, "r6 r0"},
+		"with a text in a parameter":     {RunFilter{Query: "qwen"}, "r6 r4 r2 r0"},
+		"with a text in a metric's name": {RunFilter{Query: "Brier_C"}, "r4"},
+		"with a text in the name":        {RunFilter{Query: "RUN R3"}, "r3"},
+		"with a text nothing has":        {RunFilter{Query: "zzz"}, ""},
 	}
 	for name, tt := range tests {
 		for _, limit := range []int{0, 1, 2, 3, 7} {

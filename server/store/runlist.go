@@ -13,8 +13,8 @@ import (
 	"triality/experiments"
 )
 
-// RunFilter selects runs; empty fields select all. Query is looked for in name, id, parameters and
-// tags, case ignored.
+// RunFilter selects runs; empty fields select all. Query is looked for in name, id, parameters, tags
+// and the names of metrics, case ignored.
 type RunFilter struct {
 	ExperimentID string
 	Status       experiments.Status
@@ -100,6 +100,11 @@ func (f RunFilter) matches(r experiments.Run) bool {
 			if has(k) || has(v) {
 				return true
 			}
+		}
+	}
+	for k := range r.Summary {
+		if has(k) {
+			return true
 		}
 	}
 	return false
