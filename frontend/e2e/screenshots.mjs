@@ -18,7 +18,7 @@ const server = await startServer({ data: resolve(process.argv[2] ?? join(root, '
 const browser = await launch();
 try {
   const api = client(server.url);
-  const run = (await api('GET', '/runs?status=finished&limit=1')).items[0];
+  const [run, other] = (await api('GET', '/runs?status=finished&limit=2')).items;
   if (!run) throw new Error('the tracker has no finished run; `triality demo` makes one');
   const module = (await api('GET', '/modules')).items[0];
   const pages = {
@@ -30,6 +30,7 @@ try {
     module: `/modules/${module.sha256}`,
     report: `/api/v1/runs/${run.id}/report`,
   };
+  if (other) pages.compare = `/experiments/${run.experiment_id}?compare=${run.id},${other.id}`;
   await mkdir(out, { recursive: true });
   for (const v of variants) {
     const context = await browser.newContext({
@@ -42,8 +43,9 @@ try {
       await page.goto(server.url + path + (name === 'report' && v.locale === 'ja-JP' ? '?lang=ja' : ''));
       await page.waitForLoadState('load');
       await page.waitForTimeout(1200); // charts draw and settle
-      if (name === 'run') {
-        await page.evaluate(() => document.getElementById('curves')?.scrollIntoView());
+      const part = { run: '#curves', compare: '#compare' }[name];
+      if (part) {
+        await page.evaluate((at) => document.querySelector(at)?.scrollIntoView(), part);
         await page.waitForTimeout(800);
       }
       await page.screenshot({ path: join(out, `${name}-${v.name}.jpg`), type: 'jpeg', quality: 60 });
