@@ -10,6 +10,7 @@ import (
 	"triality/runtime/device/cpu"
 	"triality/runtime/device/cuda"
 	"triality/runtime/model"
+	"triality/runtime/train"
 )
 
 // OpenDevice opens the device that a configuration names. The notes say what was chosen and what the
@@ -46,6 +47,14 @@ func OpenDevice(cfg config.Pipeline) (dev device.Device, notes []string, err err
 		notes = append(notes, "fp16/bf16: the cpu device computes in float32")
 	}
 	return dev, notes, nil
+}
+
+// Recompute is the trainer's name for what training computes again instead of keeping.
+func Recompute(t config.Training) string {
+	if t.GradientCheckpointing {
+		return t.CheckpointingPolicy
+	}
+	return train.RecomputeNone
 }
 
 // StorageOn is how a configuration's models are held on a device: the cpu device has no narrow floats.

@@ -69,7 +69,7 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 		}
 	}
 	opt := trainOptions(o.Training, o.Seed)
-	opt.Storage = e.Storage
+	opt.Storage, opt.Recompute = e.Storage, e.Recompute
 	what := "every weight"
 	if opt.LoRA != nil {
 		what = fmt.Sprintf("LoRA r=%d", opt.LoRA.R)
@@ -158,9 +158,6 @@ func trainOptions(t config.Training, seed uint64) train.Options {
 	o.SaveSteps, o.SaveTotalLimit, o.CheckpointInterval = t.SaveSteps, t.SaveTotalLimit, time.Duration(t.CheckpointInterval)
 	o.Seed = seed
 	o.Optimizer = Optimizer(t.Optim)
-	if t.GradientCheckpointing {
-		o.Recompute = t.CheckpointingPolicy
-	}
 	if t.FinetuningType == "full" {
 		return o
 	}

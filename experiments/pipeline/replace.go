@@ -72,7 +72,7 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 	}
 
 	c := so8tConfig(o.SO8T, o.Seed)
-	c.Storage = e.Storage
+	c.Storage, c.Recompute = e.Storage, e.Recompute
 	target := filepath.Join(o.OutDir, "model")
 	// What a killed call left is made anew: replacement itself takes seconds, its training resumes.
 	if err := os.RemoveAll(target); err != nil {

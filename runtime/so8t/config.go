@@ -29,6 +29,8 @@ type Config struct {
 	Seed                 uint64  `yaml:"seed"`
 	// Storage is how the models are held on the device.
 	Storage model.Storage `yaml:"-"`
+	// Recompute is train.Options.Recompute: it saves memory and changes no result.
+	Recompute string `yaml:"-"`
 
 	PETLambda       float64 `yaml:"pet_lambda"`       // weight of the PET term; 0 leaves it out
 	SafetyWeight    float64 `yaml:"safety_weight"`    // weight of the safety head's cross-entropy
@@ -58,6 +60,7 @@ func (c Config) options() train.Options {
 	o.LearningRate, o.WeightDecay, o.WarmupRatio, o.Scheduler = c.LearningRate, c.WeightDecay, c.WarmupRatio, c.Scheduler
 	o.MaxGradNorm, o.LoggingSteps, o.EvalSteps = c.MaxGradNorm, c.LoggingSteps, c.EvalSteps
 	o.SaveSteps, o.SaveTotalLimit, o.Seed = c.SaveSteps, c.SaveTotalLimit, c.Seed
+	o.Recompute = c.Recompute
 	return o
 }
 

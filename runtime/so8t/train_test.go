@@ -101,6 +101,29 @@ func TestTrainingTeachesTheHeadsTheClasses(t *testing.T) {
 	}
 }
 
+func TestSO8TTrainingIsTheSameWhateverItComputesAgain(t *testing.T) {
+	dev := cpu.New(cpu.Options{Threads: 2})
+	defer dev.Close()
+	m, c, set := turned(t, "qwen2", 0.1), trainConfig(), requests(1, 14)
+	want, _, err := Train(t.Context(), dev, m, set, nil, t.TempDir(), c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c.Recompute = range []string{train.RecomputeLayer, train.RecomputeSelective} {
+		got, _, err := Train(t.Context(), dev, m, set, nil, t.TempDir(), c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got.extras(), want.extras()) {
+			t.Errorf("%s gives other weights", c.Recompute)
+		}
+	}
+	c.Recompute = "some"
+	if _, _, err := Train(t.Context(), dev, m, set, nil, t.TempDir(), c, nil); err == nil {
+		t.Error("an unknown way was taken")
+	}
+}
+
 func TestSO8TTrainingCutAnywhereEndsAsOneThatWasNot(t *testing.T) {
 	eachDevice(t, func(t *testing.T, dev device.Device) {
 		m := turned(t, "qwen2", 0.1)

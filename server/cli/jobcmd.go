@@ -127,5 +127,5 @@ func openEngine(cfg config.Pipeline) (*pipeline.Engine, func() error, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, host.Close())
 	}
-	return &pipeline.Engine{Device: dev, Storage: pipeline.StorageOn(dev, cfg), Notes: notes, Sandbox: host}, func() error { return errors.Join(host.Close(), dev.Close()) }, nil
+	return &pipeline.Engine{Device: dev, Storage: pipeline.StorageOn(dev, cfg), Recompute: pipeline.Recompute(cfg.Training), Notes: notes, Sandbox: host}, func() error { return errors.Join(host.Close(), dev.Close()) }, nil
 }
