@@ -3,6 +3,7 @@ package atomicfile
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -148,4 +149,22 @@ func TestRemoveStaleTakesOnlyLeftovers(t *testing.T) {
 	if _, err := RemoveStale(filepath.Join(dir, "missing")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing folder: error %v", err)
 	}
+}
+
+func TestACopyIsWholeAndAMissingFileSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	if err := CopyFile(from, to); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file gives %v", err)
+	}
+	if err := os.WriteFile(from, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := CopyFile(from, to); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(to); err != nil || string(b) != "text" {
+		t.Errorf("%q, %v", b, err)
+	}
+	only(t, dir, "a", "b")
 }

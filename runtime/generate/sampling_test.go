@@ -123,17 +123,6 @@ func TestFiltersKeepWhatTheReferencesDefinitionKeeps(t *testing.T) {
 	}
 }
 
-func TestPhiloxGivesItsKnownAnswers(t *testing.T) {
-	// kat_vectors of Random123.
-	const f = 0xffffffff
-	if got := philox([4]uint32{f, f, f, f}, [2]uint32{f, f}); got != [4]uint32{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd} {
-		t.Errorf("philox gives %x", got)
-	}
-	if got := philox([4]uint32{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, [2]uint32{0xa4093822, 0x299f31d0}); got != [4]uint32{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1} {
-		t.Errorf("philox gives %x", got)
-	}
-}
-
 func TestSamplingWithoutMeaningIsRefused(t *testing.T) {
 	for want, s := range map[string]Sampling{
 		"temperature is -1":               {Temperature: -1},

@@ -165,15 +165,7 @@ func copyFiles(from, to string) error {
 			}
 			continue
 		}
-		in, err := os.Open(filepath.Join(from, name))
-		if err != nil {
-			return err
-		}
-		err = atomicfile.WriteFile(filepath.Join(to, name), 0o644, func(w io.Writer) error {
-			_, err := io.Copy(w, in)
-			return err
-		})
-		if err = errors.Join(err, in.Close()); err != nil {
+		if err := atomicfile.CopyFile(filepath.Join(from, name), filepath.Join(to, name)); err != nil {
 			return err
 		}
 	}

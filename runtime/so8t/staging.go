@@ -41,18 +41,8 @@ func stage(out string, fill func(dir string) error) error {
 // carry copies the carried files that from has.
 func carry(from, to string) error {
 	for _, name := range carried {
-		in, err := os.Open(filepath.Join(from, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		err = atomicfile.WriteFile(filepath.Join(to, name), 0o644, func(w io.Writer) error {
-			_, err := io.Copy(w, in)
-			return err
-		})
-		if err = errors.Join(err, in.Close()); err != nil {
+		err := atomicfile.CopyFile(filepath.Join(from, name), filepath.Join(to, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"math"
-	"math/bits"
 
 	"triality/runtime/device"
 )
@@ -148,7 +147,7 @@ type mask struct {
 // dropoutGo masks elements from 4·counter on.
 func dropoutGo(dst, x []float32, counter uint32, m *mask) {
 	for i := 0; i < len(dst); i += 4 {
-		lanes := philox([4]uint32{counter, 0, m.stream, 0}, m.key)
+		lanes := device.Philox([4]uint32{counter, 0, m.stream, 0}, m.key)
 		counter++
 		for j := i; j < min(i+4, len(dst)); j++ {
 			if lanes[j-i] >= m.least {
@@ -158,17 +157,4 @@ func dropoutGo(dst, x []float32, counter uint32, m *mask) {
 			}
 		}
 	}
-}
-
-// philox is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
-func philox(c [4]uint32, key [2]uint32) [4]uint32 {
-	c0, c1, c2, c3, k0, k1 := c[0], c[1], c[2], c[3], key[0], key[1]
-	for range 10 {
-		hi0, lo0 := bits.Mul32(0xD2511F53, c0)
-		hi1, lo1 := bits.Mul32(0xCD9E8D57, c2)
-		c0, c1, c2, c3 = hi1^c1^k0, lo1, hi0^c3^k1, lo0
-		k0 += 0x9E3779B9
-		k1 += 0xBB67AE85
-	}
-	return [4]uint32{c0, c1, c2, c3}
 }

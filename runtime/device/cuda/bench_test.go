@@ -137,21 +137,20 @@ func BenchmarkNarrow(b *testing.B) {
 	bytes("embedding", 4*T*D, func() { dev.Embedding(o, x, p, T, D) })
 	a, c, d := half(4096*4096), half(4096*4096), half(4096*4096)
 	operations("matmul", 2*4096*4096*4096, func() { dev.MatMul(d, a, c, 4096, 4096, 4096, false, true, false) })
-	q := dev
 	codes := alloc(device.Int8, F*D)
 	for _, s := range [][2]int{{D, D}, {F, D}, {D, F}} {
 		N, K := s[0], s[1]
 		in, out, weights := wx.Slice(0, T*K), wo.Slice(0, T*N), half(N*K)
-		q.QuantizeRows(codes, w, weights, N, K)
+		dev.QuantizeRows(codes, w, weights, N, K)
 		name := fmt.Sprintf(" %d by %d", N, K)
-		bytes("dequantize"+name, float64(3*N*K), func() { q.DequantizeRows(weights, codes, w, N, K) })
+		bytes("dequantize"+name, float64(3*N*K), func() { dev.DequantizeRows(weights, codes, w, N, K) })
 		for _, threshold := range []float64{0, 6} {
 			dev.Scale(in, wy.Slice(0, T*K), 0.5)
 			dev.Fill(in.Slice(5, 6), 8) // one outlier column
-			operations(fmt.Sprintf("int8 matmul threshold %g%s", threshold, name), float64(2*T*N*K), func() { q.MatMulInt8(out, in, codes, w, T, N, K, threshold) })
-			bytes(fmt.Sprintf("int8 matmul of one row threshold %g%s", threshold, name), float64(N*K), func() { q.MatMulInt8(out, in, codes, w, 1, N, K, threshold) })
+			operations(fmt.Sprintf("int8 matmul threshold %g%s", threshold, name), float64(2*T*N*K), func() { dev.MatMulInt8(out, in, codes, w, T, N, K, threshold) })
+			bytes(fmt.Sprintf("int8 matmul of one row threshold %g%s", threshold, name), float64(N*K), func() { dev.MatMulInt8(out, in, codes, w, 1, N, K, threshold) })
 		}
-		operations("int8 matmul grad"+name, float64(2*T*N*K), func() { q.MatMulInt8Grad(in, out, codes, w, T, N, K) })
+		operations("int8 matmul grad"+name, float64(2*T*N*K), func() { dev.MatMulInt8Grad(in, out, codes, w, T, N, K) })
 		operations("matmul"+name, float64(2*T*N*K), func() { dev.MatMul(out, in, weights, T, N, K, false, true, false) })
 	}
 	words, labels, nll := half(V*D), indices(b, dev, pos), alloc(device.Float, T)
@@ -163,7 +162,7 @@ func BenchmarkNarrow(b *testing.B) {
 	params, g := alloc(device.Float, n), alloc(device.Float, n)
 	m, v, mm, vm := alloc(device.Int8, n), alloc(device.Int8, n), alloc(device.Float, n/256), alloc(device.Float, n/256)
 	bytes("8-bit adamw", 16*n, func() {
-		q.AdamW8Step(params, g, m, v, mm, vm, device.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1})
+		dev.AdamW8Step(params, g, m, v, mm, vm, device.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1})
 	})
 }
 

@@ -162,21 +162,20 @@ func large(t *testing.T, dev device.Device, s device.DType) map[string][]float64
 	exact := vector(D * D)
 	dev.MatMul(exact, x, y, D, D, T, true, false, false)
 	keep("product in float32", exact)
-	q := dev
 	codes, err := dev.Alloc(device.Int8, F*D)
 	if err != nil {
 		t.Fatal(err)
 	}
 	scale := vector(F)
-	q.QuantizeRows(codes, scale, wide, F, D)
+	dev.QuantizeRows(codes, scale, wide, F, D)
 	dev.Scale(x.Slice(777, 778), x.Slice(777, 778), 40) // an outlier beside those that are
 	z, dz := narrow(T*F), narrow(T*D)
-	q.MatMulInt8(z, x, codes, scale, T, F, D, 3.5)
+	dev.MatMulInt8(z, x, codes, scale, T, F, D, 3.5)
 	dev.Scale(z, z, 1e-3) // half precision ends at 65504
-	q.MatMulInt8Grad(dz, z, codes, scale, T, F, D)
+	dev.MatMulInt8Grad(dz, z, codes, scale, T, F, D)
 	keep("int8", z, dz)
 	few := narrow(3 * F)
-	q.MatMulInt8(few, x, codes, scale, 3, F, D, 3.5)
+	dev.MatMulInt8(few, x, codes, scale, 3, F, D, 3.5)
 	keep("int8 of few rows", few)
 	keep("swiglu grad", gate, dup)
 	keep("rmsnorm and rotary", x, y)

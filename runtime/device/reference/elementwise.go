@@ -2,7 +2,6 @@ package reference
 
 import (
 	"math"
-	"math/bits"
 
 	"triality/runtime/device"
 )
@@ -112,25 +111,13 @@ func (d *Device) Dropout(dst, x, key device.Buffer, stream uint32, rate float64)
 		return
 	}
 	for i := range o {
-		lanes := philox([4]uint32{uint32(i / 4), 0, stream, 0}, [2]uint32{uint32(k[0]), uint32(k[1])})
+		lanes := device.Philox([4]uint32{uint32(i / 4), 0, stream, 0}, [2]uint32{uint32(k[0]), uint32(k[1])})
 		if float64(lanes[i%4])/(1<<32) >= rate {
 			o[i] = v[i] / (1 - rate)
 		} else {
 			o[i] = 0
 		}
 	}
-}
-
-// philox is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
-func philox(ctr [4]uint32, key [2]uint32) [4]uint32 {
-	for range 10 {
-		hi0, lo0 := bits.Mul32(0xD2511F53, ctr[0])
-		hi1, lo1 := bits.Mul32(0xCD9E8D57, ctr[2])
-		ctr = [4]uint32{hi1 ^ ctr[1] ^ key[0], lo1, hi0 ^ ctr[3] ^ key[1], lo0}
-		key[0] += 0x9E3779B9
-		key[1] += 0xBB67AE85
-	}
-	return ctr
 }
 
 // SwiGLUGrad: with s = sigmoid(gate), dup = dy·gate·s and dgate = dy·up·s·(1 + gate·(1−s)).
