@@ -62,39 +62,12 @@ func mustRun(t *testing.T, dir string, args ...string) {
 }
 
 // killWhen runs a command and kills it, with the signal that no program can catch, when the condition
-// first holds. It says whether the command was killed before it ended.
+// first holds and the delay has passed. It says whether the command was killed before it ended.
 func killWhen(t *testing.T, dir string, when func() bool, delay time.Duration, args ...string) bool {
 	t.Helper()
-	var out bytes.Buffer
-	cmd := triality(t, dir, args...)
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(200 * time.Microsecond) {
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Fatalf("the command failed: %v\n%s", err, out.String())
-			}
-			return false
-		default:
-		}
-		if when() {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Error("the point to kill at never came")
-			break
-		}
-	}
-	time.Sleep(delay)
-	if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Fatal(err)
-	}
-	return <-ended != nil
+	p := begin(t, dir, args...)
+	p.waitUntil(t, when)
+	return p.kill(t, delay)
 }
 
 // newest is the step of the newest checkpoint, 0 when there is none.

@@ -77,10 +77,15 @@ func killAtRandom(t *testing.T, device string, kills int) {
 	args := func(out string) []string {
 		return []string{"finetune", "--device", device, "--base-model", "model", "--dataset", "c/dataset", "--config", "kill.yaml", "--output", out}
 	}
-	began := time.Now()
-	mustRun(t, dir, args("whole")...)
-	took := time.Since(began)
 	whole, killed := filepath.Join(dir, "whole"), filepath.Join(dir, "killed")
+	began := time.Now()
+	p := begin(t, dir, args("whole")...)
+	p.waitUntil(t, func() bool { return newest(whole) > 0 })
+	starting := time.Since(began)
+	if err := p.wait(); err != nil {
+		t.Fatalf("%v\n%s", err, p.out.String())
+	}
+	training := time.Since(began) - starting
 
 	done, finished, damages, resumed := 0, 0, 0, map[int]bool{}
 	damage := ""
@@ -90,8 +95,16 @@ func killAtRandom(t *testing.T, device string, kills int) {
 			p.waitFor(t, damage)
 			damage = ""
 		}
-		// Up to half of the whole training at a time, so that one is killed several times over.
-		if !p.kill(t, time.Duration(random.Int64N(int64(took/2)))) {
+		// Every fourth while it starts; the others after a step of their own, since a card takes longer to
+		// open than this training takes, and up to half of the training later, so that one is killed
+		// several times over.
+		within := starting
+		if done%4 != 3 {
+			step := newest(killed)
+			p.waitUntil(t, func() bool { return newest(killed) > step })
+			within = training / 2
+		}
+		if !p.kill(t, time.Duration(random.Int64N(int64(within)))) {
 			finished++
 			sameTraining(t, whole, killed)
 			if err := os.RemoveAll(killed); err != nil {
@@ -109,7 +122,7 @@ func killAtRandom(t *testing.T, device string, kills int) {
 			return
 		}
 	}
-	p := begin(t, dir, args("killed")...)
+	p = begin(t, dir, args("killed")...)
 	if damage != "" {
 		p.waitFor(t, damage)
 	}
@@ -118,8 +131,8 @@ func killAtRandom(t *testing.T, device string, kills int) {
 	}
 	finished++
 	sameTraining(t, whole, killed)
-	t.Logf("%d kills at %d different steps of %d, %d damaged checkpoints passed over; %d trainings reached their end, each with the bytes of the one that was never killed (%v)",
-		done, len(resumed), newest(whole), damages, finished, took.Round(time.Millisecond))
+	t.Logf("%d kills at %d different steps of %d, %d damaged checkpoints passed over; %d trainings reached their end, each with the bytes of the one that was never killed (%v to start, %v to train)",
+		done, len(resumed), newest(whole), damages, finished, starting.Round(time.Millisecond), training.Round(time.Millisecond))
 }
 
 // killFolder has rows, a small model, a converted dataset and the configuration.
@@ -227,22 +240,27 @@ func (p *process) wait() error {
 	return p.err
 }
 
+// waitUntil returns when the condition holds or the process has ended.
+func (p *process) waitUntil(t *testing.T, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(200 * time.Microsecond) {
+		select {
+		case <-p.ended:
+			return
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("what is waited for never came:\n%s", p.out.String())
+		}
+	}
+}
+
 // waitFor waits until the process has said the text.
 func (p *process) waitFor(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		ended := false
-		select {
-		case <-p.ended:
-			ended = true
-		default:
-		}
-		if strings.Contains(p.out.String(), text) {
-			return
-		}
-		if ended || time.Now().After(deadline) {
-			t.Fatalf("it never said %q:\n%s", text, p.out.String())
-		}
+	said := func() bool { return strings.Contains(p.out.String(), text) }
+	if p.waitUntil(t, said); !said() {
+		t.Fatalf("it never said %q:\n%s", text, p.out.String())
 	}
 }
 
