@@ -52,6 +52,7 @@ type Training struct {
 	BatchSize             int      `yaml:"per_device_train_batch_size" doc:"rows a micro-batch"`
 	EvalBatchSize         int      `yaml:"per_device_eval_batch_size" doc:"rows an evaluation batch"`
 	GradientAccumulation  int      `yaml:"gradient_accumulation_steps" doc:"micro-batches an optimizer step; the loss is normalised by all their trained tokens"`
+	Packing               bool     `yaml:"packing" doc:"put rows together until they fill data.max_length; a batch size then counts such sequences, and attention does not cross from one row into another"`
 	LearningRate          float64  `yaml:"learning_rate" doc:"peak learning rate"`
 	WeightDecay           float64  `yaml:"weight_decay" doc:"AdamW's decoupled decay"`
 	WarmupRatio           float64  `yaml:"warmup_ratio" doc:"share of the steps with a rising learning rate"`
@@ -82,6 +83,7 @@ type SO8T struct {
 	Epochs       float64 `yaml:"num_train_epochs" doc:"passes over the training split for rotations and heads; 0 keeps the identity"`
 	LearningRate float64 `yaml:"learning_rate" doc:"peak learning rate of that phase"`
 	BatchSize    int     `yaml:"per_device_train_batch_size" doc:"rows a micro-batch"`
+	Packing      bool    `yaml:"packing" doc:"as training.packing"`
 	PETLambda    float64 `yaml:"pet_lambda" doc:"weight of the second-difference regularisation"`
 	HeadWeight   float64 `yaml:"head_weight" doc:"weight of the safety and authority losses"`
 }

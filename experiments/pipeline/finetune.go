@@ -23,6 +23,7 @@ type FinetuneOptions struct {
 	Dataset   string // folder that convert wrote
 	OutDir    string // gets adapter/ (PEFT; not in full fine-tuning), merged/ (Hugging Face) and checkpoints/
 	Training  config.Training
+	MaxLength int // tokens of a sequence that Training.Packing fills
 	Seed      uint64
 }
 
@@ -68,7 +69,7 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 			return err
 		}
 	}
-	opt := trainOptions(o.Training, o.Seed)
+	opt := trainOptions(o.Training, o.MaxLength, o.Seed)
 	opt.Storage, opt.Recompute = e.Storage, e.Recompute
 	what := "every weight"
 	if opt.LoRA != nil {
@@ -149,13 +150,14 @@ func examples(splits map[string]*dataset.Stored, name, dir string, vocab int) ([
 }
 
 // trainOptions maps the configuration to the trainer's options.
-func trainOptions(t config.Training, seed uint64) train.Options {
+func trainOptions(t config.Training, maxLength int, seed uint64) train.Options {
 	o := train.DefaultOptions()
 	o.Epochs, o.BatchSize, o.EvalBatchSize = t.Epochs, t.BatchSize, t.EvalBatchSize
 	o.GradientAccumulation = t.GradientAccumulation
 	o.LearningRate, o.WeightDecay, o.WarmupRatio, o.Scheduler = t.LearningRate, t.WeightDecay, t.WarmupRatio, t.Scheduler
 	o.MaxGradNorm, o.LoggingSteps, o.EvalSteps = t.MaxGradNorm, t.LoggingSteps, t.EvalSteps
 	o.SaveSteps, o.SaveTotalLimit, o.CheckpointInterval = t.SaveSteps, t.SaveTotalLimit, time.Duration(t.CheckpointInterval)
+	o.Packing = packing(t.Packing, maxLength)
 	o.Seed = seed
 	o.Optimizer = Optimizer(t.Optim)
 	if t.FinetuningType == "full" {
@@ -163,6 +165,14 @@ func trainOptions(t config.Training, seed uint64) train.Options {
 	}
 	o.LoRA = &lora.Config{R: t.LoraR, Alpha: t.LoraAlpha, Dropout: t.LoraDropout, TargetModules: t.LoraTargetModules, RSLoRA: t.UseRSLoRA, DoRA: t.UseDoRA}
 	return o
+}
+
+// packing is the trainer's option: the tokens of a sequence, 0 where rows are not put together.
+func packing(on bool, maxLength int) int {
+	if on {
+		return maxLength
+	}
+	return 0
 }
 
 // Optimizer is the trainer's name of a training.optim, empty where there is none.

@@ -17,11 +17,12 @@ import (
 
 // ReplaceOptions configures Replace.
 type ReplaceOptions struct {
-	Model   string // the fine-tuned model: a folder in Hugging Face form, or "org/name" of the Hub
-	Dataset string // its train split trains gates and heads; may be empty when so8t.num_train_epochs is 0
-	OutDir  string // gets model/ (SO8T) and checkpoints/
-	SO8T    config.SO8T
-	Seed    uint64
+	Model     string // the fine-tuned model: a folder in Hugging Face form, or "org/name" of the Hub
+	Dataset   string // its train split trains gates and heads; may be empty when so8t.num_train_epochs is 0
+	OutDir    string // gets model/ (SO8T) and checkpoints/
+	SO8T      config.SO8T
+	MaxLength int // tokens of a sequence that SO8T.Packing fills
+	Seed      uint64
 }
 
 // maxProbes bounds the prompts on which the replaced model is compared with its source.
@@ -71,7 +72,7 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 		}
 	}
 
-	c := so8tConfig(o.SO8T, o.Seed)
+	c := so8tConfig(o.SO8T, o.MaxLength, o.Seed)
 	c.Storage, c.Recompute = e.Storage, e.Recompute
 	target := filepath.Join(o.OutDir, "model")
 	// What a killed call left is made anew: replacement itself takes seconds, its training resumes.
@@ -134,10 +135,11 @@ var probeTexts = []string{
 	"for (int i = 0; i < n; i++) { sum += x[i]; }",
 }
 
-func so8tConfig(c config.SO8T, seed uint64) so8t.Config {
+func so8tConfig(c config.SO8T, maxLength int, seed uint64) so8t.Config {
 	s := so8t.DefaultConfig()
 	s.Epochs, s.LearningRate, s.BatchSize = c.Epochs, c.LearningRate, c.BatchSize
 	s.PETLambda, s.SafetyWeight, s.AuthorityWeight = c.PETLambda, c.HeadWeight, c.HeadWeight
+	s.Packing = packing(c.Packing, maxLength)
 	s.Seed = seed
 	return s
 }

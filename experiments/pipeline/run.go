@@ -233,11 +233,11 @@ func (e *execution) work(ctx context.Context, s *step, sink Sink) (outputs []str
 		}, sink)
 	case experiments.StepFinetune:
 		return FinetuneOutputs(cfg.Training), e.Engine.Finetune(ctx, FinetuneOptions{
-			BaseModel: e.plan.base, Dataset: e.dataset(), OutDir: s.dir, Training: cfg.Training, Seed: cfg.Seed,
+			BaseModel: e.plan.base, Dataset: e.dataset(), OutDir: s.dir, Training: cfg.Training, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed,
 		}, sink)
 	case experiments.StepReplace:
 		return []string{"model"}, e.Engine.Replace(ctx, ReplaceOptions{
-			Model: filepath.Join(e.plan.dir(experiments.StepFinetune), "merged"), Dataset: e.dataset(), OutDir: s.dir, SO8T: cfg.SO8T, Seed: cfg.Seed,
+			Model: filepath.Join(e.plan.dir(experiments.StepFinetune), "merged"), Dataset: e.dataset(), OutDir: s.dir, SO8T: cfg.SO8T, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed,
 		}, sink)
 	case experiments.StepABTest:
 		return []string{resultsName}, e.abtest(ctx, s.dir, sink)

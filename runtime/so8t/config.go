@@ -17,6 +17,7 @@ type Config struct {
 	BatchSize            int     `yaml:"per_device_train_batch_size"`
 	EvalBatchSize        int     `yaml:"per_device_eval_batch_size"`
 	GradientAccumulation int     `yaml:"gradient_accumulation_steps"`
+	Packing              int     `yaml:"packing"` // tokens; train.Options.Packing
 	LearningRate         float64 `yaml:"learning_rate"`
 	WeightDecay          float64 `yaml:"weight_decay"` // on the two heads only
 	WarmupRatio          float64 `yaml:"warmup_ratio"`
@@ -57,6 +58,7 @@ func DefaultConfig() Config {
 func (c Config) options() train.Options {
 	o := train.DefaultOptions()
 	o.Epochs, o.BatchSize, o.EvalBatchSize, o.GradientAccumulation = c.Epochs, c.BatchSize, c.EvalBatchSize, c.GradientAccumulation
+	o.Packing = c.Packing
 	o.LearningRate, o.WeightDecay, o.WarmupRatio, o.Scheduler = c.LearningRate, c.WeightDecay, c.WarmupRatio, c.Scheduler
 	o.MaxGradNorm, o.LoggingSteps, o.EvalSteps = c.MaxGradNorm, c.LoggingSteps, c.EvalSteps
 	o.SaveSteps, o.SaveTotalLimit, o.Seed = c.SaveSteps, c.SaveTotalLimit, c.Seed

@@ -31,7 +31,7 @@ type checkpoint struct {
 	Identity map[string]string `json:"identity"` // what decides the result; see Options.identity
 	Step     int               `json:"step"`     // optimizer steps done
 	Epoch    int               `json:"epoch"`    // epochs done
-	Position int               `json:"position"` // examples of the current epoch's order that are done
+	Position int               `json:"position"` // sequences of the current epoch's order that are done
 	Records  []Record          `json:"records"`
 	Pending  pending           `json:"pending"`
 	Scale    *lossScale        `json:"loss_scale,omitempty"` // in Float16

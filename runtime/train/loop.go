@@ -111,12 +111,12 @@ func newRunner(dev device.Device, task Task, train, eval []Example, dir string, 
 	}
 	r := &runner{dev: dev, task: &task, train: train, eval: eval, opt: opt, observer: observer, now: time.Now, saved: -1}
 	r.pending = pending{Sums: map[string]float64{}, Last: map[string]float64{}}
-	r.plan = newPlan(len(train), opt.Epochs, opt.MaxSteps, opt.BatchSize, opt.GradientAccumulation, opt.Seed)
+	r.plan = newPlan(sequences(train, opt.Packing), opt.Epochs, opt.MaxSteps, opt.BatchSize, opt.GradientAccumulation, opt.Seed)
 	if err := r.plan.checkTrained(train); err != nil {
 		return nil, err
 	}
 	if len(eval) > 0 {
-		if r.evalSet, err = r.window(eval, chunks(indices(len(eval)), opt.EvalBatchSize), true); err != nil {
+		if r.evalSet, err = r.window(eval, batches(sequences(eval, opt.Packing), opt.EvalBatchSize), true); err != nil {
 			return nil, err
 		}
 	}

@@ -20,6 +20,7 @@ type Options struct {
 	BatchSize            int     // per_device_train_batch_size, in sequences
 	EvalBatchSize        int     // per_device_eval_batch_size; 0 = BatchSize
 	GradientAccumulation int     // gradient_accumulation_steps, in micro-batches
+	Packing              int     // packing: tokens up to which examples are put together into a sequence; 0 = each is one
 
 	LearningRate float64 // learning_rate
 	WeightDecay  float64 // weight_decay; not on norms and biases
@@ -91,6 +92,7 @@ func (o Options) Validate() error {
 	want(o.MaxSteps > 0 || finite(o.Epochs) && o.Epochs > 0, "num_train_epochs", o.Epochs, "must be more than 0")
 	want(o.BatchSize > 0, "per_device_train_batch_size", o.BatchSize, "must be at least 1")
 	want(o.EvalBatchSize >= 0, "per_device_eval_batch_size", o.EvalBatchSize, "must not be negative")
+	want(o.Packing >= 0, "packing", o.Packing, "must not be negative (0 = off)")
 	want(o.GradientAccumulation > 0, "gradient_accumulation_steps", o.GradientAccumulation, "must be at least 1")
 	want(finite(o.LearningRate) && o.LearningRate >= 0, "learning_rate", o.LearningRate, "must be a number, at least 0")
 	want(finite(o.WeightDecay) && o.WeightDecay >= 0, "weight_decay", o.WeightDecay, "must be a number, at least 0")
@@ -143,6 +145,9 @@ func (o Options) identity() map[string]string {
 		"logging_steps":               strconv.Itoa(o.LoggingSteps),
 		"eval_steps":                  strconv.Itoa(o.EvalSteps),
 		"seed":                        strconv.FormatUint(o.Seed, 10),
+	}
+	if o.Packing > 0 {
+		id["packing"] = strconv.Itoa(o.Packing)
 	}
 	if o.Optimizer == AdamW8bit || o.Optimizer == PagedAdamW8bit {
 		id["optim"] = AdamW8bit // where its states live changes nothing

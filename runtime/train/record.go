@@ -120,7 +120,7 @@ func (r *runner) save() error {
 	}
 	epoch, inEpoch := r.step/r.plan.perEpoch, r.step%r.plan.perEpoch
 	c := &checkpoint{
-		Identity: r.identity, Step: r.step, Epoch: epoch, Position: min(len(r.train), inEpoch*r.opt.GradientAccumulation*r.opt.BatchSize),
+		Identity: r.identity, Step: r.step, Epoch: epoch, Position: min(len(r.plan.sequences), inEpoch*r.opt.GradientAccumulation*r.opt.BatchSize),
 		Records: r.records, Pending: r.pending, Scale: r.scale, Float: r.bits, Tensors: infos,
 	}
 	err := r.folder.write(c, func(i int) (any, error) {

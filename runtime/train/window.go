@@ -3,24 +3,26 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
-// plan cuts epochs into optimizer steps. An epoch is ceil(n/batch) micro-batches, the last one
-// maybe short; a step takes accumulate of them, the last of an epoch maybe fewer.
+// plan cuts epochs into optimizer steps. An epoch is ceil(len(sequences)/batch) micro-batches, the
+// last one maybe short; a step takes accumulate of them, the last of an epoch maybe fewer.
 type plan struct {
-	n, batch, accumulate int
-	seed                 uint64
-	perEpoch, total      int
+	sequences         [][]int // indices of the examples that each is made of
+	batch, accumulate int
+	seed              uint64
+	perEpoch, total   int
 
 	epoch int // whose order is held; -1 when none is
 	order []int
 }
 
-// newPlan plans epochs (a fraction is allowed; the steps are rounded up, as in transformers) over n
-// examples. maxSteps > 0 sets the number of steps instead.
-func newPlan(n int, epochs float64, maxSteps, batch, accumulate int, seed uint64) *plan {
-	p := &plan{n: n, batch: batch, accumulate: accumulate, seed: seed, epoch: -1}
-	micro := (n + batch - 1) / batch
+// newPlan plans epochs (a fraction is allowed; the steps are rounded up, as in transformers) over
+// sequences. maxSteps > 0 sets the number of steps instead.
+func newPlan(sequences [][]int, epochs float64, maxSteps, batch, accumulate int, seed uint64) *plan {
+	p := &plan{sequences: sequences, batch: batch, accumulate: accumulate, seed: seed, epoch: -1}
+	micro := (len(sequences) + batch - 1) / batch
 	p.perEpoch = (micro + accumulate - 1) / accumulate
 	p.total = int(math.Ceil(epochs * float64(p.perEpoch)))
 	if maxSteps > 0 {
@@ -33,11 +35,15 @@ func newPlan(n int, epochs float64, maxSteps, batch, accumulate int, seed uint64
 func (p *plan) window(done int) [][]int {
 	epoch, inEpoch := done/p.perEpoch, done%p.perEpoch
 	if p.epoch != epoch {
-		p.epoch, p.order = epoch, permutation(p.seed, epoch, p.n)
+		p.epoch, p.order = epoch, permutation(p.seed, epoch, len(p.sequences))
 	}
 	from := inEpoch * p.accumulate * p.batch
-	to := min(p.n, from+p.accumulate*p.batch)
-	return chunks(p.order[from:to], p.batch)
+	to := min(len(p.order), from+p.accumulate*p.batch)
+	chosen := make([][]int, 0, to-from)
+	for _, i := range p.order[from:to] {
+		chosen = append(chosen, p.sequences[i])
+	}
+	return batches(chosen, p.batch)
 }
 
 // position is the epoch, with its fraction, after done steps.
@@ -65,13 +71,11 @@ func (p *plan) checkTrained(set []Example) error {
 	return nil
 }
 
-// chunks cuts v into spans of size, the last maybe shorter.
-func chunks(v []int, size int) [][]int {
+// batches lists the examples of each size sequences, the last maybe of fewer.
+func batches(sequences [][]int, size int) [][]int {
 	var out [][]int
-	for len(v) > 0 {
-		n := min(size, len(v))
-		out = append(out, v[:n])
-		v = v[n:]
+	for s := range slices.Chunk(sequences, size) {
+		out = append(out, slices.Concat(s...))
 	}
 	return out
 }

@@ -37,7 +37,7 @@ func TestPermutationReachesEveryOrderAboutEquallyOften(t *testing.T) {
 }
 
 func TestPlanCutsEpochsIntoWindows(t *testing.T) {
-	p := newPlan(11, 1.3, 0, 2, 4, 9) // 6 micro-batches, 2 steps an epoch
+	p := newPlan(sequences(make([]Example, 11), 0), 1.3, 0, 2, 4, 9) // 6 micro-batches, 2 steps an epoch
 	if p.perEpoch != 2 || p.total != 3 {
 		t.Fatalf("%d steps an epoch, %d in all", p.perEpoch, p.total)
 	}
@@ -50,11 +50,11 @@ func TestPlanCutsEpochsIntoWindows(t *testing.T) {
 	if !slices.Equal(all, indices(11)) {
 		t.Errorf("the epoch visits %v", all)
 	}
-	again := newPlan(11, 1.3, 0, 2, 4, 9).window(2)
+	again := newPlan(sequences(make([]Example, 11), 0), 1.3, 0, 2, 4, 9).window(2)
 	if !slices.EqualFunc(p.window(2), again, slices.Equal) {
 		t.Error("a window depends on what came before it")
 	}
-	if n := newPlan(11, 1.5, 7, 2, 4, 9).total; n != 7 {
+	if n := newPlan(sequences(make([]Example, 11), 0), 1.5, 7, 2, 4, 9).total; n != 7 {
 		t.Errorf("max_steps 7 gives %d", n)
 	}
 }
@@ -64,11 +64,11 @@ func TestAWindowWithoutATrainedTokenNamesItsExamples(t *testing.T) {
 		{IDs: []int32{1, 2}, Labels: []int32{1, 2}},
 		{IDs: []int32{1, 2}, Labels: []int32{1, Masked}}, // a label on the first token trains nothing
 	}
-	err := newPlan(2, 1, 0, 1, 1, 3).checkTrained(set)
+	err := newPlan(sequences(set, 0), 1, 0, 1, 1, 3).checkTrained(set)
 	if !errors.Is(err, ErrNothingTrained) || !strings.Contains(err.Error(), "examples [1]") {
 		t.Errorf("got %v", err)
 	}
-	if err := newPlan(2, 1, 0, 2, 1, 3).checkTrained(set); err != nil {
+	if err := newPlan(sequences(set, 0), 1, 0, 2, 1, 3).checkTrained(set); err != nil {
 		t.Errorf("both in one window: %v", err)
 	}
 }

@@ -29,7 +29,8 @@ data: {input_path: rows.jsonl}
 model: {base_model: model}
 training:
   num_train_epochs: %d
-  per_device_train_batch_size: 2
+  per_device_train_batch_size: 1
+  packing: true
   gradient_accumulation_steps: 2
   learning_rate: 1.0e-2
   lora_r: 2

@@ -96,7 +96,7 @@ func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	base := fs.String("base-model", "", "model in Hugging Face form: a `folder`, or org/name@revision of the Hub")
 	data := fs.String("dataset", "", "dataset `folder` that convert wrote")
 	output := fs.String("output", "", "`folder` that gets adapter/, merged/ and checkpoints/")
-	cfgPath := fs.String("config", "", "pipeline `YAML`; its training section is used")
+	cfgPath := fs.String("config", "", "pipeline `YAML`; its training section and data.max_length are used")
 	device := fs.String("device", "", "auto, cpu or cuda (default: the configuration's)")
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"base-model": *base, "dataset": *data, "output": *output}); err != nil {
@@ -107,7 +107,7 @@ func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 			return err
 		}
 		return e.withEngine(cfg, *device, experiments.StepFinetune, func(engine *pipeline.Engine, sink stepSink) error {
-			err := engine.Finetune(ctx, pipeline.FinetuneOptions{BaseModel: *base, Dataset: *data, OutDir: *output, Training: cfg.Training, Seed: cfg.Seed}, sink)
+			err := engine.Finetune(ctx, pipeline.FinetuneOptions{BaseModel: *base, Dataset: *data, OutDir: *output, Training: cfg.Training, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed}, sink)
 			if err != nil {
 				return err
 			}
@@ -123,7 +123,7 @@ func setupReplace(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 	source := fs.String("finetuned-model", "", "model `folder` in Hugging Face form, such as finetune's merged/")
 	output := fs.String("output", "", "`folder` that gets model/")
 	data := fs.String("dataset", "", "dataset `folder` that trains rotations and heads; without it the identity is kept")
-	cfgPath := fs.String("so8t-config", "", "pipeline `YAML`; its so8t section is used")
+	cfgPath := fs.String("so8t-config", "", "pipeline `YAML`; its so8t section and data.max_length are used")
 	device := fs.String("device", "", "auto, cpu or cuda (default: the configuration's)")
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"finetuned-model": *source, "output": *output}); err != nil {
@@ -134,7 +134,7 @@ func setupReplace(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 			return err
 		}
 		return e.withEngine(cfg, *device, experiments.StepReplace, func(engine *pipeline.Engine, sink stepSink) error {
-			err := engine.Replace(ctx, pipeline.ReplaceOptions{Model: *source, Dataset: *data, OutDir: *output, SO8T: cfg.SO8T, Seed: cfg.Seed}, sink)
+			err := engine.Replace(ctx, pipeline.ReplaceOptions{Model: *source, Dataset: *data, OutDir: *output, SO8T: cfg.SO8T, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed}, sink)
 			if err == nil {
 				fmt.Fprintln(e.stdout, filepath.Join(*output, "model"))
 			}
