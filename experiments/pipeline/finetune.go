@@ -11,6 +11,7 @@ import (
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/dataset"
+	"triality/runtime/device/cpu"
 	"triality/runtime/hub"
 	"triality/runtime/lora"
 	"triality/runtime/model"
@@ -77,7 +78,7 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 	}
 	sink.Note(fmt.Sprintf("fine-tuning %s: %s parameters, %s, on %d training rows", cfg.ModelType, thousands(model.Elements(weights)), what, len(trainSet)))
 	obs := observe(sink, "train", "eval")
-	result, err := train.Run(ctx, e.Device, cfg, weights, trainSet, valSet, filepath.Join(o.OutDir, "checkpoints"), opt, obs)
+	result, err := train.Run(ctx, e.Device, cfg, model.WithContext(ctx, weights), trainSet, valSet, filepath.Join(o.OutDir, "checkpoints"), opt, obs)
 	if err = errors.Join(err, obs.err); err != nil {
 		return trainError(err)
 	}
@@ -87,17 +88,17 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 		if err := stageFolder(filepath.Join(o.OutDir, "adapter"), a.Write); err != nil {
 			return err
 		}
-		if merged, err = a.Merge(weights); err != nil {
+		host := cpu.New(cpu.Options{}) // the card may be full
+		defer host.Close()
+		if merged, err = a.Merge(host, weights); err != nil {
 			return err
 		}
 	}
-	return stageFolder(filepath.Join(o.OutDir, "merged"), func(tmp string) error {
-		return errors.Join(cfg.Save(tmp), model.Save(tmp, merged, weights.DType()), tok.Save(tmp))
-	})
+	return writeModel(ctx, filepath.Join(o.OutDir, "merged"), cfg, merged, weights.DType(), tok)
 }
 
 // Merge folds an adapter folder into its base model and writes the result to out.
-func Merge(base, adapter, out string) error {
+func Merge(ctx context.Context, base, adapter, out string) error {
 	cfg, err := model.LoadConfig(base)
 	if err != nil {
 		return invalid(err)
@@ -115,16 +116,16 @@ func Merge(base, adapter, out string) error {
 	if err != nil {
 		return invalid(err)
 	}
-	merged, err := a.Merge(weights)
+	host := cpu.New(cpu.Options{})
+	defer host.Close()
+	merged, err := a.Merge(host, weights)
 	if err != nil {
 		return invalid(err)
 	}
 	if exists(out) {
 		return experiments.Errorf(experiments.CodeConflict, "%s exists; name another folder or delete it", out)
 	}
-	return stageFolder(out, func(tmp string) error {
-		return errors.Join(cfg.Save(tmp), model.Save(tmp, merged, weights.DType()), tok.Save(tmp))
-	})
+	return writeModel(ctx, out, cfg, merged, weights.DType(), tok)
 }
 
 // examples gives a split as the trainer takes it.

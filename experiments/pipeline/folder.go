@@ -1,10 +1,15 @@
 package pipeline
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/model"
+	"triality/runtime/safetensors"
+	"triality/runtime/tokenizer"
 )
 
 func exists(path string) bool {
@@ -18,4 +23,11 @@ func stageFolder(dir string, fill func(tmp string) error) error {
 		return fmt.Errorf("write %s: %w", dir, err)
 	}
 	return nil
+}
+
+// writeModel writes a model folder, whole or not at all.
+func writeModel(ctx context.Context, out string, cfg model.Config, weights model.Source, dtype safetensors.DType, tok *tokenizer.Tokenizer) error {
+	return stageFolder(out, func(tmp string) error {
+		return errors.Join(cfg.Save(tmp), model.Save(tmp, model.WithContext(ctx, weights), dtype), tok.Save(tmp))
+	})
 }

@@ -91,13 +91,11 @@ func InitModel(dir, family, shape string, vocab int, docs []string, seed uint64)
 	if eos := tok.EOS(); eos >= 0 {
 		cfg.EOS = []int{eos}
 	}
-	params, err := model.Init(cfg, seed)
+	weights, err := model.NewFresh(cfg, seed)
 	if err != nil {
 		return err
 	}
-	return stageFolder(dir, func(tmp string) error {
-		return errors.Join(cfg.Save(tmp), params.Save(tmp, safetensors.F32), tok.Save(tmp))
-	})
+	return writeModel(context.Background(), dir, cfg, weights, safetensors.F32, tok)
 }
 
 func shapeNames() string {
@@ -144,9 +142,7 @@ func (e *Engine) Pretrain(ctx context.Context, o PretrainOptions, sink Sink) err
 	if err = errors.Join(err, obs.err); err != nil {
 		return trainError(err)
 	}
-	return stageFolder(o.OutDir, func(tmp string) error {
-		return errors.Join(cfg.Save(tmp), result.Params.Save(tmp, safetensors.F32), tok.Save(tmp))
-	})
+	return writeModel(ctx, o.OutDir, cfg, result.Params, safetensors.F32, tok)
 }
 
 // documents tokenizes texts, each followed by the end token, in pieces of at most max tokens; every

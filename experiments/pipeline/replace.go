@@ -109,7 +109,7 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 			return trainError(err)
 		}
 	}
-	return m.SaveWeights(target)
+	return m.SaveWeights(ctx, target)
 }
 
 // labelWords gives the first token of each label, in the order of so8t's classes.

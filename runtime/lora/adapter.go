@@ -2,7 +2,6 @@ package lora
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	G "gorgonia.org/gorgonia"
@@ -152,47 +151,4 @@ func (a *Adapter) Put(d *model.DeviceParams) error {
 		}
 	}
 	return nil
-}
-
-// Merge is the model with the adapter folded in: W + scaling·B·A, summed in float64, each row brought
-// to its magnitude with DoRA. It reads base, which is not changed, as it is read itself.
-func (a *Adapter) Merge(base model.Source) (model.Source, error) {
-	modules := make(map[string]Module, len(a.Modules))
-	for _, m := range a.Modules {
-		name := m.Name + ".weight"
-		if shape, ok := base.Shape(name); !ok || !slices.Equal(shape, []int{m.Out, m.In}) {
-			return nil, fmt.Errorf("merge adapter: the model has no weight %s of shape [%d %d]: the adapter belongs to another model", name, m.Out, m.In)
-		}
-		modules[name] = m
-	}
-	return merged{base, a, modules}, nil
-}
-
-// merged is a model.Source over another one.
-type merged struct {
-	model.Source
-	adapter *Adapter
-	modules map[string]Module // by the name of their weight
-}
-
-func (s merged) Read(name string) (model.Param, error) {
-	m, ok := s.modules[name]
-	if !ok {
-		return s.Source.Read(name)
-	}
-	rows, err := s.adapter.sum(s.Source, m)
-	if err != nil {
-		return model.Param{}, fmt.Errorf("merge adapter: %w", err)
-	}
-	w := make([]float32, len(rows))
-	for o := range m.Out {
-		row, factor := rows[o*m.In:(o+1)*m.In], 1.0
-		if s.adapter.DoRA {
-			factor = float64(m.M[o]) / length(row)
-		}
-		for i, v := range row {
-			w[o*m.In+i] = float32(factor * v)
-		}
-	}
-	return model.Param{Name: name, Shape: []int{m.Out, m.In}, Data: w}, nil
 }

@@ -177,7 +177,7 @@ func TestTheMergedModelEqualsTheAdapterApplied(t *testing.T) {
 				before := values(p)
 				a := trained(t, c, cfg)
 				lengthen(t, a, p)
-				folded, err := a.Merge(p)
+				folded, err := a.Merge(reference.New(), p)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -203,7 +203,7 @@ func TestTheMergedModelEqualsTheAdapterApplied(t *testing.T) {
 // lengthen gives a DoRA adapter magnitudes that are not the rows' lengths.
 func lengthen(t *testing.T, a *Adapter, p *model.Params) {
 	t.Helper()
-	if err := a.InitMagnitudes(p); err != nil {
+	if err := a.InitMagnitudes(reference.New(), p); err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range a.Modules {
@@ -218,7 +218,7 @@ func TestAFreshDoRAAdapterChangesNothing(t *testing.T) {
 		cfg, p := smallModel(t, family)
 		a, err := New(Config{R: 4, Alpha: 8, DoRA: true, TargetModules: []string{AllLinear}}, cfg, 1)
 		if err == nil {
-			err = a.InitMagnitudes(p)
+			err = a.InitMagnitudes(reference.New(), p)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -259,7 +259,7 @@ func TestMergingIntoAnotherModelIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Merge(other); err == nil || !strings.Contains(err.Error(), "another model") {
+	if _, err := a.Merge(reference.New(), other); err == nil || !strings.Contains(err.Error(), "another model") {
 		t.Errorf("got %v", err)
 	}
 }

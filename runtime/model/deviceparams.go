@@ -48,7 +48,7 @@ func Upload(dev device.Device, cfg Config, src Source) (*DeviceParams, error) {
 	return UploadAs(dev, cfg, src, Storage{})
 }
 
-// UploadAs puts the weights on a device, one at a time.
+// UploadAs puts the weights on a device, a part at a time.
 func UploadAs(dev device.Device, cfg Config, src Source, st Storage) (*DeviceParams, error) {
 	d := &DeviceParams{dev: dev, storage: st, bufs: make(map[string]device.Buffer), shape: make(map[string][]int), cfg: cfg}
 	if err := d.putAll(src); err != nil {
@@ -64,49 +64,16 @@ func (d *DeviceParams) putAll(src Source) error {
 			linear[l.Name+".weight"] = true
 		}
 	}
-	err := eachAhead(src, func(x Param) error {
-		if linear[x.Name] {
-			return d.putQuantized(x)
+	err := EachPart(src, func(p Part, values []float32) error {
+		if linear[p.Name] {
+			return d.putQuantized(p, values)
 		}
-		return d.Put(x.Name, x.Shape, x.Data)
+		return d.putPart(p, values)
 	})
 	if err != nil {
 		return err
 	}
 	return d.putFrequencies()
-}
-
-// eachAhead calls use with every weight in order, while the next one is read.
-func eachAhead(src Source, use func(Param) error) error {
-	type result struct {
-		Param
-		err error
-	}
-	results, stop := make(chan result), make(chan struct{})
-	go func() {
-		defer close(results)
-		for _, n := range src.Names() {
-			x, err := src.Read(n)
-			select {
-			case results <- result{x, err}:
-			case <-stop:
-				return
-			}
-		}
-	}()
-	var err error
-	for r := range results {
-		if err = r.err; err == nil {
-			err = use(r.Param)
-		}
-		if err != nil {
-			close(stop)
-			break
-		}
-	}
-	for range results { // until the reader has ended, since the source is the caller's
-	}
-	return err
 }
 
 // Storage says how the weights are held.
@@ -121,51 +88,71 @@ func (d *DeviceParams) Stored() graph.Option {
 // Scales names the leaf of an int8 weight's row scales.
 func Scales(weight string) string { return weight + ".scale" }
 
-// quantizeAtOnce is how many elements are on the device as floats while a weight is quantized.
-const quantizeAtOnce = 16 << 20
-
-// putQuantized uploads a matrix some rows at a time, of which the codes and scales stay.
-func (d *DeviceParams) putQuantized(x Param) (err error) {
-	N, K := x.Shape[0], x.Shape[1]
-	fail := func(err error) error { return fmt.Errorf("upload %s %v in int8: %w", x.Name, x.Shape, err) }
-	codes, err := d.dev.Alloc(device.Int8, N*K)
+// putQuantized uploads rows of a matrix, of which the codes and scales stay.
+func (d *DeviceParams) putQuantized(p Part, values []float32) (err error) {
+	N, K := p.Shape[0], p.Shape[1]
+	codes, err := d.room(device.Int8, p.Name, p.Shape)
+	if err != nil {
+		return err
+	}
+	scale, err := d.room(device.Float, Scales(p.Name), []int{N})
+	if err != nil {
+		return err
+	}
+	fail := func(err error) error { return fmt.Errorf("upload %s %v in int8: %w", p.Name, p.Shape, err) }
+	w, err := d.dev.Alloc(d.storage.Matrices, p.N)
 	if err != nil {
 		return fail(err)
 	}
-	d.keep(x.Name, x.Shape, codes)
-	scale, err := d.dev.Alloc(device.Float, N)
-	if err != nil {
+	defer d.dev.Free(w)
+	if err := d.dev.Upload(w, values); err != nil {
 		return fail(err)
 	}
-	d.keep(Scales(x.Name), []int{N}, scale)
-	rows := max(1, min(N, quantizeAtOnce/max(1, K)))
-	part, err := d.dev.Alloc(d.storage.Matrices, rows*K)
-	if err != nil {
-		return fail(err)
-	}
-	defer d.dev.Free(part)
-	for from := 0; from < N; from += rows {
-		to := min(N, from+rows)
-		w := part.Slice(0, (to-from)*K)
-		if err := d.dev.Upload(w, x.Data[from*K:to*K]); err != nil {
-			return fail(err)
-		}
-		d.dev.QuantizeRows(codes.Slice(from*K, to*K), scale.Slice(from, to), w, to-from, K)
-	}
+	d.dev.QuantizeRows(codes.Slice(p.At, p.At+p.N), scale.Slice(p.At/K, (p.At+p.N)/K), w, p.N/K, K)
 	if err := d.dev.Sync(); err != nil {
 		return fail(err)
 	}
 	return nil
 }
 
-// keep takes a new buffer in, and frees the one of its name.
-func (d *DeviceParams) keep(name string, shape []int, buf device.Buffer) {
-	if old, ok := d.bufs[name]; ok {
-		d.dev.Free(old)
-	} else {
-		d.names = append(d.names, name)
+// putPart uploads a part of a weight.
+func (d *DeviceParams) putPart(p Part, values []float32) error {
+	buf, err := d.room(d.stored(p.Shape), p.Name, p.Shape)
+	if err != nil {
+		return err
 	}
-	d.bufs[name], d.shape[name] = buf, slices.Clone(shape)
+	if err := d.dev.Upload(buf.Slice(p.At, p.At+p.N), values); err != nil {
+		return fmt.Errorf("upload %s %v: %w", p.Name, p.Shape, err)
+	}
+	return nil
+}
+
+// stored is the type of a weight that is not quantized.
+func (d *DeviceParams) stored(shape []int) device.DType {
+	if len(shape) > 1 {
+		return d.storage.Matrices
+	}
+	return device.Float
+}
+
+// room is the memory of a weight: what it has where size and type are the same, else anew.
+func (d *DeviceParams) room(t device.DType, name string, shape []int) (device.Buffer, error) {
+	n := product(shape)
+	buf, ok := d.bufs[name]
+	if !ok || buf.Len() != n || buf.DType() != t {
+		fresh, err := d.dev.Alloc(t, n)
+		if err != nil {
+			return nil, fmt.Errorf("upload %s %v: %w", name, shape, err)
+		}
+		if ok {
+			d.dev.Free(buf)
+		} else {
+			d.names = append(d.names, name)
+		}
+		buf, d.bufs[name] = fresh, fresh
+	}
+	d.shape[name] = slices.Clone(shape)
+	return buf, nil
 }
 
 func (d *DeviceParams) putFrequencies() error {
@@ -186,23 +173,7 @@ func (d *DeviceParams) SetLength(n int) (changed bool, err error) {
 
 // Put uploads one weight; an existing one of the same size and type is overwritten in place.
 func (d *DeviceParams) Put(name string, shape []int, data []float32) error {
-	t := device.Float
-	if len(shape) > 1 {
-		t = d.storage.Matrices
-	}
-	buf, ok := d.bufs[name]
-	if !ok || buf.Len() != len(data) || buf.DType() != t {
-		var err error
-		if buf, err = d.dev.Alloc(t, len(data)); err != nil {
-			return fmt.Errorf("upload %s %v: %w", name, shape, err)
-		}
-		d.keep(name, shape, buf)
-	}
-	d.shape[name] = slices.Clone(shape)
-	if err := d.dev.Upload(buf, data); err != nil {
-		return fmt.Errorf("upload %s %v: %w", name, shape, err)
-	}
-	return nil
+	return d.putPart(Part{name, shape, 0, len(data)}, data)
 }
 
 // Buffer is a weight's memory.

@@ -5,7 +5,6 @@ import (
 	"hash/fnv"
 	"math"
 	"strings"
-	"sync"
 )
 
 // embeddingStd is the standard deviation of fresh embeddings. The families' 0.02 suits widths in the
@@ -48,19 +47,19 @@ func (f *Fresh) Names() []string { return specNames(f.specs) }
 // Shape gives a weight's shape.
 func (f *Fresh) Shape(name string) ([]int, bool) { return specShape(f.specs, name) }
 
-// Read makes one weight.
-func (f *Fresh) Read(name string) (Param, error) {
+// ReadAt makes a part of a weight.
+func (f *Fresh) ReadAt(name string, dst []float32, at int) error {
 	shape, ok := f.Shape(name)
 	if !ok {
-		return Param{}, fmt.Errorf("weight %s: there is none", name)
+		return noWeight(name)
 	}
-	data := make([]float32, product(shape))
 	switch {
 	case strings.HasSuffix(name, "norm.weight"):
-		for i := range data {
-			data[i] = 1
+		for i := range dst {
+			dst[i] = 1
 		}
 	case strings.HasSuffix(name, ".bias"):
+		clear(dst)
 	default:
 		std := 1 / math.Sqrt(3*float64(shape[len(shape)-1]))
 		switch {
@@ -69,35 +68,27 @@ func (f *Fresh) Read(name string) (Param, error) {
 		case name == embedName:
 			std = embeddingStd
 		}
-		normals(data, std, f.seed, name)
+		normals(dst, at, std, f.seed, name)
 	}
-	return Param{name, shape, data}, nil
+	return nil
 }
 
-// normals fills data by the Box–Muller transform of a counter-based generator (splitmix64's
-// finaliser, Steele et al. 2014).
-func normals(data []float32, std float64, seed uint64, name string) {
+// normals fills dst with elements at, at+1, …: pairs from the Box–Muller transform of a counter-based
+// generator (splitmix64's finaliser, Steele et al. 2014).
+func normals(dst []float32, at int, std float64, seed uint64, name string) {
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	key := mix(seed ^ mix(h.Sum64()))
-	const span = 1 << 16
-	var spans sync.WaitGroup
-	for from := 0; from < len(data); from += span {
-		spans.Go(func() { normalSpan(data, from, min(len(data), from+span), std, key) })
-	}
-	spans.Wait()
-}
-
-// normalSpan fills data[from:to], from an even number.
-func normalSpan(data []float32, from, to int, std float64, key uint64) {
-	for i := from; i < to; i += 2 {
+	for i := at &^ 1; i < at+len(dst); i += 2 {
 		u := (float64(mix(key+uint64(i))>>11) + 0.5) / (1 << 53)
 		v := float64(mix(key+uint64(i)+1)>>11) / (1 << 53)
 		r := std * math.Sqrt(-2*math.Log(u))
 		sin, cos := math.Sincos(2 * math.Pi * v)
-		data[i] = float32(r * cos)
-		if i+1 < to {
-			data[i+1] = float32(r * sin)
+		if i >= at {
+			dst[i-at] = float32(r * cos)
+		}
+		if i+1 < at+len(dst) {
+			dst[i+1-at] = float32(r * sin)
 		}
 	}
 }

@@ -86,13 +86,14 @@ func (p *Params) Shape(name string) ([]int, bool) {
 	return x.Shape, true
 }
 
-// Read is Get for a Source: the data is the Params' own.
-func (p *Params) Read(name string) (Param, error) {
+// ReadAt copies a part of a weight.
+func (p *Params) ReadAt(name string, dst []float32, at int) error {
 	x, ok := p.byName[name]
 	if !ok {
-		return Param{}, fmt.Errorf("weight %s: there is none", name)
+		return noWeight(name)
 	}
-	return *x, nil
+	copy(dst, x.Data[at:])
+	return nil
 }
 
 // LoadParams reads the weights of a model folder into memory, as OpenFolder finds them.

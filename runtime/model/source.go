@@ -1,40 +1,121 @@
 package model
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
 
+	"triality/runtime/ordered"
 	"triality/runtime/safetensors"
 )
 
-// Source gives a model's weights one at a time, so that they need not be in memory together.
+// Source gives a model's weights some rows at a time, so that they need not be in memory.
 type Source interface {
 	// Names lists the weights in the order of the computation.
 	Names() []string
 	// Shape gives a weight's shape.
 	Shape(name string) ([]int, bool)
-	// Read gives a weight's values. They may be the source's own and are not to be changed.
-	Read(name string) (Param, error)
+	// ReadAt fills dst with a weight's values, row-major, from element at on: whole rows. Several
+	// goroutines may call it.
+	ReadAt(name string, dst []float32, at int) error
+}
+
+// Part is some rows of a weight.
+type Part struct {
+	Name  string
+	Shape []int // of the whole weight
+	At, N int   // first element and their number
+}
+
+// Parts lists the parts of all weights, in order.
+func Parts(s Source) ([]Part, error) {
+	var list []Part
+	for _, name := range s.Names() {
+		shape, ok := s.Shape(name)
+		if !ok {
+			return nil, noWeight(name)
+		}
+		for at, n := range safetensors.Parts(shape) {
+			list = append(list, Part{name, shape, at, n})
+		}
+	}
+	return list, nil
+}
+
+// EachPart reads a source on all processors and gives use the parts in order, one at a time; values are
+// use's until it returns.
+func EachPart(s Source, use func(p Part, values []float32) error) error {
+	parts, err := Parts(s)
+	if err != nil {
+		return err
+	}
+	return ordered.Run(len(parts), func(i int, room *[]float32) error {
+		p := parts[i]
+		*room = slices.Grow((*room)[:0], p.N)[:p.N]
+		return s.ReadAt(p.Name, *room, p.At)
+	}, func(i int, room *[]float32) error { return use(parts[i], *room) })
+}
+
+// Read reads one weight.
+func Read(s Source, name string) (Param, error) {
+	shape, ok := s.Shape(name)
+	if !ok {
+		return Param{}, noWeight(name)
+	}
+	x := Param{name, slices.Clone(shape), make([]float32, product(shape))}
+	for at, n := range safetensors.Parts(shape) {
+		if err := s.ReadAt(name, x.Data[at:at+n], at); err != nil {
+			return Param{}, err
+		}
+	}
+	return x, nil
 }
 
 // ReadAll reads a source into memory.
 func ReadAll(s Source) (*Params, error) {
-	names := s.Names()
-	p := &Params{byName: make(map[string]*Param, len(names))}
-	for _, n := range names {
-		x, err := s.Read(n)
-		if err != nil {
-			return nil, err
+	p, err := NewParams()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range s.Names() {
+		shape, ok := s.Shape(name)
+		if !ok {
+			return nil, noWeight(name)
 		}
-		if err := p.Set(x); err != nil {
+		if err := p.Set(Param{name, slices.Clone(shape), make([]float32, product(shape))}); err != nil {
 			return nil, err
 		}
 	}
-	return p, nil
+	parts, err := Parts(s)
+	if err != nil {
+		return nil, err
+	}
+	type none struct{}
+	return p, ordered.Run(len(parts), func(i int, _ *none) error {
+		x := parts[i]
+		return s.ReadAt(x.Name, p.byName[x.Name].Data[x.At:x.At+x.N], x.At)
+	}, func(int, *none) error { return nil })
 }
+
+// WithContext is a source whose reading ends with ctx's error when ctx does.
+func WithContext(ctx context.Context, s Source) Source { return interruptible{s, ctx} }
+
+type interruptible struct {
+	Source
+	ctx context.Context
+}
+
+func (s interruptible) ReadAt(name string, dst []float32, at int) error {
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	return s.Source.ReadAt(name, dst, at)
+}
+
+func noWeight(name string) error { return fmt.Errorf("weight %s: there is none", name) }
 
 // Elements is the number of all weights' elements.
 func Elements(s Source) int {
@@ -55,15 +136,12 @@ func product(shape []int) int {
 }
 
 // Save writes weights to dir, which is there already, as F32, F16 or BF16: one file, or shards
-// where they take more than Hugging Face's tools put into one. One weight at a time is in memory.
+// where they take more than Hugging Face's tools put into one. A few parts at a time are in memory.
 func Save(dir string, s Source, dtype safetensors.DType) error {
 	var list []safetensors.Tensor
 	for _, n := range s.Names() {
 		shape, _ := s.Shape(n)
-		list = append(list, safetensors.Tensor{Name: n, DType: dtype, Shape: shape, Values: func() ([]float32, error) {
-			x, err := s.Read(n)
-			return x.Data, err
-		}})
+		list = append(list, safetensors.Tensor{Name: n, DType: dtype, Shape: shape, Read: func(dst []float32, at int) error { return s.ReadAt(n, dst, at) }})
 	}
 	if err := safetensors.WriteModel(dir, list, map[string]string{"format": "pt"}, safetensors.MaxShard); err != nil {
 		return fmt.Errorf("save model weights: %w", err)
@@ -129,17 +207,12 @@ func (f *Folder) Names() []string { return specNames(f.specs) }
 // Shape gives a weight's shape.
 func (f *Folder) Shape(name string) ([]int, bool) { return specShape(f.specs, name) }
 
-// Read reads one weight as float32.
-func (f *Folder) Read(name string) (Param, error) {
-	shape, ok := f.Shape(name)
-	if !ok {
-		return Param{}, fmt.Errorf("weight %s: there is none", name)
+// ReadAt reads a part of a weight as float32.
+func (f *Folder) ReadAt(name string, dst []float32, at int) error {
+	if err := f.files.ReadFloat32At(name, dst, at); err != nil {
+		return fmt.Errorf("model weights: %w", err)
 	}
-	data, err := f.files.Float32(name)
-	if err != nil {
-		return Param{}, fmt.Errorf("model weights: %w", err)
-	}
-	return Param{name, slices.Clone(shape), data}, nil
+	return nil
 }
 
 // DType is the type that the folder's embedding, and with it as a rule every matrix, is stored in.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"triality/runtime/atomicfile"
 	"triality/runtime/model"
@@ -103,6 +104,7 @@ func convert(ctx context.Context, dir, out string, o ConvertOptions) error {
 // converted lists the model's tensors as they are to be written.
 func converted(ctx context.Context, m *safetensors.Model, o ConvertOptions) ([]safetensors.Tensor, error) {
 	var list []safetensors.Tensor
+	var mu sync.Mutex // parts are read on several goroutines
 	var done, total int64
 	for _, name := range m.Names() {
 		info, _ := m.Info(name)
@@ -123,6 +125,8 @@ func converted(ctx context.Context, m *safetensors.Model, o ConvertOptions) ([]s
 					return fmt.Errorf("%s%v is %g, beyond what %s holds", name, place(at+i, info.Shape), x, o.DType)
 				}
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			done += int64(len(dst))
 			if o.Progress != nil {
 				o.Progress(done, total)

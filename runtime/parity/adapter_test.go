@@ -11,6 +11,7 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"triality/runtime/device"
+	"triality/runtime/device/reference"
 	"triality/runtime/graph"
 	"triality/runtime/lora"
 	"triality/runtime/model"
@@ -55,7 +56,7 @@ func TestAnAdapterByPeftGivesItsLogits(t *testing.T) {
 		if slices.Equal(got, logits(t, f.engine(t, f.params, nil), f.data.Single)) {
 			t.Error("the adapter has no effect")
 		}
-		folded, err := a.Merge(f.params)
+		folded, err := a.Merge(reference.New(), f.params)
 		if err != nil {
 			t.Fatal(err)
 		}

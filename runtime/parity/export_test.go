@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"triality/runtime/device/reference"
 	"triality/runtime/generate"
 	"triality/runtime/model"
 	"triality/runtime/safetensors"
@@ -43,7 +44,7 @@ func TestWhatPythonIsToRead(t *testing.T) {
 		f.save(t, filepath.Join(dir, "base"), f.params, safetensors.F32)
 		logitsOf("adapter", f.engine(t, f.params, a))
 
-		folded, err := a.Merge(f.params)
+		folded, err := a.Merge(reference.New(), f.params)
 		must(t, err)
 		merged, err := model.ReadAll(folded)
 		must(t, err)
@@ -93,8 +94,8 @@ func (f *fixture) exportSO8T(t *testing.T, dir string, logitsOf func(string, *ge
 	for i := range m.Safety {
 		m.Safety[i], m.Authority[i] = float32(math.Sin(float64(2*i))), float32(math.Cos(float64(3*i)))
 	}
-	must(t, m.SaveWeights(path))
-	must(t, so8t.BurnIn(path, burned, ""))
+	must(t, m.SaveWeights(t.Context(), path))
+	must(t, so8t.BurnIn(t.Context(), path, burned, ""))
 
 	on, err := m.Upload(dev, model.Storage{})
 	must(t, err)

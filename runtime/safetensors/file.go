@@ -121,7 +121,7 @@ func (f *File) ReadFloat32At(name string, dst []float32, at int) error {
 	size := info.DType.Size()
 	info.Begin += int64(at) * int64(size)
 	r := f.section(info)
-	buf := make([]byte, min(1<<20, len(dst)*size))
+	buf := make([]byte, min(1<<18, len(dst)*size))
 	for len(dst) > 0 {
 		n := min(len(buf)/size, len(dst))
 		if _, err := io.ReadFull(r, buf[:n*size]); err != nil {
@@ -153,18 +153,21 @@ func (f *File) readError(name string, err error) error {
 }
 
 func widenF32(dst []float32, src []byte) {
+	src = src[:4*len(dst)]
 	for i := range dst {
 		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
 	}
 }
 
 func widenF16(dst []float32, src []byte) {
+	src = src[:2*len(dst)]
 	for i := range dst {
 		dst[i] = F16ToFloat32(binary.LittleEndian.Uint16(src[2*i:]))
 	}
 }
 
 func widenBF16(dst []float32, src []byte) {
+	src = src[:2*len(dst)]
 	for i := range dst {
 		dst[i] = BF16ToFloat32(binary.LittleEndian.Uint16(src[2*i:]))
 	}

@@ -91,12 +91,12 @@ func TestWriteModelRefuses(t *testing.T) {
 		list  []Tensor
 		limit int64
 	}{
-		"shards of 0 bytes":                  {[]Tensor{counted("a", F32, 1)}, 0},
-		`tensor "a" is given twice`:          {[]Tensor{counted("a", F32, 1), counted("a", F32, 1)}, 4},
-		`tensor "a": shape [-1] is`:          {[]Tensor{counted("a", F32, -1)}, 4},
-		`tensor "x": broken disk`:            {[]Tensor{failing}, 4},
-		`cannot be stored as I8`:             {[]Tensor{counted("a", I8, 1)}, 4},
-		"2 of Float32, Values, Read and Raw": {[]Tensor{{Name: "a", Shape: []int{1}, Raw: make([]byte, 4), Read: failing.Read}}, 4},
+		"shards of 0 bytes":          {[]Tensor{counted("a", F32, 1)}, 0},
+		`tensor "a" is given twice`:  {[]Tensor{counted("a", F32, 1), counted("a", F32, 1)}, 4},
+		`tensor "a": shape [-1] is`:  {[]Tensor{counted("a", F32, -1)}, 4},
+		`tensor "x": broken disk`:    {[]Tensor{failing}, 4},
+		`cannot be stored as I8`:     {[]Tensor{counted("a", I8, 1)}, 4},
+		"2 of Float32, Read and Raw": {[]Tensor{{Name: "a", Shape: []int{1}, Raw: make([]byte, 4), Read: failing.Read}}, 4},
 	} {
 		if err := WriteModel(t.TempDir(), c.list, nil, c.limit); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)

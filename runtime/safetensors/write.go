@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"math"
 	"slices"
@@ -15,9 +16,10 @@ import (
 	"unicode/utf8"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/ordered"
 )
 
-// Tensor is one tensor to write. Exactly one of Float32, Values, Read and Raw
+// Tensor is one tensor to write. Exactly one of Float32, Read and Raw
 // gives its content.
 type Tensor struct {
 	Name  string
@@ -26,11 +28,8 @@ type Tensor struct {
 
 	// Float32 is stored as F32, or rounded to nearest even as F16 or BF16.
 	Float32 []float32
-	// Values is Float32 made only when the tensor's turn comes, for models that
-	// do not fit in memory twice. It is called once.
-	Values func() ([]float32, error)
-	// Read is Float32 made a piece at a time, for tensors too large to be in
-	// memory whole: it fills dst with the elements from at on.
+	// Read is Float32 made a part at a time, for tensors too large to be in memory whole: it fills dst
+	// with the elements from at on. It is asked for the Parts of Shape, from several goroutines.
 	Read func(dst []float32, at int) error
 	// Raw is stored as it is: little-endian, any DType.
 	Raw []byte
@@ -53,10 +52,8 @@ func Write(path string, tensors []Tensor, metadata map[string]string) error {
 	return atomicfile.WriteFile(path, 0o644, func(w io.Writer) error {
 		bw := bufio.NewWriterSize(w, 1<<20)
 		bw.Write(head) // a bufio.Writer keeps its first error for Flush
-		for i := range plan {
-			if err := plan[i].writeTo(bw); err != nil {
-				return fmt.Errorf("tensor %q: %w", plan[i].Name, err)
-			}
+		if err := writeParts(bw, plan); err != nil {
+			return err
 		}
 		return bw.Flush()
 	})
@@ -101,104 +98,116 @@ func (t *Tensor) check() error {
 		return fmt.Errorf("shape %v is negative or too large", t.Shape)
 	}
 	given := 0
-	for _, have := range []bool{t.Float32 != nil, t.Values != nil, t.Read != nil, t.Raw != nil} {
+	for _, have := range []bool{t.Float32 != nil, t.Read != nil, t.Raw != nil} {
 		if have {
 			given++
 		}
 	}
 	if given > 1 || given == 0 && size > 0 {
-		return fmt.Errorf("%d of Float32, Values, Read and Raw are given, want one", given)
+		return fmt.Errorf("%d of Float32, Read and Raw are given, want one", given)
 	}
 	if t.Raw != nil && int64(len(t.Raw)) != size {
 		return fmt.Errorf("shape %v of %s takes %d bytes, Raw has %d", t.Shape, t.DType, size, len(t.Raw))
 	}
-	if t.Float32 == nil && t.Values == nil && t.Read == nil {
+	if t.Float32 == nil && t.Read == nil {
 		return nil
 	}
 	if t.DType != F32 && t.DType != F16 && t.DType != BF16 {
 		return fmt.Errorf("float32 values cannot be stored as %s (F32, F16 and BF16 can)", t.DType)
 	}
-	if t.Float32 != nil {
-		return t.checkCount(t.Float32)
+	if want := size / int64(t.DType.Size()); t.Float32 != nil && int64(len(t.Float32)) != want {
+		return fmt.Errorf("shape %v has %d elements, %d are given", t.Shape, want, len(t.Float32))
 	}
 	return nil
 }
 
-func (t *Tensor) checkCount(v []float32) error {
-	size, _ := byteSize(t.DType, t.Shape)
-	if want := size / int64(t.DType.Size()); int64(len(v)) != want {
-		return fmt.Errorf("shape %v has %d elements, %d are given", t.Shape, want, len(v))
+// writeParts writes the tensors' bytes, made on all processors a few rows at a time.
+func writeParts(w io.Writer, plan []Tensor) error {
+	type part struct {
+		*Tensor
+		at, n int
 	}
-	return nil
-}
-
-func (t *Tensor) writeTo(w io.Writer) error {
-	if t.Raw != nil {
-		_, err := w.Write(t.Raw)
+	var parts []part
+	for i := range plan {
+		for at, n := range Parts(plan[i].Shape) {
+			parts = append(parts, part{&plan[i], at, n})
+		}
+	}
+	type room struct {
+		values []float32
+		bytes  []byte
+	}
+	return ordered.Run(len(parts), func(i int, r *room) (err error) {
+		p := parts[i]
+		if r.bytes, r.values, err = p.bytes(r.bytes, r.values, p.at, p.n); err != nil {
+			return fmt.Errorf("tensor %q: %w", p.Name, err)
+		}
+		return nil
+	}, func(_ int, r *room) error {
+		_, err := w.Write(r.bytes)
 		return err
-	}
-	if t.Read != nil {
-		return t.pump(w)
-	}
-	v := t.Float32
-	if t.Values != nil {
-		var err error
-		if v, err = t.Values(); err != nil {
-			return err
-		}
-		if err := t.checkCount(v); err != nil {
-			return err
-		}
-	}
-	buf := make([]byte, 0, 64<<10)
-	for len(v) > 0 {
-		n := min(len(v), cap(buf)/4)
-		buf = narrow(buf[:0], t.DType, v[:n])
-		if _, err := w.Write(buf); err != nil {
-			return err
-		}
-		v = v[n:]
-	}
-	return nil
+	})
 }
 
-// pump writes what Read gives, piece by piece.
-func (t *Tensor) pump(w io.Writer) error {
-	size, _ := byteSize(t.DType, t.Shape)
-	left, at := int(size)/t.DType.Size(), 0
-	v := make([]float32, min(left, 1<<18))
-	buf := make([]byte, 0, len(v)*t.DType.Size())
-	for left > 0 {
-		v = v[:min(left, len(v))]
-		if err := t.Read(v, at); err != nil {
-			return err
+// bytes gives n elements from at on as they are stored, in room for bytes and for values that it may
+// have made larger.
+func (t *Tensor) bytes(room []byte, values []float32, at, n int) ([]byte, []float32, error) {
+	size := t.DType.Size()
+	room = slices.Grow(room[:0], n*size)[:n*size]
+	switch {
+	case t.Raw != nil:
+		copy(room, t.Raw[at*size:])
+	case t.Float32 != nil:
+		narrow(room, t.DType, t.Float32[at:at+n])
+	default:
+		values = slices.Grow(values[:0], n)[:n]
+		if err := t.Read(values, at); err != nil {
+			return room, values, err
 		}
-		buf = narrow(buf[:0], t.DType, v)
-		if _, err := w.Write(buf); err != nil {
-			return err
-		}
-		at, left = at+len(v), left-len(v)
+		narrow(room, t.DType, values)
 	}
-	return nil
+	return room, values, nil
 }
 
-// narrow appends v to b as d, which is F32, F16 or BF16.
-func narrow(b []byte, d DType, v []float32) []byte {
+// partElements is the size of a part: enough that handing it on costs nothing beside making it.
+const partElements = 1 << 20
+
+// Parts cuts a tensor of a shape into whole rows, as many together as have at most 2²⁰ elements: it gives
+// each part's first element and their number. A row is what the first dimension counts; one that is
+// longer is a part of its own.
+func Parts(shape []int) iter.Seq2[int, int] {
+	row, total := 1, 1
+	for i, d := range shape {
+		if total *= d; i > 0 {
+			row *= d
+		}
+	}
+	size := max(1, partElements/max(1, row)) * row
+	return func(yield func(at, n int) bool) {
+		for at := 0; at < total; at += size {
+			if !yield(at, min(size, total-at)) {
+				return
+			}
+		}
+	}
+}
+
+// narrow stores v as d, which is F32, F16 or BF16, in b.
+func narrow(b []byte, d DType, v []float32) {
 	switch d {
 	case F16:
-		for _, f := range v {
-			b = binary.LittleEndian.AppendUint16(b, Float32ToF16(f))
+		for i, f := range v {
+			binary.LittleEndian.PutUint16(b[2*i:], Float32ToF16(f))
 		}
 	case BF16:
-		for _, f := range v {
-			b = binary.LittleEndian.AppendUint16(b, Float32ToBF16(f))
+		for i, f := range v {
+			binary.LittleEndian.PutUint16(b[2*i:], Float32ToBF16(f))
 		}
 	default:
-		for _, f := range v {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(f))
+		for i, f := range v {
+			binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(f))
 		}
 	}
-	return b
 }
 
 // formatHeader returns the length prefix and the padded JSON header.

@@ -1,10 +1,10 @@
 package so8t
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"triality/runtime/model"
 	"triality/runtime/safetensors"
@@ -13,17 +13,17 @@ import (
 // BurnIn folds the rotations of the SO8T model in srcDir into its q, k and v weights and writes the
 // plain Hugging Face model with the same task logits to outDir. The safety and authority heads have
 // no place in a plain model and are left behind. dtype stores the folded weights; "" keeps each
-// weight's own type, which in F16 and BF16 rounds the folded ones once more. One weight at a time is
-// in memory.
-func BurnIn(srcDir, outDir string, dtype safetensors.DType) error {
-	err := stage(outDir, func(dir string) error { return burnIn(srcDir, dir, dtype) })
+// weight's own type, which in F16 and BF16 rounds the folded ones once more. A few parts at a time
+// are in memory.
+func BurnIn(ctx context.Context, srcDir, outDir string, dtype safetensors.DType) error {
+	err := stage(outDir, func(dir string) error { return burnIn(ctx, srcDir, dir, dtype) })
 	if err != nil {
 		return fmt.Errorf("burn in %s: %w", srcDir, err)
 	}
 	return nil
 }
 
-func burnIn(srcDir, dir string, dtype safetensors.DType) error {
+func burnIn(ctx context.Context, srcDir, dir string, dtype safetensors.DType) error {
 	m, err := Load(srcDir)
 	if err != nil {
 		return err
@@ -40,12 +40,12 @@ func burnIn(srcDir, dir string, dtype safetensors.DType) error {
 			types[name] = dtype
 		}
 	}
-	return errors.Join(carry(srcDir, dir), m.Source.Save(dir), saveTensors(filepath.Join(dir, weightsFile), tensors(p, types)))
+	return errors.Join(carry(srcDir, dir), m.Source.Save(dir), saveTensors(filepath.Join(dir, weightsFile), tensors(model.WithContext(ctx, p), types)))
 }
 
 // Folded is the plain model with each layer's gates, as they are now, folded into q, k and v:
-// W ← W · blockdiag(s_cmd·s_safe·R_cmd·R_safe), computed in float64. It reads the model's weights,
-// and folds one, as it is read itself.
+// W ← W · blockdiag(s_cmd·s_safe·R_cmd·R_safe), computed in float64. It reads and
+// folds the model's weights as it is read itself.
 func (m *Model) Folded() (model.Source, error) {
 	blocks := map[string]Matrix{}
 	for i, l := range m.Layers {
@@ -70,28 +70,27 @@ type folded struct {
 	blocks map[string]Matrix // by the name of the weight they are folded into
 }
 
-func (f folded) Read(name string) (model.Param, error) {
-	p, err := f.Source.Read(name)
-	if err != nil {
-		return model.Param{}, err
+func (f folded) ReadAt(name string, dst []float32, at int) error {
+	if err := f.Source.ReadAt(name, dst, at); err != nil {
+		return err
 	}
 	if block, ok := f.blocks[name]; ok {
-		p.Data = fold(p.Data, block)
+		fold(dst, block)
 	}
-	return p, nil
+	return nil
 }
 
 // fold multiplies every row vector of eight by the block from the right.
-func fold(w []float32, block Matrix) []float32 {
-	out := slices.Clone(w)
+func fold(w []float32, block Matrix) {
 	for at := 0; at < len(w); at += N {
+		var row [N]float64
 		for j := range N {
-			sum := 0.0
 			for i := range N {
-				sum += float64(w[at+i]) * block[i*N+j]
+				row[j] += float64(w[at+i]) * block[i*N+j]
 			}
-			out[at+j] = float32(sum)
+		}
+		for j, v := range row {
+			w[at+j] = float32(v)
 		}
 	}
-	return out
 }

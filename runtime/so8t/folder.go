@@ -1,6 +1,7 @@
 package so8t
 
 import (
+	"context"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -124,7 +125,7 @@ func storage(dir string) (map[string]safetensors.DType, error) {
 
 // write writes the model's own files, weights last, into dir. Gates and heads are stored as F32
 // whatever the base: they are small, and a rounded generator is another rotation.
-func (m *Model) write(dir string) error {
+func (m *Model) write(ctx context.Context, dir string) error {
 	raw, err := formatConfig(m.Source)
 	if err != nil {
 		return fmt.Errorf("so8t: configuration: %w", err)
@@ -135,13 +136,13 @@ func (m *Model) write(dir string) error {
 	if err := writeBytes(filepath.Join(dir, moduleFile), module); err != nil {
 		return err
 	}
-	return m.SaveWeights(dir)
+	return m.SaveWeights(ctx, dir)
 }
 
 // SaveWeights replaces the weights in an SO8T model folder, as one atomic change. The folder may be the
 // one that the base weights are read from; they are then read from the new file.
-func (m *Model) SaveWeights(dir string) error {
-	list := tensors(m.Base, m.DTypes)
+func (m *Model) SaveWeights(ctx context.Context, dir string) error {
+	list := tensors(model.WithContext(ctx, m.Base), m.DTypes)
 	values := m.extras()
 	for i, s := range specs(m.Source) {
 		list = append(list, safetensors.Tensor{Name: s.Name, Shape: s.Shape, Float32: values[i]})
@@ -156,16 +157,13 @@ func saveTensors(path string, list []safetensors.Tensor) error {
 	return safetensors.Write(path, list, map[string]string{"format": "pt"})
 }
 
-// tensors gives weights in their storage types, F32 where types has none; each is read when its turn
-// comes.
+// tensors gives weights in their storage types, F32 where types has none; they are read as they are
+// written.
 func tensors(src model.Source, types map[string]safetensors.DType) []safetensors.Tensor {
 	var list []safetensors.Tensor
 	for _, name := range src.Names() {
 		shape, _ := src.Shape(name)
-		list = append(list, safetensors.Tensor{Name: name, DType: types[name], Shape: slices.Clone(shape), Values: func() ([]float32, error) {
-			p, err := src.Read(name)
-			return p.Data, err
-		}})
+		list = append(list, safetensors.Tensor{Name: name, DType: types[name], Shape: slices.Clone(shape), Read: func(dst []float32, at int) error { return src.ReadAt(name, dst, at) }})
 	}
 	return list
 }

@@ -19,14 +19,16 @@ func (m *Model) HeadsFromWords(words [4]int32) error {
 			return fmt.Errorf("so8t: token %d of class %v is not in the vocabulary of %d", w, Class(c), m.Source.VocabSize)
 		}
 	}
-	head, err := m.Base.Read(name)
-	if err != nil {
-		return fmt.Errorf("so8t: the head to take the safety and authority heads from: %w", err)
+	var rows [4][]float32
+	for c, w := range words {
+		rows[c] = make([]float32, d)
+		if err := m.Base.ReadAt(name, rows[c], int(w)*d); err != nil {
+			return fmt.Errorf("so8t: the head to take the safety and authority heads from: %w", err)
+		}
 	}
 	mean := func(dst []float32, a, b Class) {
-		ra, rb := head.Data[int(words[a])*d:][:d], head.Data[int(words[b])*d:][:d]
 		for i := range dst {
-			dst[i] = (ra[i] + rb[i]) / 2
+			dst[i] = (rows[a][i] + rows[b][i]) / 2
 		}
 	}
 	mean(m.Safety[:d], Allow, Escalation)

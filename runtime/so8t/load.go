@@ -35,7 +35,7 @@ func Load(dir string) (_ *Model, err error) {
 		return nil, err
 	}
 	for _, s := range specs(cfg) {
-		p, err := w.Read(s.Name)
+		p, err := model.Read(w, s.Name)
 		if err != nil {
 			return nil, err
 		}

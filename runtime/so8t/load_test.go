@@ -68,7 +68,7 @@ func TestABaseHasThePlainModelsWeightsAlone(t *testing.T) {
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := clone.Base.Read("model.norm.weight"); !errors.Is(err, os.ErrClosed) {
+	if _, err := model.Read(clone.Base, "model.norm.weight"); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	if err := straight(t, cfg, want).Close(); err != nil {
@@ -85,14 +85,14 @@ func TestSavingThatFailsLeavesTheFolderAndTheModel(t *testing.T) {
 	m := loaded(t, out)
 	turn(m, 0.3)
 	m.DTypes["model.norm.weight"] = safetensors.I8
-	if err := m.SaveWeights(out); err == nil || !strings.Contains(err.Error(), "model.norm.weight") {
+	if err := m.SaveWeights(t.Context(), out); err == nil || !strings.Contains(err.Error(), "model.norm.weight") {
 		t.Fatalf("got %v", err)
 	}
 	m.DTypes["model.norm.weight"] = safetensors.BF16
 	good := m.Base
 	m.Base = failing{good}
 	m.Layers[0].Safe.Scale = 3
-	if err := m.SaveWeights(out); !errors.Is(err, errBroken) {
+	if err := m.SaveWeights(t.Context(), out); !errors.Is(err, errBroken) {
 		t.Fatalf("got %v", err)
 	}
 	after, err := os.ReadFile(filepath.Join(out, weightsFile))
@@ -103,7 +103,7 @@ func TestSavingThatFailsLeavesTheFolderAndTheModel(t *testing.T) {
 		t.Errorf("left %v", left)
 	}
 	m.Base = good
-	if err := m.SaveWeights(out); err != nil {
+	if err := m.SaveWeights(t.Context(), out); err != nil {
 		t.Fatal(err)
 	}
 	if got := loaded(t, out).Layers[0].Safe.Scale; got != 3 {
@@ -116,11 +116,11 @@ var errBroken = errors.New("broken disk")
 // failing is a source whose last norm cannot be read.
 type failing struct{ model.Source }
 
-func (f failing) Read(name string) (model.Param, error) {
+func (f failing) ReadAt(name string, dst []float32, at int) error {
 	if name == "model.norm.weight" {
-		return model.Param{}, errBroken
+		return errBroken
 	}
-	return f.Source.Read(name)
+	return f.Source.ReadAt(name, dst, at)
 }
 
 func TestAWeightThatCannotBeReadIsNamedByEveryStep(t *testing.T) {
@@ -158,7 +158,7 @@ func TestAModelTakesItsOwnFolder(t *testing.T) {
 	if is, err := IsModel(dir); err != nil || !is {
 		t.Fatalf("%t %v", is, err)
 	}
-	if err := BurnIn(dir, dir, ""); err != nil {
+	if err := BurnIn(t.Context(), dir, dir, ""); err != nil {
 		t.Fatal(err)
 	}
 	if after, err := os.ReadFile(filepath.Join(dir, weightsFile)); err != nil || !slices.Equal(before, after) {

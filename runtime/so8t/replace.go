@@ -108,7 +108,8 @@ func replace(ctx context.Context, dev device.Device, srcDir, dir string, cfg Con
 	if err != nil {
 		return rep, err
 	}
-	m, err := New(source, base, types)
+	weights := model.WithContext(ctx, base)
+	m, err := New(source, weights, types)
 	if err != nil {
 		return rep, err
 	}
@@ -120,11 +121,11 @@ func replace(ctx context.Context, dev device.Device, srcDir, dir string, cfg Con
 	if rep.Tolerance == 0 {
 		rep.Tolerance = Tolerance(rep.StorageType)
 	}
-	if rep.SourceHash, err = train.HashWeights(base); err != nil {
+	if rep.SourceHash, err = train.HashWeights(weights); err != nil {
 		return rep, err
 	}
 	progress.tell("write", 0, 1)
-	if err := errors.Join(carry(srcDir, dir), m.write(dir)); err != nil {
+	if err := errors.Join(carry(srcDir, dir), m.write(ctx, dir)); err != nil {
 		return rep, err
 	}
 	written, err := Load(dir)

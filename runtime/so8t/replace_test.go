@@ -101,7 +101,7 @@ func TestAModelReadsBackAsWritten(t *testing.T) {
 	m := loaded(t, out)
 	base := readAll(t, m.Base)
 	turn(m, 0.3)
-	if err := m.SaveWeights(out); err != nil {
+	if err := m.SaveWeights(t.Context(), out); err != nil {
 		t.Fatal(err)
 	}
 	again := loaded(t, out)
@@ -204,11 +204,11 @@ func TestBurningInGivesAPlainModelWithTheSameLogits(t *testing.T) {
 				m := loaded(t, src)
 				before := taskLogits(t, dev, m, Hooks())
 				turn(m, 0.5)
-				if err := m.SaveWeights(src); err != nil {
+				if err := m.SaveWeights(t.Context(), src); err != nil {
 					t.Fatal(err)
 				}
 				out := filepath.Join(t.TempDir(), "plain")
-				if err := BurnIn(src, out, ""); err != nil {
+				if err := BurnIn(t.Context(), src, out, ""); err != nil {
 					t.Fatal(err)
 				}
 				cfg, err := model.LoadConfig(out)

@@ -167,6 +167,15 @@ func runUntil(t *testing.T, task Task, train, eval []Example, dir string, opt Op
 	return r.run(context.Background())
 }
 
+func digestOf(t *testing.T, weights ...Weight) string {
+	t.Helper()
+	sum, err := hashWeights(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
 // fingerprint is everything of a result that must not depend on interruptions, and the newest
 // checkpoint's tensors with it.
 func fingerprint(t *testing.T, res *Result, dir string) []byte {
@@ -181,7 +190,7 @@ func fingerprint(t *testing.T, res *Result, dir string) []byte {
 		b.Write(append(line, '\n'))
 	}
 	for _, w := range res.Weights {
-		b.WriteString(hashWeights([]Weight{w}))
+		b.WriteString(digestOf(t, w))
 	}
 	files, err := (&folder{dir: dir}).list()
 	if err != nil || len(files) == 0 {

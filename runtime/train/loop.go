@@ -15,7 +15,7 @@ import (
 
 // engineVersion changes when the same inputs would give other bytes, so that no run resumes from a
 // checkpoint it would not have made.
-const engineVersion = "2"
+const engineVersion = "3"
 
 // Result is what a finished run leaves.
 type Result struct {
@@ -130,7 +130,9 @@ func newRunner(dev device.Device, task Task, train, eval []Example, dir string, 
 	maps.Copy(r.identity, task.Identity)
 	r.identity["engine_version"] = engineVersion
 	r.identity["examples"] = hashExamples(train, eval)
-	r.identity["initial_weights"] = hashWeights(task.Weights)
+	if r.identity["initial_weights"], err = hashWeights(task.Weights); err != nil {
+		return nil, err
+	}
 	if task.Storage != device.Float {
 		r.identity["storage"] = task.Storage.String()
 	}

@@ -2,11 +2,7 @@ package train
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"hash"
 	"math"
 	"reflect"
 	"slices"
@@ -175,32 +171,3 @@ func (r *runner) restore(c *checkpoint) error {
 	}
 	return nil
 }
-
-// hashWeights is the SHA-256 of names, shapes and values.
-func hashWeights(weights []Weight) string {
-	h := newWeightHash()
-	for _, w := range weights {
-		h.add(w)
-	}
-	return h.sum()
-}
-
-// weightHash is the SHA-256 of weights that come one at a time.
-type weightHash struct {
-	h   hash.Hash
-	buf []byte
-}
-
-func newWeightHash() *weightHash { return &weightHash{sha256.New(), make([]byte, 1<<16)} }
-
-func (h *weightHash) add(w Weight) {
-	fmt.Fprintf(h.h, "%q %v %t\n", w.Name, w.Shape, w.Decay)
-	for part := range slices.Chunk(w.Data, len(h.buf)/4) {
-		for i, v := range part {
-			binary.LittleEndian.PutUint32(h.buf[4*i:], math.Float32bits(v))
-		}
-		h.h.Write(h.buf[:4*len(part)])
-	}
-}
-
-func (h *weightHash) sum() string { return hex.EncodeToString(h.h.Sum(nil)) }

@@ -33,7 +33,7 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	task := Task{Vocab: cfg.VocabSize, Longest: cfg.MaxPositions, Storage: opt.Storage.Matrices}
-	adapter, err := startAdapter(cfg, params, opt)
+	adapter, err := startAdapter(dev, cfg, params, opt)
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
@@ -50,13 +50,17 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.
 		}
 		task.Weights, params = wholeModel(all), all
 	}
-	base := &hashing{Source: params, hash: newWeightHash()}
+	base := hashing(params)
 	frozen, err := uploadFrozen(dev, cfg, base, opt.Storage, adapter != nil)
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	defer func() { err = errors.Join(err, frozen.Close()) }()
-	if task.Identity, err = modelIdentity(cfg, base.hash.sum(), opt.Storage, adapter); err != nil {
+	digest, err := base.sum()
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	if task.Identity, err = modelIdentity(cfg, digest, opt.Storage, adapter); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	task.Build = func(rows int, training bool) (*Program, error) {
@@ -83,14 +87,14 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.
 }
 
 // startAdapter is the adapter with the values that training starts from; nil trains the whole model.
-func startAdapter(cfg model.Config, params model.Source, opt Options) (*lora.Adapter, error) {
+func startAdapter(dev device.Device, cfg model.Config, params model.Source, opt Options) (*lora.Adapter, error) {
 	switch {
 	case opt.LoRA != nil:
 		a, err := lora.New(*opt.LoRA, cfg, opt.Seed)
 		if err != nil {
 			return nil, err
 		}
-		return a, a.InitMagnitudes(params)
+		return a, a.InitMagnitudes(dev, params)
 	case opt.Adapter != nil:
 		a := *opt.Adapter
 		a.Modules = slices.Clone(a.Modules)
@@ -105,46 +109,25 @@ func wholeModel(params *model.Params) []Weight {
 	var weights []Weight
 	for _, name := range params.Names() {
 		p, _ := params.Get(name)
-		weights = append(weights, asWeight(*p))
+		weights = append(weights, Weight{
+			Name: name, Shape: p.Shape, Data: p.Data,
+			Decay: !strings.HasSuffix(name, ".bias") && !strings.HasSuffix(name, "norm.weight"),
+		})
 	}
 	return weights
 }
 
-func asWeight(p model.Param) Weight {
-	return Weight{
-		Name: p.Name, Shape: p.Shape, Data: p.Data,
-		Decay: !strings.HasSuffix(p.Name, ".bias") && !strings.HasSuffix(p.Name, "norm.weight"),
-	}
-}
-
 // uploadFrozen uploads what is not trained: the whole model under an adapter, else only what is
-// computed from the configuration. Either way all of base is read once.
+// computed from the configuration.
 func uploadFrozen(dev device.Device, cfg model.Config, base model.Source, st model.Storage, all bool) (*model.DeviceParams, error) {
 	if all {
 		return model.UploadAs(dev, cfg, base, st)
-	}
-	if _, err := model.ReadAll(base); err != nil {
-		return nil, err
 	}
 	none, err := model.NewParams()
 	if err != nil {
 		return nil, err
 	}
 	return model.UploadAs(dev, cfg, none, st)
-}
-
-// hashing is a source that hashes what is read of it.
-type hashing struct {
-	model.Source
-	hash *weightHash
-}
-
-func (h *hashing) Read(name string) (model.Param, error) {
-	p, err := h.Source.Read(name)
-	if err == nil {
-		h.hash.add(asWeight(p))
-	}
-	return p, err
 }
 
 // languageProgram is the graph of next-token loss on packed batches.
@@ -217,18 +200,4 @@ func modelIdentity(cfg model.Config, base string, st model.Storage, c *lora.Adap
 		}
 	}
 	return id, nil
-}
-
-// HashWeights is the SHA-256, in hexadecimal, of a model's weights: names, shapes and float32 values.
-// One weight at a time is read.
-func HashWeights(src model.Source) (string, error) {
-	h := newWeightHash()
-	for _, name := range src.Names() {
-		p, err := src.Read(name)
-		if err != nil {
-			return "", err
-		}
-		h.add(asWeight(p))
-	}
-	return h.sum(), nil
 }

@@ -117,7 +117,7 @@ func setupModelMerge(e *env, fs *flag.FlagSet) func(context.Context, []string) e
 		if err != nil {
 			return err
 		}
-		if err := pipeline.Merge(dir, *adapter, *output); err != nil {
+		if err := pipeline.Merge(ctx, dir, *adapter, *output); err != nil {
 			return err
 		}
 		fmt.Fprintln(e.stdout, *output)
@@ -132,7 +132,7 @@ func setupBurnIn(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 		if err := need(map[string]string{"model": *source, "output": *output}); err != nil {
 			return err
 		}
-		if err := so8t.BurnIn(*source, *output, ""); err != nil {
+		if err := so8t.BurnIn(ctx, *source, *output, ""); err != nil {
 			return invalid(err)
 		}
 		fmt.Fprintln(e.stdout, *output)
