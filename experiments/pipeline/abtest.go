@@ -58,8 +58,7 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*exper
 		}
 		r.Environment["arms"] = "one after the other: the device does not hold both models at once"
 	}
-	info := e.Device.Info()
-	r.Device = fmt.Sprintf("%s, %s, %d threads, %s", info.Name, info.Model, info.Threads, info.SIMD)
+	r.Device = e.Device.Info().String()
 	r.Baselines = baselines(train, rows)
 	for _, m := range o.Modules {
 		result := e.EvaluateModule(ctx, m, r)

@@ -37,13 +37,8 @@ func OpenDevice(cfg config.Pipeline) (dev device.Device, notes []string, err err
 	if cfg.MemoryLimit > 0 && dev.Info().Name != "cuda" {
 		notes = append(notes, fmt.Sprintf("device_memory_limit: the %s device has none", dev.Info().Name))
 	}
-	i := dev.Info()
-	what := i.Model
-	if i.Threads > 0 {
-		what += fmt.Sprintf(", %d threads, %s", i.Threads, i.SIMD)
-	}
-	notes = append(notes, fmt.Sprintf("%s: %s", i.Name, what))
-	if i.Name == "cpu" && (cfg.Training.FP16 || cfg.Training.BF16) {
+	notes = append(notes, dev.Info().String())
+	if dev.Info().Name == "cpu" && (cfg.Training.FP16 || cfg.Training.BF16) {
 		notes = append(notes, "fp16/bf16: the cpu device computes in float32")
 	}
 	return dev, notes, nil

@@ -334,11 +334,15 @@ func ModuleMetrics(m experiments.ModuleResult) experiments.MetricBatch {
 
 func (e *execution) environment() map[string]string {
 	i := e.Engine.Device.Info()
-	return map[string]string{
+	env := map[string]string{
 		"triality": e.Version, "engine": EngineVersion, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
-		"device": i.Name, "processor": i.Model, "threads": fmt.Sprint(i.Threads), "simd": i.SIMD,
+		"device": i.Name, "processor": i.Model, "simd": i.SIMD,
 		"seed": fmt.Sprint(e.plan.cfg.Seed), "started": e.run.StartedAt.Format(time.RFC3339),
 	}
+	if i.Threads > 0 {
+		env["threads"] = fmt.Sprint(i.Threads)
+	}
+	return env
 }
 
 func (e *execution) watch(s experiments.Step) {

@@ -23,7 +23,11 @@
 // destination may overlap an input in part.
 package device
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
 
 // DType is the element type of a Buffer.
 type DType uint8
@@ -77,6 +81,21 @@ type Info struct {
 	Threads int    // worker threads, 0 where it does not apply
 	SIMD    string // "avx512", "avx2", "none"
 	Memory  int64  // bytes, 0 when unknown
+}
+
+// String is name, model, threads and SIMD, as far as they apply.
+func (i Info) String() string {
+	parts := []string{i.Name}
+	if i.Model != "" {
+		parts = append(parts, i.Model)
+	}
+	if i.Threads > 0 {
+		parts = append(parts, fmt.Sprintf("%d threads", i.Threads))
+	}
+	if i.SIMD != "" {
+		parts = append(parts, i.SIMD)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Device allocates memory, moves it and runs operations in the order they were called.

@@ -256,6 +256,18 @@ func (c Config) Check() error {
 // KVDim is the width of keys and values of one layer.
 func (c Config) KVDim() int { return c.KVHeads * c.HeadDim }
 
+// DType is how the configuration says that weights are stored, as PyTorch names it: torch_dtype, or dtype
+// in files of transformers 5; empty where it does not.
+func (c Config) DType() string {
+	for _, key := range []string{"dtype", "torch_dtype"} {
+		var name string
+		if json.Unmarshal(c.raw[key], &name) == nil {
+			return name
+		}
+	}
+	return ""
+}
+
 // JSON is the text of the config.json: the file as read, with the fields of c.
 func (c Config) JSON() ([]byte, error) {
 	fam, err := familyOf(c.ModelType)

@@ -43,9 +43,14 @@ func hubOptions(cacheDir string) (hub.Options, error) {
 
 // modelFolder is the folder of a model that a flag names by its folder or by its name on the Hub.
 func (e *env) modelFolder(ctx context.Context, name string) (string, error) {
+	return e.locate(ctx, name, hub.ModelFiles)
+}
+
+// locate is modelFolder with only the files that match patterns downloaded.
+func (e *env) locate(ctx context.Context, name string, patterns []string) (string, error) {
 	screen := newTerminal(e.stderr)
 	defer screen.clear()
-	source, err := (&pipeline.Engine{}).Locate(ctx, name, hub.ModelFiles, stepSink{screen, hubStep})
+	source, err := (&pipeline.Engine{}).Locate(ctx, name, patterns, stepSink{screen, hubStep})
 	return source.Dir, err
 }
 

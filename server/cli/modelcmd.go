@@ -4,11 +4,13 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/pipeline"
+	"triality/runtime/hub"
 	"triality/runtime/model"
 	"triality/runtime/so8t"
 	"triality/runtime/tokenizer"
@@ -39,8 +41,12 @@ func setupModelInit(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 	family := fs.String("family", "llama", strings.Join(model.Families(), ", "))
 	vocab := fs.Int("vocab-size", d.VocabSize, "entries of the tokenizer")
 	text := fs.String("text", "", ".txt or .jsonl `file` that the tokenizer is trained on")
+	like := fs.String("like", "", "instead: configuration and tokenizer of a `model`, a folder or a name on the Hub, of which no weights are read")
 	seed := fs.Uint64("seed", config.Default().Seed, "seed of the weights")
 	return func(ctx context.Context, args []string) error {
+		if *like != "" {
+			return e.initLike(ctx, fs, *like, *output, *seed)
+		}
 		if err := need(map[string]string{"output": *output, "text": *text}); err != nil {
 			return err
 		}
@@ -53,6 +59,29 @@ func setupModelInit(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 		}
 		return e.describeModel(*output)
 	}
+}
+
+func (e *env) initLike(ctx context.Context, fs *flag.FlagSet, like, output string, seed uint64) error {
+	var excess []string
+	fs.Visit(func(f *flag.Flag) {
+		if slices.Contains([]string{"shape", "family", "vocab-size", "text"}, f.Name) {
+			excess = append(excess, "--"+f.Name)
+		}
+	})
+	if len(excess) > 0 {
+		return usagef("--like says what %s would", strings.Join(excess, ", "))
+	}
+	if err := need(map[string]string{"output": output}); err != nil {
+		return err
+	}
+	dir, err := e.locate(ctx, like, hub.TokenizerFiles)
+	if err != nil {
+		return err
+	}
+	if err := pipeline.InitLike(ctx, output, dir, seed); err != nil {
+		return err
+	}
+	return e.describeModel(output)
 }
 
 func setupModelInfo(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
