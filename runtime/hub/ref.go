@@ -37,13 +37,6 @@ func ParseRef(s string) (Ref, error) {
 	return r, r.check()
 }
 
-// LooksLikeRef says whether s has the form of a reference. It says nothing of whether the repository
-// exists; a relative path of two parts looks the same, so look for the folder first.
-func LooksLikeRef(s string) bool {
-	_, err := ParseRef(s)
-	return err == nil
-}
-
 func (r Ref) check() error {
 	org, name, ok := strings.Cut(r.Repo, "/")
 	if !ok || !repoPart.MatchString(org) || !repoPart.MatchString(name) || len(r.Repo) > maxRepo ||
