@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"triality/runtime/model"
 	"triality/runtime/safetensors"
@@ -118,8 +119,9 @@ type exporter struct {
 	o        Options
 	name     string // of the model
 	fallback []string
-	done     int64 // elements
-	total    int64
+	total    int64 // elements
+	mu       sync.Mutex
+	done     int64
 }
 
 // tensors maps every weight that config.json implies; each must be there, and no other.
@@ -202,6 +204,8 @@ func (x *exporter) read(name string, dst []float32, at int) error {
 	if err := x.weights.ReadFloat32At(name, dst, at); err != nil {
 		return err
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.done += int64(len(dst))
 	if x.o.Progress != nil {
 		x.o.Progress(x.done, x.total)

@@ -132,7 +132,7 @@ func TestWriteRefusesWhatTheFormatCannotHold(t *testing.T) {
 		`bf16 is not written`:                                {tensors: []Tensor{values("x", BF16, 1)}},
 		`has no content`:                                     {tensors: []Tensor{{Name: "x", Type: F32, Shape: []int{1}}}},
 		`tensor "x": broken disk`:                            {tensors: []Tensor{{"x", F32, []int{1}, func([]float32, int) error { return broken }}}},
-		`tensor "x": from element 262144: element 2 is NaN`: {tensors: []Tensor{{"x", F32, []int{1 << 19, 1}, func(dst []float32, at int) error {
+		`tensor "x": from element 1048576: element 2 is NaN`: {tensors: []Tensor{{"x", F32, []int{1<<20 + 8, 1}, func(dst []float32, at int) error {
 			if at > 0 {
 				dst[2] = float32(math.NaN())
 			}

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/ordered"
+	"triality/runtime/safetensors"
 )
 
 const (
@@ -25,7 +28,8 @@ type Tensor struct {
 	Name  string
 	Type  Type  // F32, F16 or Q8_0
 	Shape []int // row-major, as Hugging Face has it; the file lists it backwards
-	// Read fills dst with the elements from at on, row-major. It is asked for whole rows, in order.
+	// Read fills dst with the elements from at on, row-major. It is asked for whole rows, from several
+	// goroutines.
 	Read func(dst []float32, at int) error
 }
 
@@ -39,11 +43,8 @@ func Write(path string, metadata []Pair, tensors []Tensor) error {
 	return atomicfile.WriteFile(path, 0o644, func(w io.Writer) error {
 		bw := bufio.NewWriterSize(w, 1<<20)
 		bw.Write(head) // a bufio.Writer keeps its first error for Flush
-		for i, t := range tensors {
-			if err := t.writeTo(bw); err != nil {
-				return fmt.Errorf("tensor %q: %w", t.Name, err)
-			}
-			bw.Write(make([]byte, padding(sizes[i])))
+		if err := writeParts(bw, tensors, sizes); err != nil {
+			return err
 		}
 		return bw.Flush()
 	})
@@ -105,30 +106,41 @@ func (t Tensor) check() (size int64, err error) {
 	return t.Type.size(t.Shape)
 }
 
-// rowsAtOnce is how many elements a tensor is read in, at least one row.
-const rowsAtOnce = 1 << 18
-
-func (t Tensor) writeTo(w io.Writer) error {
-	total, row := elements(t.Shape), t.Shape[len(t.Shape)-1]
-	if total == 0 {
+// writeParts writes the tensors' bytes, made on all processors a few rows at a time.
+func writeParts(w io.Writer, tensors []Tensor, sizes []int64) error {
+	type part struct {
+		Tensor
+		at, n, padding int
+	}
+	var parts []part
+	for i, t := range tensors {
+		for at, n := range safetensors.Parts(t.Shape) {
+			p := part{t, at, n, 0}
+			if at+n == elements(t.Shape) {
+				p.padding = padding(sizes[i])
+			}
+			parts = append(parts, p)
+		}
+	}
+	type room struct {
+		values []float32
+		bytes  []byte
+	}
+	return ordered.Run(len(parts), func(i int, r *room) (err error) {
+		p := parts[i]
+		r.values = slices.Grow(r.values[:0], p.n)[:p.n]
+		if err := p.Read(r.values, p.at); err != nil {
+			return fmt.Errorf("tensor %q: %w", p.Name, err)
+		}
+		if r.bytes, err = encode(r.bytes[:0], p.Type, r.values); err != nil {
+			return fmt.Errorf("tensor %q: from element %d: %w", p.Name, p.at, err)
+		}
+		r.bytes = append(r.bytes, make([]byte, p.padding)...)
 		return nil
-	}
-	v := make([]float32, min(total, max(1, rowsAtOnce/row)*row))
-	var b []byte
-	for at := 0; at < total; at += len(v) {
-		v = v[:min(len(v), total-at)]
-		err := t.Read(v, at)
-		if err != nil {
-			return err
-		}
-		if b, err = encode(b[:0], t.Type, v); err != nil {
-			return fmt.Errorf("from element %d: %w", at, err)
-		}
-		if _, err := w.Write(b); err != nil {
-			return err
-		}
-	}
-	return nil
+	}, func(_ int, r *room) error {
+		_, err := w.Write(r.bytes)
+		return err
+	})
 }
 
 // padding is how many bytes bring n to the alignment.
