@@ -207,7 +207,7 @@ func (e *execution) execute(ctx context.Context, s *step, record *experiments.St
 	case err == nil:
 		record.Status = experiments.Finished
 	case ctx.Err() != nil:
-		record.Status, record.Error = experiments.Interrupted, "interrupted"
+		record.Status = experiments.Interrupted
 	default:
 		record.Status, record.Error = experiments.Failed, err.Error()
 	}

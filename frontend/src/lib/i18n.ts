@@ -14,6 +14,12 @@ export function t(key: Key, args: Args = {}): string {
   return fill(catalogues[prefs.lang][key], prefs.lang, args);
 }
 
+/** A unit of the engine's progress, as the language has it. */
+export function unit(name: string): string {
+  const known = name.replaceAll(' ', '_');
+  return `unit.${known}` in en ? t(`unit.${known}` as Key) : name;
+}
+
 /** An error as the user reads it. */
 export function errorText(err: unknown): string {
   if (err instanceof ApiError) {
