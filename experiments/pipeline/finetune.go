@@ -39,6 +39,11 @@ func FinetuneOutputs(t config.Training) []string {
 // Finetune trains a LoRA adapter on the train split and merges it, or every weight. A call that finds checkpoints of
 // the same run in OutDir resumes.
 func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) error {
+	release, err := claim(o.OutDir)
+	if err != nil {
+		return err
+	}
+	defer release()
 	base, err := e.Locate(ctx, o.BaseModel, hub.ModelFiles, sink)
 	if err != nil {
 		return err

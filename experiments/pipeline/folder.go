@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
+	"triality/experiments"
 	"triality/runtime/atomicfile"
+	"triality/runtime/filelock"
 	"triality/runtime/model"
 	"triality/runtime/safetensors"
 	"triality/runtime/tokenizer"
@@ -30,4 +33,27 @@ func writeModel(ctx context.Context, out string, cfg model.Config, weights model
 	return stageFolder(out, func(tmp string) error {
 		return errors.Join(cfg.Save(tmp), model.Save(tmp, model.WithContext(ctx, weights), dtype), tok.Save(tmp))
 	})
+}
+
+// claim keeps other processes out of a folder that training writes checkpoints to, until release.
+func claim(dir string) (release func(), err error) {
+	made := !exists(dir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, ".lock")
+	unlock, err := filelock.Try(path)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w; use a folder whose file system has locks", path, err)
+	}
+	if unlock == nil {
+		return nil, experiments.Errorf(experiments.CodeConflict, "%s: another process is writing there; wait for it, or name another folder", dir)
+	}
+	return func() {
+		os.Remove(path) // Windows leaves it
+		unlock()
+		if made {
+			os.Remove(dir) // where the call wrote nothing
+		}
+	}, nil
 }

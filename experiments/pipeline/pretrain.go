@@ -150,6 +150,11 @@ type PretrainOptions struct {
 
 // Pretrain trains every weight of a model to predict each document's next token and its end.
 func (e *Engine) Pretrain(ctx context.Context, o PretrainOptions, sink Sink) error {
+	release, err := claim(o.WorkDir)
+	if err != nil {
+		return err
+	}
+	defer release()
 	cfg, err := model.LoadConfig(o.ModelDir)
 	if err != nil {
 		return invalid(err)

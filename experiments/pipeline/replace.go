@@ -31,6 +31,11 @@ const maxProbes = 16
 // Replace makes an SO8T model out of a plain one, measures their largest logit difference, and trains
 // its rotations and heads where the configuration asks for it.
 func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error {
+	release, err := claim(o.OutDir)
+	if err != nil {
+		return err
+	}
+	defer release()
 	source, err := e.Locate(ctx, o.Model, hub.ModelFiles, sink)
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"triality/runtime/filelock"
 )
 
 // lock takes the lock of a blob, the same one huggingface_hub takes, and gives what releases it. While
@@ -17,7 +19,7 @@ func (c *Client) lock(ctx context.Context, repo, hash string, s subject) (unlock
 	}
 	const longest = 500 * time.Millisecond
 	for pause, said := 5*time.Millisecond, false; ; pause = min(2*pause, longest) {
-		unlock, err := lockOnce(path)
+		unlock, err := filelock.Try(path)
 		switch {
 		case err != nil:
 			return nil, diskFailure(fmt.Errorf("hub cache: lock %s: %w; HF_HUB_CACHE can name a folder whose file system has locks", path, err), c.cache.dir)
@@ -31,24 +33,4 @@ func (c *Client) lock(ctx context.Context, repo, hash string, s subject) (unlock
 			return nil, err
 		}
 	}
-}
-
-// lockOnce takes the lock if it is free; unlock is nil where it is not.
-func lockOnce(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o664)
-	if err != nil {
-		return nil, err
-	}
-	taken, err := tryLock(f)
-	if taken {
-		// Python's filelock may remove the file on release: a lock on a removed file excludes nobody.
-		ours, err := f.Stat()
-		if err == nil {
-			if now, err := os.Stat(path); err == nil && os.SameFile(ours, now) {
-				return func() { unlockFile(f); f.Close() }, nil
-			}
-		}
-	}
-	f.Close()
-	return nil, err
 }
