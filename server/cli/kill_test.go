@@ -23,6 +23,9 @@ import (
 
 // Twenty-two steps of two micro-batches each for two epochs; records and evaluations fall between
 // checkpoints, so that what has gathered for the next record must survive too.
+// killEpochs of killYAML are fourteen steps.
+const killEpochs = 2
+
 const killYAML = `
 name: kill
 data: {input_path: rows.jsonl}

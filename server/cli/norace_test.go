@@ -2,7 +2,4 @@
 
 package cli
 
-const (
-	killEpochs  = 2
-	randomKills = 8
-)
+const randomKills = 8
