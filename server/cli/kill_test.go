@@ -21,11 +21,11 @@ import (
 	"triality/server/store"
 )
 
-// Twenty-two steps of two micro-batches each for two epochs; records and evaluations fall between
-// checkpoints, so that what has gathered for the next record must survive too.
 // killEpochs of killYAML are fourteen steps.
 const killEpochs = 2
 
+// killYAML has dropout, packing, and two micro-batches a step; records and evaluations fall between
+// checkpoints, so that what has gathered for the next record must survive too.
 const killYAML = `
 name: kill
 data: {input_path: rows.jsonl}

@@ -71,7 +71,7 @@ func killAtRandom(t *testing.T, device string, kills int) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	epochs := killEpochs
 	if kills >= 50 {
-		epochs = 6 // sixty steps
+		epochs = 3 * killEpochs // forty-two steps
 	}
 	dir := killFolder(t, epochs)
 	args := func(out string) []string {
