@@ -88,7 +88,11 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 		return fmt.Errorf("replace: %w", err)
 	}
 	report, err := so8t.Replace(ctx, e.Device, o.Model, target, c, probes, func(stage string, done, total int) {
-		sink.Progress(experiments.Progress{Done: int64(done), Total: int64(total), Unit: "probes", Note: stage})
+		p := weightsRead(stage, done, total)
+		if stage == "compare" {
+			p = experiments.Progress{Done: int64(done), Total: int64(total), Unit: "probes", Note: stage}
+		}
+		sink.Progress(p)
 	})
 	if err != nil {
 		return invalid(err)

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -98,21 +97,6 @@ func ReadAll(s Source) (*Params, error) {
 		x := parts[i]
 		return s.ReadAt(x.Name, p.byName[x.Name].Data[x.At:x.At+x.N], x.At)
 	}, func(int, *none) error { return nil })
-}
-
-// WithContext is a source whose reading ends with ctx's error when ctx does.
-func WithContext(ctx context.Context, s Source) Source { return interruptible{s, ctx} }
-
-type interruptible struct {
-	Source
-	ctx context.Context
-}
-
-func (s interruptible) ReadAt(name string, dst []float32, at int) error {
-	if s.ctx.Err() != nil {
-		return context.Cause(s.ctx)
-	}
-	return s.Source.ReadAt(name, dst, at)
 }
 
 func noWeight(name string) error { return fmt.Errorf("weight %s: there is none", name) }

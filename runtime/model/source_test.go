@@ -72,3 +72,27 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 		t.Errorf("a new reading: %v", err)
 	}
 }
+
+func TestReadingALargeModelIsTold(t *testing.T) {
+	src := testSource(t)
+	var said [][2]int
+	w := Watch(src, func(done, total int) { said = append(said, [2]int{done, total}) }).(*watched)
+	dst := make([]float32, 64_000)
+	read := func() {
+		t.Helper()
+		if err := w.ReadAt(embedName, dst, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if read(); len(said) > 0 {
+		t.Errorf("told at once: %v", said)
+	}
+	w.told = w.told.Add(-tellEvery)
+	if read(); !slices.Equal(said, [][2]int{{128_000, Elements(src)}}) {
+		t.Errorf("told %v", said)
+	}
+	w.told, w.done = w.told.Add(-tellEvery), Elements(src)
+	if read(); len(said) != 1 {
+		t.Errorf("told more than all: %v", said)
+	}
+}

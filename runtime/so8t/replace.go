@@ -54,13 +54,19 @@ func Tolerance(t safetensors.DType) float64 {
 	return 1e-5
 }
 
-// Progress is told of the parts of a long call; it may be nil.
+// Progress is told of the parts of a long call: of the elements in "load" and "write", of the probes in
+// "compare". It may be nil.
 type Progress func(stage string, done, total int)
 
 func (p Progress) tell(stage string, done, total int) {
 	if p != nil {
 		p(stage, done, total)
 	}
+}
+
+// watch tells the parts, elements, of reading a source.
+func (p Progress) watch(stage string, s model.Source) model.Source {
+	return model.Watch(s, func(done, total int) { p.tell(stage, done, total) })
 }
 
 // Replace makes an SO8T model in outDir out of the plain model in srcDir. The new folder is read back
@@ -94,7 +100,6 @@ func Replace(ctx context.Context, dev device.Device, srcDir, outDir string, cfg 
 // replace fills dir. It has closed the files of both folders when it returns: Windows renames no folder
 // with an open one.
 func replace(ctx context.Context, dev device.Device, srcDir, dir string, cfg Config, probes [][]int32, progress Progress) (rep Report, err error) {
-	progress.tell("load", 0, 1)
 	source, err := model.LoadConfig(srcDir)
 	if err != nil {
 		return rep, err
@@ -121,13 +126,14 @@ func replace(ctx context.Context, dev device.Device, srcDir, dir string, cfg Con
 	if rep.Tolerance == 0 {
 		rep.Tolerance = Tolerance(rep.StorageType)
 	}
-	if rep.SourceHash, err = train.HashWeights(weights); err != nil {
+	if rep.SourceHash, err = train.HashWeights(progress.watch("load", weights)); err != nil {
 		return rep, err
 	}
-	progress.tell("write", 0, 1)
+	m.Base = progress.watch("write", weights)
 	if err := errors.Join(carry(srcDir, dir), m.write(ctx, dir)); err != nil {
 		return rep, err
 	}
+	m.Base = weights
 	written, err := Load(dir)
 	if err != nil {
 		return rep, fmt.Errorf("reading back: %w", err)
