@@ -83,7 +83,7 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 	}
 	sink.Note(fmt.Sprintf("fine-tuning %s: %s parameters, %s, on %d training rows", cfg.ModelType, thousands(model.Elements(weights)), what, len(trainSet)))
 	obs := observe(sink, "train", "eval")
-	result, err := train.Run(ctx, e.Device, cfg, reading(ctx, sink, "loading", weights), trainSet, valSet, filepath.Join(o.OutDir, "checkpoints"), opt, obs)
+	result, err := train.Run(ctx, e.Device, cfg, reading(sink, "loading", model.WithContext(ctx, weights)), trainSet, valSet, filepath.Join(o.OutDir, "checkpoints"), opt, obs)
 	if err = errors.Join(err, obs.err); err != nil {
 		return trainError(err)
 	}
@@ -99,7 +99,7 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 			return err
 		}
 	}
-	return writeModel(ctx, filepath.Join(o.OutDir, "merged"), cfg, reading(ctx, sink, "writing", merged), weights.DType(), tok)
+	return writeModel(ctx, filepath.Join(o.OutDir, "merged"), cfg, reading(sink, "writing", merged), weights.DType(), tok)
 }
 
 // Merge folds an adapter folder into its base model and writes the result to out.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"triality/experiments"
+	"triality/experiments/config"
 )
 
 func TestTwoDoNotTrainIntoOneFolder(t *testing.T) {
@@ -35,5 +36,16 @@ func TestTwoDoNotTrainIntoOneFolder(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("an empty folder is left: %v", err)
+	}
+}
+
+func TestPackingFillsMaxLength(t *testing.T) {
+	cfg := config.Default()
+	if o, s := trainOptions(cfg.Training, 2048, 1), so8tConfig(cfg.SO8T, 2048, 1); o.Packing != 0 || s.Packing != 0 {
+		t.Errorf("off: %d and %d", o.Packing, s.Packing)
+	}
+	cfg.Training.Packing, cfg.SO8T.Packing = true, true
+	if o, s := trainOptions(cfg.Training, 2048, 1), so8tConfig(cfg.SO8T, 2048, 1); o.Packing != 2048 || s.Packing != 2048 {
+		t.Errorf("on: %d and %d", o.Packing, s.Packing)
 	}
 }

@@ -1,17 +1,16 @@
 package pipeline
 
 import (
-	"context"
 	"time"
 
 	"triality/experiments"
 	"triality/runtime/model"
 )
 
-// reading is weights whose reading ends when ctx does and is told to sink under note.
-func reading(ctx context.Context, sink Sink, note string, weights model.Source) model.Source {
+// reading is weights whose reading is told to sink under note.
+func reading(sink Sink, note string, weights model.Source) model.Source {
 	began := time.Now()
-	return model.Watch(model.WithContext(ctx, weights), func(done, total int) {
+	return model.Watch(weights, func(done, total int) {
 		p := weightsRead(note, done, total)
 		p.Rate = float64(p.Done) / time.Since(began).Seconds()
 		sink.Progress(p)

@@ -1,7 +1,6 @@
 package lora
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -143,8 +142,11 @@ func (s *merged) product(m Module, row, n int) (out []float32, err error) {
 		return nil, err
 	}
 	s.dev.MatMul(delta, wb, wa, n, m.In, r, false, false, false)
+	if err := s.dev.Sync(); err != nil {
+		return nil, err
+	}
 	out = make([]float32, n*m.In)
-	return out, errors.Join(s.dev.Download(out, delta), s.dev.Sync())
+	return out, s.dev.Download(out, delta)
 }
 
 func length(row []float32) float64 {

@@ -11,6 +11,11 @@ import (
 // that it still fits. An example longer than that is alone; with length 0 each one is.
 func sequences(set []Example, length int) [][]int {
 	order := indices(len(set))
+	total := 0
+	for _, e := range set {
+		total += len(e.IDs)
+	}
+	length = min(length, total) // the rooms below are as many
 	if length > 0 {
 		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(set[b].IDs), len(set[a].IDs)) })
 	}

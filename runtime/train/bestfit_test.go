@@ -28,6 +28,7 @@ func TestExamplesGoIntoTheFullestSequenceThatTheyFit(t *testing.T) {
 		{[]int{6, 4, 5, 5}, 10, [][]int{{0, 1}, {2, 3}}},
 		{[]int{12, 1, 10, 9}, 10, [][]int{{0}, {2}, {3, 1}}}, // one is too long for any
 		{[]int{1, 2, 3}, 0, [][]int{{0}, {1}, {2}}},
+		{[]int{1, 2, 3}, 1 << 50, [][]int{{2, 1, 0}}},
 		{nil, 10, nil},
 	} {
 		if got := sequences(ofLengths(c.lengths...), c.length); !slices.EqualFunc(got, c.want, slices.Equal) {
@@ -79,7 +80,7 @@ func TestPackingChangesNoLoss(t *testing.T) {
 	}
 	losses := func(packing, batch, accumulate int) map[string]float64 {
 		opt := languageOptions(nil)
-		opt.MaxSteps, opt.LoggingSteps = 3, 1
+		opt.MaxSteps, opt.LoggingSteps = 3, 1 // each of them an epoch
 		opt.Packing, opt.BatchSize, opt.GradientAccumulation = packing, batch, accumulate
 		result, err := Run(context.Background(), reference.New(), cfg, p, set, eval, t.TempDir(), opt, nil)
 		if err != nil {
@@ -93,7 +94,8 @@ func TestPackingChangesNoLoss(t *testing.T) {
 		}
 		return out
 	}
-	want, got := losses(0, 3, 4), losses(3*longest, 2, 6)
+	// Two sequences a step are all twelve examples only where they are put together.
+	want, got := losses(0, 3, 4), losses(6*longest, 1, 2)
 	if len(want) < 6 {
 		t.Fatalf("only %v", want)
 	}

@@ -18,7 +18,7 @@ import (
 
 func modelCommands() []command {
 	return []command{
-		{"model init", "", "a small model with fresh weights and a tokenizer, in Hugging Face form", setupModelInit},
+		{"model init", "", "a model with fresh weights and a tokenizer, in Hugging Face form", setupModelInit},
 		{"model info", "DIR", "what a model folder holds", setupModelInfo},
 		{"model merge", "", "a PEFT adapter folded into its base model", setupModelMerge},
 		{"model burn-in", "", "an SO8T model as a plain Hugging Face model with the same function", setupBurnIn},
