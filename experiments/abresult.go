@@ -88,25 +88,6 @@ type Baseline struct {
 	Detail string `json:"detail"`
 }
 
-// ModuleResult is what one WebAssembly metric gave.
-type ModuleResult struct {
-	Name    string         `json:"name"`
-	Version string         `json:"version"`
-	SHA256  string         `json:"sha256"`
-	Params  map[string]any `json:"params,omitempty"`
-	Outputs []MetricOutput `json:"outputs,omitempty"`
-	Error   string         `json:"error,omitempty"` // why it gave nothing; the run goes on
-	WallMS  float64        `json:"wall_ms"`
-}
-
-// MetricOutput is one named result of a module.
-type MetricOutput struct {
-	Name      string `json:"name"`
-	Kind      string `json:"kind"`      // "scalar", "vector", "column"
-	Direction string `json:"direction"` // "higher", "lower", "none"
-	Values    Values `json:"values"`
-}
-
 // Sample is one held-out row with both arms' answers.
 type Sample struct {
 	Index        int       `json:"index"`

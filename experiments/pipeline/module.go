@@ -44,11 +44,14 @@ func (e *Engine) EvaluateModule(ctx context.Context, m Module, r *experiments.AB
 	start := time.Now()
 	defer func() { out.WallMS = float64(time.Since(start).Microseconds()) / 1e3 }()
 	d, err := e.Sandbox.Describe(ctx, m.Wasm)
+	if err == nil {
+		out.Name, out.Version = d.Name, d.Version
+	}
+	out.Key, err = m.key(d, err)
 	if err != nil {
 		out.Error = err.Error()
 		return out
 	}
-	out.Name, out.Version = d.Name, d.Version
 	if m.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, m.Timeout)
@@ -72,6 +75,20 @@ func (e *Engine) EvaluateModule(ctx context.Context, m Module, r *experiments.AB
 		out.Outputs = append(out.Outputs, o)
 	}
 	return out
+}
+
+// key is the result's; one that failed before its parameters were understood has one all the same. d is
+// nil where failed says why.
+func (m *Module) key(d *metricabi.Description, failed error) (string, error) {
+	if failed == nil {
+		params, err := d.CanonicalParameters(m.Params)
+		if err == nil {
+			return experiments.ModuleKey(m.SHA256, params), nil
+		}
+		failed = err
+	}
+	key, err := experiments.GivenKey(m.SHA256, m.Params)
+	return key, errors.Join(failed, err)
 }
 
 // metricTable lays an A/B test's rows out as the columns that a metric may ask for.

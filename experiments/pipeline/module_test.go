@@ -69,7 +69,7 @@ func TestAMetricThatFailsLeavesItsReasonAndTheRunGoesOn(t *testing.T) {
 	if len(good.Outputs) != 1 || good.Outputs[0].Values[0] != 0.25 || good.Outputs[0].Direction != "higher" || good.Version != "1" {
 		t.Errorf("good: %+v", good)
 	}
-	if p := tracker.points[run.ID]["abtest/metric/good/value"]; len(p) != 1 || p[0].Value != 0.25 {
+	if p := tracker.points[run.ID]["abtest/metric/good/"+good.Key+"/value"]; good.Key == "" || len(p) != 1 || p[0].Value != 0.25 {
 		t.Errorf("points %v", p)
 	}
 	if _, wasm, err := tracker.Module(context.Background(), good.SHA256); err != nil || string(wasm) != string(modules["good"]) {
@@ -78,6 +78,51 @@ func TestAMetricThatFailsLeavesItsReasonAndTheRunGoesOn(t *testing.T) {
 	for name := range reasons {
 		if _, _, err := tracker.Module(context.Background(), seen[name].SHA256); err == nil {
 			t.Errorf("module %s was kept", name)
+		}
+	}
+}
+
+func TestMetricsOfOneNameKeepEachItsOwnNumbers(t *testing.T) {
+	dir, r, tracker := afterOneRun(t)
+	write := func(file string, wasm []byte) string {
+		path := filepath.Join(t.TempDir(), file)
+		if err := os.WriteFile(path, wasm, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	one, two := write("one.wasm", metrictest.WithParameter("same", 0.25)), write("two.wasm", metrictest.WithParameter("same", 0.75))
+	set := "test.metrics=[{module: " + one + "}, {module: " + two + "}, {module: " + one + ", params: {missing: 1}}, {module: " + one + ", params: {unknown: 1}}]"
+	run, _, err := r.Run(context.Background(), smallConfig(t, dir, set), RunOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := ReadABResult(run.Steps[4].Output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]float64{}
+	for i, v := range []float64{0.25, 0.75, 0.25} {
+		want["abtest/metric/same/"+result.Metrics[i].Key+"/value"] = v
+	}
+	if len(want) != 3 {
+		t.Fatalf("keys are not apart: %+v", result.Metrics)
+	}
+	for name, v := range want {
+		if p := tracker.points[run.ID][name]; len(p) != 1 || p[0].Value != v {
+			t.Errorf("%s: %v, want %v", name, p, v)
+		}
+	}
+	if failed := result.Metrics[3]; failed.Error == "" || failed.Key == "" || failed.Key == result.Metrics[0].Key {
+		t.Errorf("%+v", failed)
+	}
+	if _, _, err := tracker.Module(context.Background(), result.Metrics[0].SHA256); err != nil {
+		t.Errorf("a module of which one set of parameters failed is not kept: %v", err)
+	}
+	labels := experiments.ModuleLabels(result.Metrics[:3])
+	for i, part := range []string{"missing=default", result.Metrics[1].SHA256[:10], "missing=1"} {
+		if !strings.Contains(labels[i], part) {
+			t.Errorf("label %q does not say %q", labels[i], part)
 		}
 	}
 }

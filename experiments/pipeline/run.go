@@ -273,7 +273,7 @@ func (e *execution) abtest(ctx context.Context, dir string, sink Sink) error {
 func (e *execution) recordModules(ctx context.Context, result *experiments.ABResult, note func(string)) error {
 	gave := map[string]bool{}
 	for _, m := range result.Metrics {
-		gave[m.SHA256] = m.Error == ""
+		gave[m.SHA256] = gave[m.SHA256] || m.Error == "" // one module may have run with several sets of parameters
 	}
 	for _, module := range e.plan.modules {
 		if !gave[module.SHA256] {
@@ -320,13 +320,14 @@ func resultMetrics(r *experiments.ABResult) experiments.MetricBatch {
 	return batch
 }
 
-// ModuleMetrics are a module's scalar outputs as single points.
+// ModuleMetrics are a module's scalar outputs as single points. The series' names have the result's key
+// beside the metric's name, so that no two modules, or sets of parameters, write to one.
 func ModuleMetrics(m experiments.ModuleResult) experiments.MetricBatch {
 	batch := experiments.MetricBatch{}
 	now := time.Now().UnixMilli()
 	for _, o := range m.Outputs {
 		if o.Kind == "scalar" && len(o.Values) == 1 {
-			batch["abtest/metric/"+m.Name+"/"+o.Name] = []experiments.Point{{Time: now, Value: o.Values[0]}}
+			batch["abtest/metric/"+m.Name+"/"+m.Key+"/"+o.Name] = []experiments.Point{{Time: now, Value: o.Values[0]}}
 		}
 	}
 	return batch

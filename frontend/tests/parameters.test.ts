@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { canonical, collect, initial, parse } from '../src/lib/parameters.ts';
 import { sortSamples } from '../src/lib/samples.ts';
-import { columnKeys, hasABTest, sampleColumns, withResult } from '../src/lib/trials.ts';
+import { columnKeys, hasABTest, moduleLabels, sampleColumns, seriesLabel, withResult } from '../src/lib/trials.ts';
 import type { ModuleResult, Parameter, Run, Sample } from '../src/lib/types.ts';
 
 const p = (type: Parameter['type'], more: Partial<Parameter> = {}): Parameter => ({ name: 'p', type, ...more });
@@ -109,9 +109,23 @@ test('per-sample outputs are columns with labels that tell them apart', () => {
     result('c', { name: 'slow', error: 'it was stopped' }),
   ];
   const got = sampleColumns(modules, 3);
-  assert.deepEqual(got.map((c) => c.label), ['brier row', 'loss 1 row', 'only', 'loss 1 row eps=0.1']);
+  assert.deepEqual(got.map((c) => c.label), ['row · brier', 'row · loss eps=default', 'only', 'row · loss eps=0.1']);
   assert.equal(new Set(got.map((c) => c.key)).size, 4);
   assert.deepEqual(columnKeys(modules[2]!), [got[3]!.key]);
+});
+
+test('results shown together are told apart by what differs, as in experiments.ModuleLabels', () => {
+  const list = [
+    result('a'.repeat(64)), result('a'.repeat(64), { version: '2' }), result('a'.repeat(64), { params: { n: 1 } }), result('b'.repeat(64)),
+  ];
+  assert.deepEqual(moduleLabels(list), ['m 1 aaaaaaaaaa n=default', 'm 2', 'm 1 aaaaaaaaaa n=1', 'm 1 bbbbbbbbbb']);
+  const long = 'x'.repeat(50);
+  assert.equal(new Set(moduleLabels([result('a', { params: { s: `${long}1` } }), result('a', { params: { s: `${long}2` } })])).size, 2);
+  assert.deepEqual(withResult([result('a', { key: '1' })], result('a', { key: '2' })).length, 2);
+  const labels = new Map([['0123456789abcdef', 'm n=1']]);
+  assert.equal(seriesLabel('abtest/metric/m/0123456789abcdef/x.A', labels), 'x.A · m n=1');
+  assert.equal(seriesLabel('abtest/metric/m/fedcba9876543210/x.A', labels), 'abtest/metric/m/fedcba9876543210/x.A');
+  assert.equal(seriesLabel('train/loss', labels), 'train/loss');
 });
 
 test('samples are sorted by a figure, and those without one come last', () => {

@@ -85,6 +85,31 @@ func (d *Description) ParameterColumns(values map[string]any) ([]Column, error) 
 	return out, nil
 }
 
+// CanonicalParameters returns the values as JSON in one form: every parameter, defaults filled in, in
+// order of name, each as the metric is handed it, so that 5, 5.0 and a default of 5 are the same bytes.
+func (d *Description) CanonicalParameters(values map[string]any) ([]byte, error) {
+	columns, err := d.ParameterColumns(values)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]any, len(columns))
+	for i, c := range columns {
+		switch d.Parameters[i].Type {
+		case Number:
+			all[c.Name] = c.Float64[0]
+		case Integer:
+			all[c.Name] = c.Int64[0]
+		case Boolean:
+			all[c.Name] = c.Int32[0] != 0
+		case String:
+			all[c.Name] = string(c.Bytes)
+		case Numbers:
+			all[c.Name] = c.Float64
+		}
+	}
+	return json.Marshal(all)
+}
+
 // column turns a JSON value into the parameter's column.
 func (p Parameter) column(raw json.RawMessage) (Column, error) {
 	c := Column{Role: RoleParameter, Name: p.Name}

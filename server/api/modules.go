@@ -1,9 +1,11 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/labstack/echo/v4"
@@ -62,6 +64,29 @@ func (s *Server) tryModule(c echo.Context) error {
 		return err
 	}
 	return sendJSON(c, http.StatusCreated, out)
+}
+
+// moduleResults lists the A/B test's module results without their columns, which are as long as the test.
+func (s *Server) moduleResults(c echo.Context) error {
+	id, err := param(c, "id")
+	if err != nil {
+		return err
+	}
+	b, err := readArtifact(c.Request().Context(), s.store, id, artifactAB)
+	if err != nil {
+		return err
+	}
+	var ab struct {
+		Metrics []experiments.ModuleResult `json:"metrics"`
+	}
+	if err := json.Unmarshal(b, &ab); err != nil {
+		return invalid("artifact %s of run %s: %v", artifactAB, id, err)
+	}
+	for i := range ab.Metrics {
+		m := &ab.Metrics[i]
+		m.Outputs = slices.DeleteFunc(m.Outputs, func(o experiments.MetricOutput) bool { return o.Kind == "column" })
+	}
+	return sendJSON(c, http.StatusOK, list[experiments.ModuleResult]{Items: ab.Metrics})
 }
 
 func (s *Server) module(c echo.Context) error {

@@ -93,6 +93,8 @@ var scenarios = map[string]scenario{
 	"the A/B result":                   {method: "GET", path: "/api/v1/runs/done/abtest", status: 200, has: []string{`"rows":3`}},
 	"no A/B result":                    {method: "GET", path: "/api/v1/runs/live/abtest", status: 404, code: nf},
 	"a metric is tried":                {method: "POST", path: "/api/v1/runs/done/abtest/metrics", body: `{"module":"MOD","params":{"bins":5}}`, status: 201, has: []string{`"name":"m"`, `"bins":5`}},
+	"what metrics gave":                {method: "GET", path: "/api/v1/runs/done/abtest/metrics", status: 200, has: []string{`"items":[{"key":"`, `"name":"x"`, `"outputs":[{"name":"v","kind":"scalar","direction":"","values":[1]}]`}},
+	"what metrics gave no A/B test":    {method: "GET", path: "/api/v1/runs/live/abtest/metrics", status: 404, code: nf},
 	"a metric there is not":            {method: "POST", path: "/api/v1/runs/done/abtest/metrics", body: `{"module":"nope"}`, status: 404, code: nf},
 	"a metric without a name is tried": {method: "POST", path: "/api/v1/runs/done/abtest/metrics", body: `{}`, status: 400, code: iv, has: []string{"module is missing"}},
 	"a metric is tried on no run":      {method: "POST", path: "/api/v1/runs/nope/abtest/metrics", body: `{"module":"MOD"}`, status: 404, code: nf},

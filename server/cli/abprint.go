@@ -27,16 +27,20 @@ func printABResult(w io.Writer, r *experiments.ABResult) {
 			fmt.Fprintf(w, "  %s's heads: safety %.4f, authority %.4f, their product %.4f (accuracies)\n", a.Name, a.Heads.Safety, a.Heads.Authority, a.Heads.Product.Accuracy)
 		}
 	}
-	for _, m := range r.Metrics {
-		printModuleResult(w, m)
+	labels := experiments.ModuleLabels(r.Metrics)
+	for i, m := range r.Metrics {
+		printModuleResult(w, labels[i], m)
 	}
 }
 
-// printModuleResult prints a metric's scalars, or why it gave none.
-func printModuleResult(w io.Writer, m experiments.ModuleResult) {
+// printModuleResult prints a metric's scalars, or why it gave none, under its label among the others.
+func printModuleResult(w io.Writer, label string, m experiments.ModuleResult) {
 	if m.Error != "" {
-		fmt.Fprintf(w, "  metric %s failed: %s\n", m.Name, m.Error)
+		fmt.Fprintf(w, "  metric %s failed: %s\n", label, m.Error)
 		return
+	}
+	if label == m.Name {
+		label += " " + m.Version
 	}
 	for _, o := range m.Outputs {
 		if len(o.Values) != 1 {
@@ -46,6 +50,6 @@ func printModuleResult(w io.Writer, m experiments.ModuleResult) {
 		if !math.IsNaN(o.Values[0]) {
 			value = fmt.Sprintf("%.4f", o.Values[0])
 		}
-		fmt.Fprintf(w, "  %-24s %10s   metric %s %s\n", o.Name, value, m.Name, m.Version)
+		fmt.Fprintf(w, "  %-24s %10s   metric %s\n", o.Name, value, label)
 	}
 }

@@ -112,7 +112,7 @@ func setupMetricTry(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 		if err != nil {
 			return err
 		}
-		printModuleResult(e.stdout, out)
+		printModuleResult(e.stdout, out.Name, out)
 		fmt.Fprintf(e.stdout, "kept with run %s\n", *run)
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/pipeline"
+	"triality/runtime/metricabi"
 	"triality/runtime/sandbox"
 	"triality/server/store"
 )
@@ -59,7 +60,7 @@ func (s *Service) Try(ctx context.Context, runID, sha256 string, params map[stri
 	if out.Error != "" {
 		return out, experiments.Errorf(experiments.CodeInvalid, "metric %s: %s", record.Name, strings.TrimPrefix(out.Error, "metric module: "))
 	}
-	text, err := withResult(stored, out)
+	text, err := withResult(stored, out, &record.Description)
 	if err != nil {
 		return out, fmt.Errorf("A/B result of run %s: %w", runID, err)
 	}
@@ -97,7 +98,7 @@ func (s *Service) log(ctx context.Context, runID string, out experiments.ModuleR
 
 // withResult puts a module's result into the JSON of an A/B result, in the place of its earlier one. All
 // else stays as it is written there, nulls included.
-func withResult(stored []byte, out experiments.ModuleResult) ([]byte, error) {
+func withResult(stored []byte, out experiments.ModuleResult, d *metricabi.Description) ([]byte, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(stored, &fields); err != nil {
 		return nil, err
@@ -118,7 +119,7 @@ func withResult(stored []byte, out experiments.ModuleResult) ([]byte, error) {
 		if err := json.Unmarshal(list[i], &m); err != nil {
 			return nil, err
 		}
-		if m.SHA256 == out.SHA256 && sameParams(m.Params, out.Params) {
+		if m.Key == out.Key || m.SHA256 == out.SHA256 && sameParams(d, m.Params, out.Params) {
 			at = i
 		}
 	}
@@ -132,11 +133,12 @@ func withResult(stored []byte, out experiments.ModuleResult) ([]byte, error) {
 	return json.MarshalIndent(fields, "", "  ")
 }
 
-// sameParams compares parameters as JSON has them, where 5 and 5.0 are one number.
-func sameParams(a, b map[string]any) bool {
-	ta, errA := json.Marshal(a)
-	tb, errB := json.Marshal(b)
-	return len(a)+len(b) == 0 || errA == nil && errB == nil && bytes.Equal(ta, tb)
+// sameParams holds for parameters that a module is handed as the same values: results of before there were
+// keys have only what was given.
+func sameParams(d *metricabi.Description, a, b map[string]any) bool {
+	ta, errA := d.CanonicalParameters(a)
+	tb, errB := d.CanonicalParameters(b)
+	return errA == nil && errB == nil && bytes.Equal(ta, tb)
 }
 
 // result reads a run's A/B result, as it is written and decoded.

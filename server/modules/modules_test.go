@@ -2,6 +2,8 @@ package modules
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"os"
@@ -127,6 +129,48 @@ func TestATriedModulesResultIsKeptWithTheRunAndNothingElseChanges(t *testing.T) 
 	used, _, err := st.Module(ctx, m.SHA256)
 	if err != nil || len(used.UsedBy) != 1 || used.UsedBy[0] != "r" {
 		t.Errorf("used by %v, %v", used.UsedBy, err)
+	}
+}
+
+func TestResultsAreKeptByModuleAndParameters(t *testing.T) {
+	// As results were stored before they had keys: a module's own defaults left out.
+	wasm, other := metrictest.WithParameter("mine", 0.25), metrictest.WithParameter("mine", 0.75)
+	sum := sha256.Sum256(wasm)
+	old := strings.Replace(finished, `"metrics":[`, `"metrics":[{"name":"mine","version":"1","sha256":"`+hex.EncodeToString(sum[:])+`","params":{"missing":2.0},"wall_ms":1},`, 1)
+	if old == finished {
+		t.Fatal("the stored result has no metrics")
+	}
+	s, st := setup(t, old)
+	ctx := context.Background()
+	_, before := stored(t, st)
+	if before.Metrics[0].Key == "" || before.Metrics[0].Name != "mine" {
+		t.Errorf("the old result is read as %+v", before.Metrics[0])
+	}
+	for _, w := range [][]byte{wasm, other} {
+		m, err := s.Add(ctx, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, params := range []map[string]any{nil, {"missing": 2}, {"missing": 1}} {
+			if _, err := s.Try(ctx, "r", m.SHA256, params); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_, ab := stored(t, st)
+	if len(ab.Metrics) != len(before.Metrics)+3 {
+		t.Errorf("%d results, want two sets of parameters of two modules beside the %d others: %+v", len(ab.Metrics), len(before.Metrics)-1, ab.Metrics)
+	}
+	run, err := st.Run(ctx, "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[float64]int{}
+	for _, v := range run.Summary {
+		values[v]++
+	}
+	if values[0.25] != 2 || values[0.75] != 2 {
+		t.Errorf("summary %v, want each of four results in its own series", run.Summary)
 	}
 }
 

@@ -15,14 +15,17 @@ func (b *builder) modules() section {
 		return s.without(b.t("missing.modules"))
 	}
 	t := &table{Caption: b.t("modules.caption"), Head: b.head("module", "version", "sha256", "output", ">value", "direction", ">wall")}
-	for _, m := range b.in.AB.Metrics {
-		name := m.Name
+	labels := experiments.ModuleLabels(b.in.AB.Metrics)
+	for i, m := range b.in.AB.Metrics {
+		name, whole := labels[i], labels[i]
 		if len(m.Params) > 0 {
 			if p, err := json.Marshal(m.Params); err == nil {
-				name += " " + string(p)
+				if whole += " " + string(p); name == m.Name {
+					name = clip(whole, 80)
+				}
 			}
 		}
-		lead := []cell{{Text: clip(name, 80), Title: name, Row: true}, text(m.Version), {Text: clip(m.SHA256, 13), Title: m.SHA256, Class: "code"}}
+		lead := []cell{{Text: name, Title: whole, Row: true}, text(m.Version), {Text: clip(m.SHA256, 13), Title: m.SHA256, Class: "code"}}
 		wall := num(b.t("ms", millis(m.WallMS)))
 		if m.Error != "" {
 			t.Rows = append(t.Rows, append(lead, cell{Text: b.t("modules.failed", clip(m.Error, 300)), Class: "bad text"}, num("–"), text(""), wall))

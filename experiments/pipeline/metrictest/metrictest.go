@@ -22,6 +22,13 @@ func Good(name string, value float64) []byte {
 	return assemble(name, scalar(value), nil)
 }
 
+// WithParameter is a metric like Good that has the number "missing", 2 where it is not set, as a parameter.
+func WithParameter(name string, value float64) []byte {
+	m := module{name: name, result: scalar(value), resultPtr: resultAt, resultLen: len(scalar(value)),
+		parameters: `,"parameters":[{"name":"missing","type":"number","default":2}]`}
+	return m.bytes()
+}
+
 // Loops is a metric whose evaluation never ends.
 func Loops(name string) []byte {
 	return assemble(name, scalar(0), []byte{0x03, 0x40, 0x0c, 0x00, 0x0b}) // loop br 0 end
@@ -74,6 +81,7 @@ type module struct {
 	name                 string
 	result               []byte
 	resultPtr, resultLen int
+	parameters           string // of the description
 	before               []byte // instructions of metric_eval before it returns
 }
 
@@ -85,7 +93,7 @@ func assemble(name string, result, before []byte) []byte {
 func (m *module) bytes() []byte {
 	const i32, i64 = 0x7f, 0x7e
 	description := []byte(fmt.Sprintf(`{"name":%q,"version":"1","description":"a metric for tests","columns":[{"role":"label"}],`+
-		`"outputs":[{"name":"value","kind":"scalar","direction":"higher"},{"name":"rows","kind":"column","direction":"none"}]}`, m.name))
+		`"outputs":[{"name":"value","kind":"scalar","direction":"higher"},{"name":"rows","kind":"column","direction":"none"}]%s}`, m.name, m.parameters))
 	functions := []struct {
 		name, signature string
 		body            []byte

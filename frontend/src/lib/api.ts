@@ -99,6 +99,7 @@ export const api = {
   data: (r: string) => json<DatasetSummary>('GET', `/runs/${id(r)}/data`),
   replacement: (r: string) => json<Record<string, unknown>>('GET', `/runs/${id(r)}/replacement`),
   abtest: (r: string) => json<ABResult>('GET', `/runs/${id(r)}/abtest`),
+  moduleResults: (r: string) => json<List<ModuleResult>>('GET', `/runs/${id(r)}/abtest/metrics`),
   tryModule: (r: string, b: { module: string; params: Record<string, unknown> }) =>
     json<ModuleResult>('POST', `/runs/${id(r)}/abtest/metrics`, b),
 

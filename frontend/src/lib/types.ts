@@ -133,6 +133,8 @@ export interface MetricOutput {
 }
 
 export interface ModuleResult {
+  /** Of the module and its parameters; results stored before there were keys have none. */
+  key?: string;
   name: string;
   version: string;
   sha256: string;

@@ -1,0 +1,64 @@
+package experiments
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+)
+
+// ModuleResult is what one WebAssembly metric gave with one set of parameters.
+type ModuleResult struct {
+	// Key tells the result from every other: ModuleKey of the module and its parameters. The name is for
+	// people; two modules may have the same.
+	Key     string         `json:"key"`
+	Name    string         `json:"name"`
+	Version string         `json:"version"`
+	SHA256  string         `json:"sha256"`
+	Params  map[string]any `json:"params,omitempty"` // as they were given; the others have their defaults
+	Outputs []MetricOutput `json:"outputs,omitempty"`
+	Error   string         `json:"error,omitempty"` // why it gave nothing; the run goes on
+	WallMS  float64        `json:"wall_ms"`
+}
+
+// MetricOutput is one named result of a module.
+type MetricOutput struct {
+	Name      string `json:"name"`
+	Kind      string `json:"kind"`      // "scalar", "vector", "column"
+	Direction string `json:"direction"` // "higher", "lower", "none"
+	Values    Values `json:"values"`
+}
+
+// ModuleKey identifies a module (its SHA-256) with its parameters (canonical JSON: sorted names, each
+// value as the module is handed it, defaults filled in). It is 16 hexadecimal digits.
+func ModuleKey(module string, params []byte) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s", module, params))
+	return hex.EncodeToString(sum[:8])
+}
+
+// GivenKey is ModuleKey where a module's own defaults are not known: of parameters as they were given.
+func GivenKey(module string, params map[string]any) (string, error) {
+	if params == nil {
+		params = map[string]any{}
+	}
+	text, err := json.Marshal(params)
+	if err != nil {
+		return "", fmt.Errorf("parameters: %w", err)
+	}
+	return ModuleKey(module, text), nil
+}
+
+// UnmarshalJSON also reads results of before there was a key: theirs is made from the module and the
+// parameters given.
+func (m *ModuleResult) UnmarshalJSON(b []byte) error {
+	type plain ModuleResult
+	if err := json.Unmarshal(b, (*plain)(m)); err != nil {
+		return err
+	}
+	if m.Key != "" {
+		return nil
+	}
+	var err error
+	m.Key, err = GivenKey(m.SHA256, m.Params)
+	return err
+}
