@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"triality/runtime/disk"
 )
 
 // Suffix ends the name of every temporary file this package makes, so that
@@ -32,7 +34,7 @@ func WriteFile(path string, perm fs.FileMode, write func(io.Writer) error) error
 	if dir == "" {
 		dir = "."
 	}
-	f, err := os.CreateTemp(dir, "."+name+".*"+Suffix)
+	f, err := disk.CreateTemp(dir, "."+name+".*"+Suffix)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -41,23 +43,23 @@ func WriteFile(path string, perm fs.FileMode, write func(io.Writer) error) error
 	defer func() {
 		if !renamed {
 			f.Close() // a second Close only returns an error
-			os.Remove(tmp)
+			disk.Remove(tmp)
 		}
 	}()
 	if err := fill(f, perm, write); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	if err := disk.Rename(tmp, path); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	renamed = true
-	if err := SyncDir(dir); err != nil {
+	if err := disk.SyncDir(dir); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
 }
 
-func fill(f *os.File, perm fs.FileMode, write func(io.Writer) error) error {
+func fill(f *disk.File, perm fs.FileMode, write func(io.Writer) error) error {
 	if err := write(f); err != nil {
 		return err
 	}
@@ -86,7 +88,7 @@ func RemoveStale(dir string) ([]string, error) {
 		if !e.Type().IsRegular() || !strings.HasPrefix(name, ".") || !strings.HasSuffix(name, Suffix) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+		if err := disk.Remove(filepath.Join(dir, name)); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("remove stale files: %w", err))
 			continue
 		}
