@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // Bytes is an amount of memory, written as a number with KiB, MiB, GiB, KB, MB or GB.

@@ -9,7 +9,7 @@ import (
 	"reflect"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 
 	"triality/experiments"
 )
@@ -137,7 +137,7 @@ func (l *loader) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 		seen[name] = true
 		field, ok := fieldByKey(v, name)
 		if !ok {
-			l.fail(n.Content[i].Line, full, "unknown key%s", suggest(full))
+			l.fail(n.Content[i].Line, full, "unknown key%s", answer(full))
 			continue
 		}
 		l.decode(value, field, full)
@@ -157,7 +157,7 @@ func (l *loader) override(text string, p *Pipeline) {
 			field, ok = fieldByKey(v, part)
 		}
 		if !ok {
-			l.fail(0, "--set "+key, "unknown key%s", suggest(key))
+			l.fail(0, "--set "+key, "unknown key%s", answer(key))
 			return
 		}
 		v = field

@@ -60,22 +60,37 @@ func split(key string) (section, last string) {
 	return key[:max(i, 0)], key[i+1:]
 }
 
-// distance is the Levenshtein distance.
+// Nearest is the known word that is spelled most alike, where one is alike enough to be meant.
+func Nearest(word string, known []string) (string, bool) {
+	best, least := "", max(1, len(word)/3)
+	for _, k := range known {
+		if d := distance(word, k); d <= least && (best == "" || d < least) {
+			best, least = k, d
+		}
+	}
+	return best, best != ""
+}
+
+// distance counts the letters to insert, drop, change or swap with the next (optimal string alignment).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
+	before, row := []int(nil), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
+		next := make([]int, len(b)+1)
+		next[0] = i
 		for j := 1; j <= len(b); j++ {
-			cost := diagonal
+			change := row[j-1]
 			if a[i-1] != b[j-1] {
-				cost = 1 + min(diagonal, row[j], row[j-1])
+				change++
 			}
-			diagonal, row[j] = row[j], cost
+			next[j] = min(change, row[j]+1, next[j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				next[j] = min(next[j], before[j-2]+1)
+			}
 		}
+		before, row = row, next
 	}
 	return row[len(b)]
 }

@@ -15,19 +15,19 @@ import (
 
 // Cached is a repository in the cache.
 type Cached struct {
-	Repo       string
-	Bytes      int64 // on the disk, what several commits share counted once
-	Incomplete int64 // bytes of downloads that were cut
-	Commits    []CachedCommit
+	Repo       string         `json:"repository"`
+	Bytes      int64          `json:"bytes"`            // on the disk, what several commits share counted once
+	Incomplete int64          `json:"incomplete_bytes"` // bytes of downloads that were cut
+	Commits    []CachedCommit `json:"commits"`
 }
 
 // CachedCommit is one commit of it.
 type CachedCommit struct {
-	Commit   string
-	Refs     []string // branches and tags that meant it when last asked
-	Files    int
-	Bytes    int64
-	Modified time.Time // when it was last added to
+	Commit   string    `json:"commit"`
+	Refs     []string  `json:"refs"` // branches and tags that meant it when last asked
+	Files    int       `json:"files"`
+	Bytes    int64     `json:"bytes"`
+	Modified time.Time `json:"modified"` // when it was last added to
 }
 
 // List gives the model repositories in a cache folder, by name; an absent folder holds none.

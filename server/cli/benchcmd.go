@@ -2,16 +2,15 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	flag "github.com/spf13/pflag"
 
 	"triality/experiments"
 	"triality/runtime/enginebench"
@@ -145,13 +144,6 @@ func documents(text string) []string {
 		out = append(out, text)
 	}
 	return out
-}
-
-// printJSON prints v, indented.
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }
 
 func benchModules(args []string, dist string) ([]metricbench.Module, error) {

@@ -3,9 +3,10 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"strings"
+
+	flag "github.com/spf13/pflag"
 
 	"triality/experiments/pipeline"
 	"triality/runtime/finetunebench"

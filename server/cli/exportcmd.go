@@ -3,14 +3,16 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	flag "github.com/spf13/pflag"
 
 	"triality/experiments"
 	"triality/runtime/gguf"
@@ -22,6 +24,7 @@ func setupModelExport(e *env, flags *flag.FlagSet) func(context.Context, []strin
 	output := flags.String("output", "", "`file` to make, .gguf")
 	kind := flags.String("type", "f16", "how matrices are stored: f16, q8_0 or f32; vectors are f32")
 	name := flags.String("name", "", "the model's name in the file (default: the folder's)")
+	e.jsonFlag(flags)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *source, "output": *output}); err != nil {
 			return err
@@ -50,8 +53,16 @@ func setupModelExport(e *env, flags *flag.FlagSet) func(context.Context, []strin
 		if len(r.Fallback) > 0 {
 			fmt.Fprintf(e.stderr, "note: %d matrices are stored as f16: their rows are not in blocks of 32 (%s)\n", len(r.Fallback), shortened(r.Fallback))
 		}
-		fmt.Fprintf(e.stdout, "%s\n  architecture  %s\n  name          %s\n  tensors       %d\n  size          %.1f MB\n", *output, r.Architecture, r.Name, r.Tensors, float64(r.Bytes)/1e6)
-		return nil
+		out := struct {
+			Output       string `json:"output"`
+			Architecture string `json:"architecture"`
+			Name         string `json:"name"`
+			Tensors      int    `json:"tensors"`
+			Bytes        int64  `json:"bytes"`
+		}{*output, r.Architecture, r.Name, r.Tensors, r.Bytes}
+		return e.result(out, func(w io.Writer) {
+			fmt.Fprintf(w, "%s\n  architecture  %s\n  name          %s\n  tensors       %d\n  size          %.1f MB\n", out.Output, out.Architecture, out.Name, out.Tensors, float64(out.Bytes)/1e6)
+		})
 	}
 }
 
@@ -59,6 +70,7 @@ func setupModelConvert(e *env, flags *flag.FlagSet) func(context.Context, []stri
 	source := flags.String("model", "", "plain model `folder`, or its name on the Hub")
 	output := flags.String("output", "", "`folder` to make")
 	kind := flags.String("dtype", "", "how weights are stored: float32, float16 or bfloat16")
+	e.jsonFlag(flags)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *source, "output": *output, "dtype": *kind}); err != nil {
 			return err
@@ -77,12 +89,12 @@ func setupModelConvert(e *env, flags *flag.FlagSet) func(context.Context, []stri
 		if err != nil {
 			return invalid(err)
 		}
-		fmt.Fprintln(e.stdout, *output)
-		return nil
+		return e.made(*output)
 	}
 }
 
 func setupModelVerify(e *env, flags *flag.FlagSet) func(context.Context, []string) error {
+	e.jsonFlag(flags)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
 			return usagef("model verify wants one model folder or .gguf file")
@@ -100,15 +112,7 @@ func setupModelVerify(e *env, flags *flag.FlagSet) func(context.Context, []strin
 		} else {
 			checks = modelfolder.VerifyGGUF(ctx, args[0])
 		}
-		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		for _, c := range checks {
-			result := "ok"
-			if c.Err != nil {
-				result = "FAILED"
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\n", c.Name, result, c.Detail)
-		}
-		if err := w.Flush(); err != nil {
+		if err := e.result(verified(checks), func(w io.Writer) { printChecks(w, checks) }); err != nil {
 			return err
 		}
 		failed := 0
@@ -122,6 +126,37 @@ func setupModelVerify(e *env, flags *flag.FlagSet) func(context.Context, []strin
 			return fmt.Errorf("%s: %d of %d checks failed", args[0], failed, len(checks))
 		}
 		return nil
+	}
+}
+
+// verdict is one check of a model as JSON.
+type verdict struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+func verified(checks []modelfolder.Check) []verdict {
+	out := make([]verdict, len(checks))
+	for i, c := range checks {
+		out[i] = verdict{Name: c.Name, OK: c.Err == nil, Detail: c.Detail}
+		if c.Err != nil {
+			out[i].Error = c.Err.Error()
+		}
+	}
+	return out
+}
+
+func printChecks(w io.Writer, checks []modelfolder.Check) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	defer table.Flush()
+	for _, c := range checks {
+		result := "ok"
+		if c.Err != nil {
+			result = "FAILED"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", c.Name, result, c.Detail)
 	}
 }
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	flag "github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"triality/experiments/pipeline"
@@ -22,6 +22,7 @@ type many []string
 
 func (m *many) String() string     { return strings.Join(*m, ", ") }
 func (m *many) Set(v string) error { *m = append(*m, v); return nil }
+func (m *many) Type() string       { return "" }
 
 // generation is what generate was asked for.
 type generation struct {
@@ -56,6 +57,7 @@ func setupGenerate(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	fs.StringVar(&g.prompts, "prompts", "", "JSONL `file` of many prompts, each {\"prompt\": …} or {\"messages\": […]}; gives a line of JSON for each")
 	fs.IntVar(&g.atOnce, "at-once", 8, "with --prompts, texts made together")
 	g.held.register(fs)
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *dir}); err != nil {
 			return err
@@ -70,6 +72,8 @@ func setupGenerate(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 			return usagef("generate wants one prompt")
 		}
 		switch {
+		case e.json && g.prompts != "":
+			return usagef("--prompts prints a line of JSON for each text already; leave out --json")
 		case g.atOnce < 1:
 			return usagef("--at-once is %d, must be at least 1", g.atOnce)
 		case g.system != "" && !g.chat:
@@ -141,7 +145,7 @@ func (e *env) generate(ctx context.Context, g generation) error {
 	if g.prompts != "" {
 		return e.generateMany(ctx, engine, requests, g.atOnce)
 	}
-	return e.generateOne(ctx, engine, requests[0].Request, g.stream)
+	return e.generateOne(ctx, engine, requests[0].Request, g.stream && !e.json)
 }
 
 func (e *env) generateOne(ctx context.Context, engine *generate.Engine, r generate.Request, stream bool) error {
@@ -154,7 +158,7 @@ func (e *env) generateOne(ctx context.Context, engine *generate.Engine, r genera
 	case stream:
 		fmt.Fprintln(e.stdout)
 	case err == nil:
-		fmt.Fprintln(e.stdout, out.Text)
+		err = e.result(generated{out.Text, len(out.IDs), out.Finish}, func(w io.Writer) { fmt.Fprintln(w, out.Text) })
 	}
 	if err != nil {
 		return invalid(err)

@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
-	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	flag "github.com/spf13/pflag"
 
 	"triality/experiments"
 	"triality/experiments/pipeline"
@@ -57,6 +59,7 @@ func (e *env) locate(ctx context.Context, name string, patterns []string) (strin
 func setupHubDownload(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	dir := cacheFlag(fs)
 	tokenizer := fs.Bool("tokenizer-only", false, "the tokenizer's files, without the weights")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
 			return usagef("hub download wants one repository: triality hub download org/name@revision")
@@ -75,11 +78,11 @@ func setupHubDownload(e *env, fs *flag.FlagSet) func(context.Context, []string) 
 		}
 		return e.withHub(o, func(c *hub.Client) error {
 			s, err := c.Snapshot(ctx, ref, patterns)
-			if err == nil {
-				fmt.Fprintf(e.stderr, "%-9s %s is commit %s\n", hubStep, ref, s.Commit)
-				fmt.Fprintln(e.stdout, s.Dir)
+			if err != nil {
+				return err
 			}
-			return err
+			fmt.Fprintf(e.stderr, "%-9s %s is commit %s\n", hubStep, ref, s.Commit)
+			return e.result(map[string]string{"folder": s.Dir, "commit": s.Commit}, func(w io.Writer) { fmt.Fprintln(w, s.Dir) })
 		})
 	}
 }
@@ -102,6 +105,7 @@ func setupHubUpload(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 	message := fs.String("message", "", "`text` of the commit (default: Upload and the folder's name)")
 	branch := fs.String("branch", hub.DefaultRevision, "`name` of the branch that gets the commit")
 	private := fs.Bool("private", false, "of a repository that is made: only its owner sees it")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 2 {
 			return usagef("hub upload wants a folder and a repository: triality hub upload FOLDER org/name")
@@ -120,14 +124,15 @@ func setupHubUpload(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 			} else {
 				fmt.Fprintf(e.stderr, "%-9s %d files sent, %d unchanged: %s\n", hubStep, made.Uploaded, made.Unchanged, made.URL)
 			}
-			fmt.Fprintf(e.stdout, "%s@%s\n", args[1], made.ID)
-			return nil
+			out := map[string]any{"repository": args[1], "commit": made.ID, "url": made.URL, "uploaded": made.Uploaded, "unchanged": made.Unchanged}
+			return e.result(out, func(w io.Writer) { fmt.Fprintf(w, "%s@%s\n", args[1], made.ID) })
 		})
 	}
 }
 
 func setupHubList(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	dir := cacheFlag(fs)
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 0 {
 			return usagef("hub list takes no arguments")
@@ -140,21 +145,26 @@ func setupHubList(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 		if err != nil {
 			return err
 		}
+		for _, r := range list {
+			slices.SortFunc(r.Commits, func(a, b hub.CachedCommit) int { return b.Modified.Compare(a.Modified) })
+		}
 		if len(list) == 0 {
 			fmt.Fprintf(e.stderr, "no models in %s\n", filepath.Clean(o.CacheDir))
 		}
-		for _, r := range list {
-			fmt.Fprintf(e.stdout, "%-40s %10s", r.Repo, size(r.Bytes))
-			if r.Incomplete > 0 {
-				fmt.Fprintf(e.stdout, ", %s of cut downloads", size(r.Incomplete))
-			}
-			fmt.Fprintln(e.stdout)
-			slices.SortFunc(r.Commits, func(a, b hub.CachedCommit) int { return b.Modified.Compare(a.Modified) })
-			for _, c := range r.Commits {
-				fmt.Fprintf(e.stdout, "  %s %10s, %d files, %s %s\n", c.Commit, size(c.Bytes), c.Files, c.Modified.Local().Format("2006-01-02 15:04"), strings.Join(c.Refs, " "))
-			}
+		return e.result(append([]hub.Cached{}, list...), func(w io.Writer) { printCache(w, list) })
+	}
+}
+
+func printCache(w io.Writer, list []hub.Cached) {
+	for _, r := range list {
+		fmt.Fprintf(w, "%-40s %10s", r.Repo, size(r.Bytes))
+		if r.Incomplete > 0 {
+			fmt.Fprintf(w, ", %s of cut downloads", size(r.Incomplete))
 		}
-		return nil
+		fmt.Fprintln(w)
+		for _, c := range r.Commits {
+			fmt.Fprintf(w, "  %s %10s, %d files, %s %s\n", c.Commit, size(c.Bytes), c.Files, c.Modified.Local().Format("2006-01-02 15:04"), strings.Join(c.Refs, " "))
+		}
 	}
 }
 

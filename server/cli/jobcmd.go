@@ -3,11 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+
+	flag "github.com/spf13/pflag"
 
 	"triality/experiments"
 	"triality/experiments/config"
@@ -29,12 +31,14 @@ type settings []string
 
 func (s *settings) String() string     { return strings.Join(*s, " ") }
 func (s *settings) Set(v string) error { *s = append(*s, v); return nil }
+func (s *settings) Type() string       { return "" }
 
 func setupRun(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	data := dataFlag(fs)
 	name := fs.String("name", "", "name of the run (default: the time)")
 	var set settings
 	fs.Var(&set, "set", "`KEY=VALUE` that wins over the file, such as training.lora_r=8; may be repeated")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
 			return usagef("run wants one configuration file: triality run configs/demo.yaml")
@@ -80,17 +84,11 @@ func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name strin
 	if err != nil {
 		return err
 	}
-	if upToDate {
-		for _, s := range run.Steps {
-			fmt.Fprintf(e.stdout, "%-9s up to date: %s\n", s.Kind, s.Output)
-		}
-		fmt.Fprintln(e.stdout, "nothing to run: every step has a finished result")
-	}
-	return e.printOutcome(run)
+	return e.printOutcome(run, upToDate)
 }
 
 // printOutcome prints the headline of a finished run.
-func (e *env) printOutcome(run experiments.Run) error {
+func (e *env) printOutcome(run experiments.Run, upToDate bool) error {
 	dir := map[experiments.StepKind]string{}
 	for _, s := range run.Steps {
 		dir[s.Kind] = s.Output
@@ -99,10 +97,23 @@ func (e *env) printOutcome(run experiments.Run) error {
 	if err != nil {
 		return err
 	}
-	printABResult(e.stdout, result)
-	fmt.Fprintf(e.stdout, "\nrun     %s\nresults %s\nreport  %s\n", run.ID,
-		filepath.Join(dir[experiments.StepABTest], "results.json"), filepath.Join(dir[experiments.StepReport], "report.html"))
-	return nil
+	out := struct {
+		Run      experiments.Run       `json:"run"`
+		UpToDate bool                  `json:"up_to_date"` // every step had a finished result
+		Results  string                `json:"results"`
+		Report   string                `json:"report"`
+		ABTest   *experiments.ABResult `json:"abtest"`
+	}{run, upToDate, filepath.Join(dir[experiments.StepABTest], "results.json"), filepath.Join(dir[experiments.StepReport], "report.html"), result}
+	return e.result(out, func(w io.Writer) {
+		if upToDate {
+			for _, s := range run.Steps {
+				fmt.Fprintf(w, "%-9s up to date: %s\n", s.Kind, s.Output)
+			}
+			fmt.Fprintln(w, "nothing to run: every step has a finished result")
+		}
+		printABResult(w, result)
+		fmt.Fprintf(w, "\nrun     %s\nresults %s\nreport  %s\n", run.ID, out.Results, out.Report)
+	})
 }
 
 // openRunner joins engine, sandbox, tracker and reporter. The second result closes what it opened.

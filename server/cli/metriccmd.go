@@ -3,12 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	flag "github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
 
 	"triality/experiments"
 	"triality/experiments/pipeline"
@@ -27,6 +28,7 @@ func metricCommands() []command {
 func setupMetricNew(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	lang := fs.String("lang", "go", strings.Join(metrictemplate.Languages(), ", "))
 	dir := fs.String("dir", ".", "`folder` in which the metric's folder is made")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
 			return usagef("metric new wants one name")
@@ -34,13 +36,16 @@ func setupMetricNew(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 		if err := metrictemplate.Write(*dir, *lang, args[0]); err != nil {
 			return invalid(err)
 		}
-		fmt.Fprintf(e.stdout, "%s: its README.md has the command that builds it\n", filepath.Join(*dir, args[0]))
-		return nil
+		path := filepath.Join(*dir, args[0])
+		return e.result(outputs{[]string{path}}, func(w io.Writer) {
+			fmt.Fprintf(w, "%s: its README.md has the command that builds it\n", path)
+		})
 	}
 }
 
 func setupMetricCheck(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	timeout := fs.Duration("timeout", 0, "wall-clock `limit` of one call (default: the sandbox's 30s)")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
 			return usagef("metric check wants one .wasm file")
@@ -59,18 +64,20 @@ func setupMetricCheck(e *env, fs *flag.FlagSet) func(context.Context, []string) 
 		if errors.As(err, &coded) {
 			checks, _ = coded.Details["checks"].([]experiments.Check)
 		}
-		for _, c := range checks {
-			verdict := "ok"
-			if !c.OK {
-				verdict = "FAILED"
+		m.Checks = checks
+		out := e.result(m, func(w io.Writer) {
+			for _, c := range checks {
+				verdict := "ok"
+				if !c.OK {
+					verdict = "FAILED"
+				}
+				fmt.Fprintf(w, "%-12s %-7s %s\n", c.Name, verdict, c.Detail)
 			}
-			fmt.Fprintf(e.stdout, "%-12s %-7s %s\n", c.Name, verdict, c.Detail)
-		}
-		if err = errors.Join(err, host.Close()); err != nil {
-			return err
-		}
-		fmt.Fprintf(e.stdout, "%s %s, %d bytes, sha256 %s\n", m.Name, m.Version, m.Size, m.SHA256)
-		return nil
+			if err == nil {
+				fmt.Fprintf(w, "%s %s, %d bytes, sha256 %s\n", m.Name, m.Version, m.Size, m.SHA256)
+			}
+		})
+		return errors.Join(err, out, host.Close())
 	}
 }
 
@@ -79,6 +86,7 @@ func setupMetricTry(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 	run := fs.String("run", "", "`id` of a run with a finished A/B test")
 	var set settings
 	fs.Var(&set, "param", "`NAME=VALUE` of a parameter, the value as YAML; may be repeated")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) (err error) {
 		if err := need(map[string]string{"run": *run}); err != nil {
 			return err
@@ -112,9 +120,10 @@ func setupMetricTry(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 		if err != nil {
 			return err
 		}
-		printModuleResult(e.stdout, out.Name, out)
-		fmt.Fprintf(e.stdout, "kept with run %s\n", *run)
-		return nil
+		return e.result(out, func(w io.Writer) {
+			printModuleResult(w, out.Name, out)
+			fmt.Fprintf(w, "kept with run %s\n", *run)
+		})
 	}
 }
 

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
-	"flag"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+
+	flag "github.com/spf13/pflag"
 
 	"triality/experiments"
 	"triality/experiments/config"
@@ -43,6 +45,7 @@ func setupModelInit(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 	text := fs.String("text", "", ".txt or .jsonl `file` that the tokenizer is trained on")
 	like := fs.String("like", "", "instead: configuration and tokenizer of a `model`, a folder or a name on the Hub, of which no weights are read")
 	seed := fs.Uint64("seed", config.Default().Seed, "seed of the weights")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if *like != "" {
 			return e.initLike(ctx, fs, *like, *output, *seed)
@@ -85,6 +88,7 @@ func (e *env) initLike(ctx context.Context, fs *flag.FlagSet, like, output strin
 }
 
 func setupModelInfo(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
 			return usagef("model info wants one model folder")
@@ -123,21 +127,52 @@ func (e *env) describeModel(dir string) error {
 		defer weights.Close()
 		elements = model.Elements(weights)
 	}
-	fmt.Fprintf(e.stdout, "%s\n  family      %s%s\n  parameters  %d\n  layers      %d, hidden %d, feed-forward %d\n  heads       %d of %d, %d for keys and values\n  vocabulary  %d, positions %d\n",
-		dir, kind, cfg.ModelType, elements, cfg.Layers, cfg.HiddenSize, cfg.IntermediateSize, cfg.Heads, cfg.HeadDim, cfg.KVHeads, cfg.VocabSize, cfg.MaxPositions)
+	out := modelInfo{
+		Folder: dir, Family: kind + cfg.ModelType, Parameters: elements, Layers: cfg.Layers, Hidden: cfg.HiddenSize, FeedForward: cfg.IntermediateSize,
+		Heads: cfg.Heads, HeadDim: cfg.HeadDim, KVHeads: cfg.KVHeads, Vocabulary: cfg.VocabSize, Positions: cfg.MaxPositions,
+	}
 	tok, err := tokenizer.Load(dir)
 	if err != nil {
-		fmt.Fprintf(e.stdout, "  tokenizer   none that loads: %v\n", err)
-		return nil
+		out.TokenizerError = err.Error()
+	} else {
+		out.Tokens, out.TokenizerSHA256 = tok.Size(), tok.Hash()
 	}
-	fmt.Fprintf(e.stdout, "  tokenizer   %d entries, sha256 %.12s\n", tok.Size(), tok.Hash())
-	return nil
+	return e.result(out, out.print)
+}
+
+// modelInfo is what a model folder holds.
+type modelInfo struct {
+	Folder          string `json:"folder"`
+	Family          string `json:"family"` // "so8t over llama" for an SO8T model
+	Parameters      int    `json:"parameters"`
+	Layers          int    `json:"layers"`
+	Hidden          int    `json:"hidden_size"`
+	FeedForward     int    `json:"intermediate_size"`
+	Heads           int    `json:"attention_heads"`
+	HeadDim         int    `json:"head_dim"`
+	KVHeads         int    `json:"key_value_heads"`
+	Vocabulary      int    `json:"vocab_size"`
+	Positions       int    `json:"max_position_embeddings"`
+	Tokens          int    `json:"tokenizer_entries,omitempty"`
+	TokenizerSHA256 string `json:"tokenizer_sha256,omitempty"`
+	TokenizerError  string `json:"tokenizer_error,omitempty"` // why no tokenizer loads
+}
+
+func (m modelInfo) print(w io.Writer) {
+	fmt.Fprintf(w, "%s\n  family      %s\n  parameters  %d\n  layers      %d, hidden %d, feed-forward %d\n  heads       %d of %d, %d for keys and values\n  vocabulary  %d, positions %d\n",
+		m.Folder, m.Family, m.Parameters, m.Layers, m.Hidden, m.FeedForward, m.Heads, m.HeadDim, m.KVHeads, m.Vocabulary, m.Positions)
+	if m.TokenizerError != "" {
+		fmt.Fprintf(w, "  tokenizer   none that loads: %s\n", m.TokenizerError)
+		return
+	}
+	fmt.Fprintf(w, "  tokenizer   %d entries, sha256 %.12s\n", m.Tokens, m.TokenizerSHA256)
 }
 
 func setupModelMerge(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	base := fs.String("base-model", "", "model the adapter was trained on: a `folder`, or org/name@revision of the Hub")
 	adapter := fs.String("adapter", "", "PEFT adapter `folder`")
 	output := fs.String("output", "", "`folder` to make")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"base-model": *base, "adapter": *adapter, "output": *output}); err != nil {
 			return err
@@ -149,14 +184,14 @@ func setupModelMerge(e *env, fs *flag.FlagSet) func(context.Context, []string) e
 		if err := pipeline.Merge(ctx, dir, *adapter, *output); err != nil {
 			return err
 		}
-		fmt.Fprintln(e.stdout, *output)
-		return nil
+		return e.made(*output)
 	}
 }
 
 func setupBurnIn(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	source := fs.String("model", "", "SO8T model `folder`")
 	output := fs.String("output", "", "`folder` to make")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *source, "output": *output}); err != nil {
 			return err
@@ -164,8 +199,7 @@ func setupBurnIn(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 		if err := so8t.BurnIn(ctx, *source, *output, ""); err != nil {
 			return invalid(err)
 		}
-		fmt.Fprintln(e.stdout, *output)
-		return nil
+		return e.made(*output)
 	}
 }
 
@@ -180,6 +214,7 @@ func setupPretrain(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	length := fs.Int("max-length", d.Data.MaxLength, "tokens a sequence")
 	seed := fs.Uint64("seed", d.Seed, "seed of the order")
 	device := fs.String("device", "auto", "auto, cpu or cuda")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *source, "text": *text, "output": *output}); err != nil {
 			return err
@@ -193,10 +228,10 @@ func setupPretrain(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 				ModelDir: *source, OutDir: *output, WorkDir: *output + ".training", Docs: docs, MaxLength: *length, Seed: *seed,
 				Create: config.Create{Epochs: *epochs, LearningRate: *rate, BatchSize: *batch},
 			}, sink)
-			if err == nil {
-				fmt.Fprintln(e.stdout, *output)
+			if err != nil {
+				return err
 			}
-			return err
+			return e.made(*output)
 		})
 	}
 }

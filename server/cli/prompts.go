@@ -132,6 +132,13 @@ func (g generation) line(p *prompter, line []byte) (request, error) {
 	return p.plain(*c.Prompt), nil
 }
 
+// generated is one text as JSON.
+type generated struct {
+	Text   string          `json:"text"`
+	Tokens int             `json:"tokens"`
+	Finish generate.Finish `json:"finish"`
+}
+
 // generateMany makes all texts, several at once, and writes a line of JSON for each in their order.
 func (e *env) generateMany(ctx context.Context, engine *generate.Engine, requests []request, atOnce int) error {
 	all := make([]generate.Request, len(requests))
@@ -149,11 +156,7 @@ func (e *env) generateMany(ctx context.Context, engine *generate.Engine, request
 	tokens := 0
 	for _, r := range out {
 		tokens += len(r.IDs)
-		err := enc.Encode(struct {
-			Text   string          `json:"text"`
-			Tokens int             `json:"tokens"`
-			Finish generate.Finish `json:"finish"`
-		}{r.Text, len(r.IDs), r.Finish})
+		err := enc.Encode(generated{r.Text, len(r.IDs), r.Finish})
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -46,7 +47,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "lock": lock, "cut": cut, "serves": serves, "runid": runID, "same": same, "hub": hubServer,
+			"exits": exits, "lock": lock, "cut": cut, "serves": serves, "runid": runID, "same": same, "json": jsonKeys, "hub": hubServer,
 		},
 	})
 }
@@ -178,5 +179,22 @@ func same(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if slices.Equal(a, b) == neg {
 		ts.Fatalf("%s and %s: the same is %v", args[0], args[1], !neg)
+	}
+}
+
+// jsonKeys checks that the last command's output is one JSON value that has these keys at its top.
+func jsonKeys(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: json KEY...")
+	}
+	out := ts.ReadFile("stdout")
+	var v map[string]any
+	if err := json.Unmarshal([]byte(out), &v); err != nil {
+		ts.Fatalf("not a JSON object: %v\n%s", err, out)
+	}
+	for _, k := range args {
+		if _, ok := v[k]; !ok {
+			ts.Fatalf("no %q in %s", k, out)
+		}
 	}
 }

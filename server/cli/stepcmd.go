@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
+
+	flag "github.com/spf13/pflag"
 
 	"triality/experiments"
 	"triality/experiments/config"
@@ -71,6 +73,7 @@ func setupConvert(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 	strict := fs.Bool("strict", false, "refuse a file with a bad line instead of skipping the line")
 	noSplit := fs.Bool("no-split", false, "put every row into train")
 	noTokenize := fs.Bool("no-tokenize", false, "write the text only; no tokenizer is needed")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"input": *input, "output": *output}); err != nil {
 			return err
@@ -87,8 +90,7 @@ func setupConvert(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 		if err := engine.Convert(ctx, o, sink); err != nil {
 			return err
 		}
-		fmt.Fprintln(e.stdout, filepath.Join(*output, "dataset"))
-		return nil
+		return e.made(filepath.Join(*output, "dataset"))
 	}
 }
 
@@ -98,6 +100,7 @@ func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	output := fs.String("output", "", "`folder` that gets adapter/, merged/ and checkpoints/")
 	cfgPath := fs.String("config", "", "pipeline `YAML`; its training section and data.max_length are used")
 	device := fs.String("device", "", "auto, cpu or cuda (default: the configuration's)")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"base-model": *base, "dataset": *data, "output": *output}); err != nil {
 			return err
@@ -111,10 +114,11 @@ func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 			if err != nil {
 				return err
 			}
+			var paths []string
 			for _, name := range pipeline.FinetuneOutputs(cfg.Training) {
-				fmt.Fprintln(e.stdout, filepath.Join(*output, name))
+				paths = append(paths, filepath.Join(*output, name))
 			}
-			return nil
+			return e.made(paths...)
 		})
 	}
 }
@@ -125,6 +129,7 @@ func setupReplace(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 	data := fs.String("dataset", "", "dataset `folder` that trains rotations and heads; without it the identity is kept")
 	cfgPath := fs.String("so8t-config", "", "pipeline `YAML`; its so8t section and data.max_length are used")
 	device := fs.String("device", "", "auto, cpu or cuda (default: the configuration's)")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"finetuned-model": *source, "output": *output}); err != nil {
 			return err
@@ -135,10 +140,10 @@ func setupReplace(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 		}
 		return e.withEngine(cfg, *device, experiments.StepReplace, func(engine *pipeline.Engine, sink stepSink) error {
 			err := engine.Replace(ctx, pipeline.ReplaceOptions{Model: *source, Dataset: *data, OutDir: *output, SO8T: cfg.SO8T, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed}, sink)
-			if err == nil {
-				fmt.Fprintln(e.stdout, filepath.Join(*output, "model"))
+			if err != nil {
+				return err
 			}
-			return err
+			return e.made(filepath.Join(*output, "model"))
 		})
 	}
 }
@@ -151,6 +156,7 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 	cfgPath := fs.String("config", "", "pipeline `YAML`; its data and test sections are used")
 	device := fs.String("device", "", "auto, cpu or cuda (default: the configuration's)")
 	metrics := fs.String("metrics", "", "WebAssembly metric `files`, separated by commas, besides the configuration's")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model-a": *a, "model-b": *b, "test-data": *data, "output-dir": *output}); err != nil {
 			return err
@@ -179,9 +185,10 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 				return err
 			}
 			sink.clear()
-			printABResult(e.stdout, result)
-			fmt.Fprintf(e.stdout, "\n%s\n", filepath.Join(*output, "results.json"))
-			return nil
+			return e.result(result, func(w io.Writer) {
+				printABResult(w, result)
+				fmt.Fprintf(w, "\n%s\n", filepath.Join(*output, "results.json"))
+			})
 		})
 	}
 }
@@ -190,6 +197,7 @@ func setupReport(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 	data := dataFlag(fs)
 	output := fs.String("output", "report.html", "`file` to write")
 	language := fs.String("language", "en", "en or ja")
+	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
 			return usagef("report wants one run id; the run page and `triality run` show it")
@@ -208,8 +216,7 @@ func setupReport(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 		if err := pipeline.WriteReport(ctx, reporter, in, *output); err != nil {
 			return err
 		}
-		fmt.Fprintln(e.stdout, *output)
-		return nil
+		return e.made(*output)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -16,8 +17,8 @@ import (
 type terminal struct {
 	w     io.Writer
 	tty   bool
-	width int
-	bar   bool // a bar is on the current line
+	width func() int // columns, which change with the window
+	bar   bool       // a bar is on the current line
 	last  time.Time
 }
 
@@ -25,11 +26,14 @@ type terminal struct {
 const lineEvery = 5 * time.Second
 
 func newTerminal(w io.Writer) *terminal {
-	t := &terminal{w: w, width: 100}
+	t := &terminal{w: w}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		t.tty = true
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			t.width = width
+		t.width = func() int {
+			if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+				return width
+			}
+			return 80
 		}
 	}
 	return t
@@ -64,17 +68,30 @@ func (t *terminal) Progress(kind experiments.StepKind, p experiments.Progress) {
 			return
 		}
 		t.last = time.Now()
-		fmt.Fprintf(t.w, "%-9s %s\n", kind, progressText(p))
+		fmt.Fprintf(t.w, "%-9s %s\n", kind, strings.Join(progressParts(p), ", "))
 		return
 	}
-	text := progressText(p)
-	width := max(0, min(30, t.width-len(text)-14))
-	filled := 0
-	if p.Total > 0 {
-		filled = int(int64(width) * min(p.Done, p.Total) / p.Total)
-	}
-	fmt.Fprintf(t.w, "\r\x1b[K%-9s %s%s %s", kind, strings.Repeat("█", filled), strings.Repeat("░", width-filled), text)
+	fmt.Fprintf(t.w, "\r\x1b[K%s", barLine(kind, p, t.width()))
 	t.bar = true
+}
+
+// barLine is a step's name, a bar and what is known of its progress, in fewer columns than the terminal
+// has: a line that wraps could not be drawn over.
+func barLine(kind experiments.StepKind, p experiments.Progress, columns int) string {
+	const widest, narrowest = 30, 8
+	parts, head := progressParts(p), fmt.Sprintf("%-9s ", kind)
+	text := strings.Join(parts, ", ")
+	for len(parts) > 1 && utf8.RuneCountInString(head+text)+narrowest+2 > columns {
+		parts = parts[:len(parts)-1]
+		text = strings.Join(parts, ", ")
+	}
+	if room := columns - utf8.RuneCountInString(head+text) - 2; room >= narrowest && p.Total > 0 {
+		width := int64(min(room, widest))
+		filled := int(width * min(p.Done, p.Total) / p.Total)
+		text = strings.Repeat("█", filled) + strings.Repeat("░", int(width)-filled) + " " + text
+	}
+	line := []rune(head + text)
+	return string(line[:min(len(line), max(columns-1, 0))])
 }
 
 func (t *terminal) clear() {
@@ -84,19 +101,19 @@ func (t *terminal) clear() {
 	}
 }
 
-// progressText is "120/348 steps, 4.1/s, 56s left, loss 0.71".
-func progressText(p experiments.Progress) string {
+// progressParts are "120/348 steps", "56s left", "4.1/s" and "loss 0.71", the most important first.
+func progressParts(p experiments.Progress) []string {
 	parts := []string{fmt.Sprintf("%d/%d %s", p.Done, p.Total, p.Unit)}
 	if p.Rate > 0 {
-		parts = append(parts, fmt.Sprintf("%.3g/s", p.Rate))
 		if left := float64(p.Total-p.Done) / p.Rate; p.Total > 0 && left >= 1 {
 			parts = append(parts, fmt.Sprintf("%s left", (time.Duration(left)*time.Second).String()))
 		}
+		parts = append(parts, fmt.Sprintf("%.3g/s", p.Rate))
 	}
 	if p.Note != "" {
 		parts = append(parts, p.Note)
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }
 
 // stepSink shows a step that runs by itself and keeps its metrics out of the way.

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	flag "github.com/spf13/pflag"
+)
+
+// jsonFlag lets a command print its result as JSON.
+func (e *env) jsonFlag(fs *flag.FlagSet) {
+	fs.BoolVar(&e.json, "json", false, "print the result as JSON")
+}
+
+// result prints what a command found or made: v with --json, else what text prints.
+func (e *env) result(v any, text func(w io.Writer)) error {
+	if e.json {
+		return printJSON(e.stdout, v)
+	}
+	text(e.stdout)
+	return nil
+}
+
+// outputs are the files and folders that a command made.
+type outputs struct {
+	Outputs []string `json:"outputs"`
+}
+
+// made prints the paths of what a command made.
+func (e *env) made(paths ...string) error {
+	return e.result(outputs{paths}, func(w io.Writer) {
+		for _, p := range paths {
+			fmt.Fprintln(w, p)
+		}
+	})
+}
+
+// printJSON prints v, indented.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
