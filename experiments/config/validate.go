@@ -14,19 +14,18 @@ func (p *Pipeline) problems(file string) []string {
 			out = append(out, fmt.Sprintf("%s: %s: ", file, key)+fmt.Sprintf(format, args...))
 		}
 	}
-	oneOf := func(key, value string, allowed ...string) {
-		check(slices.Contains(allowed, value), key, "want %s, have %q", strings.Join(allowed, ", "), value)
-	}
 	positive := func(key string, v float64) { check(v > 0, key, "must be over 0, is %v", v) }
 	atLeast := func(key string, v, low float64) { check(v >= low, key, "must be at least %v, is %v", low, v) }
 
+	for _, c := range Choices() {
+		v := p.value(c.Key).String()
+		check(slices.Contains(c.Values, v), c.Key, "want %s, have %q", strings.TrimPrefix(strings.Join(c.Values, ", "), ", "), v)
+	}
 	check(p.Name != "", "name", "must not be empty")
 	check(p.OutputDir != "", "output_dir", "must not be empty")
-	oneOf("device", p.Device, "auto", "cpu", "cuda")
 	atLeast("threads", float64(p.Threads), 0)
 
 	check(p.Data.InputPath != "", "data.input_path", "is needed: a .jsonl file, a folder or a glob pattern")
-	oneOf("data.format_type", p.Data.FormatType, "instruction", "chat", "completion")
 	atLeast("data.max_length", float64(p.Data.MaxLength), 16)
 	check(p.Data.ValRatio >= 0 && p.Data.TestRatio >= 0 && p.Data.ValRatio+p.Data.TestRatio < 1,
 		"data.val_ratio, data.test_ratio", "must be at least 0 and sum to less than 1, are %v and %v", p.Data.ValRatio, p.Data.TestRatio)
@@ -48,15 +47,11 @@ func (p *Pipeline) problems(file string) []string {
 	positive("training.learning_rate", t.LearningRate)
 	atLeast("training.weight_decay", t.WeightDecay, 0)
 	check(t.WarmupRatio >= 0 && t.WarmupRatio <= 1, "training.warmup_ratio", "must lie between 0 and 1, is %v", t.WarmupRatio)
-	oneOf("training.lr_scheduler_type", t.Scheduler, "cosine", "linear", "constant")
 	atLeast("training.max_grad_norm", t.MaxGradNorm, 0)
 	atLeast("training.logging_steps", float64(t.LoggingSteps), 1)
 	atLeast("training.save_steps", float64(t.SaveSteps), 0)
 	atLeast("training.save_total_limit", float64(t.SaveTotalLimit), 0)
 	atLeast("training.eval_steps", float64(t.EvalSteps), 0)
-	oneOf("training.optim", t.Optim, "adamw_torch", "adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit")
-	oneOf("training.gradient_checkpointing_policy", t.CheckpointingPolicy, "layer", "selective")
-	oneOf("training.finetuning_type", t.FinetuningType, "lora", "full")
 	check(t.FinetuningType == "lora" || !p.Model.LoadIn8bit, "training.finetuning_type", "full trains the weights themselves, which model.load_in_8bit freezes: choose one")
 	check(!t.FP16 || !t.BF16, "training.fp16, training.bf16", "are both true: choose one")
 	atLeast("training.lora_r", float64(t.LoraR), 1)
@@ -75,6 +70,5 @@ func (p *Pipeline) problems(file string) []string {
 	for i, m := range p.Test.Metrics {
 		check(m.Module != "", fmt.Sprintf("test.metrics[%d].module", i), "is needed: a .wasm file or an uploaded module's SHA-256")
 	}
-	oneOf("report.language", p.Report.Language, "en", "ja")
 	return out
 }

@@ -52,8 +52,7 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 	if err != nil {
 		return invalid(err)
 	}
-	tok, err := loadTokenizer(base.Dir)
-	if err != nil {
+	if _, err := loadTokenizer(base.Dir); err != nil {
 		return err
 	}
 	weights, err := model.OpenFolder(base.Dir, cfg)
@@ -99,7 +98,7 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 			return err
 		}
 	}
-	return writeModel(ctx, filepath.Join(o.OutDir, "merged"), cfg, reading(sink, "writing", merged), weights.DType(), tok)
+	return writeModel(ctx, filepath.Join(o.OutDir, "merged"), base.Dir, cfg, reading(sink, "writing", merged), weights.DType())
 }
 
 // Merge folds an adapter folder into its base model and writes the result to out.
@@ -113,8 +112,7 @@ func Merge(ctx context.Context, base, adapter, out string) error {
 		return invalid(err)
 	}
 	defer weights.Close()
-	tok, err := loadTokenizer(base)
-	if err != nil {
+	if _, err := loadTokenizer(base); err != nil {
 		return err
 	}
 	a, err := lora.Read(adapter, cfg)
@@ -130,7 +128,7 @@ func Merge(ctx context.Context, base, adapter, out string) error {
 	if exists(out) {
 		return experiments.Errorf(experiments.CodeConflict, "%s exists; name another folder or delete it", out)
 	}
-	return writeModel(ctx, out, cfg, merged, weights.DType(), tok)
+	return writeModel(ctx, out, base, cfg, merged, weights.DType())
 }
 
 // examples gives a split as the trainer takes it.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"triality/experiments"
@@ -72,7 +73,7 @@ func (e *execution) finish(ctx context.Context, s *step, record *experiments.Ste
 			return err
 		}
 	}
-	if err := e.saveArtifacts(ctx, s); err != nil {
+	if err := e.saveArtifacts(ctx, s, outputs); err != nil {
 		return err
 	}
 	m := marker{
@@ -85,7 +86,8 @@ func (e *execution) finish(ctx context.Context, s *step, record *experiments.Ste
 	return removeCheckpoints(s.dir)
 }
 
-// artifacts are the small results of each step that the tracker keeps with the run.
+// artifacts are the small results of each step that the tracker keeps with the run, where the step has the
+// output that they are in: full fine-tuning has no adapter.
 var artifacts = map[experiments.StepKind][]struct{ file, path, mediaType string }{
 	experiments.StepConvert:  {{summaryName, "convert/summary.json", "application/json"}},
 	experiments.StepFinetune: {{"adapter/adapter_config.json", "finetune/adapter_config.json", "application/json"}, {"adapter/adapter_model.safetensors", "finetune/adapter_model.safetensors", "application/octet-stream"}},
@@ -94,8 +96,11 @@ var artifacts = map[experiments.StepKind][]struct{ file, path, mediaType string 
 	experiments.StepReport:   {{reportName, "report.html", "text/html; charset=utf-8"}},
 }
 
-func (e *execution) saveArtifacts(ctx context.Context, s *step) error {
+func (e *execution) saveArtifacts(ctx context.Context, s *step, outputs []string) error {
 	for _, a := range artifacts[s.kind] {
+		if output, _, _ := strings.Cut(a.file, "/"); !slices.Contains(outputs, output) {
+			continue
+		}
 		f, err := os.Open(filepath.Join(s.dir, filepath.FromSlash(a.file)))
 		if err != nil {
 			return fmt.Errorf("artifact %s: %w", a.path, err)

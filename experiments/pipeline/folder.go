@@ -11,8 +11,8 @@ import (
 	"triality/runtime/atomicfile"
 	"triality/runtime/filelock"
 	"triality/runtime/model"
+	"triality/runtime/modelfiles"
 	"triality/runtime/safetensors"
-	"triality/runtime/tokenizer"
 )
 
 func exists(path string) bool {
@@ -28,10 +28,11 @@ func stageFolder(dir string, fill func(tmp string) error) error {
 	return nil
 }
 
-// writeModel writes a model folder, whole or not at all.
-func writeModel(ctx context.Context, out string, cfg model.Config, weights model.Source, dtype safetensors.DType, tok *tokenizer.Tokenizer) error {
+// writeModel writes a model folder, whole or not at all. like is the folder of the model that it is made
+// of, whose tokenizer, chat templates, generation defaults and licence it takes over.
+func writeModel(ctx context.Context, out, like string, cfg model.Config, weights model.Source, dtype safetensors.DType) error {
 	return stageFolder(out, func(tmp string) error {
-		return errors.Join(cfg.Save(tmp), model.Save(tmp, model.WithContext(ctx, weights), dtype), tok.Save(tmp))
+		return errors.Join(modelfiles.Copy(like, tmp), cfg.Save(tmp), model.Save(tmp, model.WithContext(ctx, weights), dtype))
 	})
 }
 

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -39,7 +40,9 @@ func InitModel(dir, family, shape string, vocab int, docs []string, seed uint64)
 	if err != nil {
 		return err
 	}
-	return writeModel(context.Background(), dir, cfg, weights, safetensors.F32, tok)
+	return stageFolder(dir, func(tmp string) error {
+		return errors.Join(cfg.Save(tmp), model.Save(tmp, weights, safetensors.F32), tok.Save(tmp))
+	})
 }
 
 // InitLike makes a model of the configuration and with the tokenizer of the folder like, with fresh
@@ -53,8 +56,7 @@ func InitLike(ctx context.Context, dir, like string, seed uint64) error {
 	if err != nil {
 		return invalid(fmt.Errorf("%s: %w", filepath.Join(like, model.ConfigFile), err))
 	}
-	tok, err := loadTokenizer(like)
-	if err != nil {
+	if _, err := loadTokenizer(like); err != nil {
 		return err
 	}
 	if exists(filepath.Join(dir, model.ConfigFile)) {
@@ -65,7 +67,7 @@ func InitLike(ctx context.Context, dir, like string, seed uint64) error {
 		return err
 	}
 	weights.Std = 0.02 // the families' initializer_range
-	return writeModel(ctx, dir, cfg, weights, dtype, tok)
+	return writeModel(ctx, dir, like, cfg, weights, dtype)
 }
 
 func holdsModel(dir string) error {

@@ -15,10 +15,11 @@ import (
 
 	"triality/experiments"
 	"triality/runtime/atomicfile"
+	"triality/runtime/modelfiles"
 )
 
 // EngineVersion is part of every step's key: it changes when the same inputs would give other results.
-const EngineVersion = "2"
+const EngineVersion = "3"
 
 // keyOf hashes a step's kind, the engine version and whatever decides its result.
 func keyOf(kind experiments.StepKind, parts ...any) (string, error) {
@@ -53,7 +54,7 @@ func hashFiles(names ...string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// hashModel hashes what makes a model folder: configuration, weights and tokenizer.
+// hashModel hashes what makes a model folder: configuration, weights, and the files that belong to it.
 func hashModel(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,16 +63,23 @@ func hashModel(dir string) (string, error) {
 	if err != nil {
 		return "", experiments.Errorf(experiments.CodeInvalid, "read model folder: %w", err)
 	}
-	var names []string
+	names, err := modelfiles.List(dir)
+	if err != nil {
+		return "", experiments.Errorf(experiments.CodeInvalid, "read model folder: %w", err)
+	}
 	for _, e := range entries {
 		switch filepath.Ext(e.Name()) {
 		case ".json", ".safetensors":
 			if !slices.Contains([]string{markerName, metricsName, "replacement.json"}, e.Name()) { // these hold times
-				names = append(names, filepath.Join(dir, e.Name()))
+				names = append(names, e.Name())
 			}
 		}
 	}
 	slices.Sort(names)
+	names = slices.Compact(names)
+	for i, name := range names {
+		names[i] = filepath.Join(dir, filepath.FromSlash(name))
+	}
 	return hashFiles(names...)
 }
 

@@ -111,7 +111,7 @@ func (e *Engine) Pretrain(ctx context.Context, o PretrainOptions, sink Sink) err
 	if err = errors.Join(err, obs.err); err != nil {
 		return trainError(err)
 	}
-	return writeModel(ctx, o.OutDir, cfg, result.Params, safetensors.F32, tok)
+	return writeModel(ctx, o.OutDir, o.ModelDir, cfg, result.Params, safetensors.F32)
 }
 
 // documents tokenizes texts, each followed by the end token, in pieces of at most max tokens; every

@@ -175,7 +175,7 @@ func (e *execution) reuse(ctx context.Context, s *step, record *experiments.Step
 			return err
 		}
 	}
-	if err := e.saveArtifacts(ctx, s); err != nil {
+	if err := e.saveArtifacts(ctx, s, s.done.Outputs); err != nil {
 		return err
 	}
 	if s.kind == experiments.StepABTest {

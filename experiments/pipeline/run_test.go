@@ -85,6 +85,7 @@ func TestASmallWholeRunLeavesEveryArtifactAndMetric(t *testing.T) {
 // interrupter ends a context when a step of a kind has got so far; −1: when it starts.
 type interrupter struct {
 	kind   experiments.StepKind
+	unit   string // of the progress that counts; empty: any
 	done   int64
 	cancel context.CancelFunc
 	notes  []string
@@ -99,7 +100,7 @@ func (i *interrupter) Note(kind experiments.StepKind, text string) {
 	i.notes = append(i.notes, string(kind)+": "+text)
 }
 func (i *interrupter) Progress(kind experiments.StepKind, p experiments.Progress) {
-	if kind == i.kind && i.done >= 0 && p.Done >= i.done {
+	if kind == i.kind && (i.unit == "" || i.unit == p.Unit) && i.done >= 0 && p.Done >= i.done {
 		i.cancel()
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"triality/runtime/generate"
 	"triality/runtime/model"
 	"triality/runtime/safetensors"
 	"triality/runtime/tokenizer"
@@ -242,7 +243,11 @@ func (x *exporter) metadata(dir string) ([]Pair, *vocabulary, error) {
 		{"general.file_type", fileTypes[x.o.Type]}, {"general.quantization_version", uint32(2)},
 	}
 	list = append(list, sizes(x.arch, x.cfg)...)
-	words, err := v.pairs(tok, x.cfg)
+	end, err := generate.EndTokens(dir, x.cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	words, err := v.pairs(tok, x.cfg, end)
 	if err != nil {
 		return nil, nil, err
 	}

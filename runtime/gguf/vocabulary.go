@@ -223,8 +223,8 @@ func (v *vocabulary) setScores(f *tokenizerFile, merges [][2]string) error {
 	return nil
 }
 
-// pairs is the metadata of the tokenizer.
-func (v *vocabulary) pairs(tok *tokenizer.Tokenizer, cfg model.Config) ([]Pair, error) {
+// pairs is the metadata of the tokenizer; end are the tokens that end a text.
+func (v *vocabulary) pairs(tok *tokenizer.Tokenizer, cfg model.Config, end []int32) ([]Pair, error) {
 	list := []Pair{
 		{"tokenizer.ggml.model", v.model}, {"tokenizer.ggml.pre", v.pre},
 		{"tokenizer.ggml.tokens", v.tokens}, {"tokenizer.ggml.token_type", v.types},
@@ -239,20 +239,25 @@ func (v *vocabulary) pairs(tok *tokenizer.Tokenizer, cfg model.Config) ([]Pair, 
 	if bos < 0 {
 		bos = cfg.BOS
 	}
-	if eos < 0 && len(cfg.EOS) > 0 {
-		eos = cfg.EOS[0]
+	if eos < 0 && len(end) > 0 {
+		eos = int(end[0])
 	}
-	eot := -1 // llama.cpp stops at this one too
-	for _, id := range cfg.EOS {
-		if id != eos {
-			eot = id
-			break
+	eot, eom := -1, -1 // llama.cpp stops at these too
+	for _, id := range end {
+		switch {
+		case int(id) == eos:
+		case eot < 0:
+			eot = int(id)
+		case eom < 0:
+			eom = int(id)
+		default:
+			v.notes = append(v.notes, fmt.Sprintf("token %d ends a text, too; GGUF names three such tokens at most", id))
 		}
 	}
 	for _, s := range []struct {
 		key string
 		id  int
-	}{{"bos", bos}, {"eos", eos}, {"eot", eot}, {"unknown", tok.UNK()}, {"padding", tok.PAD()}} {
+	}{{"bos", bos}, {"eos", eos}, {"eot", eot}, {"eom", eom}, {"unknown", tok.UNK()}, {"padding", tok.PAD()}} {
 		if s.id >= len(v.tokens) {
 			return nil, fmt.Errorf("the %s token is %d, vocab_size is %d", s.key, s.id, len(v.tokens))
 		}

@@ -147,7 +147,7 @@ func TestRealTokenizersAreHeld(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pairs, err := v.pairs(tok, model.Config{BOS: -1, EOS: []int{tok.EOS(), 7}})
+		pairs, err := v.pairs(tok, model.Config{BOS: -1}, []int32{int32(tok.EOS()), 7, 8, 9})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,11 +156,14 @@ func TestRealTokenizersAreHeld(t *testing.T) {
 			have[p.Key] = p.Value
 		}
 		if have["tokenizer.ggml.model"] != c.model || have["tokenizer.ggml.pre"] != c.pre || have["tokenizer.ggml.add_bos_token"] != false ||
-			have["tokenizer.ggml.eos_token_id"] != uint32(tok.EOS()) || have["tokenizer.ggml.eot_token_id"] != uint32(7) || have["tokenizer.chat_template"] != tok.ChatTemplate() {
+			have["tokenizer.ggml.eos_token_id"] != uint32(tok.EOS()) || have["tokenizer.ggml.eot_token_id"] != uint32(7) || have["tokenizer.ggml.eom_token_id"] != uint32(8) || have["tokenizer.chat_template"] != tok.ChatTemplate() {
 			t.Errorf("%s: %v %v, end %v and %v", c.name, have["tokenizer.ggml.model"], have["tokenizer.ggml.pre"], have["tokenizer.ggml.eos_token_id"], have["tokenizer.ggml.eot_token_id"])
 		}
 		if _, ok := have["tokenizer.ggml.bos_token_id"]; ok != c.bos {
 			t.Errorf("%s: a beginning-of-sequence token: %v", c.name, ok)
+		}
+		if !slices.ContainsFunc(v.notes, func(n string) bool { return strings.Contains(n, "token 9 ends") }) {
+			t.Errorf("%s: nothing is said of a fourth end: %q", c.name, v.notes)
 		}
 		for text, want := range map[string]int32{c.control: tokenControl, c.user: tokenUserDefined} {
 			id, ok := tok.TokenID(text)

@@ -4,17 +4,17 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"triality/runtime/modelfiles"
 )
 
-// TokenizerFiles are the patterns of what a tokenizer needs.
-var TokenizerFiles = []string{
-	"config.json", "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json",
-}
+// TokenizerFiles are the patterns of what a tokenizer needs, and of all else that goes with a model.
+var TokenizerFiles = append([]string{"config.json"}, modelfiles.Patterns...)
 
 // ModelFiles are the patterns of what a model needs: its configuration, weights and tokenizer. Weights
 // are read from safetensors alone: pickles (.bin, .pt) can run code.
 var ModelFiles = append([]string{
-	weightsPattern, "*.safetensors.index.json", "generation_config.json", "adapter_config.json", "replacement.json",
+	weightsPattern, "*.safetensors.index.json", "adapter_config.json", "replacement.json",
 }, TokenizerFiles...)
 
 const weightsPattern = "*.safetensors"

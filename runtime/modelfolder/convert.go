@@ -10,12 +10,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
 	"triality/runtime/atomicfile"
 	"triality/runtime/model"
+	"triality/runtime/modelfiles"
 	"triality/runtime/safetensors"
 	"triality/runtime/so8t"
 )
@@ -45,7 +45,7 @@ type ConvertOptions struct {
 
 // Convert writes the Hugging Face model in dir, sharded or not, to the folder out with its weights
 // stored as o.DType, in one file or in shards of at most o.MaxShard. config.json says the new type;
-// every other file but the weights is copied. A value that is finite, and would not be as o.DType, is
+// the files that belong to the model (modelfiles) are copied. A value that is finite, and would not be as o.DType, is
 // an error. Weights are streamed; out is there whole or not at all, and must be empty or new.
 func Convert(ctx context.Context, dir, out string, o ConvertOptions) error {
 	if err := convert(ctx, dir, out, o); err != nil {
@@ -87,7 +87,7 @@ func convert(ctx context.Context, dir, out string, o ConvertOptions) error {
 		return err
 	}
 	return atomicfile.WriteFolder(out, func(tmp string) error {
-		if err := copyFiles(dir, tmp); err != nil {
+		if err := modelfiles.Copy(dir, tmp); err != nil {
 			return err
 		}
 		if err := saveConfig(dir, tmp, o.DType); err != nil {
@@ -150,30 +150,6 @@ func overflows(x float32, t safetensors.DType) bool {
 		return safetensors.Float32ToBF16(x)&0x7fff == 0x7f80
 	}
 	return false
-}
-
-// copyFiles copies what is no weight and not config.json: tokenizer, chat template, generation
-// defaults, licence. Folders and hidden files are left behind.
-func copyFiles(from, to string) error {
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		return err
-	}
-	weights := []string{".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".gguf", ".pt", ".pth"}
-	for _, e := range entries {
-		name := e.Name()
-		isWeight := slices.ContainsFunc(weights, func(end string) bool { return strings.HasSuffix(name, end) })
-		if info, err := os.Stat(filepath.Join(from, name)); err != nil || !info.Mode().IsRegular() || isWeight || name == model.ConfigFile || strings.HasPrefix(name, ".") {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		if err := atomicfile.CopyFile(filepath.Join(from, name), filepath.Join(to, name)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // saveConfig writes from's config.json with the new storage type under the key it uses: torch_dtype,

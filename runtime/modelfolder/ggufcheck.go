@@ -93,7 +93,7 @@ func verifyVocabulary(f *gguf.File) Check {
 		c.Err = errors.Join(c.Err, verifyMerges(f, id))
 	}
 	named := map[string]int{}
-	for _, which := range []string{"bos", "eos", "eot", "unknown", "padding"} {
+	for _, which := range []string{"bos", "eos", "eot", "eom", "unknown", "padding"} {
 		key := "tokenizer.ggml." + which + "_token_id"
 		if n, ok := f.Int(key); ok {
 			named[key] = n
