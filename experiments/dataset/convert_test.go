@@ -81,7 +81,7 @@ func TestWhatConvertWritesOpensAsItWas(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			prompt := len(tok.Encode(text, true))
+			prompt := len(tok.EncodePrompt(text))
 			answer := append(tok.Encode(r.Output, false), tok.EOS())
 			if len(got.IDs[i]) != prompt+len(answer) {
 				t.Fatalf("%s %d: %d ids, want %d + %d", name, i, len(got.IDs[i]), prompt, len(answer))

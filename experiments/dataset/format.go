@@ -12,7 +12,8 @@ import (
 // Encoder is what rendering needs of a tokenizer.
 type Encoder interface {
 	Encode(text string, addSpecial bool) []int
-	EOS() int // -1 when there is none
+	EncodePrompt(text string) []int // with what the tokenizer puts before a text, without what it puts after one
+	EOS() int                       // -1 when there is none
 	chat.Tokenizer
 }
 
@@ -213,8 +214,14 @@ func afterLast(text, answer string) (int, error) {
 func (f *Format) EncodePrompt(enc Encoder, r *Row, limit int) (ids []int32, ok bool, err error) {
 	encode := func(r *Row) ([]int32, bool, error) {
 		text, err := f.Prompt(r)
-		ids := int32s(enc.Encode(text, f.template == nil))
-		return ids, len(ids) <= limit, err
+		if err != nil {
+			return nil, false, err
+		}
+		ids := enc.EncodePrompt(text)
+		if f.template != nil { // which writes the tokens around its text itself
+			ids = enc.Encode(text, false)
+		}
+		return int32s(ids), len(ids) <= limit, nil
 	}
 	if ids, ok, err = encode(r); ok || err != nil {
 		return ids, ok, err

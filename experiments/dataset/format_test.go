@@ -8,7 +8,7 @@ import (
 	"triality/experiments"
 )
 
-// runes is an encoder of one token a rune, with a start token where special.
+// runes is an encoder of one token a rune, with a start and an end token where special.
 type runes struct {
 	special  bool
 	eos      int
@@ -17,17 +17,27 @@ type runes struct {
 
 const chatML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 
-const startToken = 1 << 21
+const (
+	startToken = 1<<21 + iota
+	endToken
+)
 
 func (e runes) Encode(text string, addSpecial bool) []int {
-	ids := []int{}
 	if e.special && addSpecial {
-		ids = append(ids, startToken)
+		return append(e.EncodePrompt(text), endToken)
 	}
+	ids := []int{}
 	for _, r := range text {
 		ids = append(ids, int(r))
 	}
 	return ids
+}
+
+func (e runes) EncodePrompt(text string) []int {
+	if e.special {
+		return append([]int{startToken}, e.Encode(text, false)...)
+	}
+	return e.Encode(text, false)
 }
 func (e runes) EOS() int { return e.eos }
 func (e runes) ChatTemplates() map[string]string {
@@ -119,6 +129,40 @@ func TestALongRowLosesTheEndOfItsInputAndNeverItsAnswer(t *testing.T) {
 			alone, ok, err := f.EncodePrompt(tt.enc, &tt.row, tt.limit-(len(e.IDs)-e.Prompt))
 			if err != nil || !ok || !slices.Equal(alone, e.IDs[:e.Prompt]) {
 				t.Errorf("prompt alone %q, %v", decode(alone), ok)
+			}
+		})
+	}
+}
+
+func TestNothingStandsBetweenAPromptAndItsAnswer(t *testing.T) {
+	row := &Row{Instruction: "Do.", Input: "This", Output: "DENY"}
+	for _, name := range []string{"instruction", "completion", "chat"} {
+		t.Run(name, func(t *testing.T) {
+			enc := runes{special: true, eos: 3, template: chatML} // a tokenizer that ends every text
+			f, err := NewFormat(name, enc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole, _, err := f.Encode(enc, row, 500)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, limit := range []int{500, len(whole.IDs) - 2} { // whole, and cut
+				e, ok, err := f.Encode(enc, row, limit)
+				if err != nil || !ok {
+					t.Fatalf("%v, fits %v", err, ok)
+				}
+				if slices.Contains(e.IDs, endToken) {
+					t.Errorf("the tokenizer's end is in %v", e.IDs)
+				}
+				start := slices.Index(e.IDs, startToken)
+				if name == "chat" && start >= 0 || name != "chat" && (start != 0 || slices.Contains(e.IDs[1:], startToken)) {
+					t.Errorf("the tokenizer's start is at %d of %v", start, e.IDs)
+				}
+				alone, ok, err := f.EncodePrompt(enc, row, limit-len(e.IDs)+e.Prompt)
+				if err != nil || !ok || !slices.Equal(alone, e.IDs[:e.Prompt]) {
+					t.Errorf("what is asked is %v, what was trained on began with %v: %v", alone, e.IDs[:e.Prompt], err)
+				}
 			}
 		})
 	}

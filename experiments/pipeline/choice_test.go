@@ -116,6 +116,9 @@ func kinds(of reflect.Type, prefix string) map[string]reflect.Kind {
 func TestARunOfEveryChoiceFinishesAndResumesToTheSameBytes(t *testing.T) {
 	for _, c := range choices {
 		t.Run(c.name, func(t *testing.T) {
+			if raceDetector && slices.Contains([]string{"mini", "small"}, c.set["model.create.shape"]) {
+				t.Skip("the smaller shapes run the same code")
+			}
 			set := []string{"training.num_train_epochs=1", "training.per_device_train_batch_size=4", "so8t.num_train_epochs=0.2", "so8t.per_device_train_batch_size=16"}
 			for _, key := range slices.Sorted(maps.Keys(c.set)) {
 				set = append(set, key+"="+c.set[key])
@@ -194,4 +197,3 @@ func chatBase(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 }
-

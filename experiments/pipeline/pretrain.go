@@ -119,7 +119,7 @@ func (e *Engine) Pretrain(ctx context.Context, o PretrainOptions, sink Sink) err
 func documents(tok *tokenizer.Tokenizer, docs []string, max int) []train.Example {
 	var out []train.Example
 	for _, d := range docs {
-		ids := tok.Encode(d, true)
+		ids := tok.EncodePrompt(d)
 		if eos := tok.EOS(); eos >= 0 {
 			ids = append(ids, eos)
 		}

@@ -12,6 +12,7 @@ import (
 	"triality/experiments/dataset"
 	"triality/runtime/hub"
 	"triality/runtime/so8t"
+	"triality/runtime/tokenizer"
 	"triality/runtime/train"
 )
 
@@ -67,14 +68,7 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 		if err != nil {
 			return err
 		}
-		for _, text := range probeTexts {
-			ids := tok.Encode(text, true)
-			probe := make([]int32, len(ids))
-			for i, id := range ids {
-				probe[i] = int32(id)
-			}
-			probes = append(probes, probe)
-		}
+		probes = textProbes(tok)
 	}
 
 	c := so8tConfig(o.SO8T, o.MaxLength, o.Seed)
@@ -142,6 +136,16 @@ var probeTexts = []string{
 	"Classify the request as ALLOW, ESCALATION, DENY or REFUSE.",
 	"パスワードを忘れました。再設定の手順を教えてください。",
 	"for (int i = 0; i < n; i++) { sum += x[i]; }",
+}
+
+func textProbes(tok *tokenizer.Tokenizer) [][]int32 {
+	probes := make([][]int32, len(probeTexts))
+	for i, text := range probeTexts {
+		for _, id := range tok.EncodePrompt(text) {
+			probes[i] = append(probes[i], int32(id))
+		}
+	}
+	return probes
 }
 
 func so8tConfig(c config.SO8T, maxLength int, seed uint64) so8t.Config {

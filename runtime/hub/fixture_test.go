@@ -41,27 +41,26 @@ func noise(seed uint64, n int) []byte {
 
 func modelFiles() map[string][]byte {
 	return map[string][]byte{
-		"config.json":                       []byte(`{"model_type":"llama"}`),
-		"generation_config.json":            []byte(`{}`),
-		"tokenizer.json":                    []byte(`{"model":{}}`),
-		"tokenizer_config.json":             []byte(`{"chat_template":"x"}`),
-		"special_tokens_map.json":           []byte(`{"a":1}`),
-		"chat_template.jinja":               []byte(`{{ x }}`),
-		"LICENSE":                           []byte("free"),
-		"additional_chat_templates/a.jinja": []byte(`{{ y }}`),
-		"model-00001-of-00002.safetensors":  noise(1, 300_000),
-		"model-00002-of-00002.safetensors":  noise(2, 200_000),
-		"model.safetensors.index.json":      []byte(`{"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}`),
-		"pytorch_model.bin":                 noise(3, 1000),
-		"consolidated.safetensors":          noise(4, 1000),
-		"onnx/model.safetensors":            noise(5, 1000),
-		"README.md":                         []byte("# tiny"),
+		"config.json":                      []byte(`{"model_type":"llama"}`),
+		"generation_config.json":           []byte(`{}`),
+		"tokenizer.json":                   []byte(`{"model":{}}`),
+		"tokenizer_config.json":            []byte(`{"chat_template":"x"}`),
+		"special_tokens_map.json":          []byte(`{"a":1}`),
+		"chat_template.jinja":              []byte(`{{ x }}`),
+		"LICENSE":                          []byte("free"),
+		"model-00001-of-00002.safetensors": noise(1, 300_000),
+		"model-00002-of-00002.safetensors": noise(2, 200_000),
+		"model.safetensors.index.json":     []byte(`{"weight_map":{"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}}`),
+		"pytorch_model.bin":                noise(3, 1000),
+		"consolidated.safetensors":         noise(4, 1000),
+		"onnx/model.safetensors":           noise(5, 1000),
+		"README.md":                        []byte("# tiny"),
 	}
 }
 
 // wanted are the names that ModelFiles takes of modelFiles.
 var wanted = []string{
-	"LICENSE", "additional_chat_templates/a.jinja", "chat_template.jinja", "config.json", "generation_config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+	"LICENSE", "chat_template.jinja", "config.json", "generation_config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
 	"model.safetensors.index.json", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json",
 }
 

@@ -32,11 +32,21 @@ type Tokenizer struct {
 // become their ids either way. Bytes that are no UTF-8 are read as U+FFFD, one
 // for each run of them. Truncation and padding set in the file are not applied.
 func (t *Tokenizer) Encode(text string, addSpecial bool) []int {
-	text = strings.ToValidUTF8(text, "\ufffd")
-	ids := make([]int, 0, len(text)/3+4)
-	if addSpecial {
-		ids = append(ids, t.post.before...)
+	if !addSpecial {
+		return t.encode(nil, text)
 	}
+	return append(t.EncodePrompt(text), t.post.after...)
+}
+
+// EncodePrompt returns the ids of text as the beginning of a sequence that goes on: what the template puts
+// in front of a text is there, what it puts behind one (such as an EOS token) is not.
+func (t *Tokenizer) EncodePrompt(text string) []int {
+	return t.encode(t.post.before, text)
+}
+
+func (t *Tokenizer) encode(before []int, text string) []int {
+	text = strings.ToValidUTF8(text, "\ufffd")
+	ids := append(make([]int, 0, len(text)/3+4), before...)
 	word := func(w string) { ids = t.model.encode(ids, w, t.pre.byteLevel) }
 	t.verbatim.cut(text, func(piece string, at, id int) {
 		if id >= 0 {
@@ -54,9 +64,6 @@ func (t *Tokenizer) Encode(text string, addSpecial bool) []int {
 			t.pre.words(piece, at == 0 && inner == 0, word)
 		})
 	})
-	if addSpecial {
-		ids = append(ids, t.post.after...)
-	}
 	return ids
 }
 

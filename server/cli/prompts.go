@@ -29,7 +29,7 @@ type prompter struct {
 }
 
 func (p *prompter) plain(text string) request {
-	return request{Request: generate.Request{Prompt: int32s(p.tok.Encode(text, true))}}
+	return request{Request: generate.Request{Prompt: int32s(p.tok.EncodePrompt(text))}}
 }
 
 func (p *prompter) turns(turns chat.Messages) (request, error) {
