@@ -8,6 +8,7 @@ export default defineConfig({
     outDir: 'dist/report',
     emptyOutDir: true,
     chunkSizeWarningLimit: 1000,
+    license: { fileName: 'licenses.md' },
     rolldownOptions: {
       input: 'src/report/echarts.ts',
       output: { format: 'iife', entryFileNames: 'echarts.min.js' },
