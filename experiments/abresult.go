@@ -102,4 +102,15 @@ type Sample struct {
 	LatencyAMS   float64   `json:"latency_a_ms"`
 	LatencyBMS   float64   `json:"latency_b_ms"`
 	Domain       string    `json:"domain"`
+
+	// Reference is the row's own answer; empty in results of before it was kept.
+	Reference string `json:"reference,omitempty"`
+	// OutputA and OutputB are what the arms wrote where the test was asked for texts, else nil; LogProbA
+	// and LogProbB the natural logarithms of their tokens' probabilities.
+	OutputA  *string   `json:"output_a,omitempty"`
+	OutputB  *string   `json:"output_b,omitempty"`
+	LogProbA []float32 `json:"logprob_a,omitempty"`
+	LogProbB []float32 `json:"logprob_b,omitempty"`
+	// Columns are the row's fields that the schema does not know, as JSON has them.
+	Columns map[string]any `json:"columns,omitempty"`
 }

@@ -96,7 +96,22 @@ type Test struct {
 	Warmup       int      `yaml:"warmup" doc:"rows each arm answers before timing starts"`
 	Resamples    int      `yaml:"bootstrap_resamples" doc:"resamples of the paired bootstrap"`
 	Metrics      []Metric `yaml:"metrics" doc:"WebAssembly metrics to run"`
+	Generate     Generate `yaml:"generate" json:",omitzero" doc:"texts that both models write on every row, beside their classes: what metrics such as chrF and ROUGE-L compare with the row's own output; leave out to write none"`
 }
+
+// Generate configures the texts of an A/B test. Unset, it is no part of the step's key.
+type Generate struct {
+	MaxNewTokens      int      `yaml:"max_new_tokens" doc:"tokens of a text at most; 0: none is written"`
+	Temperature       float64  `yaml:"temperature" doc:"how far from the likeliest token to stray; 0 always takes it"`
+	TopK              int      `yaml:"top_k" doc:"draw from the k likeliest tokens; 0 from all"`
+	TopP              float64  `yaml:"top_p" doc:"draw from the likeliest tokens that make up this probability; 0 or 1 from all"`
+	RepetitionPenalty float64  `yaml:"repetition_penalty" doc:"above 1, makes tokens that are there already less likely; 0 or 1 changes nothing"`
+	Stop              []string `yaml:"stop" doc:"texts that end an answer and are no part of it"`
+	BatchSize         int      `yaml:"batch_size" doc:"texts made together; 0: 8"`
+}
+
+// IsZero says that no texts are written.
+func (g Generate) IsZero() bool { return g.MaxNewTokens == 0 }
 
 // Metric names a WebAssembly metric.
 type Metric struct {

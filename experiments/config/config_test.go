@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -106,6 +107,40 @@ func TestShippedConfigurationsAreValid(t *testing.T) {
 		if _, err := Load(f); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestWhatIsNotSetIsNoPartOfTheKeysOfStepsThatRanBefore(t *testing.T) {
+	// Step keys hash this JSON: a name more would make every A/B test run anew.
+	test := Default().Test
+	test.Metrics = []Metric{{Module: "m"}}
+	got, err := json.Marshal(test)
+	if want := `{"TestDataPath":"","ModelAPath":"","ModelBPath":"","Warmup":8,"Resamples":2000,"Metrics":[{"Module":"m","Params":null,"Timeout":0}]}`; err != nil || string(got) != want {
+		t.Errorf("%s %v, want %s", got, err, want)
+	}
+	test.Generate = Generate{MaxNewTokens: 5}
+	if with, err := json.Marshal(test); err != nil || string(with) == string(got) {
+		t.Errorf("%s %v", with, err)
+	}
+}
+
+func TestTextsOfATestAreChecked(t *testing.T) {
+	for set, want := range map[string]string{
+		"test.generate={temperature: 1}":                               "test.generate.max_new_tokens: is needed",
+		"test.generate={max_new_tokens: -1}":                           "at least 0",
+		"test.generate={max_new_tokens: 8, temperature: -1}":           "temperature is -1",
+		"test.generate={max_new_tokens: 8, top_k: 5}":                  "temperature is 0",
+		"test.generate={max_new_tokens: 8, stop: [\"\"]}":              "test.generate.stop",
+		"test.generate={max_new_tokens: 8, batch_size: -2}":            "test.generate.batch_size",
+		"test.generate={max_new_tokens: 8, max_new_token: 3}":          "unknown key",
+		"test.generate={max_new_tokens: 8, temperature: 1, top_p: 2.}": "top-p is 2",
+	} {
+		if _, err := Parse("x.yaml", []byte(minimal), set); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", set, err, want)
+		}
+	}
+	if p, err := Parse("x.yaml", []byte(minimal), "test.generate={max_new_tokens: 8, temperature: 0.7, stop: [\"###\"]}"); err != nil || p.Test.Generate.MaxNewTokens != 8 || p.Test.Generate.Stop[0] != "###" {
+		t.Errorf("%+v %v", p.Test.Generate, err)
 	}
 }
 

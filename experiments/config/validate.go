@@ -2,8 +2,11 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
+
+	"triality/runtime/generate"
 )
 
 // problems lists what is wrong with the values, each with its key and what is wanted.
@@ -67,6 +70,14 @@ func (p *Pipeline) problems(file string) []string {
 
 	atLeast("test.warmup", float64(p.Test.Warmup), 0)
 	check(p.Test.Resamples >= 100 && p.Test.Resamples <= 100000, "test.bootstrap_resamples", "must lie between 100 and 100000, is %d", p.Test.Resamples)
+	g := p.Test.Generate
+	atLeast("test.generate.max_new_tokens", float64(g.MaxNewTokens), 0)
+	check(!g.IsZero() || reflect.ValueOf(g).IsZero(), "test.generate.max_new_tokens", "is needed: how many tokens a text may have")
+	atLeast("test.generate.batch_size", float64(g.BatchSize), 0)
+	check(!slices.Contains(g.Stop, ""), "test.generate.stop", "an empty text would end every answer before it starts")
+	if err := (generate.Sampling{Temperature: g.Temperature, TopK: g.TopK, TopP: g.TopP, RepetitionPenalty: g.RepetitionPenalty}).Check(); err != nil {
+		check(false, "test.generate", "%v", err)
+	}
 	for i, m := range p.Test.Metrics {
 		check(m.Module != "", fmt.Sprintf("test.metrics[%d].module", i), "is needed: a .wasm file or an uploaded module's SHA-256")
 	}

@@ -36,6 +36,9 @@ const (
 
 // ABTest evaluates both models on every row and compares them.
 func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*experiments.ABResult, error) {
+	if err := e.checkModules(ctx, o.Modules, !o.Test.Generate.IsZero()); err != nil {
+		return nil, err
+	}
 	rows, train, err := testRows(o.TestData)
 	if err != nil {
 		return nil, err
@@ -114,8 +117,10 @@ func compare(rows []dataset.Row, arms [2]verdict, o ABTestOptions) *experiments.
 			PredictionA: experiments.Labels[arms[0].answers[i].class], PredictionB: experiments.Labels[arms[1].answers[i].class],
 			ProbabilityA: arms[0].answers[i].probability, ProbabilityB: arms[1].answers[i].probability,
 			LatencyAMS: arms[0].answers[i].ms, LatencyBMS: arms[1].answers[i].ms,
+			Reference: rows[i].Output, Columns: ownColumns(&rows[i]),
 		})
 	}
+	withTexts(r.Samples, arms)
 	for a := range arms {
 		confusion := abtest.Confusion(gold, predicted[a], k)
 		r.Arms[a] = experiments.ArmResult{

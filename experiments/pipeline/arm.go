@@ -27,6 +27,9 @@ type arm struct {
 	engine  *generate.Engine // scores the labels as continuations
 	heads   *so8t.Classifier // nil for a plain model
 	answers [][]int32        // token ids of each label
+
+	positions int     // tokens of the longest sequence
+	end       []int32 // ids that end a text
 }
 
 // openArm loads a model folder, plain or SO8T. Either answers with the label it holds likeliest as the
@@ -64,7 +67,13 @@ func openArm(dev device.Device, st model.Storage, source Source, format string, 
 		a.kind, hooks = "so8t", so8t.Hooks()
 		a.heads = so8t.NewClassifier(dev, cfg, a.params)
 	}
-	a.limit = min(maxLength, cfg.MaxPositions) - longest
+	a.limit, a.positions = min(maxLength, cfg.MaxPositions)-longest, cfg.MaxPositions
+	if a.end, err = generate.EndTokens(source.Dir, cfg); err != nil {
+		return nil, invalid(err)
+	}
+	if eos := a.tok.EOS(); eos >= 0 { // what training puts after an answer
+		a.end = append(a.end, int32(eos))
+	}
 	a.engine, err = generate.New(dev, cfg, a.params, hooks)
 	return a, err
 }

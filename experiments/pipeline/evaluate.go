@@ -15,6 +15,7 @@ type verdict struct {
 	name, kind string
 	answers    []answer
 	heads      *experiments.HeadScores
+	texts      []written // nil where the test asks for none
 }
 
 // evaluate answers every row with both models: in turn, the first one alternating, so that a change of
@@ -70,6 +71,12 @@ func (e *Engine) answer(ctx context.Context, sources []Source, rows []dataset.Ro
 	}
 	for a := range arms {
 		if out[a].heads, err = arms[a].headScores(ctx, rows); err != nil {
+			return nil, err
+		}
+		if o.Test.Generate.IsZero() {
+			continue
+		}
+		if out[a].texts, err = arms[a].write(ctx, rows, prompts[a], o.Test.Generate, o.Seed, sink); err != nil {
 			return nil, err
 		}
 	}

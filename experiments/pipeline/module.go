@@ -52,12 +52,20 @@ func (e *Engine) EvaluateModule(ctx context.Context, m Module, r *experiments.AB
 		out.Error = err.Error()
 		return out
 	}
+	table, err := metricTable(r.Samples, d.Columns)
+	if err == nil {
+		err = lacks(d, r.Samples, table)
+	}
+	if err != nil {
+		out.Error = err.Error()
+		return out
+	}
 	if m.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, m.Timeout)
 		defer cancel()
 	}
-	results, _, err := e.Sandbox.Evaluate(ctx, m.Wasm, metricTable(r.Samples), m.Params)
+	results, _, err := e.Sandbox.Evaluate(ctx, m.Wasm, table, m.Params)
 	if err != nil {
 		out.Error = err.Error()
 		return out
@@ -89,60 +97,6 @@ func (m *Module) key(d *metricabi.Description, failed error) (string, error) {
 	}
 	key, err := experiments.GivenKey(m.SHA256, m.Params)
 	return key, errors.Join(failed, err)
-}
-
-// metricTable lays an A/B test's rows out as the columns that a metric may ask for.
-func metricTable(samples []experiments.Sample) metricabi.Table {
-	n := len(samples)
-	label := make([]int32, n)
-	group, text, language, domain, reference := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	for i, s := range samples {
-		label[i] = int32(experiments.LabelIndex(s.Label))
-		// The answer that the output is held against is the label's own word.
-		group[i], text[i], language[i], domain[i], reference[i] = s.Group, s.Text, s.Language, s.Domain, s.Label
-	}
-	t := metricabi.Table{Rows: n, Columns: []metricabi.Column{
-		metricabi.Int32Column(metricabi.RoleLabel, metricabi.ArmShared, "", label),
-		metricabi.StringColumn(metricabi.RoleGroup, metricabi.ArmShared, "", group),
-		metricabi.StringColumn(metricabi.RoleText, metricabi.ArmShared, "", text),
-		metricabi.StringColumn(metricabi.RoleExtra, metricabi.ArmShared, "language", language),
-		metricabi.StringColumn(metricabi.RoleExtra, metricabi.ArmShared, "domain", domain),
-		metricabi.StringColumn(metricabi.RoleExtra, metricabi.ArmShared, "reference", reference),
-	}}
-	t.Columns = append(t.Columns, metricabi.ClassColumns(experiments.Labels...)...)
-	arms := []struct {
-		arm metricabi.Arm
-		of  func(*experiments.Sample) (prediction string, probability []float64, ms float64)
-	}{
-		{metricabi.ArmA, func(s *experiments.Sample) (string, []float64, float64) {
-			return s.PredictionA, s.ProbabilityA, s.LatencyAMS
-		}},
-		{metricabi.ArmB, func(s *experiments.Sample) (string, []float64, float64) {
-			return s.PredictionB, s.ProbabilityB, s.LatencyBMS
-		}},
-	}
-	for _, a := range arms {
-		prediction, output, ms := make([]int32, n), make([]string, n), make([]float64, n)
-		probability := make([][]float64, len(experiments.Labels))
-		for c := range probability {
-			probability[c] = make([]float64, n)
-		}
-		for i := range samples {
-			p, probs, latency := a.of(&samples[i])
-			prediction[i], output[i], ms[i] = int32(experiments.LabelIndex(p)), p, latency
-			for c := range probability {
-				probability[c][i] = probs[c]
-			}
-		}
-		t.Columns = append(t.Columns,
-			metricabi.Int32Column(metricabi.RolePrediction, a.arm, "", prediction),
-			metricabi.StringColumn(metricabi.RoleOutput, a.arm, "", output),
-			metricabi.Float64Column(metricabi.RoleLatency, a.arm, "", ms))
-		for c, name := range experiments.Labels {
-			t.Columns = append(t.Columns, metricabi.Float64Column(metricabi.RoleProbability, a.arm, name, probability[c]))
-		}
-	}
-	return t
 }
 
 // CheckModule validates an uploaded module and gives its record; a module that fails has the checks in

@@ -57,6 +57,8 @@ func TestChangingOneKeyRerunsJustWhatDependsOnIt(t *testing.T) {
 		{"data.format_type=completion", all},
 		{"data.max_length=90", all},
 		{"data.test_ratio=0.4", all},
+		{"test.generate.max_new_tokens=0", ""},
+		{"test.generate.max_new_tokens=8", "abtest report"},
 		{"model.create.learning_rate=1e-4", all},
 		{"training.num_train_epochs=2", "finetune replace abtest report"},
 		{"training.learning_rate=1e-4", "finetune replace abtest report"},

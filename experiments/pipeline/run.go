@@ -58,6 +58,9 @@ func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (ru
 	if err != nil {
 		return run, false, err
 	}
+	if err := r.Engine.checkModules(ctx, modules, !cfg.Test.Generate.IsZero()); err != nil {
+		return run, false, err
+	}
 	pinned, found, err := r.locate(ctx, cfg, o.RunID)
 	if err != nil {
 		return run, false, err

@@ -201,6 +201,37 @@ func TestScoreEqualsFullRecomputation(t *testing.T) {
 	}
 }
 
+func TestLogProbsAreWhatTheModelGivesItsOwnTokens(t *testing.T) {
+	cfg, params := tiny(t, "qwen2", false)
+	e := open(t, device.Device(cpu.New(cpu.Options{})), cfg, params)
+	for name, sampling := range map[string]Sampling{"greedy": {}, "drawn": {Temperature: 2, TopK: 9, Seed: 3}, "with a penalty": {RepetitionPenalty: 3}} {
+		r := Request{Prompt: tokens(7, 1), MaxNew: 9, Sampling: sampling, LogProbs: true}
+		alone, err := e.Generate(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		many, err := e.GenerateBatch(t.Context(), []Request{r, {Prompt: tokens(4, 2), MaxNew: 3}}, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if many[1].LogProbs != nil || len(alone.LogProbs) != len(alone.IDs) || len(alone.IDs) == 0 {
+			t.Fatalf("%s: %d of %d tokens have one, %v unasked", name, len(alone.LogProbs), len(alone.IDs), many[1].LogProbs)
+		}
+		before := 0.0
+		for n := range alone.IDs { // each is the difference of two scores
+			score, err := e.Score(t.Context(), r.Prompt, [][]int32{alone.IDs[:n+1]})
+			if err != nil {
+				t.Fatal(err)
+			}
+			within := 1e-4 * (1 + math.Abs(score[0])) // the sums are of float32 figures
+			if want := score[0] - before; math.Abs(alone.LogProbs[n]-want) > within || math.Abs(many[0].LogProbs[n]-want) > within {
+				t.Errorf("%s, token %d: %v, batched %v, want %v", name, n, alone.LogProbs[n], many[0].LogProbs[n], want)
+			}
+			before = score[0]
+		}
+	}
+}
+
 func TestACallDoesNotDependOnEarlierCalls(t *testing.T) {
 	cfg, p := tiny(t, "llama", true)
 	fresh, used := open(t, cpu.New(cpu.Options{Threads: 2}), cfg, p), open(t, cpu.New(cpu.Options{Threads: 2}), cfg, p)

@@ -3,6 +3,7 @@ package generate
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -20,6 +21,9 @@ type Request struct {
 	MaxNew   int     // tokens at most; the end of the model's positions may come before
 	End      []int32 // ids that end the text and are not part of it
 	Sampling Sampling
+
+	// LogProbs asks for Result.LogProbs.
+	LogProbs bool
 
 	// Decoder, fresh, makes the text; without one there is no text, only ids.
 	Decoder Decoder
@@ -43,6 +47,9 @@ type Result struct {
 	IDs    []int32 // of the new tokens, those of a stop string included, an end id not
 	Text   string
 	Finish Finish
+	// LogProbs, where asked for, are the natural logarithms of the probabilities that the model gives each
+	// of IDs after what is before it, whatever the sampling makes of them.
+	LogProbs []float64
 }
 
 func (r *Request) check(e *Engine) error {
@@ -69,6 +76,7 @@ type sequence struct {
 	out    Result
 	text   strings.Builder
 	cut    cutter
+	raw    []float32 // the model's own logits, where log-probabilities are wanted
 }
 
 func newSequence(r Request, positions int) *sequence {
@@ -90,6 +98,9 @@ func (s *sequence) at(i int) int32 {
 
 // accept chooses the next token from its logits. out.Finish is set when it was the last.
 func (s *sequence) accept(logits []float32) error {
+	if s.req.LogProbs {
+		s.raw = append(s.raw[:0], logits...) // sampling changes them
+	}
 	id, err := s.sample.next(logits, s.length())
 	if err != nil {
 		return err
@@ -99,6 +110,9 @@ func (s *sequence) accept(logits []float32) error {
 		return nil
 	}
 	s.out.IDs = append(s.out.IDs, id)
+	if s.req.LogProbs {
+		s.out.LogProbs = append(s.out.LogProbs, logProb(s.raw, id))
+	}
 	s.left--
 	if s.req.Decoder != nil {
 		s.say(s.cut.push(s.req.Decoder.Add(int(id))))
@@ -120,7 +134,17 @@ func (s *sequence) finish(why Finish) {
 		}
 		s.say(s.cut.flush())
 	}
-	s.out.Finish, s.out.Text = why, s.text.String()
+	s.out.Finish, s.out.Text, s.raw = why, s.text.String(), nil
+}
+
+// logProb is the natural logarithm of the softmax of logits at id, summed in float64.
+func logProb(logits []float32, id int32) float64 {
+	top := slices.Max(logits)
+	sum := 0.0
+	for _, x := range logits {
+		sum += weight(x, top)
+	}
+	return float64(logits[id]) - float64(top) - math.Log(sum)
 }
 
 func (s *sequence) say(text string) {

@@ -79,12 +79,12 @@ func TestGenerateEndsForEachReasonAndStreamsItsText(t *testing.T) {
 		req  Request
 		want Result
 	}{
-		"length":                   {Request{MaxNew: 30}, Result{whole.IDs, text, FinishLength}},
-		"no tokens asked for":      {Request{MaxNew: 0}, Result{nil, "", FinishLength}},
-		"an end id":                {Request{MaxNew: 30, End: whole.IDs[20:21]}, Result{whole.IDs[:end], text[:end], FinishEnd}},
-		"a stop string":            {Request{MaxNew: 30, Stop: []string{text[10:14]}}, Result{whole.IDs[:16], text[:strings.Index(text, text[10:14])], FinishStop}},
-		"a stop string at the end": {Request{MaxNew: 14, Stop: []string{text[10:14]}}, Result{whole.IDs[:14], text[:strings.Index(text, text[10:14])], FinishStop}},
-		"half a stop string":       {Request{MaxNew: 12, Stop: []string{text[10:14]}}, Result{whole.IDs[:12], text[:12], FinishLength}},
+		"length":                   {Request{MaxNew: 30}, Result{whole.IDs, text, FinishLength, nil}},
+		"no tokens asked for":      {Request{MaxNew: 0}, Result{nil, "", FinishLength, nil}},
+		"an end id":                {Request{MaxNew: 30, End: whole.IDs[20:21]}, Result{whole.IDs[:end], text[:end], FinishEnd, nil}},
+		"a stop string":            {Request{MaxNew: 30, Stop: []string{text[10:14]}}, Result{whole.IDs[:16], text[:strings.Index(text, text[10:14])], FinishStop, nil}},
+		"a stop string at the end": {Request{MaxNew: 14, Stop: []string{text[10:14]}}, Result{whole.IDs[:14], text[:strings.Index(text, text[10:14])], FinishStop, nil}},
+		"half a stop string":       {Request{MaxNew: 12, Stop: []string{text[10:14]}}, Result{whole.IDs[:12], text[:12], FinishLength, nil}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			streamed := ""

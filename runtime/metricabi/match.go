@@ -3,6 +3,7 @@ package metricabi
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // CheckResults reports the first result that the description does not declare,
@@ -76,7 +77,7 @@ func (d *Description) Select(t Table) (Table, error) {
 		found := false
 		for i := range t.Columns {
 			c := &t.Columns[i]
-			if c.Role != n.Role || c.Arm != n.Arm || n.Role == RoleExtra && c.Name != n.Name {
+			if !n.names(c) {
 				continue
 			}
 			if c.DType != n.dtype() {
@@ -90,6 +91,16 @@ func (d *Description) Select(t Table) (Table, error) {
 		}
 	}
 	return out, nil
+}
+
+// Has reports whether the table has a column that the need names, of whatever dtype.
+func (t Table) Has(n Need) bool {
+	return slices.ContainsFunc(t.Columns, func(c Column) bool { return n.names(&c) })
+}
+
+// names reports whether the need is for the column.
+func (n Need) names(c *Column) bool {
+	return c.Role == n.Role && c.Arm == n.Arm && (n.Role != RoleExtra || c.Name == n.Name)
 }
 
 func (n Need) String() string {

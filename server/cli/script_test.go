@@ -67,6 +67,7 @@ func furnish(e *testscript.Env) error {
 	for name, wasm := range map[string][]byte{
 		"good": metrictest.Good("good", 0.25), "loops": metrictest.Loops("loops"), "eats": metrictest.ExhaustsMemory("eats"),
 		"lies": metrictest.LiesAboutOutput("lies"), "outside": metrictest.PointsOutsideMemory("outside"),
+		"texts": metrictest.NeedsTexts("texts", 0.5),
 	} {
 		if err := os.WriteFile(at(name+".wasm"), wasm, 0o644); err != nil {
 			return err

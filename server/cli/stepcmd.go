@@ -155,6 +155,8 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 	output := fs.String("output-dir", "", "`folder` that gets results.json")
 	cfgPath := fs.String("config", "", "pipeline `YAML`; its data and test sections are used")
 	device := fs.String("device", "", "auto, cpu or cuda (default: the configuration's)")
+	maxNew := fs.Int("generate-max-new-tokens", 0, "tokens of the text that both models write on every row, for metrics that compare texts (default: the configuration's)")
+	temperature := fs.Float64("generate-temperature", 0, "how far those texts stray from the likeliest token (default: the configuration's)")
 	metrics := fs.String("metrics", "", "WebAssembly metric `files`, separated by commas, besides the configuration's")
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
@@ -169,6 +171,9 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 			if path != "" {
 				cfg.Test.Metrics = append(cfg.Test.Metrics, config.Metric{Module: path})
 			}
+		}
+		if cfg.Test.Generate, err = texts(cfg.Test.Generate, *maxNew, *temperature); err != nil {
+			return err
 		}
 		o := pipeline.ABTestOptions{ModelA: *a, ModelB: *b, TestData: *data, OutDir: *output,
 			Format: cfg.Data.FormatType, MaxLength: cfg.Data.MaxLength, Test: cfg.Test, Seed: cfg.Seed}
@@ -191,6 +196,23 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 			})
 		})
 	}
+}
+
+// texts puts the flags over what the configuration says of an A/B test's texts.
+func texts(g config.Generate, maxNew int, temperature float64) (config.Generate, error) {
+	if maxNew != 0 {
+		g.MaxNewTokens = maxNew
+	}
+	if temperature != 0 {
+		g.Temperature = temperature
+	}
+	switch {
+	case g.MaxNewTokens < 0 || !(g.Temperature >= 0):
+		return g, usagef("--generate-max-new-tokens and --generate-temperature must be at least 0")
+	case g.IsZero() && g.Temperature != 0:
+		return g, usagef("--generate-temperature needs --generate-max-new-tokens")
+	}
+	return g, nil
 }
 
 func setupReport(e *env, fs *flag.FlagSet) func(context.Context, []string) error {

@@ -29,6 +29,17 @@ func WithParameter(name string, value float64) []byte {
 	return m.bytes()
 }
 
+// NeedsTexts is a metric like Good that needs what arm A wrote and the rows' own answers.
+func NeedsTexts(name string, value float64) []byte {
+	return Needing(name, value, `{"role":"output","arm":"A"},{"role":"extra","name":"reference","dtype":"utf8"}`)
+}
+
+// Needing is a metric like Good that needs the columns given as JSON.
+func Needing(name string, value float64, columns string) []byte {
+	m := module{name: name, result: scalar(value), resultPtr: resultAt, resultLen: len(scalar(value)), columns: columns}
+	return m.bytes()
+}
+
 // Loops is a metric whose evaluation never ends.
 func Loops(name string) []byte {
 	return assemble(name, scalar(0), []byte{0x03, 0x40, 0x0c, 0x00, 0x0b}) // loop br 0 end
@@ -81,6 +92,7 @@ type module struct {
 	name                 string
 	result               []byte
 	resultPtr, resultLen int
+	columns              string // of the description; empty: the label
 	parameters           string // of the description
 	before               []byte // instructions of metric_eval before it returns
 }
@@ -92,8 +104,11 @@ func assemble(name string, result, before []byte) []byte {
 
 func (m *module) bytes() []byte {
 	const i32, i64 = 0x7f, 0x7e
-	description := []byte(fmt.Sprintf(`{"name":%q,"version":"1","description":"a metric for tests","columns":[{"role":"label"}],`+
-		`"outputs":[{"name":"value","kind":"scalar","direction":"higher"},{"name":"rows","kind":"column","direction":"none"}]%s}`, m.name, m.parameters))
+	if m.columns == "" {
+		m.columns = `{"role":"label"}`
+	}
+	description := []byte(fmt.Sprintf(`{"name":%q,"version":"1","description":"a metric for tests","columns":[%s],`+
+		`"outputs":[{"name":"value","kind":"scalar","direction":"higher"},{"name":"rows","kind":"column","direction":"none"}]%s}`, m.name, m.columns, m.parameters))
 	functions := []struct {
 		name, signature string
 		body            []byte

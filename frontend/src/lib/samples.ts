@@ -29,7 +29,7 @@ export function filterSamples(samples: Sample[], f: SampleFilter): Sample[] {
     if (f.label && s.label !== f.label) return false;
     if (f.language && s.language !== f.language) return false;
     if (f.domain && s.domain !== f.domain) return false;
-    return !needle || `${s.text}\n${s.group}`.toLowerCase().includes(needle);
+    return !needle || [s.text, s.group, s.output_a, s.output_b].join('\n').toLowerCase().includes(needle);
   });
 }
 

@@ -157,6 +157,10 @@ export interface Sample {
   latency_a_ms: number | null;
   latency_b_ms: number | null;
   domain: string;
+  /** The row's own answer, and what the models wrote where the test had them write. */
+  reference?: string;
+  output_a?: string;
+  output_b?: string;
 }
 
 export interface ABResult {

@@ -1,0 +1,154 @@
+package pipeline
+
+import (
+	"maps"
+	"slices"
+
+	"triality/experiments"
+	"triality/experiments/dataset"
+	"triality/runtime/metricabi"
+)
+
+// hostColumns are the extra columns of every test; a field of the rows with such a name is not
+// handed over.
+var hostColumns = map[string]func(*experiments.Sample) string{
+	"language":  func(s *experiments.Sample) string { return s.Language },
+	"domain":    func(s *experiments.Sample) string { return s.Domain },
+	"reference": func(s *experiments.Sample) string { return s.Reference },
+}
+
+// schemaColumns are the schema's own fields by the names they have in the JSONL file.
+var schemaColumns = map[string]func(*experiments.Sample) string{
+	"four_class_label": func(s *experiments.Sample) string { return s.Label },
+	"domain_label":     func(s *experiments.Sample) string { return s.Domain },
+	"source_sample":    func(s *experiments.Sample) string { return s.Group },
+	"output":           func(s *experiments.Sample) string { return s.Reference },
+}
+
+// ownColumns are what a row has beside what a sample names.
+func ownColumns(r *dataset.Row) map[string]any {
+	out := map[string]any{}
+	for name, v := range r.Extra {
+		out[name] = v
+	}
+	for name, v := range map[string]string{"safety_label": r.Safety, "thinking_format": r.Thinking} {
+		if v != "" {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// metricTable lays an A/B test's rows out as the columns that a metric may ask for. Of the rows' own
+// fields it has those that needs names, in the dtype that it names.
+func metricTable(samples []experiments.Sample, needs []metricabi.Need) (metricabi.Table, error) {
+	n := len(samples)
+	label := make([]int32, n)
+	group, text := make([]string, n), make([]string, n)
+	for i, s := range samples {
+		label[i], group[i], text[i] = int32(experiments.LabelIndex(s.Label)), s.Group, s.Text
+	}
+	t := metricabi.Table{Rows: n, Columns: []metricabi.Column{
+		metricabi.Int32Column(metricabi.RoleLabel, metricabi.ArmShared, "", label),
+		metricabi.StringColumn(metricabi.RoleGroup, metricabi.ArmShared, "", group),
+		metricabi.StringColumn(metricabi.RoleText, metricabi.ArmShared, "", text),
+	}}
+	for _, name := range slices.Sorted(maps.Keys(hostColumns)) {
+		if c, ok := textColumn(samples, name, hostColumns[name]); ok || name != "reference" {
+			t.Columns = append(t.Columns, c)
+		}
+	}
+	t.Columns = append(t.Columns, metricabi.ClassColumns(experiments.Labels...)...)
+	for _, a := range sampleArms {
+		t.Columns = append(t.Columns, a.columns(samples)...)
+	}
+	for _, need := range needs {
+		if need.Role != metricabi.RoleExtra || need.Arm != metricabi.ArmShared || hostColumns[need.Name] != nil {
+			continue
+		}
+		c, ok, err := ownColumn(samples, need)
+		if err != nil {
+			return t, err
+		}
+		if ok {
+			t.Columns = append(t.Columns, c)
+		}
+	}
+	return t, nil
+}
+
+// textColumn is a shared column of text; ok is false where no row has any. A row without a reference has
+// no value.
+func textColumn(samples []experiments.Sample, name string, of func(*experiments.Sample) string) (c metricabi.Column, ok bool) {
+	values, valid := make([]string, len(samples)), make([]bool, len(samples))
+	all := true
+	for i := range samples {
+		values[i] = of(&samples[i])
+		valid[i] = values[i] != "" || name != "reference"
+		all, ok = all && valid[i], ok || values[i] != ""
+	}
+	c = metricabi.StringColumn(metricabi.RoleExtra, metricabi.ArmShared, name, values)
+	if !all {
+		c.SetValid(valid)
+	}
+	return c, ok
+}
+
+// sampleArm reads one arm's part of a sample.
+type sampleArm struct {
+	arm         metricabi.Arm
+	prediction  func(*experiments.Sample) string
+	probability func(*experiments.Sample) []float64
+	latency     func(*experiments.Sample) float64
+	output      func(*experiments.Sample) *string
+	logProbs    func(*experiments.Sample) []float32
+}
+
+var sampleArms = []sampleArm{
+	{
+		metricabi.ArmA,
+		func(s *experiments.Sample) string { return s.PredictionA }, func(s *experiments.Sample) []float64 { return s.ProbabilityA },
+		func(s *experiments.Sample) float64 { return s.LatencyAMS }, func(s *experiments.Sample) *string { return s.OutputA },
+		func(s *experiments.Sample) []float32 { return s.LogProbA },
+	},
+	{
+		metricabi.ArmB,
+		func(s *experiments.Sample) string { return s.PredictionB }, func(s *experiments.Sample) []float64 { return s.ProbabilityB },
+		func(s *experiments.Sample) float64 { return s.LatencyBMS }, func(s *experiments.Sample) *string { return s.OutputB },
+		func(s *experiments.Sample) []float32 { return s.LogProbB },
+	},
+}
+
+// columns are what the arm said of every row. It has an output where the test had it write.
+func (a *sampleArm) columns(samples []experiments.Sample) []metricabi.Column {
+	n := len(samples)
+	prediction, ms := make([]int32, n), make([]float64, n)
+	output, wrote, some := make([]string, n), make([]bool, n), false
+	probability := make([][]float64, len(experiments.Labels))
+	for c := range probability {
+		probability[c] = make([]float64, n)
+	}
+	for i := range samples {
+		s := &samples[i]
+		prediction[i], ms[i] = int32(experiments.LabelIndex(a.prediction(s))), a.latency(s)
+		for c := range probability {
+			probability[c][i] = a.probability(s)[c]
+		}
+		if text := a.output(s); text != nil {
+			output[i], wrote[i], some = *text, true, true
+		}
+	}
+	out := []metricabi.Column{metricabi.Int32Column(metricabi.RolePrediction, a.arm, "", prediction)}
+	if some {
+		c := metricabi.StringColumn(metricabi.RoleOutput, a.arm, "", output)
+		if slices.Contains(wrote, false) {
+			c.SetValid(wrote)
+		}
+		out = append(out, c)
+	}
+	out = append(out, metricabi.Float64Column(metricabi.RoleLatency, a.arm, "", ms))
+	for c, name := range experiments.Labels {
+		out = append(out, metricabi.Float64Column(metricabi.RoleProbability, a.arm, name, probability[c]))
+	}
+	return out
+}
