@@ -43,7 +43,7 @@ func claim(dir string) (release func(), err error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, ".lock")
-	unlock, err := filelock.Try(path)
+	unlock, err := filelock.Hold(path)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w; use a folder whose file system has locks", path, err)
 	}
@@ -51,7 +51,6 @@ func claim(dir string) (release func(), err error) {
 		return nil, experiments.Errorf(experiments.CodeConflict, "%s: another process is writing there; wait for it, or name another folder", dir)
 	}
 	return func() {
-		os.Remove(path) // Windows leaves it
 		unlock()
 		if made {
 			os.Remove(dir) // where the call wrote nothing

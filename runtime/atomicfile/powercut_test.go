@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,5 +87,121 @@ func TestAFileIsOldOrNewWhateverOperationFails(t *testing.T) {
 			t.Errorf("%s failed and the caller was told %v", failing, err)
 		}
 		only(t, dir, "f")
+	}
+}
+
+// files is a folder as "name=content" of its files.
+func files(dir string) string {
+	var list []string
+	filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			rel, _ := filepath.Rel(dir, path)
+			b, _ := os.ReadFile(path)
+			list = append(list, filepath.ToSlash(rel)+"="+string(b))
+		}
+		return err
+	})
+	return strings.Join(list, " ")
+}
+
+// fillTwo makes a folder of two files, one of them deeper, none flushed.
+func fillTwo(text string) func(dir string) error {
+	return func(dir string) error {
+		sub := filepath.Join(dir, "sub")
+		return errors.Join(put("f", text)(dir), disk.Mkdir(sub, 0o755), put("g", text)(sub))
+	}
+}
+
+func two(text string) string { return "f=" + text + " sub/g=" + text }
+
+// whole says what is wrong with a folder out after a cut: a reader finds the old or the new one; a next
+// call, cut anywhere too, and one that fails keep what is there, and one that succeeds leaves nothing else.
+func whole(t *testing.T, cut powercut.Cut, out, before string, prepare ...func(disk.Op) error) error {
+	allowed := []string{two("new")}
+	if !cut.Marked("replaced") {
+		allowed = append(allowed, before)
+	}
+	reader := func(dir string, allowed ...string) (string, error) {
+		out := filepath.Join(dir, out)
+		if err := RecoverFolder(out); err != nil {
+			return "", err
+		}
+		if got := files(out); slices.Contains(allowed, got) {
+			return got, nil
+		} else {
+			return "", fmt.Errorf("a reader finds %q", got)
+		}
+	}
+	rec := powercut.Record(t, cut.Dir, prepare...)
+	got, err := reader(cut.Dir, allowed...)
+	if err != nil {
+		return err
+	}
+	failed := errors.New("failed")
+	if err := WriteFolder(filepath.Join(cut.Dir, out), func(dir string) error {
+		return errors.Join(put("f", "half")(dir), failed)
+	}); !errors.Is(err, failed) {
+		return err
+	}
+	if now, err := reader(cut.Dir, got); err != nil {
+		return fmt.Errorf("after a call that failed: %q, %w", now, err)
+	}
+	for _, err := range rec.Broken(t, func(again powercut.Cut) error {
+		_, err := reader(again.Dir, got)
+		return err
+	}) {
+		return fmt.Errorf("cut once more: %w", err)
+	}
+	if err := WriteFolder(filepath.Join(cut.Dir, out), fillTwo("last")); err != nil {
+		return err
+	}
+	if _, err := reader(cut.Dir, two("last")); err != nil {
+		return fmt.Errorf("after a further call: %w", err)
+	}
+	entries, err := os.ReadDir(filepath.Dir(filepath.Join(cut.Dir, out)))
+	if len(entries) != 1 {
+		return fmt.Errorf("left behind: %v", entries)
+	}
+	return err
+}
+
+func TestAFolderOutlivesAPowerCutAtAnyMoment(t *testing.T) {
+	unsupported := func(op disk.Op) error {
+		if op.Kind == disk.OpExchange {
+			return errors.ErrUnsupported
+		}
+		return nil
+	}
+	calls := map[string]func(parent, out string) error{
+		"written": func(_, out string) error { return WriteFolder(out, fillTwo("new")) },
+		"moved": func(parent, out string) error {
+			from := filepath.Join(parent, "work")
+			return errors.Join(disk.MkdirAll(from, 0o755), fillTwo("new")(from), MoveFolder(from, out))
+		},
+	}
+	for call, do := range calls {
+		for _, before := range []string{"", two("old")} {
+			for how, prepare := range map[string][]func(disk.Op) error{"exchanged": nil, "renamed twice": {unsupported}} {
+				if before == "" && prepare != nil {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s over %q, %s", call, before, how), func(t *testing.T) {
+					t.Parallel()
+					parent := t.TempDir()
+					out := filepath.Join("a", "b")
+					if before != "" {
+						if err := WriteFolder(filepath.Join(parent, out), fillTwo("old")); err != nil {
+							t.Fatal(err)
+						}
+					}
+					rec := powercut.Record(t, parent, prepare...)
+					if err := do(parent, filepath.Join(parent, out)); err != nil {
+						t.Fatal(err)
+					}
+					rec.Mark("replaced")
+					rec.Check(t, func(cut powercut.Cut) error { return whole(t, cut, out, before, prepare...) })
+				})
+			}
+		}
 	}
 }

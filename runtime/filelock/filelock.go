@@ -2,7 +2,10 @@
 // its process ends, however it ends.
 package filelock
 
-import "os"
+import (
+	"os"
+	"runtime"
+)
 
 // Try takes the lock on the file at path, which is made where it is missing. unlock is nil where another
 // process, or another call of this one, has it. It is the lock that Python's filelock takes.
@@ -23,4 +26,21 @@ func Try(path string) (unlock func(), err error) {
 	}
 	f.Close()
 	return nil, err
+}
+
+// Hold is Try for a lock file that is nobody else's: release removes it.
+func Hold(path string) (release func(), err error) {
+	unlock, err := Try(path)
+	if unlock == nil {
+		return nil, err
+	}
+	return func() {
+		if runtime.GOOS == "windows" { // which removes no open file: not this one before, nor another call's after
+			unlock()
+			os.Remove(path)
+			return
+		}
+		os.Remove(path)
+		unlock()
+	}, nil
 }
