@@ -13,6 +13,8 @@ import (
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/dataset"
+	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 	"triality/runtime/model"
 	"triality/runtime/safetensors"
 	"triality/runtime/tokenizer"
@@ -148,16 +150,13 @@ func (e *Engine) createBase(ctx context.Context, dir string, c config.Create, do
 	}
 	o := PretrainOptions{ModelDir: fresh, OutDir: dir, WorkDir: filepath.Join(work, "checkpoints"), Docs: docs, MaxLength: maxLength, Create: c, Seed: seed}
 	if c.Epochs == 0 {
-		if err := os.RemoveAll(dir); err != nil { // what a killed call left without its marker
-			return fmt.Errorf("create base model: %w", err)
-		}
-		if err := os.Rename(fresh, dir); err != nil {
+		if err := atomicfile.MoveFolder(fresh, dir); err != nil {
 			return fmt.Errorf("create base model: %w", err)
 		}
 	} else if err := e.Pretrain(ctx, o, sink); err != nil {
 		return err
 	}
-	return os.RemoveAll(work)
+	return disk.RemoveAll(work)
 }
 
 // trainError gives a trainer's error a code where a caller decides on it.

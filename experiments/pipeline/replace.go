@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/dataset"
+	"triality/runtime/atomicfile"
 	"triality/runtime/hub"
 	"triality/runtime/so8t"
 	"triality/runtime/tokenizer"
@@ -73,15 +73,10 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 
 	c := so8tConfig(o.SO8T, o.MaxLength, o.Seed)
 	c.Storage, c.Recompute = e.Storage, e.Recompute
-	target := filepath.Join(o.OutDir, "model")
-	// What a killed call left is made anew: replacement itself takes seconds, its training resumes.
-	if err := os.RemoveAll(target); err != nil {
-		return fmt.Errorf("replace: %w", err)
-	}
-	if err := os.MkdirAll(o.OutDir, 0o755); err != nil {
-		return fmt.Errorf("replace: %w", err)
-	}
-	report, err := so8t.Replace(ctx, e.Device, o.Model, target, c, probes, func(stage string, done, total int) {
+	// A finished model that is there stays until the new one is finished. What a killed call left of that
+	// is made anew: replacement itself takes seconds, its training resumes.
+	unfinished := filepath.Join(o.OutDir, "model.unfinished")
+	report, err := so8t.Replace(ctx, e.Device, o.Model, unfinished, c, probes, func(stage string, done, total int) {
 		p := weightsRead(stage, done, total)
 		if stage == "compare" {
 			p = experiments.Progress{Done: int64(done), Total: int64(total), Unit: "probes", Note: stage}
@@ -93,11 +88,11 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 	}
 	sink.Note(fmt.Sprintf("replaced: largest logit difference %.3g over %d tokens (relative %.3g, tolerance %.3g)",
 		report.MaxLogitDifference, report.ProbeTokens, report.RelativeDifference, report.Tolerance))
-	m, err := so8t.Load(target)
+	m, err := so8t.Load(unfinished)
 	if err != nil {
 		return err
 	}
-	defer m.Close()
+	defer func() { m.Close() }()
 	words, err := labelWords(o.Model)
 	if err != nil {
 		return err
@@ -112,7 +107,13 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 			return trainError(err)
 		}
 	}
-	return m.SaveWeights(ctx, target)
+	if err := errors.Join(m.SaveWeights(ctx, unfinished), m.Close()); err != nil { // Windows moves no folder with open files
+		return err
+	}
+	if err := atomicfile.MoveFolder(unfinished, filepath.Join(o.OutDir, "model")); err != nil {
+		return fmt.Errorf("replace: %w", err)
+	}
+	return nil
 }
 
 // labelWords gives the first token of each label, in the order of so8t's classes.

@@ -23,7 +23,7 @@ var ErrBusy = errors.New("it is being written by another process: wait for it, o
 //
 // Linux and macOS swap the two folders in one step where the file system can. Elsewhere (Windows, NFS,
 // FAT) the old folder steps aside first, and a cut at that moment leaves neither at out until the next
-// WriteFolder, MoveFolder or RecoverFolder puts it back: readers of such folders call the last.
+// WriteFolder, MoveFolder or RecoverFolder puts it back: readers of such folders begin with ReadFile.
 func WriteFolder(out string, fill func(dir string) error) error {
 	p, err := placeOf(out)
 	if err != nil {
@@ -84,6 +84,20 @@ func RecoverFolder(out string) error {
 	return p.locked(func() error { return nil })
 }
 
+// ReadFile reads a file of a folder that WriteFolder makes, after RecoverFolder where it is missing. It is
+// how a reader of such a folder reads the first of its files.
+func ReadFile(dir, name string) ([]byte, error) {
+	path := filepath.Join(dir, name)
+	data, err := os.ReadFile(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return data, err
+	}
+	if err := RecoverFolder(dir); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
 // place is where a folder is to be, and the names beside it that its replacement uses.
 type place struct {
 	given  string // for messages
@@ -126,7 +140,7 @@ func (p place) locked(do func() error) error {
 // settle finishes or undoes what a killed call left.
 func (p place) settle() error {
 	if exists(p.old) && !exists(p.out) {
-		if err := errors.Join(disk.Rename(p.old, p.out), disk.SyncDir(p.parent)); err != nil {
+		if err := disk.Rename(p.old, p.out); err != nil {
 			return fmt.Errorf("put back what an interrupted replacement set aside: %w", err)
 		}
 	}

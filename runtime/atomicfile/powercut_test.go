@@ -200,6 +200,16 @@ func TestAFolderOutlivesAPowerCutAtAnyMoment(t *testing.T) {
 					}
 					rec.Mark("replaced")
 					rec.Check(t, func(cut powercut.Cut) error { return whole(t, cut, out, before, prepare...) })
+					rec.Check(t, func(cut powercut.Cut) error { // what is deleted afterwards does not come back in part
+						out := filepath.Join(cut.Dir, out)
+						if err := errors.Join(os.RemoveAll(out), RecoverFolder(out)); err != nil {
+							return err
+						}
+						if got := files(out); got != "" && got != before {
+							return fmt.Errorf("after its removal the folder holds %q", got)
+						}
+						return nil
+					})
 				})
 			}
 		}

@@ -18,6 +18,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"triality/runtime/allocation"
+	"triality/runtime/disk"
+	"triality/runtime/disk/powercut"
 )
 
 func sample(rows int) Split {
@@ -286,32 +288,61 @@ func TestWriteLeavesOtherFoldersAlone(t *testing.T) {
 	}
 }
 
-func TestWriteRecoversFromAKilledOne(t *testing.T) {
-	root := t.TempDir()
-	dir := filepath.Join(root, "ds")
-	if err := Write(dir, []Split{sample(1)}); err != nil {
-		t.Fatal(err)
+func TestADatasetOutlivesAPowerCutAtAnyMoment(t *testing.T) {
+	noExchange := func(op disk.Op) error {
+		if op.Kind == disk.OpExchange {
+			return errors.ErrUnsupported
+		}
+		return nil
 	}
-	// Killed between the two renames: the old dataset has stepped aside, the new
-	// one, here half-written, has not taken its place.
-	if err := os.Rename(dir, filepath.Join(root, ".ds.old.triality-tmp")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(filepath.Join(root, ".ds.triality-tmp", "train"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := Write(dir, []Split{{Name: "bad"}}); err == nil {
-		t.Fatal("want an error")
-	}
-	if err := Write(dir, []Split{sample(2)}); err != nil {
-		t.Fatal(err)
-	}
-	got, err := Read(dir)
-	if err != nil || got[0].Rows() != 2 {
-		t.Errorf("%v, %v", got, err)
-	}
-	if left, _ := os.ReadDir(root); len(left) != 1 {
-		t.Errorf("left %v behind", left)
+	for name, tt := range map[string]struct {
+		before  int // rows; 0: no dataset
+		prepare []func(disk.Op) error
+	}{
+		"new":                          {},
+		"replaced":                     {before: 3},
+		"replaced by way of two names": {3, []func(disk.Op) error{noExchange}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			if tt.before > 0 {
+				if err := Write(filepath.Join(root, "ds"), []Split{sample(tt.before)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			rec := powercut.Record(t, root, tt.prepare...)
+			if err := Write(filepath.Join(root, "ds"), []Split{sample(2)}); err != nil {
+				t.Fatal(err)
+			}
+			rec.Mark("written")
+			rec.Check(t, func(cut powercut.Cut) error {
+				dir := filepath.Join(cut.Dir, "ds")
+				rows := 0
+				splits, err := Read(dir)
+				if err == nil {
+					rows = splits[0].Rows()
+				} else if !errors.Is(err, fs.ErrNotExist) {
+					return err
+				}
+				if rows != 2 && (rows != tt.before || cut.Marked("written")) {
+					return fmt.Errorf("%d rows", rows)
+				}
+				if err := Write(dir, []Split{{Name: "bad"}}); err == nil {
+					return errors.New("a split without columns was written")
+				}
+				if now, _ := Read(dir); rows > 0 && (len(now) == 0 || !reflect.DeepEqual(now, splits)) {
+					return errors.New("a call that failed changed the dataset")
+				}
+				if err := Write(dir, []Split{sample(1)}); err != nil {
+					return err
+				}
+				if left, _ := os.ReadDir(cut.Dir); len(left) != 1 {
+					return fmt.Errorf("left %v behind", left)
+				}
+				return nil
+			})
+		})
 	}
 }
 

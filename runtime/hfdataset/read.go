@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"triality/runtime/atomicfile"
 )
 
 // Read reads every split of the dataset at dir. With columns only those are
@@ -18,7 +20,7 @@ import (
 func Read(dir string, columns ...string) ([]Split, error) {
 	var d dict
 	path := filepath.Join(dir, dictName)
-	if err := readJSON(path, &d); err != nil {
+	if err := readJSON(dir, dictName, &d); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("read dataset: %s is not a dataset folder: %w", dir, err)
 		}
@@ -47,7 +49,7 @@ func readSplit(dir, name string, columns []string) (Split, error) {
 	}
 	var st state
 	path := filepath.Join(dir, stateName)
-	if err := readJSON(path, &st); err != nil {
+	if err := readJSON(dir, stateName, &st); err != nil {
 		return Split{}, err
 	}
 	if len(st.DataFiles) == 0 {
@@ -89,13 +91,13 @@ func (s *Split) extend(cols []Column) error {
 	return nil
 }
 
-func readJSON(path string, v any) error {
-	raw, err := os.ReadFile(path)
+func readJSON(dir, name string, v any) error {
+	raw, err := atomicfile.ReadFile(dir, name)
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
 	}
 	return nil
 }

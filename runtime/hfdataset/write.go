@@ -11,16 +11,15 @@ import (
 	"path/filepath"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 )
 
 // shardBytes is the most data a file holds, the reference's default.
 const shardBytes = 500_000_000
 
-// Write makes the dataset folder dir, whole or not at all: it is written into a
-// temporary folder beside dir that then takes its name. A dataset already at dir
-// is replaced; a folder that is not a dataset is left alone and an error. The
-// same splits always give the same bytes. Two processes must not write the same
-// dir at once; what a killed one left is removed by the next.
+// Write makes the dataset folder dir, whole or not at all (atomicfile.WriteFolder). A dataset already at
+// dir is replaced; a folder that is not a dataset is left alone and an error. The same splits always give
+// the same bytes.
 func Write(dir string, splits []Split) error {
 	if err := write(dir, splits, shardBytes); err != nil {
 		return fmt.Errorf("write dataset %s: %w", dir, err)
@@ -32,41 +31,13 @@ func write(dir string, splits []Split, shardBytes int64) error {
 	if err := check(splits); err != nil {
 		return err
 	}
-	dir = filepath.Clean(dir)
-	parent, base := filepath.Split(dir)
-	tmp := filepath.Join(parent, "."+base+atomicfile.Suffix)
-	old := filepath.Join(parent, "."+base+".old"+atomicfile.Suffix)
-	if err := restore(dir, old); err != nil {
+	if err := atomicfile.RecoverFolder(dir); err != nil {
 		return err
 	}
 	if err := replaceable(dir); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(tmp); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(tmp, 0o755); err != nil {
-		return err
-	}
-	err := fill(tmp, splits, shardBytes)
-	if err == nil {
-		err = swap(tmp, dir, old)
-	}
-	if err != nil {
-		return errors.Join(err, os.RemoveAll(tmp))
-	}
-	return nil
-}
-
-// restore puts back the dataset of a Write that was killed in the middle of swap.
-func restore(dir, old string) error {
-	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return os.RemoveAll(old)
-	}
-	if err := os.Rename(old, dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return atomicfile.WriteFolder(dir, func(tmp string) error { return fill(tmp, splits, shardBytes) })
 }
 
 // replaceable reports what at dir is not a dataset or an empty folder.
@@ -98,14 +69,11 @@ func fill(dir string, splits []Split, shardBytes int64) error {
 			return fmt.Errorf("split %q: %w", s.Name, err)
 		}
 	}
-	if err := writeJSON(filepath.Join(dir, dictName), d, ""); err != nil {
-		return err
-	}
-	return atomicfile.SyncDir(dir)
+	return writeJSON(filepath.Join(dir, dictName), d, "")
 }
 
 func fillSplit(dir string, s *Split, shardBytes int64) error {
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if err := disk.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
 	feats, err := features(s.Columns)
@@ -147,26 +115,6 @@ func dataBytes(s *Split) int64 {
 		}
 	}
 	return n
-}
-
-// swap gives tmp the name dir. A folder cannot be renamed over one that is not
-// empty, so what is at dir steps aside first.
-func swap(tmp, dir, old string) error {
-	err := os.Rename(dir, old)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	replaced := err == nil
-	if err := os.Rename(tmp, dir); err != nil {
-		if replaced {
-			err = errors.Join(err, os.Rename(old, dir))
-		}
-		return err
-	}
-	if err := atomicfile.SyncDir(filepath.Dir(dir)); err != nil {
-		return err
-	}
-	return os.RemoveAll(old)
 }
 
 func writeJSON(path string, v any, indent string) error {

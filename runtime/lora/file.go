@@ -3,7 +3,6 @@ package lora
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,7 +50,7 @@ func (a *Adapter) Write(dir string) error {
 // named.
 func Read(dir string, cfg model.Config) (*Adapter, error) {
 	path := filepath.Join(dir, ConfigFile)
-	raw, err := os.ReadFile(path)
+	raw, err := atomicfile.ReadFile(dir, ConfigFile)
 	if err != nil {
 		return nil, fmt.Errorf("adapter: %w", err)
 	}

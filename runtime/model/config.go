@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -55,7 +54,7 @@ const maxLayers = 1 << 14
 // LoadConfig reads dir/config.json.
 func LoadConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, ConfigFile)
-	data, err := os.ReadFile(path)
+	data, err := atomicfile.ReadFile(dir, ConfigFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, fmt.Errorf("model folder %s has no %s: give the folder of a Hugging Face model (config.json, model.safetensors, tokenizer.json): %w", dir, ConfigFile, err)
 	}

@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
+	"triality/runtime/atomicfile"
 	"triality/runtime/model"
 	"triality/runtime/safetensors"
 )
@@ -39,7 +39,7 @@ func IsModel(dir string) (bool, error) {
 
 func readFields(dir string) (map[string]json.RawMessage, error) {
 	path := filepath.Join(dir, configFile)
-	raw, err := os.ReadFile(path)
+	raw, err := atomicfile.ReadFile(dir, configFile)
 	if err != nil {
 		return nil, fmt.Errorf("model configuration: %w", err)
 	}

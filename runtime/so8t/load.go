@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 	"triality/runtime/model"
 	"triality/runtime/safetensors"
 )
@@ -111,10 +112,10 @@ func (w *stored) replace(list []safetensors.Tensor) error {
 	}
 	err := w.Close()
 	if err == nil {
-		err = os.Rename(next, filepath.Join(w.dir, weightsFile))
+		err = disk.Rename(next, filepath.Join(w.dir, weightsFile))
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(next), w.open())
+		return errors.Join(err, disk.Remove(next), w.open())
 	}
-	return errors.Join(atomicfile.SyncDir(w.dir), w.open())
+	return errors.Join(disk.SyncDir(w.dir), w.open())
 }

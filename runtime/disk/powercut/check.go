@@ -51,6 +51,7 @@ func (r *Recorder) Broken(t testing.TB, check func(Cut) error) []error {
 		base   = t.TempDir()
 		now    = r.start.clone()
 		seen   = map[[sha256.Size]byte]bool{}
+		states int
 	)
 	try := func(done int) {
 		for _, o := range now.outcomes() {
@@ -60,6 +61,7 @@ func (r *Recorder) Broken(t testing.TB, check func(Cut) error) []error {
 				continue
 			}
 			seen[sum] = true
+			states++
 			dir := filepath.Join(base, "cut")
 			if err := os.Mkdir(dir, 0o755); err != nil {
 				t.Fatal(err)
@@ -85,6 +87,7 @@ func (r *Recorder) Broken(t testing.TB, check func(Cut) error) []error {
 		}
 		try(i + 1)
 	}
+	t.Logf("%d operations, %d states", len(r.Ops()), states)
 	return broken
 }
 
