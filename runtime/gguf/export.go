@@ -225,7 +225,7 @@ func (x *exporter) metadata(dir string) ([]Pair, *vocabulary, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	v, err := readVocabulary(dir, x.cfg.VocabSize)
+	v, err := readVocabulary(dir, tok, x.cfg.VocabSize)
 	if err != nil {
 		return nil, nil, err
 	}

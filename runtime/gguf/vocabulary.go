@@ -38,14 +38,9 @@ type vocabulary struct {
 
 // tokenizerFile is what a tokenizer.json says that runtime/tokenizer keeps to itself.
 type tokenizerFile struct {
-	Added []struct {
-		ID      int    `json:"id"`
-		Content string `json:"content"`
-		Special bool   `json:"special"`
-		RStrip  bool   `json:"rstrip"`
-	} `json:"added_tokens"`
-	Normalizer   json.RawMessage `json:"normalizer"`
-	PreTokenizer json.RawMessage `json:"pre_tokenizer"`
+	Added        []tokenizer.AddedToken `json:"added_tokens"` // RStrip is spelled rstrip there: keys match in any case
+	Normalizer   json.RawMessage        `json:"normalizer"`
+	PreTokenizer json.RawMessage        `json:"pre_tokenizer"`
 	Model        struct {
 		ByteFallback bool              `json:"byte_fallback"`
 		IgnoreMerges bool              `json:"ignore_merges"`
@@ -55,8 +50,8 @@ type tokenizerFile struct {
 	} `json:"model"`
 }
 
-// readVocabulary reads dir/tokenizer.json for a model with size embedding rows.
-func readVocabulary(dir string, size int) (*vocabulary, error) {
+// readVocabulary reads dir/tokenizer.json, of which tok is made, for a model with size embedding rows.
+func readVocabulary(dir string, tok *tokenizer.Tokenizer, size int) (*vocabulary, error) {
 	path := filepath.Join(dir, "tokenizer.json")
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -66,6 +61,7 @@ func readVocabulary(dir string, size int) (*vocabulary, error) {
 	if err := json.Unmarshal(raw, &f); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	f.Added = tok.AddedTokens() // with those of the files beside it
 	v, err := f.vocabulary(size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -26,11 +26,11 @@ const spm = `{
 
 func parsed(t testing.TB, text string, size int) (*vocabulary, error) {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "tokenizer.json"), []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+	var f tokenizerFile
+	if err := json.Unmarshal([]byte(text), &f); err != nil {
+		return nil, err
 	}
-	return readVocabulary(dir, size)
+	return f.vocabulary(size)
 }
 
 func TestASentencePieceTokenizerGetsScoresFromItsMerges(t *testing.T) {
@@ -81,7 +81,6 @@ func TestATokenizerThatGGUFCannotHoldIsRefusedByName(t *testing.T) {
 		`tokens 12 and 13 are both "[PAD13]"`:           strings.Replace(spm, `"th":11`, `"th":11,"[PAD13]":12`, 1),
 		`model.merges[3]: "▁t" is made by merges apart`: strings.Replace(spm, `"▁t h","▁ th"`, `"▁t h","▁ t"`, 1),
 		`model.merges lacks ["▁" "th"] for "▁th"`:       strings.Replace(spm, `,"▁ th"`, "", 1),
-		"tokenizer.json: unexpected end":                `{"model":`,
 	} {
 		if _, err := parsed(t, text, 14); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
@@ -143,7 +142,7 @@ func TestRealTokenizersAreHeld(t *testing.T) {
 		if err != nil {
 			t.Skip("the shared tokenizers are not here: ", err)
 		}
-		v, err := readVocabulary(dir, c.size)
+		v, err := readVocabulary(dir, tok, c.size)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,4 +200,33 @@ func FuzzVocabulary(f *testing.F) {
 			t.Fatalf("%d tokens, %d scores", len(v.tokens), len(v.scores))
 		}
 	})
+}
+
+func TestTokensOfTheFilesBesideAreHeldToo(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"tokenizer.json":        spm,
+		"tokenizer_config.json": `{"added_tokens_decoder":{"12":{"content":"<|turn|>","special":true}},"bos_token":"<s>","add_bos_token":false}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := readVocabulary(dir, tok, 16)
+	if err != nil || v.tokens[12] != "<|turn|>" || v.types[12] != tokenControl {
+		t.Fatalf("token 12 is %q, %v", v.tokens, err)
+	}
+	pairs, err := v.pairs(tok, model.Config{BOS: -1}, []int32{2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pairs {
+		if p.Key == "tokenizer.ggml.add_bos_token" && p.Value != false {
+			t.Errorf("add_bos_token is %v", p.Value)
+		}
+	}
 }

@@ -1,7 +1,9 @@
 package tokenizer
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,6 +18,26 @@ type addedToken struct {
 	RStrip     bool   `json:"rstrip"`      // takes the white space after it
 	Normalized bool   `json:"normalized"`  // looked for in the normalized text
 	Special    bool   `json:"special"`     // left out by Decode with skipSpecial
+}
+
+// AddedToken is a token that is found in a text before anything is cut.
+type AddedToken struct {
+	ID      int
+	Content string
+	Special bool // Decode leaves it out with skipSpecial
+	RStrip  bool // it takes the white space after it
+}
+
+// AddedTokens lists the added tokens by their ids: tokenizer.json's and those of the files beside it.
+func (t *Tokenizer) AddedTokens() []AddedToken {
+	var out []AddedToken
+	for _, f := range []*finder{&t.verbatim, &t.normalized} {
+		for _, tok := range f.tokens {
+			out = append(out, AddedToken{tok.ID, tok.Content, tok.Special, tok.RStrip})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b AddedToken) int { return cmp.Compare(a.ID, b.ID) })
+	return out
 }
 
 // finder finds added tokens in text, the longest at the leftmost place first.
@@ -117,20 +139,29 @@ func isWord(r rune) bool {
 		unicode.Other_Alphabetic, unicode.Join_Control, newLetters, newNumbers)
 }
 
+// checkAdded holds tokenizer.json's added tokens to each other.
+func checkAdded(tokens []addedToken) error {
+	ids := map[string]int{}
+	for _, tok := range tokens {
+		if tok.Content == "" {
+			return fmt.Errorf("added token %d is empty", tok.ID)
+		}
+		if id, ok := ids[tok.Content]; ok && id != tok.ID {
+			return fmt.Errorf("added token %q has two ids, %d and %d", tok.Content, id, tok.ID)
+		}
+		ids[tok.Content] = tok.ID
+	}
+	return nil
+}
+
 // addAll sorts the added tokens into those found in the text as given and those
 // found in the normalized text.
 func (t *Tokenizer) addAll(tokens []addedToken) error {
 	t.special = map[int]bool{}
 	t.added = map[string]int{}
 	for _, tok := range tokens {
-		if tok.Content == "" {
-			return fmt.Errorf("added token %d is empty", tok.ID)
-		}
 		if id, ok := t.model.vocab[tok.Content]; ok && int(id) != tok.ID {
 			return fmt.Errorf("added token %q has id %d, the vocabulary gives it %d", tok.Content, tok.ID, id)
-		}
-		if id, ok := t.added[tok.Content]; ok && id != tok.ID {
-			return fmt.Errorf("added token %q has two ids, %d and %d", tok.Content, id, tok.ID)
 		}
 		t.added[tok.Content] = tok.ID
 		if err := t.name(tok.ID, tok.Content); err != nil {

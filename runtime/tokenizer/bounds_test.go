@@ -46,21 +46,23 @@ func TestAHostileFileCannotMakeItsReaderAllocate(t *testing.T) {
 	}
 }
 
-func FuzzReadConfig(f *testing.F) {
-	f.Add([]byte(`{"bos_token":"<s>","eos_token":{"content":"b"},"pad_token":null,"chat_template":"T"}`))
-	f.Add([]byte(`{"chat_template":[{"name":"tool","template":"X"},{"name":"default","template":"D"}]}`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		tok, err := parse([]byte(small))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := allocation.Bytes(func() { err = tok.readConfig(raw) }); got > allocation.Bound(len(raw)) {
-			t.Fatalf("%d bytes made %d bytes of memory", len(raw), got)
+func FuzzReadSettings(f *testing.F) {
+	f.Add([]byte(`{"bos_token":"<s>","eos_token":{"content":"b"},"pad_token":null,"chat_template":"T"}`), []byte(`{}`), []byte(`{}`))
+	f.Add([]byte(`{"chat_template":[{"name":"tool","template":"X"},{"name":"default","template":"D"}]}`), []byte(`{"eos_token":"<x>"}`), []byte(`{"<x>":4}`))
+	f.Add([]byte(`{"added_tokens_decoder":{"4":{"content":"<x>","special":true}},"add_eos_token":true,"eos_token":"<x>","additional_special_tokens":["a"]}`), []byte{}, []byte{})
+	f.Fuzz(func(t *testing.T, config, special, added []byte) {
+		var tok *Tokenizer
+		var err error
+		n := len(config) + len(special) + len(added) + len(small)
+		if got := allocation.Bytes(func() {
+			tok, err = build(files{tokenizer: []byte(small), config: config, special: special, added: added}, "tokenizer.json")
+		}); got > allocation.Bound(n) {
+			t.Fatalf("%d bytes made %d bytes of memory", n, got)
 		}
 		if err != nil {
 			return
 		}
-		for _, id := range []int{tok.BOS(), tok.EOS(), tok.PAD(), tok.UNK()} {
+		for _, id := range append(tok.Encode("ab<x>", true), tok.BOS(), tok.EOS(), tok.PAD(), tok.UNK()) {
 			if id != -1 && !tok.known(id) {
 				t.Fatalf("id %d is no token's", id)
 			}

@@ -9,27 +9,46 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"triality/runtime/atomicfile"
 )
 
 const (
-	tokenizerName = "tokenizer.json"
-	configName    = "tokenizer_config.json"
-	templateName  = "chat_template.jinja"
+	tokenizerName  = "tokenizer.json"
+	configName     = "tokenizer_config.json"
+	specialName    = "special_tokens_map.json"
+	addedName      = "added_tokens.json"
+	templateName   = "chat_template.jinja"
+	templateFolder = "additional_chat_templates"
+	templateEnd    = ".jinja"
 )
 
 // files are the texts a tokenizer was made from; nil where a file is absent.
 type files struct {
-	tokenizer, config, template []byte
-	hash                        string
+	tokenizer, config, special, added, template []byte
+	templates                                   map[string][]byte // of templateFolder, by name
+	hash                                        string
+}
+
+// list gives each file's place: its name in the folder, and the text.
+func (f *files) list() []struct {
+	name string
+	text *[]byte
+} {
+	return []struct {
+		name string
+		text *[]byte
+	}{{tokenizerName, &f.tokenizer}, {configName, &f.config}, {specialName, &f.special}, {addedName, &f.added}, {templateName, &f.template}}
 }
 
 // Load reads a tokenizer from a folder that holds a tokenizer.json, or from that
-// file itself. tokenizer_config.json and chat_template.jinja beside it are read
-// where they exist. A feature this package lacks is an error that is
+// file itself. tokenizer_config.json, special_tokens_map.json, added_tokens.json and
+// the chat templates beside it are read where they exist. A feature this package lacks,
+// or a field that could change a text's tokens, is an error that is
 // ErrUnsupported and names the feature and the file.
 func Load(path string) (*Tokenizer, error) {
 	if st, err := os.Stat(path); err != nil {
@@ -37,42 +56,73 @@ func Load(path string) (*Tokenizer, error) {
 	} else if st.IsDir() {
 		path = filepath.Join(path, tokenizerName)
 	}
-	var f files
-	var err error
-	if f.tokenizer, err = os.ReadFile(path); err != nil {
-		return nil, fmt.Errorf("load tokenizer: %w", err)
-	}
 	dir := filepath.Dir(path)
-	if f.config, err = readOptional(filepath.Join(dir, configName)); err != nil {
+	var f files
+	for _, file := range f.list() {
+		name := filepath.Join(dir, file.name)
+		if file.name == tokenizerName {
+			name = path
+		}
+		text, err := os.ReadFile(name)
+		if err != nil && (name == path || !errors.Is(err, fs.ErrNotExist)) {
+			return nil, fmt.Errorf("load tokenizer: %w", err)
+		}
+		*file.text = text
+	}
+	if err := f.readTemplates(filepath.Join(dir, templateFolder)); err != nil {
 		return nil, fmt.Errorf("load tokenizer: %w", err)
 	}
-	if f.template, err = readOptional(filepath.Join(dir, templateName)); err != nil {
-		return nil, fmt.Errorf("load tokenizer: %w", err)
-	}
-	return build(f, path, filepath.Join(dir, configName))
+	return build(f, path)
 }
 
-func readOptional(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
+// readTemplates reads the chat templates besides the default one.
+func (f *files) readTemplates(dir string) error {
+	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
-	return b, err
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), templateEnd)
+		if !ok {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return err
+		}
+		if f.templates == nil {
+			f.templates = map[string][]byte{}
+		}
+		f.templates[name] = text
+	}
+	return err
 }
 
-// build makes the tokenizer; the names are for errors.
-func build(f files, tokenizerPath, configPath string) (*Tokenizer, error) {
-	t, err := parse(f.tokenizer)
+// build makes the tokenizer; path is tokenizer.json's, for errors.
+func build(f files, path string) (*Tokenizer, error) {
+	s, err := readSettings(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", tokenizerPath, err)
+		return nil, fmt.Errorf("%s%c%w", filepath.Dir(path), filepath.Separator, err)
 	}
-	if f.config != nil {
-		if err := t.readConfig(f.config); err != nil {
-			return nil, fmt.Errorf("%s: %w", configPath, err)
+	t, err := assemble(f.tokenizer, s)
+	var wrong settingError
+	switch {
+	case errors.As(err, &wrong):
+		return nil, fmt.Errorf("%s: %w", filepath.Join(filepath.Dir(path), configName), wrong.error)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if f.template != nil || f.templates != nil {
+		t.config.templates = maps.Clone(t.config.templates)
+		if t.config.templates == nil {
+			t.config.templates = map[string]string{}
 		}
 	}
-	if f.template != nil {
+	if f.template != nil { // which stands for all that tokenizer_config.json has
 		t.config.templates = map[string]string{"default": string(f.template)}
+	}
+	for name, text := range f.templates {
+		t.config.templates[name] = string(text)
 	}
 	sum := sha256.Sum256(f.tokenizer)
 	f.hash = hex.EncodeToString(sum[:])
@@ -86,68 +136,39 @@ func (t *Tokenizer) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("save tokenizer: %w", err)
 	}
-	for _, f := range []struct {
-		name string
-		text []byte
-	}{{tokenizerName, t.files.tokenizer}, {configName, t.files.config}, {templateName, t.files.template}} {
-		if f.text == nil {
-			continue
-		}
-		err := atomicfile.WriteFile(filepath.Join(dir, f.name), 0o644, func(w io.Writer) error {
-			_, err := w.Write(f.text)
+	write := func(name string, text []byte) error {
+		return atomicfile.WriteFile(filepath.Join(dir, name), 0o644, func(w io.Writer) error {
+			_, err := w.Write(text)
 			return err
 		})
-		if err != nil {
+	}
+	for _, f := range t.files.list() {
+		if *f.text == nil {
+			continue
+		}
+		if err := write(f.name, *f.text); err != nil {
+			return fmt.Errorf("save tokenizer: %w", err)
+		}
+	}
+	if len(t.files.templates) == 0 {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Join(dir, templateFolder), 0o755); err != nil {
+		return fmt.Errorf("save tokenizer: %w", err)
+	}
+	for name, text := range t.files.templates {
+		if err := write(filepath.Join(templateFolder, name+templateEnd), text); err != nil {
 			return fmt.Errorf("save tokenizer: %w", err)
 		}
 	}
 	return nil
 }
 
-// config is what tokenizer_config.json says; ids are -1 where it names no token.
+// config is what the files beside tokenizer.json say; ids are -1 where they name no token.
 type config struct {
 	bos, eos, pad, unk int
 	templates          map[string]string // chat templates by name
 	special            map[string]string // special tokens by their names in the file
-}
-
-func (t *Tokenizer) readConfig(raw []byte) error {
-	var c struct {
-		BOS          json.RawMessage `json:"bos_token"`
-		EOS          json.RawMessage `json:"eos_token"`
-		PAD          json.RawMessage `json:"pad_token"`
-		UNK          json.RawMessage `json:"unk_token"`
-		ChatTemplate json.RawMessage `json:"chat_template"`
-	}
-	if err := json.Unmarshal(raw, &c); err != nil {
-		return err
-	}
-	t.config.special = map[string]string{}
-	for _, f := range []struct {
-		name string
-		raw  json.RawMessage
-		id   *int
-	}{
-		{"bos_token", c.BOS, &t.config.bos}, {"eos_token", c.EOS, &t.config.eos},
-		{"pad_token", c.PAD, &t.config.pad}, {"unk_token", c.UNK, &t.config.unk},
-	} {
-		content, err := tokenContent(f.raw)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
-		}
-		if content == "" {
-			continue
-		}
-		id, ok := t.TokenID(content)
-		if !ok {
-			return fmt.Errorf("%s: %q is no token of %s", f.name, content, tokenizerName)
-		}
-		*f.id = id
-		t.config.special[f.name] = content
-	}
-	var err error
-	t.config.templates, err = chatTemplates(c.ChatTemplate)
-	return err
 }
 
 // tokenContent reads a token written as a string or as an object with content.

@@ -32,8 +32,16 @@ func typeOf(raw json.RawMessage) (string, error) {
 	return c.Type, nil
 }
 
-// parse builds a tokenizer from the text of a tokenizer.json.
-func parse(raw []byte) (*Tokenizer, error) {
+// parse builds a tokenizer from the text of a tokenizer.json alone.
+func parse(raw []byte) (*Tokenizer, error) { return assemble(raw, &settings{}) }
+
+// settingError is a fault of the files beside tokenizer.json.
+type settingError struct{ error }
+
+func (e settingError) Unwrap() error { return e.error }
+
+// assemble builds a tokenizer from the text of a tokenizer.json and what the files beside it say.
+func assemble(raw []byte, s *settings) (*Tokenizer, error) {
 	var doc struct {
 		AddedTokens   []addedToken    `json:"added_tokens"`
 		Normalizer    json.RawMessage `json:"normalizer"`
@@ -67,7 +75,14 @@ func parse(raw []byte) (*Tokenizer, error) {
 	if err := t.parseModel(doc.Model); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	if err := t.addAll(doc.AddedTokens); err != nil {
+	if err := checkAdded(doc.AddedTokens); err != nil {
+		return nil, fmt.Errorf("added_tokens: %w", err)
+	}
+	added, err := s.tokens(doc.AddedTokens, t.model.vocab)
+	if err != nil {
+		return nil, settingError{err}
+	}
+	if err := t.addAll(added); err != nil {
 		return nil, fmt.Errorf("added_tokens: %w", err)
 	}
 	if err := t.post.parse(doc.PostProcessor, t.known); err != nil {
@@ -75,6 +90,17 @@ func parse(raw []byte) (*Tokenizer, error) {
 	}
 	if t.decode, err = parseDecoder(doc.Decoder); err != nil {
 		return nil, fmt.Errorf("decoder: %w", err)
+	}
+	prefixed := false
+	for _, raw := range []json.RawMessage{doc.Normalizer, doc.PreTokenizer} {
+		yes, err := prefixes(raw)
+		if err != nil {
+			return nil, err
+		}
+		prefixed = prefixed || yes
+	}
+	if err := s.apply(t, prefixed); err != nil {
+		return nil, settingError{err}
 	}
 	return t, nil
 }
@@ -190,13 +216,16 @@ func (m *bpe) setMerges(merges [][2]string) error {
 	return nil
 }
 
+// mostID bounds the ids of a tokenizer with a vocabulary of n.
+func mostID(n int) int { return 1<<16 + 4*n }
+
 // name records that id is spelled s. Ids may have holes, though not so many that
 // the table of names outgrows the file it came from.
 func (t *Tokenizer) name(id int, s string) error {
 	if id < 0 || id > math.MaxInt32 {
 		return fmt.Errorf("token %q has id %d", s, id)
 	}
-	if most := 1<<16 + 4*len(t.model.vocab); id > most {
+	if id > mostID(len(t.model.vocab)) {
 		return fmt.Errorf("token %q has id %d, too far beyond %d tokens", s, id, len(t.model.vocab))
 	}
 	for len(t.names) <= id {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -74,7 +75,7 @@ func Train(texts iter.Seq[string], vocabSize int, special []string) (*Tokenizer,
 	if err != nil {
 		return nil, fmt.Errorf("train tokenizer: %w", err)
 	}
-	return build(f, "trained "+tokenizerName, "trained "+configName)
+	return build(f, filepath.Join("trained", tokenizerName))
 }
 
 // learner holds the words of the texts as tokens, and for each pair of
