@@ -186,11 +186,12 @@ type Transformer interface {
 	RMSNormGradX(dst, x, w, dy Buffer, T, D int, eps float64)
 	// RMSNormGradW gives the gradient with respect to w, [D].
 	RMSNormGradW(dst, x, dy Buffer, T, D int, eps float64)
-	// Rotary turns each head of x[T, heads·headDim] by the angles pos[t]·freq[i], i < headDim/2, in
-	// the half-split convention of Hugging Face (element i pairs with i+headDim/2), and multiplies by
-	// scale; inverse turns back (its gradient, with the same scale). freq is [headDim/2]. The angle is
-	// the product rounded to the device's float type, as Hugging Face computes it. In place.
-	Rotary(dst, x, pos, freq Buffer, T, heads, headDim int, scale float64, inverse bool)
+	// Rotary turns the first 2·pairs ≤ headDim dimensions of each head of x[T, heads·headDim] by the
+	// angles pos[t]·freq[i], i < pairs, in the half-split convention of Hugging Face (element i pairs with
+	// i+pairs), and multiplies them by scale; the other dimensions are copied. inverse turns back (its
+	// gradient, with the same scale). freq is [pairs]. The angle is the product rounded to the device's
+	// float type, as Hugging Face computes it. In place.
+	Rotary(dst, x, pos, freq Buffer, T, heads, headDim, pairs int, scale float64, inverse bool)
 	// Attention: query row t attends to key rows lo[t] ≤ j < hi[t], of which it sees the last Window
 	// where that is positive; softmax(q·kᵀ·Scale)·v. q and dst
 	// are [Queries, Heads·HeadDim], k and v [Keys, KVHeads·HeadDim]; query head h reads key head

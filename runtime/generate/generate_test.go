@@ -294,16 +294,16 @@ func TestBucketsHoldTheirTokensWithLittlePadding(t *testing.T) {
 // idle is a device whose operations do nothing, to see what the engine itself allocates.
 type idle struct{ device.Device }
 
-func (idle) Upload(device.Buffer, any) error                                   { return nil }
-func (idle) Download(any, device.Buffer) error                                 { return nil }
-func (idle) Embedding(_, _, _ device.Buffer, _, _ int)                         {}
-func (idle) RMSNorm(_, _, _ device.Buffer, _, _ int, _ float64)                {}
-func (idle) MatMul(_, _, _ device.Buffer, _, _, _ int, _, _, _ bool)           {}
-func (idle) Rotary(_, _, _, _ device.Buffer, _, _, _ int, _ float64, _ bool)   {}
-func (idle) CacheWrite(_, _, _ device.Buffer, _, _ int)                        {}
-func (idle) Attention(_, _, _, _, _, _ device.Buffer, _ device.AttentionShape) {}
-func (idle) Add(_, _, _ device.Buffer)                                         {}
-func (idle) SwiGLU(_, _, _ device.Buffer)                                      {}
+func (idle) Upload(device.Buffer, any) error                                    { return nil }
+func (idle) Download(any, device.Buffer) error                                  { return nil }
+func (idle) Embedding(_, _, _ device.Buffer, _, _ int)                          {}
+func (idle) RMSNorm(_, _, _ device.Buffer, _, _ int, _ float64)                 {}
+func (idle) MatMul(_, _, _ device.Buffer, _, _, _ int, _, _, _ bool)            {}
+func (idle) Rotary(_, _, _, _ device.Buffer, _, _, _, _ int, _ float64, _ bool) {}
+func (idle) CacheWrite(_, _, _ device.Buffer, _, _ int)                         {}
+func (idle) Attention(_, _, _, _, _, _ device.Buffer, _ device.AttentionShape)  {}
+func (idle) Add(_, _, _ device.Buffer)                                          {}
+func (idle) SwiGLU(_, _, _ device.Buffer)                                       {}
 
 func TestADecodeStepAllocatesNothingBesideTheDevice(t *testing.T) {
 	cfg, p := tiny(t, "llama", true)

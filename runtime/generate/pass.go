@@ -80,21 +80,20 @@ func (e *Engine) compile(key passKey) (*pass, error) {
 	if err != nil {
 		return nil, err
 	}
-	head := b.Head()
 	var out *G.Node
 	switch key.kind {
 	case everyLogit:
-		out, err = graph.MatMul(h, head, false, true)
+		out, err = b.Logits(h)
 	case nextLogits:
 		row := b.Leaf("input.row", device.Int32, 1)
 		leaves = append(leaves, in.Slots, row)
 		if h, err = graph.Embedding(h, row); err == nil {
-			out, err = graph.MatMul(h, head, false, true)
+			out, err = b.Logits(h)
 		}
 	case labelScores:
 		labels := b.Leaf("input.labels", device.Int32, key.T)
 		leaves = append(leaves, in.Slots, labels)
-		out, err = graph.CrossEntropy(h, head, labels)
+		out, err = b.NLL(h, labels)
 	case rowLogits, rowScores:
 		rows := b.Leaf("input.row", device.Int32, key.R)
 		leaves = append(leaves, in.Slots, in.Rows, rows)
@@ -102,12 +101,12 @@ func (e *Engine) compile(key passKey) (*pass, error) {
 			break
 		}
 		if key.kind == rowLogits {
-			out, err = graph.MatMul(h, head, false, true)
+			out, err = b.Logits(h)
 			break
 		}
 		labels := b.Leaf("input.labels", device.Int32, key.R)
 		leaves = append(leaves, labels)
-		out, err = graph.CrossEntropy(h, head, labels)
+		out, err = b.NLL(h, labels)
 	}
 	if err == nil {
 		err = b.Err()

@@ -46,6 +46,9 @@ type Report struct {
 // o.Type, norms and other vectors as F32. Tensors are streamed; the file is there whole or not at all.
 func Export(ctx context.Context, dir, out string, o Options) (Report, error) {
 	r, err := export(ctx, dir, out, o)
+	if missing := (*safetensors.MissingShardError)(nil); errors.As(err, &missing) {
+		return Report{}, missing // says where it is
+	}
 	if err != nil {
 		return Report{}, fmt.Errorf("export %s: %w", dir, err)
 	}

@@ -37,6 +37,11 @@ func TestGradientOfEachOperationEqualsFiniteDifferences(t *testing.T) {
 			w.floats = w.floats[:1]
 			return Rotary(x, pos, freq, 2, 4, 1.25)
 		},
+		"rotary embedding of a part of each head": func(w *world) (*G.Node, error) {
+			x, pos, freq := w.float("x", 3, 16), w.index("pos", 0, 5, 2), w.float("freq", 3)
+			w.floats = w.floats[:1]
+			return Rotary(x, pos, freq, 2, 8, 1.25)
+		},
 		"attention over packed sequences with grouped heads": func(w *world) (*G.Node, error) {
 			return Attention(w.float("q", 5, 16), w.float("k", 5, 8), w.float("v", 5, 8), w.index("lo", lo...), w.index("hi", hi...), heads)
 		},

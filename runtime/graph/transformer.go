@@ -91,13 +91,14 @@ func (k rmsNormGradW) launch(dev device.Device, out, in []device.Buffer) {
 func (rmsNormGradW) signature() string { return "mm>f" }
 
 type rotary struct {
-	T, Heads, HeadDim int
-	Scale             float64
-	Inverse           bool
+	T, Heads, HeadDim, Pairs int
+	Scale                    float64
+	Inverse                  bool
 }
 
-// Rotary turns each head of x[T, heads·headDim] by pos[t]·freq[i] and multiplies by scale (Su et
-// al. 2021, in the half-split convention of Hugging Face). pos is Int32[T], freq [headDim/2].
+// Rotary turns the first 2·P dimensions of each head of x[T, heads·headDim] by pos[t]·freq[i] and
+// multiplies them by scale (Su et al. 2021, in the half-split convention of Hugging Face); the others stay.
+// pos is Int32[T], freq [P].
 func Rotary(x, pos, freq *G.Node, heads, headDim int, scale float64) (*G.Node, error) {
 	t, d, err := matrix("rotary", "x", x)
 	if err != nil {
@@ -106,17 +107,21 @@ func Rotary(x, pos, freq *G.Node, heads, headDim int, scale float64) (*G.Node, e
 	if headDim <= 0 || headDim%2 != 0 || heads*headDim != d {
 		return nil, fmt.Errorf("graph: rotary: %d heads of %d do not make rows of %d; a head must be even", heads, headDim, d)
 	}
+	pairs := freq.Shape().TotalSize()
+	if pairs > headDim/2 {
+		return nil, fmt.Errorf("graph: rotary: %d frequencies for heads of %d", pairs, headDim)
+	}
 	if _, err := indices("rotary", "pos", pos, t); err != nil {
 		return nil, err
 	}
-	if _, err := floats("rotary", "freq", freq, headDim/2); err != nil {
+	if _, err := floats("rotary", "freq", freq, pairs); err != nil {
 		return nil, err
 	}
-	return apply(rotary{t, heads, headDim, scale, false}, x.Shape(), x, pos, freq)
+	return apply(rotary{t, heads, headDim, pairs, scale, false}, x.Shape(), x, pos, freq)
 }
 
 func (k rotary) launch(dev device.Device, out, in []device.Buffer) {
-	dev.Rotary(out[0], in[0], in[1], in[2], k.T, k.Heads, k.HeadDim, k.Scale, k.Inverse)
+	dev.Rotary(out[0], in[0], in[1], in[2], k.T, k.Heads, k.HeadDim, k.Pairs, k.Scale, k.Inverse)
 }
 func (rotary) inPlace() []int    { return []int{0} }
 func (rotary) signature() string { return "mif>m" }

@@ -140,6 +140,9 @@ func (b *Builder) Inputs(T int) Inputs {
 // Hidden is the final normed hidden state [T, HiddenSize].
 func (b *Builder) Hidden(in Inputs) (*G.Node, error) {
 	h, err := graph.Embedding(b.weight(embedName, b.cfg.VocabSize, b.cfg.HiddenSize), in.IDs)
+	if err == nil {
+		h, err = scaled(h, b.cfg.Multipliers.Embedding)
+	}
 	for i := 0; i < b.cfg.Layers && err == nil; i++ {
 		if h, err = b.layer(i, h, in); err != nil {
 			err = fmt.Errorf("layer %d: %w", i, err)
@@ -157,14 +160,6 @@ func (b *Builder) Hidden(in Inputs) (*G.Node, error) {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	return h, nil
-}
-
-// Head is the language-model head [VocabSize, HiddenSize]: lm_head.weight or the tied embedding.
-func (b *Builder) Head() *G.Node {
-	if b.cfg.TieEmbeddings {
-		return b.weight(embedName, b.cfg.VocabSize, b.cfg.HiddenSize)
-	}
-	return b.weight(headName, b.cfg.VocabSize, b.cfg.HiddenSize)
 }
 
 func (b *Builder) weight(name string, shape ...int) *G.Node {
@@ -185,7 +180,7 @@ func (b *Builder) layer(i int, h *G.Node, in Inputs) (*G.Node, error) {
 	if x, err = b.attention(i, x, in); err != nil {
 		return nil, err
 	}
-	if h, err = graph.Add(h, x); err != nil {
+	if h, err = b.residual(h, x); err != nil {
 		return nil, err
 	}
 	if x, err = graph.RMSNorm(h, b.weight(p+"post_attention_layernorm.weight", d), b.cfg.RMSNormEps); err != nil {
@@ -198,7 +193,16 @@ func (b *Builder) layer(i int, h *G.Node, in Inputs) (*G.Node, error) {
 	if x, err = graph.SwiGLU(gate, up); err != nil {
 		return nil, err
 	}
-	if x, err = b.linear(i, "mlp.down_proj", x); err != nil {
+	if x, err = b.linear(i, b.cfg.downModule(), x); err != nil {
+		return nil, err
+	}
+	return b.residual(h, x)
+}
+
+// residual adds what a part of a layer gives to the stream.
+func (b *Builder) residual(h, x *G.Node) (*G.Node, error) {
+	x, err := scaled(x, b.cfg.Multipliers.Residual)
+	if err != nil {
 		return nil, err
 	}
 	return graph.Add(h, x)
@@ -206,9 +210,9 @@ func (b *Builder) layer(i int, h *G.Node, in Inputs) (*G.Node, error) {
 
 // gateUp is the two inputs of SwiGLU.
 func (b *Builder) gateUp(i int, x *G.Node) (gate, up *G.Node, err error) {
-	if f := b.cfg.IntermediateSize; b.cfg.Fused {
-		if gate, err = b.rows(i, "mlp.gate_up_proj", 0, f, x); err == nil {
-			up, err = b.rows(i, "mlp.gate_up_proj", f, 2*f, x)
+	if f, both := b.cfg.IntermediateSize, b.cfg.gateUpModule(); both != "" {
+		if gate, err = b.rows(i, both, 0, f, x); err == nil {
+			up, err = b.rows(i, both, f, 2*f, x)
 		}
 		return gate, up, err
 	}
@@ -245,6 +249,9 @@ func (b *Builder) attention(i int, x *G.Node, in Inputs) (*G.Node, error) {
 	if err == nil {
 		k, err = b.turned(i, "self_attn.k_norm", k, in, c.KVHeads)
 	}
+	if err == nil && c.Rope.QueryGrowth > 0 {
+		q, err = b.grown(q, in)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -264,14 +271,18 @@ func (b *Builder) attention(i int, x *G.Node, in Inputs) (*G.Node, error) {
 			}
 		}
 	}
-	heads := graph.Heads{Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: 1 / math.Sqrt(float64(c.HeadDim)), Window: c.window(i)}
+	heads := graph.Heads{Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: c.Multipliers.Attention, Window: c.window(i)}
+	if heads.Scale == 0 {
+		heads.Scale = 1 / math.Sqrt(float64(c.HeadDim))
+	}
 	if x, err = graph.Attention(q, k, v, in.Lo, in.Hi, heads); err != nil {
 		return nil, err
 	}
 	return b.linear(i, "self_attn.o_proj", x)
 }
 
-// turned is y with its heads normed, in the families that do, and turned by the rotary embedding.
+// turned is y with its heads normed, in the families that do, and turned by the rotary embedding, in the
+// layers that are.
 func (b *Builder) turned(i int, norm string, y *G.Node, in Inputs, heads int) (*G.Node, error) {
 	if b.cfg.QKNorm {
 		var err error
@@ -279,7 +290,10 @@ func (b *Builder) turned(i int, norm string, y *G.Node, in Inputs, heads int) (*
 			return nil, err
 		}
 	}
-	return graph.Rotary(y, in.Pos, b.weight(freqName, b.cfg.HeadDim/2), heads, b.cfg.HeadDim, b.cfg.Rope.scale())
+	if !b.cfg.Turns(i) {
+		return y, nil
+	}
+	return graph.Rotary(y, in.Pos, b.weight(freqName, b.cfg.Rotary()/2), heads, b.cfg.HeadDim, b.cfg.Rope.scale())
 }
 
 // normHeads norms each head of y[T, heads·HeadDim] by itself.

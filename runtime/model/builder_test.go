@@ -256,12 +256,15 @@ func TestTheHeadIsTheEmbeddingOnlyWhereTied(t *testing.T) {
 	for _, tied := range []bool{true, false} {
 		c := small(t, "llama", tied)
 		b := NewBuilder(c, Hooks{})
-		if _, err := b.Hidden(b.Inputs(2)); err != nil {
+		h, err := b.Hidden(b.Inputs(2))
+		if err == nil {
+			_, err = b.Logits(h)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
-		head := b.Head()
-		if (head == b.Leaves()[embedName]) != tied || (head.Name() == headName) == tied {
-			t.Errorf("tied is %t and the head is %s", tied, head.Name())
+		if _, own := b.Leaves()[headName]; own == tied || (c.HeadName() == embedName) != tied {
+			t.Errorf("tied is %t, the graph has a head of its own: %t; its name is %s", tied, own, c.HeadName())
 		}
 		for _, s := range c.Specs() {
 			n, ok := b.Leaves()[s.Name]

@@ -10,8 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"path/filepath"
-	"strings"
 
 	"triality/runtime/atomicfile"
 )
@@ -38,21 +38,51 @@ type Config struct {
 	OutputBias       bool // a bias on o
 	QKNorm           bool // each head of q and k is normed before the rotary embedding
 	Fused            bool // q, k and v are one linear module, gate and up another
+	SharedMLP        bool // gate and up are one linear module, and the feed-forward is called shared_mlp
 	Rope             Rope // the zero value leaves the frequencies plain
+	// RotaryDim is how many of a head's dimensions, its first ones, are turned; 0 is all.
+	RotaryDim int
+	// Unturned has the layers without a rotary embedding; nil where every layer has one.
+	Unturned    []bool
+	Multipliers Multipliers
 	// Windows has the sliding window of each layer's attention, 0 for a layer that sees everything;
 	// nil where every layer does.
 	Windows []int
 	BOS     int // -1 where there is none
 	EOS     []int
+	// Dropouts has the file's dropout rates that are not 0, by field: they change training alone.
+	Dropouts map[string]float64
+	// Ignored lists fields of the file that the engine does not know and was told to go on without.
+	Ignored []string
+	// Nested says that the model is the text_config of the file, beside models for other inputs.
+	Nested bool
 
-	raw map[string]json.RawMessage // the file as read
+	raw          map[string]json.RawMessage // the file as read; of a nested model, its text_config
+	allowUnknown bool
+}
+
+// Multipliers are factors that the residual stream and the logits are multiplied by; 0 is the usual factor.
+type Multipliers struct {
+	Embedding float64 // of the embedded tokens, usually 1
+	Residual  float64 // of what attention and feed-forward add, usually 1
+	Attention float64 // of q·kᵀ, usually 1/√HeadDim
+	Logits    float64 // of the logits, usually 1
 }
 
 // maxLayers bounds what a config.json can make the engine list.
 const maxLayers = 1 << 14
 
-// LoadConfig reads dir/config.json.
-func LoadConfig(dir string) (Config, error) {
+// Option changes how a configuration is read.
+type Option func(*Config)
+
+// AllowUnknown goes on without the fields of config.json that the engine does not know, where allowed,
+// and trains without the dropouts it has not. The fields are listed in Config.Ignored and in what Save
+// writes, so that a model made of this one is read again.
+func AllowUnknown(allowed bool) Option { return func(c *Config) { c.allowUnknown = allowed } }
+
+// LoadConfig reads dir/config.json. Where it ties the head to the embedding and dir holds a head that is
+// not the embedding, the head is taken and TieEmbeddings is false, as in transformers 5.
+func LoadConfig(dir string, options ...Option) (Config, error) {
 	path := filepath.Join(dir, ConfigFile)
 	data, err := atomicfile.ReadFile(dir, ConfigFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -61,163 +91,18 @@ func LoadConfig(dir string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("read model configuration: %w", err)
 	}
-	c, err := ParseConfig(data)
+	c, err := ParseConfig(data, options...)
 	if err != nil {
 		return Config{}, fmt.Errorf("%s: %w", path, err)
 	}
+	if c.TieEmbeddings {
+		own, err := ownHead(dir, c)
+		if err != nil {
+			return Config{}, err
+		}
+		c.TieEmbeddings = !own
+	}
 	return c, nil
-}
-
-// file is config.json's fields; a pointer tells absent (or null) from zero.
-type file struct {
-	ModelType        *string          `json:"model_type"`
-	VocabSize        *int             `json:"vocab_size"`
-	HiddenSize       *int             `json:"hidden_size"`
-	IntermediateSize *int             `json:"intermediate_size"`
-	Layers           *int             `json:"num_hidden_layers"`
-	Heads            *int             `json:"num_attention_heads"`
-	KVHeads          *int             `json:"num_key_value_heads"`
-	HeadDim          *int             `json:"head_dim"`
-	MaxPositions     *int             `json:"max_position_embeddings"`
-	RMSNormEps       *float64         `json:"rms_norm_eps"`
-	RopeTheta        *float64         `json:"rope_theta"`
-	RopeParameters   *ropeParameters  `json:"rope_parameters"`
-	RopeScaling      *ropeParameters  `json:"rope_scaling"`
-	PartialRotary    *float64         `json:"partial_rotary_factor"`
-	Tie              *bool            `json:"tie_word_embeddings"`
-	AttentionBias    *bool            `json:"attention_bias"`
-	MLPBias          *bool            `json:"mlp_bias"`
-	HiddenAct        *string          `json:"hidden_act"`
-	UseSlidingWindow *bool            `json:"use_sliding_window"`
-	SlidingWindow    json.RawMessage  `json:"sliding_window"` // null is not the same as absent
-	WindowLayers     *int             `json:"max_window_layers"`
-	OriginalMax      *int             `json:"original_max_position_embeddings"`
-	LayerTypes       []string         `json:"layer_types"`
-	Quantization     *json.RawMessage `json:"quantization_config"`
-	BOS              *int             `json:"bos_token_id"`
-	EOS              *tokenIDs        `json:"eos_token_id"`
-}
-
-// tokenIDs is one id or a list of them.
-type tokenIDs []int
-
-func (t *tokenIDs) UnmarshalJSON(data []byte) error {
-	var one int
-	if json.Unmarshal(data, &one) == nil {
-		*t = tokenIDs{one}
-		return nil
-	}
-	return json.Unmarshal(data, (*[]int)(t))
-}
-
-// ParseConfig reads the text of a config.json. It refuses, by name, what the engine would compute
-// wrongly.
-func ParseConfig(data []byte) (Config, error) {
-	var f file
-	var raw map[string]json.RawMessage
-	if err := json.Unmarshal(data, &raw); err != nil {
-		return Config{}, fmt.Errorf("not a JSON object: %w", err)
-	}
-	if err := decodeExact(raw, &f); err != nil {
-		return Config{}, err
-	}
-	if f.ModelType == nil {
-		return Config{}, fmt.Errorf("model_type is missing; the engine has %s", familyNames())
-	}
-	fam, err := familyOf(*f.ModelType)
-	if err != nil {
-		return Config{}, err
-	}
-	c := Config{ModelType: *f.ModelType, BOS: -1, raw: raw}
-	for _, r := range []struct {
-		name string
-		from *int
-		to   *int
-	}{
-		{"vocab_size", f.VocabSize, &c.VocabSize}, {"hidden_size", f.HiddenSize, &c.HiddenSize},
-		{"intermediate_size", f.IntermediateSize, &c.IntermediateSize},
-		{"num_hidden_layers", f.Layers, &c.Layers}, {"num_attention_heads", f.Heads, &c.Heads},
-	} {
-		if r.from == nil {
-			return Config{}, fmt.Errorf("%s is missing", r.name)
-		}
-		*r.to = *r.from
-	}
-	if c.Heads <= 0 {
-		return Config{}, fmt.Errorf("num_attention_heads is %d, must be positive", c.Heads)
-	}
-	if c.Layers <= 0 || c.Layers > maxLayers {
-		return Config{}, fmt.Errorf("num_hidden_layers is %d, must be positive and at most %d", c.Layers, maxLayers)
-	}
-	c.KVHeads = or(f.KVHeads, c.Heads)
-	c.HeadDim = fam.headDim
-	if c.HeadDim == 0 {
-		c.HeadDim = c.HiddenSize / c.Heads
-	}
-	c.HeadDim = or(f.HeadDim, c.HeadDim)
-	c.MaxPositions = or(f.MaxPositions, fam.maxPositions)
-	c.RMSNormEps = or(f.RMSNormEps, 1e-6)
-	c.RopeTheta = or(f.RopeTheta, 10000)
-	for _, r := range []*ropeParameters{f.RopeScaling, f.RopeParameters} {
-		if r != nil && r.RopeTheta != nil {
-			c.RopeTheta = *r.RopeTheta
-		}
-	}
-	c.TieEmbeddings = or(f.Tie, false)
-	if f.BOS != nil {
-		c.BOS = *f.BOS
-	}
-	if f.EOS != nil {
-		c.EOS = *f.EOS
-	}
-	if err := f.unsupported(); err != nil {
-		return Config{}, err
-	}
-	if c.Rope, err = f.rope(c); err != nil {
-		return Config{}, err
-	}
-	if err := fam.details(&c, &f); err != nil {
-		return Config{}, err
-	}
-	return c, c.Check()
-}
-
-// decodeExact decodes the fields whose keys are spelled exactly: encoding/json alone would also take
-// "Vocab_Size" for vocab_size.
-func decodeExact(raw map[string]json.RawMessage, f *file) error {
-	exact := make(map[string]json.RawMessage, len(raw))
-	for k, v := range raw {
-		if strings.IndexFunc(k, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) < 0 {
-			exact[k] = v
-		}
-	}
-	b, err := json.Marshal(exact)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(b, f)
-}
-
-// unsupported names what this engine does not compute.
-func (f *file) unsupported() error {
-	switch {
-	case or(f.HiddenAct, "silu") != "silu":
-		return fmt.Errorf("hidden_act %q is not supported; silu is", *f.HiddenAct)
-	case or(f.PartialRotary, 1) != 1:
-		return fmt.Errorf("partial_rotary_factor %g is not supported; 1 is", *f.PartialRotary)
-	case or(f.MLPBias, false):
-		return fmt.Errorf("mlp_bias is true; biases in the feed-forward layers are not supported")
-	case f.Quantization != nil:
-		return fmt.Errorf("quantization_config is present; give the model's unquantized weights")
-	}
-	return nil
-}
-
-func or[T any](p *T, otherwise T) T {
-	if p == nil {
-		return otherwise
-	}
-	return *p
 }
 
 // Check says whether the sizes make a model.
@@ -239,8 +124,12 @@ func (c Config) Check() error {
 		return fmt.Errorf("num_attention_heads %d is no multiple of num_key_value_heads %d", c.Heads, c.KVHeads)
 	case c.HeadDim%2 != 0:
 		return fmt.Errorf("head_dim %d is odd; rotary embeddings need an even one", c.HeadDim)
+	case c.Rotary() < 2 || c.Rotary()%2 != 0 || c.Rotary() > c.HeadDim:
+		return fmt.Errorf("partial_rotary_factor turns %d of head_dim %d; it must be an even number of them", c.RotaryDim, c.HeadDim)
 	case !(c.RMSNormEps > 0) || !(c.RopeTheta > 0):
 		return fmt.Errorf("rms_norm_eps %g and rope_theta %g must be positive", c.RMSNormEps, c.RopeTheta)
+	case c.Unturned != nil && len(c.Unturned) != c.Layers:
+		return fmt.Errorf("%d layers are said to be turned or not, the model has %d", len(c.Unturned), c.Layers)
 	case c.Windows != nil && len(c.Windows) != c.Layers:
 		return fmt.Errorf("%d layers have sliding windows listed, the model has %d", len(c.Windows), c.Layers)
 	}
@@ -249,7 +138,26 @@ func (c Config) Check() error {
 			return fmt.Errorf("sliding_window is %d, must be positive", w)
 		}
 	}
-	return c.Rope.check(c.HeadDim)
+	for name, v := range map[string]float64{
+		"embedding_multiplier": c.Multipliers.Embedding, "residual_multiplier": c.Multipliers.Residual,
+		"attention_multiplier": c.Multipliers.Attention, "logits_scaling": c.Multipliers.Logits,
+	} {
+		if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
+			return fmt.Errorf("%s makes a factor of %g, must be positive", name, v)
+		}
+	}
+	return c.Rope.check(c.Rotary())
+}
+
+// Turns says whether a layer has a rotary embedding.
+func (c Config) Turns(layer int) bool { return c.Unturned == nil || !c.Unturned[layer] }
+
+// Rotary is how many dimensions of a head the rotary embedding turns.
+func (c Config) Rotary() int {
+	if c.RotaryDim == 0 {
+		return c.HeadDim
+	}
+	return c.RotaryDim
 }
 
 // KVDim is the width of keys and values of one layer.
@@ -274,15 +182,30 @@ func (c Config) JSON() ([]byte, error) {
 		return nil, err
 	}
 	out := maps.Clone(c.raw)
-	if out == nil {
-		out = map[string]json.RawMessage{"architectures": json.RawMessage(`["` + fam.architecture + `"]`), "torch_dtype": json.RawMessage(`"float32"`)}
-	}
 	fields := map[string]any{
 		"model_type": c.ModelType, "vocab_size": c.VocabSize, "hidden_size": c.HiddenSize,
 		"intermediate_size": c.IntermediateSize, "num_hidden_layers": c.Layers,
 		"num_attention_heads": c.Heads, "num_key_value_heads": c.KVHeads, "head_dim": c.HeadDim,
 		"max_position_embeddings": c.MaxPositions, "rms_norm_eps": c.RMSNormEps, "rope_theta": c.RopeTheta,
 		"hidden_act": "silu", "tie_word_embeddings": c.TieEmbeddings,
+	}
+	if out == nil {
+		out = map[string]json.RawMessage{"torch_dtype": json.RawMessage(`"float32"`)}
+		if fam.fresh != nil {
+			maps.Copy(fields, fam.fresh(c))
+		}
+	}
+	if _, ok := out["architectures"]; !ok {
+		fields["architectures"] = []string{fam.architecture}
+	}
+	if c.SharedMLP { // whose intermediate_size is that of experts
+		if c.raw != nil {
+			delete(fields, "intermediate_size")
+		}
+		fields["shared_intermediate_size"] = c.IntermediateSize
+	}
+	if len(c.Ignored) > 0 {
+		fields[ignoredKey] = c.Ignored
 	}
 	if c.BOS >= 0 {
 		fields["bos_token_id"] = c.BOS

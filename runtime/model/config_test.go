@@ -15,7 +15,7 @@ const llamaConfig = `{
   "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 100, "hidden_size": 32,
   "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
   "rms_norm_eps": 1e-05, "rope_theta": 500000.0, "hidden_act": "silu", "tie_word_embeddings": false,
-  "bos_token_id": 1, "eos_token_id": [2, 7], "initializer_range": 0.02, "custom": {"kept": [1, 2.50]}%s
+  "bos_token_id": 1, "eos_token_id": [2, 7], "initializer_range": 0.02, "transformers.js_config": {"kept": [1, 2.50]}%s
 }`
 
 func with(extra string) []byte {
@@ -60,7 +60,7 @@ func TestWhatTheEngineDoesNotComputeIsRefusedByName(t *testing.T) {
 		`"rope_scaling": {"type": "linear", "factor": 0}`:        "rope_scaling",
 		`"rope_scaling": {"type": "ntk", "factor": 2.0}`:         "rope_scaling",
 		`"rope_scaling": {"type": "longrope"}`:                   "short_factor",
-		`"rope_parameters": {"partial_rotary_factor": 0.5}`:      "rope_parameters",
+		`"rope_parameters": {"partial_rotary_factor": 0.5}`:      "partial_rotary_factor",
 		`"rope_scaling": {"rope_type": "llama3"}`:                "rope_scaling",
 		`"rope_parameters": {"rope_type": "proportional"}`:       "rope_parameters",
 		`"rope_parameters": {"rope_type": "yarn", "factor": -1}`: "rope_parameters",
@@ -73,7 +73,7 @@ func TestWhatTheEngineDoesNotComputeIsRefusedByName(t *testing.T) {
 		`"mlp_bias": true`:                                       "mlp_bias",
 		`"partial_rotary_factor": 0.5`:                           "partial_rotary_factor",
 		`"quantization_config": {"bits": 4}`:                     "quantization_config",
-		`"model_type": "gpt2"`:                                   "llama, mistral, phi3, qwen2, qwen3",
+		`"model_type": "gpt2"`:                                   "llama, ministral, ministral3, mistral, phi3, qwen2, qwen3, smollm3",
 		`"num_key_value_heads": 3`:                               "num_key_value_heads",
 		`"head_dim": 7`:                                          "head_dim",
 		`"vocab_size": null`:                                     "vocab_size",
@@ -108,8 +108,8 @@ func TestSaveKeepsTheFieldsTheEngineDoesNotKnow(t *testing.T) {
 		t.Fatal(err)
 	}
 	var custom struct{ Kept []float64 }
-	if err := json.Unmarshal(got.raw["custom"], &custom); err != nil || !reflect.DeepEqual(custom.Kept, []float64{1, 2.5}) {
-		t.Errorf("an unknown field became %s (%v)", got.raw["custom"], err)
+	if err := json.Unmarshal(got.raw["transformers.js_config"], &custom); err != nil || !reflect.DeepEqual(custom.Kept, []float64{1, 2.5}) {
+		t.Errorf("an unknown field became %s (%v)", got.raw["transformers.js_config"], err)
 	}
 	if got.VocabSize != 101 {
 		t.Errorf("vocab_size is %d", got.VocabSize)

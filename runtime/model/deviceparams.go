@@ -73,6 +73,9 @@ func (d *DeviceParams) putAll(src Source) error {
 	if err != nil {
 		return err
 	}
+	if err := d.putGrowth(); err != nil {
+		return err
+	}
 	return d.putFrequencies()
 }
 
@@ -156,7 +159,7 @@ func (d *DeviceParams) room(t device.DType, name string, shape []int) (device.Bu
 }
 
 func (d *DeviceParams) putFrequencies() error {
-	return d.Put(freqName, []int{d.cfg.HeadDim / 2}, d.cfg.rotaryFrequencies(d.long))
+	return d.Put(freqName, []int{d.cfg.Rotary() / 2}, d.cfg.rotaryFrequencies(d.long))
 }
 
 // SetLength prepares the runs that follow for sequences of at most n tokens. Models with "longrope"

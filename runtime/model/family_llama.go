@@ -10,9 +10,14 @@ var llama = family{
 	details: func(c *Config, f *file) error {
 		c.QKVBias = or(f.AttentionBias, false)
 		c.OutputBias = c.QKVBias
-		if size, err := f.window(0); err != nil || size > 0 || or(f.UseSlidingWindow, false) {
-			return fmt.Errorf("sliding_window or use_sliding_window is set; llama models have no sliding window")
-		}
-		return f.slide(c, 0, 0)
+		return f.noWindow(c)
 	},
+}
+
+// noWindow refuses a sliding window in the families that have none.
+func (f *file) noWindow(c *Config) error {
+	if size, err := f.window(0); err != nil || size > 0 || or(f.UseSlidingWindow, false) {
+		return fmt.Errorf("sliding_window or use_sliding_window is set; %s models have no sliding window", c.ModelType)
+	}
+	return f.slide(c, 0, 0)
 }

@@ -118,17 +118,14 @@ func Shapes() []NamedShape {
 
 // Config gives the shape as a model of a family with a vocabulary.
 func (s NamedShape) Config(modelType string, vocab int) (Config, error) {
-	fam, err := familyOf(modelType)
-	if err != nil {
-		return Config{}, err
-	}
 	c := Config{
 		ModelType: modelType, VocabSize: vocab, HiddenSize: s.Hidden, IntermediateSize: s.FFN,
 		Layers: s.Layers, Heads: s.Heads, KVHeads: s.KVHeads, HeadDim: s.Hidden / s.Heads,
 		MaxPositions: s.Positions, RMSNormEps: 1e-6, RopeTheta: 10000, TieEmbeddings: true, BOS: -1,
 	}
-	if err := fam.details(&c, &file{}); err != nil {
+	text, err := c.JSON() // with the family's own fields, which are then read as from a file
+	if err != nil {
 		return Config{}, err
 	}
-	return c, c.Check()
+	return ParseConfig(text)
 }

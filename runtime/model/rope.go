@@ -27,6 +27,9 @@ type Rope struct {
 	Original           int  // original_max_position_embeddings
 	Short, Long        []float64
 	Attention          float64 // q and k are multiplied by it after the turn; 0 is 1
+	// QueryGrowth makes q grow beyond the original context: it is multiplied by
+	// 1 + QueryGrowth·ln(1 + ⌊position/Original⌋), in the manner of Llama 4.
+	QueryGrowth float64
 }
 
 // ropeParameters is rope_scaling, or rope_parameters of newer files.
@@ -48,6 +51,7 @@ type ropeParameters struct {
 	Short     []float64 `json:"short_factor"`
 	Long      []float64 `json:"long_factor"`
 	Attention *float64  `json:"attention_factor"`
+	Growth    *float64  `json:"llama_4_scaling_beta"`
 }
 
 func (r *ropeParameters) kind() string {
@@ -65,9 +69,6 @@ func (f *file) rope(c Config) (Rope, error) {
 	}
 	if p == nil {
 		return Rope{}, nil
-	}
-	if or(p.Partial, 1) != 1 {
-		return Rope{}, fmt.Errorf("%s: partial_rotary_factor %g is not supported; 1 is", name, *p.Partial)
 	}
 	kind := p.kind()
 	if c.ModelType == "phi3" && (kind == "su" || kind == "yarn") { // what early Phi-3 files call it
@@ -121,7 +122,7 @@ func (f *file) rope(c Config) (Rope, error) {
 	default:
 		return Rope{}, fmt.Errorf("%s of type %q is not supported; default, linear, dynamic, llama3, yarn and longrope are", name, kind)
 	}
-	return r, r.check(c.HeadDim)
+	return r, r.check(c.Rotary())
 }
 
 func yarnScale(factor, m float64) float64 {
@@ -131,8 +132,8 @@ func yarnScale(factor, m float64) float64 {
 	return 0.1*m*math.Log(factor) + 1
 }
 
-func (r Rope) check(headDim int) error {
-	for _, v := range append([]float64{r.Factor, r.LowFreq, r.HighFreq, r.BetaFast, r.BetaSlow, r.Attention}, append(slices.Clone(r.Short), r.Long...)...) {
+func (r Rope) check(turned int) error {
+	for _, v := range append([]float64{r.Factor, r.LowFreq, r.HighFreq, r.BetaFast, r.BetaSlow, r.Attention, r.QueryGrowth}, append(slices.Clone(r.Short), r.Long...)...) {
 		if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
 			return fmt.Errorf("rope_scaling of type %q has a factor of %g", r.Type, v)
 		}
@@ -140,8 +141,10 @@ func (r Rope) check(headDim int) error {
 	switch {
 	case r.Type == "llama3" && r.HighFreq <= r.LowFreq:
 		return fmt.Errorf("rope_scaling: high_freq_factor %g must be more than low_freq_factor %g", r.HighFreq, r.LowFreq)
-	case r.Type == "longrope" && (len(r.Short) != headDim/2 || len(r.Long) != headDim/2):
-		return fmt.Errorf("rope_scaling: short_factor and long_factor have %d and %d entries, head_dim %d needs %d", len(r.Short), len(r.Long), headDim, headDim/2)
+	case r.Type == "longrope" && (len(r.Short) != turned/2 || len(r.Long) != turned/2):
+		return fmt.Errorf("rope_scaling: short_factor and long_factor have %d and %d entries, the %d dimensions of a head that are turned need %d", len(r.Short), len(r.Long), turned, turned/2)
+	case r.QueryGrowth > 0 && r.Original <= 0:
+		return fmt.Errorf("rope_parameters: llama_4_scaling_beta %g needs original_max_position_embeddings", r.QueryGrowth)
 	case slices.Contains(r.Short, 0) || slices.Contains(r.Long, 0):
 		return fmt.Errorf("rope_scaling: short_factor or long_factor has a 0")
 	}
@@ -159,16 +162,17 @@ func (r Rope) scale() float64 {
 	return r.Attention
 }
 
-// rotaryFrequencies is theta^(-2i/headDim) (Su et al. 2021), stretched; long chooses the second set
+// rotaryFrequencies is theta^(-2i/d) for the d turned dimensions of a head (Su et al. 2021), stretched; long chooses the second set
 // of those that have one. Every operation is rounded to float32, as in transformers.
 func (c Config) rotaryFrequencies(long bool) []float32 {
-	f, powers := make([]float32, c.HeadDim/2), make([]float32, c.HeadDim/2)
+	dims := c.Rotary()
+	f, powers := make([]float32, dims/2), make([]float32, dims/2)
 	ext := c.Rope.Short
 	if long {
 		ext = c.Rope.Long
 	}
 	for i := range f {
-		exponent := float32(2*i) / float32(c.HeadDim)
+		exponent := float32(2*i) / float32(dims)
 		power := float32(math.Pow(float64(float32(c.RopeTheta)), float64(exponent)))
 		if c.Rope.Type == "longrope" {
 			power = float32(ext[i]) * power

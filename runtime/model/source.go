@@ -3,7 +3,6 @@ package model
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -135,23 +134,23 @@ func Save(dir string, s Source, dtype safetensors.DType) error {
 
 // Folder is the weights of a model folder, read when they are asked for.
 type Folder struct {
-	files *safetensors.Model
-	specs []Spec
+	files  *safetensors.Model
+	stored func(name string) string // what the files call a weight
+	specs  []Spec
 }
 
 // OpenFolder opens the weights of a model folder. Every weight the configuration implies, and every one of
-// extra, must be there with its shape, and no other; the error names what is missing, unexpected or
-// of another shape. A head stored beside tied embeddings and the rotary tables of old files are left
-// out, as transformers does.
+// extra, must be there with its shape, and no other but those that Config.Unused explains; the error names
+// what is missing, unexpected or of another shape.
 func OpenFolder(dir string, cfg Config, extra ...Spec) (*Folder, error) {
 	m, err := safetensors.OpenModel(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, safetensors.ErrNoModel) {
 		return nil, fmt.Errorf("model folder %s has no weights: it needs model.safetensors, or shards with model.safetensors.index.json (convert .bin files with transformers' save_pretrained): %w", dir, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("model weights: %w", err)
+		return nil, err // names the file
 	}
-	f := &Folder{files: m, specs: append(cfg.Specs(), extra...)}
+	f := &Folder{files: m, stored: StoredNames(cfg, m), specs: append(cfg.Specs(), extra...)}
 	if problems := f.misfits(cfg); len(problems) > 0 {
 		more := ""
 		if len(problems) > 8 {
@@ -168,17 +167,18 @@ func (f *Folder) misfits(cfg Config) []string {
 	want := make(map[string]bool, len(f.specs))
 	var problems []string
 	for _, s := range f.specs {
-		want[s.Name] = true
-		info, ok := f.files.Info(s.Name)
+		name := f.stored(s.Name)
+		want[name] = true
+		info, ok := f.files.Info(name)
 		switch {
 		case !ok:
-			problems = append(problems, fmt.Sprintf("%s %v is missing", s.Name, s.Shape))
+			problems = append(problems, fmt.Sprintf("%s %v is missing", name, s.Shape))
 		case !slices.Equal(info.Shape, s.Shape):
-			problems = append(problems, fmt.Sprintf("%s is %v, config.json makes it %v", s.Name, info.Shape, s.Shape))
+			problems = append(problems, fmt.Sprintf("%s is %v, config.json makes it %v", name, info.Shape, s.Shape))
 		}
 	}
 	for _, n := range f.files.Names() {
-		if !want[n] && !(n == headName && cfg.TieEmbeddings) && !strings.HasSuffix(n, ".rotary_emb.inv_freq") {
+		if _, explained := cfg.Unused(n); !want[n] && !explained {
 			problems = append(problems, n+" is unexpected")
 		}
 	}
@@ -191,17 +191,41 @@ func (f *Folder) Names() []string { return specNames(f.specs) }
 // Shape gives a weight's shape.
 func (f *Folder) Shape(name string) ([]int, bool) { return specShape(f.specs, name) }
 
-// ReadAt reads a part of a weight as float32.
+// ReadAt reads a part of a weight as float32. A value that is infinite or no number is an error.
 func (f *Folder) ReadAt(name string, dst []float32, at int) error {
-	if err := f.files.ReadFloat32At(name, dst, at); err != nil {
+	if err := f.files.ReadFloat32At(f.stored(name), dst, at); err != nil {
 		return fmt.Errorf("model weights: %w", err)
+	}
+	if i := notFinite(dst); i >= 0 {
+		shape, _ := f.Shape(name)
+		return fmt.Errorf("model weights: %s%v is %g: the model was damaged or diverged in training, and computes nothing", f.stored(name), Place(at+i, shape), dst[i])
 	}
 	return nil
 }
 
+// notFinite is the index of the first value that is infinite or no number; -1 is none.
+func notFinite(values []float32) int {
+	for i, x := range values {
+		if x-x != 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// Place turns the index of an element into one for each dimension.
+func Place(at int, shape []int) []int {
+	p := make([]int, len(shape))
+	for i := len(shape) - 1; i >= 0; i-- {
+		p[i] = at % shape[i]
+		at /= shape[i]
+	}
+	return p
+}
+
 // DType is the type that the folder's embedding, and with it as a rule every matrix, is stored in.
 func (f *Folder) DType() safetensors.DType {
-	info, _ := f.files.Info(embedName)
+	info, _ := f.files.Info(f.stored(embedName))
 	return info.DType
 }
 

@@ -22,7 +22,7 @@ func (c Config) Specs() []Spec {
 		p := layerPrefix(i)
 		specs = append(specs, Spec{p + "input_layernorm.weight", []int{d}})
 		for _, l := range c.linears() {
-			if l.module == "mlp.gate_proj" || l.module == "mlp.gate_up_proj" {
+			if l.module == "mlp.gate_proj" || l.module == c.gateUpModule() {
 				specs = append(specs, Spec{p + "post_attention_layernorm.weight", []int{d}})
 			}
 			specs = append(specs, Spec{p + l.module + ".weight", []int{l.out, l.in}})
@@ -55,20 +55,40 @@ func (c Config) linears() []linear {
 		return []linear{
 			{module: "self_attn.qkv_proj", out: q + 2*c.KVDim(), in: d, bias: c.QKVBias},
 			{module: "self_attn.o_proj", out: d, in: q, bias: c.OutputBias},
-			{module: "mlp.gate_up_proj", out: 2 * f, in: d}, {module: "mlp.down_proj", out: d, in: f},
+			{module: c.gateUpModule(), out: 2 * f, in: d}, {module: c.downModule(), out: d, in: f},
 		}
 	}
-	list := []linear{
+	attention := []linear{
 		{module: "self_attn.q_proj", out: q, in: d, bias: c.QKVBias},
 		{module: "self_attn.k_proj", out: c.KVDim(), in: d, bias: c.QKVBias},
 		{module: "self_attn.v_proj", out: c.KVDim(), in: d, bias: c.QKVBias},
 		{module: "self_attn.o_proj", out: d, in: q, bias: c.OutputBias},
-		{module: "mlp.gate_proj", out: f, in: d}, {module: "mlp.up_proj", out: f, in: d}, {module: "mlp.down_proj", out: d, in: f},
 	}
 	if c.QKNorm {
-		list[0].norm, list[1].norm = "self_attn.q_norm", "self_attn.k_norm"
+		attention[0].norm, attention[1].norm = "self_attn.q_norm", "self_attn.k_norm"
 	}
-	return list
+	if c.SharedMLP {
+		return append(attention, linear{module: c.gateUpModule(), out: 2 * f, in: d}, linear{module: c.downModule(), out: d, in: f})
+	}
+	return append(attention, linear{module: "mlp.gate_proj", out: f, in: d}, linear{module: "mlp.up_proj", out: f, in: d}, linear{module: c.downModule(), out: d, in: f})
+}
+
+// gateUpModule is the module of gate and up, in the models that have one for both.
+func (c Config) gateUpModule() string {
+	switch {
+	case c.Fused:
+		return "mlp.gate_up_proj"
+	case c.SharedMLP:
+		return "shared_mlp.input_linear"
+	}
+	return ""
+}
+
+func (c Config) downModule() string {
+	if c.SharedMLP {
+		return "shared_mlp.output_linear"
+	}
+	return "mlp.down_proj"
 }
 
 // Linears lists the linear modules of the model and their weights' shapes [out, in]; names are

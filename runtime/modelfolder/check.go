@@ -39,12 +39,12 @@ type weights interface {
 	read(name string, dst []float32, at int) error
 }
 
-// checkTensors holds the tensors to those expected: each there with its shape, and no other but what
-// spare allows.
-func checkTensors(w weights, specs []model.Spec, spare func(string) bool) Check {
+// checkTensors holds the tensors to those expected: each there with its shape, and no other but those that
+// unused explains. It counts every tensor, and names those that nothing uses.
+func checkTensors(w weights, specs []model.Spec, unused func(name string) (why string, ok bool)) Check {
 	c := Check{Name: "tensors"}
 	want := make(map[string]bool, len(specs))
-	var wrong []string
+	var wrong, left []string
 	for _, s := range specs {
 		want[s.Name] = true
 		shape, ok := w.shape(s.Name)
@@ -56,13 +56,21 @@ func checkTensors(w weights, specs []model.Spec, spare func(string) bool) Check 
 		}
 	}
 	for _, n := range w.names() {
-		if !want[n] && !spare(n) {
+		if want[n] {
+			continue
+		}
+		if why, ok := unused(n); ok {
+			left = append(left, fmt.Sprintf("%s (%s)", n, why))
+		} else {
 			wrong = append(wrong, n+" is unexpected")
 		}
 	}
 	c.Detail = fmt.Sprintf("%d, each with the shape the configuration gives it", len(specs))
+	if len(left) > 0 {
+		c.Detail = fmt.Sprintf("%d: %d with the shape the configuration gives them, %d that nothing uses: %s", len(w.names()), len(specs), len(left), strings.Join(left, ", "))
+	}
 	if len(wrong) > 0 {
-		c.Detail = fmt.Sprintf("%d of %d are not as the configuration has them", len(wrong), len(specs))
+		c.Detail = fmt.Sprintf("%d of %d are not as the configuration has them", len(wrong), len(w.names()))
 		more := ""
 		if len(wrong) > 4 {
 			more = fmt.Sprintf("; and %d more", len(wrong)-4)
@@ -127,7 +135,7 @@ func checkValues(ctx context.Context, w weights) Check {
 				abs := math.Abs(float64(x))
 				if x != x || math.IsInf(abs, 0) {
 					c.Detail = "one is not finite"
-					c.Err = fmt.Errorf("%s%v is %g", name, place(at+i, shape), x)
+					c.Err = fmt.Errorf("%s%v is %g", name, model.Place(at+i, shape), x)
 					return c
 				}
 				if abs > largest {
@@ -145,16 +153,6 @@ func checkValues(ctx context.Context, w weights) Check {
 		c.Detail += fmt.Sprintf("; %d tensors of other types were not looked into", skipped)
 	}
 	return c
-}
-
-// place turns an index into one for each dimension.
-func place(at int, shape []int) []int {
-	p := make([]int, len(shape))
-	for i := len(shape) - 1; i >= 0; i-- {
-		p[i] = at % shape[i]
-		at /= shape[i]
-	}
-	return p
 }
 
 // ids checks that named tokens are among size of them.

@@ -39,16 +39,21 @@ type ConvertOptions struct {
 	DType safetensors.DType // F32, F16 or BF16
 	// MaxShard is the most bytes of weights in one file; 0 is safetensors.MaxShard.
 	MaxShard int64
+	Config   []model.Option // how config.json is read
 	// Progress is told the elements done and all of them now and then; nil is fine.
 	Progress func(done, total int64)
 }
 
 // Convert writes the Hugging Face model in dir, sharded or not, to the folder out with its weights
 // stored as o.DType, in one file or in shards of at most o.MaxShard. config.json says the new type;
-// the files that belong to the model (modelfiles) are copied. A value that is finite, and would not be as o.DType, is
-// an error. Weights are streamed; out is there whole or not at all, and must be empty or new.
+// the files that belong to the model (modelfiles) are copied. A value that is not finite, or would not be as
+// o.DType, is an error. Weights are streamed; out is there whole or not at all, and must be empty or new.
 func Convert(ctx context.Context, dir, out string, o ConvertOptions) error {
-	if err := convert(ctx, dir, out, o); err != nil {
+	err := convert(ctx, dir, out, o)
+	if missing := (*safetensors.MissingShardError)(nil); errors.As(err, &missing) {
+		return missing // says where it is
+	}
+	if err != nil {
 		return fmt.Errorf("convert %s: %w", dir, err)
 	}
 	return nil
@@ -61,7 +66,7 @@ func convert(ctx context.Context, dir, out string, o ConvertOptions) error {
 	if isSO8T, err := so8t.IsModel(dir); err == nil && isSO8T {
 		return errors.New("an SO8T model keeps the types its measured difference holds for; convert its source before the replacement, or the plain model after `triality model burn-in`")
 	}
-	cfg, err := model.LoadConfig(dir)
+	cfg, err := model.LoadConfig(dir, o.Config...)
 	if err != nil {
 		return err
 	}
@@ -70,9 +75,7 @@ func convert(ctx context.Context, dir, out string, o ConvertOptions) error {
 		return fmt.Errorf("model weights: %w", err)
 	}
 	defer m.Close()
-	if c := checkTensors(stored{m}, cfg.Specs(), func(n string) bool {
-		return n == "lm_head.weight" && cfg.TieEmbeddings || strings.HasSuffix(n, ".rotary_emb.inv_freq")
-	}); c.Err != nil {
+	if c := checkTensors(stored{m}, asStored(cfg, cfg.Specs(), m), cfg.Unused); c.Err != nil {
 		return c.Err
 	}
 	entries, err := os.ReadDir(out)
@@ -121,8 +124,11 @@ func converted(ctx context.Context, m *safetensors.Model, o ConvertOptions) ([]s
 				return err
 			}
 			for i, x := range dst {
-				if overflows(x, o.DType) {
-					return fmt.Errorf("%s%v is %g, beyond what %s holds", name, place(at+i, info.Shape), x, o.DType)
+				switch {
+				case math.IsInf(float64(x), 0) || x != x:
+					return fmt.Errorf("%s%v is %g: the model was damaged or diverged in training", name, model.Place(at+i, info.Shape), x)
+				case overflows(x, o.DType):
+					return fmt.Errorf("%s%v is %g, beyond what %s holds", name, model.Place(at+i, info.Shape), x, o.DType)
 				}
 			}
 			mu.Lock()
@@ -140,9 +146,6 @@ func converted(ctx context.Context, m *safetensors.Model, o ConvertOptions) ([]s
 
 // overflows says whether a finite value becomes infinite.
 func overflows(x float32, t safetensors.DType) bool {
-	if math.IsInf(float64(x), 0) {
-		return false
-	}
 	switch t {
 	case safetensors.F16:
 		return safetensors.Float32ToF16(x)&0x7fff == 0x7c00
@@ -150,6 +153,19 @@ func overflows(x float32, t safetensors.DType) bool {
 		return safetensors.Float32ToBF16(x)&0x7fff == 0x7f80
 	}
 	return false
+}
+
+// setType puts the storage type under the key that is there.
+func setType(fields map[string]json.RawMessage, t safetensors.DType) {
+	key := "torch_dtype"
+	if _, ok := fields["dtype"]; ok {
+		key = "dtype"
+	}
+	for name, d := range types {
+		if d == t {
+			fields[key] = json.RawMessage(`"` + name + `"`)
+		}
+	}
 }
 
 // saveConfig writes from's config.json with the new storage type under the key it uses: torch_dtype,
@@ -164,13 +180,16 @@ func saveConfig(from, to string, t safetensors.DType) error {
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	key := "torch_dtype"
-	if _, ok := fields["dtype"]; ok {
-		key = "dtype"
-	}
-	for name, d := range types {
-		if d == t {
-			fields[key] = json.RawMessage(`"` + name + `"`)
+	setType(fields, t)
+	// A nested model's parts say it again.
+	for name, raw := range fields {
+		var part map[string]json.RawMessage
+		if !strings.HasSuffix(name, "_config") || json.Unmarshal(raw, &part) != nil || part["dtype"] == nil && part["torch_dtype"] == nil {
+			continue
+		}
+		setType(part, t)
+		if fields[name], err = json.Marshal(part); err != nil {
+			return err
 		}
 	}
 	text, err := json.MarshalIndent(fields, "", "  ")

@@ -38,8 +38,8 @@ func floating(t string) bool {
 // that every tensor is there with its shape and a floating type, that every value is finite, that the
 // tokenizer loads and fits the embedding, and whether there is a chat template. It looks at all it
 // can; a check that could not be made because another failed is left out.
-func Verify(ctx context.Context, dir string) []Check {
-	cfg, specs, c := configuration(dir)
+func Verify(ctx context.Context, dir string, options ...model.Option) []Check {
+	cfg, specs, c := configuration(dir, options...)
 	checks := []Check{c}
 	if c.Err != nil {
 		return append(checks, verifyTokenizer(dir, nil)...)
@@ -51,31 +51,45 @@ func Verify(ctx context.Context, dir string) []Check {
 	}
 	defer m.Close()
 	w := stored{m}
-	spare := func(n string) bool {
-		return n == "lm_head.weight" && cfg.TieEmbeddings || strings.HasSuffix(n, ".rotary_emb.inv_freq")
-	}
-	checks = append(checks, checkTensors(w, specs, spare), checkStorage(w, floating), checkValues(ctx, w))
+	checks = append(checks, checkTensors(w, asStored(cfg, specs, m), cfg.Unused), checkStorage(w, floating), checkValues(ctx, w))
 	return append(checks, verifyTokenizer(dir, &cfg)...)
 }
 
+// asStored is specs under the names that the folder's files have for them.
+func asStored(cfg model.Config, specs []model.Spec, m *safetensors.Model) []model.Spec {
+	name := model.StoredNames(cfg, m)
+	list := make([]model.Spec, len(specs))
+	for i, s := range specs {
+		list[i] = model.Spec{Name: name(s.Name), Shape: s.Shape}
+	}
+	return list
+}
+
 // configuration reads config.json, of an SO8T model the source's in it, and lists the tensors to expect.
-func configuration(dir string) (cfg model.Config, specs []model.Spec, c Check) {
+func configuration(dir string, options ...model.Option) (cfg model.Config, specs []model.Spec, c Check) {
 	c.Name = "config.json"
 	isSO8T, err := so8t.IsModel(dir)
 	if err == nil && isSO8T {
-		if cfg, specs, c.Err = so8t.Layout(dir); c.Err == nil {
+		if cfg, specs, c.Err = so8t.Layout(dir, options...); c.Err == nil {
 			c.Detail = "so8t over " + describe(cfg)
 		}
 		return cfg, specs, c
 	}
-	if cfg, c.Err = model.LoadConfig(dir); c.Err == nil {
+	if cfg, c.Err = model.LoadConfig(dir, options...); c.Err == nil {
 		c.Detail = describe(cfg)
 	}
 	return cfg, cfg.Specs(), c
 }
 
 func describe(c model.Config) string {
-	return fmt.Sprintf("%s, %d layers, hidden %d, vocabulary %d", c.ModelType, c.Layers, c.HiddenSize, c.VocabSize)
+	text := fmt.Sprintf("%s, %d layers, hidden %d, vocabulary %d", c.ModelType, c.Layers, c.HiddenSize, c.VocabSize)
+	if c.Nested {
+		text += "; the text model of a larger one"
+	}
+	if len(c.Ignored) > 0 {
+		text += "; fields that are ignored: " + strings.Join(c.Ignored, ", ")
+	}
+	return text
 }
 
 // verifyTokenizer checks the tokenizer, against the configuration where there is one.

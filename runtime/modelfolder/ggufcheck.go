@@ -44,7 +44,7 @@ func VerifyGGUF(ctx context.Context, path string) []Check {
 	if specs, err := f.Specs(); err != nil {
 		checks = append(checks, Check{Name: "tensors", Err: err})
 	} else {
-		checks = append(checks, checkTensors(w, specs, func(string) bool { return false }))
+		checks = append(checks, checkTensors(w, specs, func(string) (string, bool) { return "", false }))
 	}
 	checks = append(checks, checkStorage(w, func(string) bool { return true }), checkValues(ctx, w), verifyVocabulary(f))
 	t := Check{Name: "chat template", Detail: "none: prompts are plain text"}

@@ -36,7 +36,7 @@ func folder(t *testing.T, dtype safetensors.DType, spoil func(*model.Params)) st
 		t.Fatal(err)
 	}
 	text := fmt.Sprintf(`{"model_type":"qwen2","vocab_size":%d,"hidden_size":64,"intermediate_size":96,"num_hidden_layers":2,"num_attention_heads":4,
-		"max_position_embeddings":256,"eos_token_id":%d,"tie_word_embeddings":true,"torch_dtype":"float32","own_field":[1,2]}`, tok.Size(), tok.EOS())
+		"max_position_embeddings":256,"eos_token_id":%d,"tie_word_embeddings":true,"torch_dtype":"float32","task_specific_params":[1,2]}`, tok.Size(), tok.EOS())
 	put(t, filepath.Join(dir, model.ConfigFile), text)
 	cfg, err := model.LoadConfig(dir)
 	if err != nil {
@@ -347,7 +347,7 @@ func TestConvertKeepsWhatTheTypeHolds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if text := string(raw); !strings.Contains(text, `"torch_dtype": "`+name+`"`) || !strings.Contains(text, "own_field") {
+		if text := string(raw); !strings.Contains(text, `"torch_dtype": "`+name+`"`) || !strings.Contains(text, "task_specific_params") {
 			t.Errorf("%s: config.json %s", name, text)
 		}
 		for file, want := range map[string]bool{"LICENSE": true, "tokenizer.json": true, "old.bin": false, "model.safetensors": false, "model.safetensors.index.json": true} {

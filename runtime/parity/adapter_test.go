@@ -92,7 +92,7 @@ func TestLoRAGradientsAreThoseOfPeft(t *testing.T) {
 		}
 		r, _ := pack(0, sequences...)
 		p := build(t, f.cfg, a, len(r.ids))
-		nll, err := graph.CrossEntropy(p.hidden, p.b.Head(), p.b.Leaf("labels", device.Int32, len(labels)))
+		nll, err := p.b.NLL(p.hidden, p.b.Leaf("labels", device.Int32, len(labels)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,10 @@ import (
 )
 
 // families are the folders of testdata, each a tiny model.
-var families = []string{"llama3", "llama2-linear", "mistral", "qwen2", "qwen2-window", "qwen3", "phi3", "phi3.5"}
+var families = []string{
+	"llama3", "llama2-linear", "mistral", "qwen2", "qwen2-window", "qwen3", "phi3", "phi3.5", "qwen2-head", "phi4-mini",
+	"smollm3", "smollm3-window", "granite", "granite4", "granite4-nope", "ministral", "mistral3", "ministral3",
+}
 
 // steps is a training run's history.
 type steps struct {
@@ -193,7 +196,7 @@ func build(t testing.TB, cfg model.Config, a *lora.Adapter, rows int) pass {
 	if p.hidden, err = p.b.Hidden(p.in); err != nil {
 		t.Fatal(err)
 	}
-	if p.logits, err = graph.MatMul(p.hidden, p.b.Head(), false, true); err != nil {
+	if p.logits, err = p.b.Logits(p.hidden); err != nil {
 		t.Fatal(err)
 	}
 	return p

@@ -1,10 +1,10 @@
 """Writes what the parity tests compare the engine with: tiny random models of every family and what
 transformers and peft compute from them, in float32 on the CPU.
 
-    python make_fixtures.py testdata
+    python make_fixtures.py testdata [NAME ...]
 
-Needs torch, transformers and peft; made with the versions in testdata/versions.json. Each family's
-folder holds
+Needs torch, transformers and peft; made with the versions in testdata/versions.json. Names make only
+those folders. Each family's folder holds
 
     config.json            as published models have it
     config_saved.json      as this transformers saves it
@@ -15,6 +15,9 @@ folder holds
 
 and data.json the token ids they are computed from; rotary.json has the rotary frequencies of sizes
 in use. Every number comes from the two libraries; nothing here is computed by hand.
+
+A model with a nested text_config gives its logits and tokens as a whole, from text alone; adapters are
+of its text model, which is what the engine trains and writes.
 """
 
 import importlib
@@ -36,7 +39,7 @@ import torch
 import transformers
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import save_file
-from transformers import AutoConfig, AutoModelForCausalLM, get_cosine_schedule_with_warmup
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, get_cosine_schedule_with_warmup
 
 VOCAB = 96
 STEPS, BATCH, ACCUMULATE = 20, 2, 2
@@ -87,6 +90,83 @@ FAMILIES = {
          "rope_scaling": {"type": "longrope", "short_factor": [1.0, 1.1, 1.3, 1.6],
                           "long_factor": [1.0, 2.5, 7.5, 15.0]}},
         {"target_modules": "all-linear", "use_rslora": True}, False),
+    # A head is stored that is not the embedding, though config.json ties the two: see untie.
+    "qwen2-head": (
+        {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "rope_theta": 1000000.0,
+         "tie_word_embeddings": True, "use_sliding_window": False, "sliding_window": 4, "max_window_layers": 2},
+        {"target_modules": ["q_proj", "v_proj", "up_proj"]}, True),
+    # A quarter of each head is not turned.
+    "phi4-mini": (
+        {"model_type": "phi3", "architectures": ["Phi3ForCausalLM"], "rope_theta": 10000.0, "sliding_window": 262144,
+         "tie_word_embeddings": True, "partial_rotary_factor": 0.75, "original_max_position_embeddings": 16,
+         "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attention_bias": False, "mlp_bias": False, "lm_head_bias": False,
+         "full_attn_mod": 1, "interpolate_factor": 1,
+         "rope_scaling": {"type": "longrope", "short_factor": [1.0, 1.2, 1.5], "long_factor": [1.0, 3.5, 12.0]}},
+        {"target_modules": "all-linear"}, True),
+    "smollm3": (
+        {"model_type": "smollm3", "architectures": ["SmolLM3ForCausalLM"], "rope_theta": 5000000.0,
+         "tie_word_embeddings": True, "num_hidden_layers": 5, "no_rope_layers": [1, 1, 1, 0, 1],
+         "no_rope_layer_interval": 4, "layer_types": ["full_attention"] * 5, "sliding_window": None,
+         "use_sliding_window": False, "max_window_layers": 28, "attention_bias": False, "mlp_bias": False,
+         "pretraining_tp": 2},
+        {"target_modules": "all-linear"}, True),
+    # Windows in the layers that are not turned, as no_rope_layer_interval has them.
+    "smollm3-window": (
+        {"model_type": "smollm3", "architectures": ["SmolLM3ForCausalLM"], "rope_theta": 10000.0,
+         "tie_word_embeddings": False, "num_hidden_layers": 4, "no_rope_layer_interval": 2, "sliding_window": 5,
+         "use_sliding_window": True, "attention_bias": True},
+        {"target_modules": ["q_proj", "k_proj"]}, False),
+    "granite": (
+        {"model_type": "granite", "architectures": ["GraniteForCausalLM"], "rope_theta": 10000.0,
+         "tie_word_embeddings": True, "attention_bias": False, "mlp_bias": False, "embedding_multiplier": 3.0,
+         "logits_scaling": 2.5, "residual_multiplier": 0.4, "attention_multiplier": 0.2, "rope_scaling": None},
+        {"target_modules": "all-linear"}, True),
+    # Granite 4 without state-space layers and without experts.
+    "granite4": (
+        {"model_type": "granitemoehybrid", "architectures": ["GraniteMoeHybridForCausalLM"], "rope_theta": 10000000.0,
+         "tie_word_embeddings": False, "attention_bias": False, "embedding_multiplier": 2.0, "logits_scaling": 1.5,
+         "residual_multiplier": 0.6, "attention_multiplier": 0.3, "num_local_experts": 0, "num_experts_per_tok": 0,
+         "shared_intermediate_size": 40, "layer_types": ["attention", "attention"], "position_embedding_type": "rope",
+         "mamba_n_heads": 8, "mamba_d_head": 8, "mamba_n_groups": 1, "mamba_d_state": 8, "mamba_d_conv": 4,
+         "mamba_expand": 2, "mamba_chunk_size": 8, "mamba_conv_bias": True, "mamba_proj_bias": False,
+         "normalization_function": "rmsnorm", "init_method": "mup", "output_router_logits": False,
+         "router_aux_loss_coef": 0.0, "rope_scaling": None},
+        {"target_modules": "all-linear"}, True),
+    "granite4-nope": (
+        {"model_type": "granitemoehybrid", "architectures": ["GraniteMoeHybridForCausalLM"],
+         "tie_word_embeddings": True, "attention_bias": False, "embedding_multiplier": 2.0, "logits_scaling": 1.5,
+         "residual_multiplier": 0.6, "attention_multiplier": 0.3, "num_local_experts": 0, "num_experts_per_tok": 0,
+         "shared_intermediate_size": 40, "layer_types": ["attention", "attention"], "position_embedding_type": None,
+         "mamba_n_heads": 8, "mamba_d_head": 8, "mamba_n_groups": 1, "mamba_d_state": 8, "mamba_d_conv": 4,
+         "mamba_expand": 2, "mamba_chunk_size": 8},
+        {"target_modules": ["q_proj", "o_proj", "output_linear"]}, False),
+    "ministral": (
+        {"model_type": "ministral", "architectures": ["MinistralForCausalLM"], "rope_theta": 100000000.0,
+         "sliding_window": 5, "head_dim": 16, "layer_types": ["full_attention", "sliding_attention"]},
+        {"target_modules": ["q_proj", "v_proj", "down_proj"]}, False),
+    # The text model beside a vision tower.
+    "mistral3": (
+        {"model_type": "mistral3", "architectures": ["Mistral3ForConditionalGeneration"], "image_token_index": 1,
+         "multimodal_projector_bias": False, "projector_hidden_act": "gelu", "spatial_merge_size": 2,
+         "vision_feature_layer": -1, "torch_dtype": "float32",
+         "text_config": {"model_type": "mistral", "rope_theta": 1000000000.0, "sliding_window": None, "head_dim": 16},
+         "vision_config": {"model_type": "pixtral", "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+                           "num_attention_heads": 2, "head_dim": 8, "image_size": 32, "patch_size": 16,
+                           "hidden_act": "silu", "rope_theta": 10000.0, "num_channels": 3, "attention_dropout": 0.0}},
+        {"target_modules": "all-linear"}, True),
+    # Queries grow with the position, every original_max_position_embeddings tokens.
+    "ministral3": (
+        {"model_type": "mistral3", "architectures": ["Mistral3ForConditionalGeneration"], "image_token_index": 1,
+         "multimodal_projector_bias": False, "projector_hidden_act": "gelu", "spatial_merge_size": 2,
+         "vision_feature_layer": -1, "torch_dtype": "float32", "tie_word_embeddings": True,
+         "text_config": {"model_type": "ministral3", "sliding_window": None, "head_dim": 16, "tie_word_embeddings": True,
+                         "rope_parameters": {"beta_fast": 32.0, "beta_slow": 1.0, "factor": 16.0, "mscale": 1.0,
+                                             "llama_4_scaling_beta": 0.4, "mscale_all_dim": 1.0, "rope_theta": 1000.0,
+                                             "original_max_position_embeddings": 6, "rope_type": "yarn", "type": "yarn"}},
+         "vision_config": {"model_type": "pixtral", "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+                           "num_attention_heads": 2, "head_dim": 8, "image_size": 32, "patch_size": 16,
+                           "hidden_act": "silu", "rope_theta": 10000.0, "num_channels": 3, "attention_dropout": 0.0}},
+        {"target_modules": "all-linear"}, True),
 }
 
 # Sizes in use, whose frequencies are compared bit for bit as far as float32 arithmetic allows.
@@ -113,6 +193,21 @@ ROTARY = {
                      "original_max_position_embeddings": 4096, "sliding_window": 262144,
                      "rope_scaling": {"type": "longrope", "short_factor": [1.0 + 0.04 * i for i in range(48)],
                                       "long_factor": [1.0 + 0.03 * i * i for i in range(48)]}},
+    "Phi-4-mini": {"model_type": "phi3", "hidden_size": 3072, "num_attention_heads": 24, "num_key_value_heads": 8,
+                   "rope_theta": 10000.0, "max_position_embeddings": 131072, "pad_token_id": 0,
+                   "partial_rotary_factor": 0.75, "original_max_position_embeddings": 4096, "sliding_window": 262144,
+                   "rope_scaling": {"type": "longrope", "short_factor": [1.0] * 48,
+                                    "long_factor": [1.0 + 0.02 * i * i for i in range(48)]}},
+    "SmolLM3-3B": {"model_type": "smollm3", "hidden_size": 2048, "num_attention_heads": 16, "num_key_value_heads": 4,
+                   "rope_theta": 5000000.0, "max_position_embeddings": 65536, "pad_token_id": 0},
+    "Granite-3.3-8B": {"model_type": "granite", "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8,
+                       "rope_theta": 10000000.0, "max_position_embeddings": 131072},
+    "Ministral-3-8B": {"model_type": "ministral3", "hidden_size": 4096, "num_attention_heads": 32,
+                       "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 262144, "pad_token_id": 0,
+                       "rope_parameters": {"beta_fast": 32.0, "beta_slow": 1.0, "factor": 16.0, "mscale": 1.0,
+                                           "llama_4_scaling_beta": 0.1, "mscale_all_dim": 1.0, "rope_theta": 1000000.0,
+                                           "original_max_position_embeddings": 16384, "rope_type": "yarn",
+                                           "type": "yarn"}},
 }
 
 
@@ -160,13 +255,31 @@ def randomise(model, seed):
                 p.copy_(0.3 * noise)
             elif "embed_tokens" in name:
                 p.copy_(0.5 * noise)
+            elif p.dim() == 1:
+                p.copy_(1 + 0.2 * noise)
             else:
                 p.copy_(1.2 / math.sqrt(p.shape[1]) * noise)
 
 
+def kind(folder):
+    """The class that gives the logits of the model in a folder."""
+    nested = "text_config" in json.loads(Path(folder, "config.json").read_text())
+    return AutoModelForImageTextToText if nested else AutoModelForCausalLM
+
+
 def load(folder):
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
-    return model.eval()
+    return kind(folder).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+def load_text(folder):
+    """The model in a folder, or the text model in it."""
+    model = load(folder)
+    if kind(folder) is AutoModelForCausalLM:
+        return model
+    text = AutoModelForCausalLM.from_config(model.config.text_config, attn_implementation="eager")
+    text.model.load_state_dict(model.model.language_model.state_dict())
+    text.lm_head.load_state_dict(model.lm_head.state_dict())
+    return text.float().eval()
 
 
 def logits(model, ids):
@@ -220,15 +333,25 @@ def family(name, fields, adapter, whole, data, out, seed):
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     config = {**COMMON, **fields}
-    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    if "text_config" in fields:
+        config = {**fields, "text_config": {**COMMON, **fields["text_config"]}}
+    own_head = name == "qwen2-head"
+    write = lambda config: (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    write({**config, "tie_word_embeddings": False} if own_head else config)
     tensors, expected = {}, {}
     with tempfile.TemporaryDirectory() as tmp:
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), attn_implementation="eager")
+        model = kind(folder).from_config(AutoConfig.from_pretrained(folder), attn_implementation="eager")
         randomise(model.eval(), seed)
         model.save_pretrained(tmp)
         shutil.copy(Path(tmp, "model.safetensors"), folder)
         shutil.copy(Path(tmp, "config.json"), folder / "config_saved.json")
+        if own_head:
+            write(config)
+            saved = json.loads(Path(tmp, "config.json").read_text())
+            (folder / "config_saved.json").write_text(json.dumps({**saved, "tie_word_embeddings": True}, indent=2) + "\n")
     model = load(folder)
+    if own_head and torch.equal(model.lm_head.weight, model.get_input_embeddings().weight):
+        raise ValueError("this transformers ties a stored head that is not the embedding")
 
     tensors["single"], tensors["long"] = logits(model, data["single"]), logits(model, data["long"])
     with torch.no_grad():
@@ -247,6 +370,7 @@ def family(name, fields, adapter, whole, data, out, seed):
         except Exception:
             print(name, key, traceback.format_exc(), flush=True)
 
+    model = load_text(folder)
     torch.manual_seed(seed)
     wrapped = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, lora_dropout=0.0, **adapter))
     with torch.no_grad():
@@ -264,12 +388,12 @@ def family(name, fields, adapter, whole, data, out, seed):
         tensors["grad." + plain_name(n)] = p.grad.clone()
     tensors["merged"] = logits(wrapped.merge_and_unload(), data["single"])
 
-    wrapped = PeftModel.from_pretrained(load(folder), folder / "adapter", is_trainable=True)
+    wrapped = PeftModel.from_pretrained(load_text(folder), folder / "adapter", is_trainable=True)
     parameters = [p for _, p in adapter_parameters(wrapped)]
     expected["lora_steps"] = train(wrapped, data, [{"params": parameters, "weight_decay": TRAINING["weight_decay"]}])
     tensors["after_training"] = logits(wrapped, data["single"])
     if whole:
-        model = load(folder)
+        model = load_text(folder)
         decays = lambda n: not n.endswith(".bias") and not n.endswith("norm.weight")
         named = list(model.named_parameters())
         expected["whole_model_steps"] = train(model, data, [
@@ -314,7 +438,7 @@ def rotary(out):
             config = AutoConfig.from_pretrained(tmp)
         family = fields["model_type"]
         module = importlib.import_module(f"transformers.models.{family}.modeling_{family}")
-        e = getattr(module, family.capitalize() + "RotaryEmbedding")(config)
+        e = next(c for n, c in vars(module).items() if n.endswith("RotaryEmbedding") and c.__module__ == module.__name__)(config)
         entry = {"config": fields, "frequencies": e.inv_freq.tolist(), "scaling": e.attention_scaling}
         if "original_max_position_embeddings" in fields:
             e(torch.zeros(1), torch.tensor([[fields["original_max_position_embeddings"]]]))
@@ -335,6 +459,8 @@ def main():
             for seed, (name, spec) in enumerate(FAMILIES.items(), 1)]
     jobs += [("dora", lambda: dora(data, out)), ("rotary", lambda: rotary(out))]
     for name, job in jobs:
+        if sys.argv[2:] and name not in sys.argv[2:]:
+            continue
         try:
             job()
             print("made", name, flush=True)

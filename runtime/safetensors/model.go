@@ -17,6 +17,22 @@ const (
 	indexName  = "model.safetensors.index.json"
 )
 
+// ErrNoModel is a folder without weights: neither one file nor an index of shards.
+var ErrNoModel = errors.New("no weights")
+
+// MissingShardError is a file of weights that the index names and that is not there. Its message begins
+// with the file's name.
+type MissingShardError struct {
+	Shard, Dir string
+	Err        error
+}
+
+func (e *MissingShardError) Error() string {
+	return fmt.Sprintf("%s is missing from %s, whose %s names it: download or copy it there", e.Shard, e.Dir, indexName)
+}
+
+func (e *MissingShardError) Unwrap() error { return e.Err }
+
 // Model is the weights of one model folder, in one file or in shards. It has the
 // methods of File.
 type Model struct {
@@ -46,10 +62,13 @@ func OpenModel(dir string) (*Model, error) {
 	}
 	m, err := openShards(dir)
 	if errors.Is(err, fs.ErrNotExist) && m == nil {
-		return nil, fmt.Errorf("open model %s: neither %s nor %s is there: %w", dir, singleName, indexName, fs.ErrNotExist)
+		return nil, fmt.Errorf("open model %s: neither %s nor %s is there: %w (%w)", dir, singleName, indexName, ErrNoModel, fs.ErrNotExist)
 	}
 	if err != nil {
-		return nil, errors.Join(err, m.Close())
+		if end := m.Close(); end != nil {
+			err = errors.Join(err, end)
+		}
+		return nil, err
 	}
 	return m, nil
 }
@@ -81,8 +100,11 @@ func openShards(dir string) (*Model, error) {
 	}
 	for _, shard := range slices.Sorted(maps.Keys(shards)) {
 		f, err := Open(filepath.Join(dir, shard))
+		if errors.Is(err, fs.ErrNotExist) {
+			return m, &MissingShardError{shard, dir, err}
+		}
 		if err != nil {
-			return m, fmt.Errorf("%s: %w", path, err)
+			return m, fmt.Errorf("%s, which %s names: %w", shard, path, err)
 		}
 		m.files = append(m.files, f)
 		names := shards[shard]

@@ -54,7 +54,7 @@ func readFields(dir string) (map[string]json.RawMessage, error) {
 var kept = []string{"model_type", "architectures", "auto_map"}
 
 // loadConfig reads the source's configuration out of an SO8T model's.
-func loadConfig(dir string) (model.Config, error) {
+func loadConfig(dir string, options ...model.Option) (model.Config, error) {
 	fields, err := readFields(dir)
 	if err != nil {
 		return model.Config{}, err
@@ -77,7 +77,7 @@ func loadConfig(dir string) (model.Config, error) {
 	if err != nil {
 		return model.Config{}, fmt.Errorf("%s: %w", path, err)
 	}
-	cfg, err := model.ParseConfig(raw)
+	cfg, err := model.ParseConfig(raw, options...)
 	if err != nil {
 		return model.Config{}, fmt.Errorf("%s: %w", path, err)
 	}

@@ -9,10 +9,7 @@ import "fmt"
 // With logits a, e, d, r of the four words the product of the heads ranks the classes as the words
 // themselves wherever a+r = e+d; training does the rest.
 func (m *Model) HeadsFromWords(words [4]int32) error {
-	name := "lm_head.weight"
-	if m.Source.TieEmbeddings {
-		name = "model.embed_tokens.weight"
-	}
+	name := m.Source.HeadName()
 	d := m.Source.HiddenSize
 	for c, w := range words {
 		if w < 0 || int(w) >= m.Source.VocabSize {

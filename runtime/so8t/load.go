@@ -13,8 +13,8 @@ import (
 
 // Load opens an SO8T model folder. The base weights stay in its files until they are read: Close the
 // model when done.
-func Load(dir string) (_ *Model, err error) {
-	cfg, _, err := Layout(dir)
+func Load(dir string, options ...model.Option) (_ *Model, err error) {
+	cfg, _, err := Layout(dir, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -49,8 +49,8 @@ func Load(dir string) (_ *Model, err error) {
 
 // Layout reads of an SO8T model folder the configuration of its plain model, and lists every weight that
 // the folder must have: the plain model's, then the gates and heads. It does not look at the weights.
-func Layout(dir string) (model.Config, []model.Spec, error) {
-	cfg, err := loadConfig(dir)
+func Layout(dir string, options ...model.Option) (model.Config, []model.Spec, error) {
+	cfg, err := loadConfig(dir, options...)
 	if err != nil {
 		return model.Config{}, nil, err
 	}

@@ -90,13 +90,13 @@ func (o *objective) build(rows int, _ bool) (*train.Program, error) {
 	classes := make(G.Nodes, len(heads))
 	var s sum
 	if o.cfg.TaskWeight > 0 {
-		loss, err := weighted(h, b.Head(), labels, share)
-		s.add("task_loss", o.cfg.TaskWeight, loss, err)
+		nll, err := b.NLL(h, labels)
+		s.addWeighted("task_loss", o.cfg.TaskWeight, nll, share, err)
 	}
 	for i, t := range heads {
 		classes[i] = leaf(t.name, device.Int32, rows)
-		loss, err := weighted(h, b.Leaf(t.head, device.Float, 2, o.source.HiddenSize), classes[i], classShare)
-		s.add(t.name, t.weight, loss, err)
+		nll, err := graph.CrossEntropy(h, b.Leaf(t.head, device.Float, 2, o.source.HiddenSize), classes[i])
+		s.addWeighted(t.name, t.weight, nll, classShare, err)
 	}
 	if o.cfg.PETLambda > 0 {
 		pet, err := meanPET(layers, in.Lo, petShare)
@@ -122,13 +122,12 @@ func (o *objective) build(rows int, _ bool) (*train.Program, error) {
 	}, nil
 }
 
-// weighted is Σ share·(−log softmax(h·headᵀ)[label]).
-func weighted(h, head, labels, share *G.Node) (*G.Node, error) {
-	nll, err := graph.CrossEntropy(h, head, labels)
-	if err != nil {
-		return nil, err
+// addWeighted adds Σ share·nll as add does.
+func (s *sum) addWeighted(name string, weight float64, nll, share *G.Node, err error) {
+	if err == nil {
+		nll, err = graph.Dot(share, nll)
 	}
-	return graph.Dot(share, nll)
+	s.add(name, weight, nll, err)
 }
 
 // meanPET is the mean of the layers' PET terms times share.

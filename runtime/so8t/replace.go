@@ -74,7 +74,12 @@ func (p Progress) watch(stage string, s model.Source) model.Source {
 // model that passes gets the name outDir, in one rename. Training, where cfg asks for it, is Train's.
 // Of either model few weights at a time are in memory, besides what dev holds of one of them.
 func Replace(ctx context.Context, dev device.Device, srcDir, outDir string, cfg Config, probes [][]int32, progress Progress) (Report, error) {
-	fail := func(err error) (Report, error) { return Report{}, fmt.Errorf("replace %s: %w", srcDir, err) }
+	fail := func(err error) (Report, error) {
+		if missing := (*safetensors.MissingShardError)(nil); errors.As(err, &missing) {
+			return Report{}, missing // says where it is
+		}
+		return Report{}, fmt.Errorf("replace %s: %w", srcDir, err)
+	}
 	if err := cfg.Validate(); err != nil {
 		return fail(err)
 	}

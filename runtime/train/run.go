@@ -148,7 +148,7 @@ func languageProgram(cfg model.Config, adapter *lora.Adapter, frozen *model.Devi
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
-	nll, err := graph.CrossEntropy(h, b.Head(), labels)
+	nll, err := b.NLL(h, labels)
 	if err != nil {
 		return nil, err
 	}

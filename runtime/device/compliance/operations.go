@@ -138,16 +138,20 @@ func rows() []operation {
 			operation{name: "rmsnorm grad w" + name, floats: []int{T * D, T * D}, outs: []int{D}, sums: []int{0},
 				launch: func(d device.Device, o, x, i bufs) { d.RMSNormGradW(o[0], x[0], x[1], T, D, 1e-5) }})
 	}
-	for _, s := range [][3]int{{1, 1, 2}, {5, 3, 6}, {40, 4, 32}, {9, 2, 128}} {
-		T, heads, dim := s[0], s[1], s[2]
+	for _, s := range [][4]int{{1, 1, 2, 1}, {5, 3, 6, 3}, {40, 4, 32, 16}, {9, 2, 128, 64}, {9, 2, 128, 48}, {5, 3, 8, 3}, {7, 2, 32, 4}} {
+		T, heads, dim, pairs := s[0], s[1], s[2], s[3]
 		for _, inverse := range []bool{false, true} {
-			name := fmt.Sprintf("rotary of %d rows of %d heads of %d inverse=%v", T, heads, dim, inverse)
+			name := fmt.Sprintf("rotary of %d pairs of %d rows of %d heads of %d inverse=%v", pairs, T, heads, dim, inverse)
 			n := T * heads * dim
 			ops = append(ops,
-				operation{name: name, floats: []int{n, dim / 2}, vectors: []int{1}, ints: [][]int32{spread(T, 23)}, outs: []int{n},
-					launch: func(d device.Device, o, x, i bufs) { d.Rotary(o[0], x[0], i[0], x[1], T, heads, dim, 1.2, inverse) }},
-				operation{name: name + " in place", floats: []int{dim / 2}, vectors: []int{0}, ints: [][]int32{spread(T, 23)}, outs: []int{n},
-					launch: func(d device.Device, o, x, i bufs) { d.Rotary(o[0], o[0], i[0], x[0], T, heads, dim, 1, inverse) }})
+				operation{name: name, floats: []int{n, pairs}, vectors: []int{1}, ints: [][]int32{spread(T, 23)}, outs: []int{n},
+					launch: func(d device.Device, o, x, i bufs) {
+						d.Rotary(o[0], x[0], i[0], x[1], T, heads, dim, pairs, 1.2, inverse)
+					}},
+				operation{name: name + " in place", floats: []int{pairs}, vectors: []int{0}, ints: [][]int32{spread(T, 23)}, outs: []int{n},
+					launch: func(d device.Device, o, x, i bufs) {
+						d.Rotary(o[0], o[0], i[0], x[0], T, heads, dim, pairs, 1, inverse)
+					}})
 		}
 	}
 	return ops

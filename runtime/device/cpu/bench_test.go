@@ -131,7 +131,7 @@ func BenchmarkOperations(b *testing.B) {
 		})
 		run("rmsnorm", T*D, "Gelement/s", func() { dev.RMSNorm(x[0], x[1], x[2], T, D, 1e-6) })
 		run("rmsnorm-grad-x", T*D, "Gelement/s", func() { dev.RMSNormGradX(x[0], x[1], x[2], x[3], T, D, 1e-6) })
-		run("rotary", T*D, "Gelement/s", func() { dev.Rotary(x[0], x[1], hi, x[2], T, heads, dim, 1, false) })
+		run("rotary", T*D, "Gelement/s", func() { dev.Rotary(x[0], x[1], hi, x[2], T, heads, dim, dim/2, 1, false) })
 		run("swiglu", T*D, "Gelement/s", func() { dev.SwiGLU(x[0], x[1], x[2]) })
 		run("swiglu-grad", T*D, "Gelement/s", func() { dev.SwiGLUGrad(x[0], x[4], x[1], x[2], x[3]) })
 		run("dropout", T*D, "Gelement/s", func() { dev.Dropout(x[0], x[1], hi, 1, 0.1) })

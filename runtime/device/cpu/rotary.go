@@ -48,16 +48,16 @@ func (r *rotaryTable) cover(d *Device, freq []float32, rows int) {
 }
 
 // Rotary turns each head by pos[t]·freq (Su et al., RoFormer, 2021; half-split pairs).
-func (d *Device) Rotary(dst, x, pos, freq device.Buffer, T, heads, headDim int, scale float64, inverse bool) {
+func (d *Device) Rotary(dst, x, pos, freq device.Buffer, T, heads, headDim, pairs int, scale float64, inverse bool) {
 	c := d.begin("rotary")
 	defer c.end()
-	width, half := heads*headDim, headDim/2
+	width, half := heads*headDim, pairs
 	o := c.floats("dst", dst, T*width)
 	v := c.floats("x", x, T*width)
 	p := c.indices("pos", pos, T)
 	f := c.floats("freq", freq, half)
-	if headDim%2 != 0 {
-		c.fail("head size %d is odd", headDim)
+	if headDim%2 != 0 || 2*pairs > headDim {
+		c.fail("head size %d is odd or less than %d pairs", headDim, pairs)
 	}
 	if c.failed || T*width == 0 {
 		return
@@ -83,8 +83,9 @@ func (d *Device) Rotary(dst, x, pos, freq device.Buffer, T, heads, headDim int, 
 			}
 			for h := range heads {
 				at := t*width + h*headDim
-				x1, x2 := v[at:at+half], v[at+half:at+headDim]
-				y1, y2 := o[at:at+half], o[at+half:at+headDim]
+				x1, x2 := v[at:at+half], v[at+half:at+2*half]
+				y1, y2 := o[at:at+half], o[at+half:at+2*half]
+				copy(o[at+2*half:at+headDim], v[at+2*half:at+headDim])
 				for i, co := range cos {
 					co, si := co*factor, sin[i]*turn
 					a, b := x1[i], x2[i]

@@ -130,7 +130,7 @@ func BenchmarkNarrow(b *testing.B) {
 	bytes("swiglu", 6*T*F, func() { dev.SwiGLU(wo, wx, wy) })
 	bytes("swiglu grad", 10*T*F, func() { dev.SwiGLUGrad(wo, wu, wx, wy, wv) })
 	bytes("dropout", 4*T*D, func() { dev.Dropout(o, x, p, 1, 0.1) })
-	bytes("rotary", 4*T*D, func() { dev.Rotary(o, x, p, w, T, D/128, 128, 1, false) })
+	bytes("rotary", 4*T*D, func() { dev.Rotary(o, x, p, w, T, D/128, 128, 64, 1, false) })
 	bytes("block mul", 4*T*D, func() { dev.BlockMul(o, x, w, T, D, false) })
 	bytes("block mul grad m", 4*T*D, func() { dev.BlockMulGradM(w, x, y, T, D) })
 	bytes("pet", 2*T*D, func() { dev.PET(w, x, p, T, D) })

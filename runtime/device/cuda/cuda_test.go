@@ -109,7 +109,7 @@ func TestLargerShapesAgreeWithTheCPU(t *testing.T) {
 	t.Run("rotary far along", func(t *testing.T) {
 		run := func(dev device.Device) [][]float64 {
 			x, f := uploaded(t, dev, noise(9, 4*6)), uploaded(t, dev, []float32{1, 0.3, 0.01})
-			dev.Rotary(x, x, indices(t, dev, []int32{0, 8191, 131_071, 1_000_003}), f, 4, 1, 6, 1, false)
+			dev.Rotary(x, x, indices(t, dev, []int32{0, 8191, 131_071, 1_000_003}), f, 4, 1, 6, 3, 1, false)
 			return [][]float64{downloaded(t, dev, x)}
 		}
 		agree(t, run(gpu), run(host), 0, 2e-6)

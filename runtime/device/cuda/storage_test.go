@@ -147,7 +147,7 @@ func large(t *testing.T, dev device.Device, s device.DType) map[string][]float64
 	for i := range pos {
 		pos[i] = int32(i * 2011)
 	}
-	dev.Rotary(y, y, indices(t, dev, pos), vector(64), T, heads, 128, 1, true)
+	dev.Rotary(y, y, indices(t, dev, pos), vector(64), T, heads, 128, 64, 1, true)
 	m, dm := vector(64), vector(64)
 	dev.BlockMulGradM(dm, x, y, T, D)
 	o = narrow(T * D)

@@ -107,22 +107,22 @@ func (d *Device) RMSNormGradW(dst, x, dy device.Buffer, T, D int, eps float64) {
 }
 
 // Rotary turns each head by pos[t]·freq (Su et al., RoFormer, 2021; half-split pairs).
-func (d *Device) Rotary(dst, x, pos, freq device.Buffer, T, heads, headDim int, scale float64, inverse bool) {
+func (d *Device) Rotary(dst, x, pos, freq device.Buffer, T, heads, headDim, pairs int, scale float64, inverse bool) {
 	c := d.begin("rotary")
 	defer c.end()
-	n, half := T*heads*headDim, headDim/2
-	o, v, f := c.operand("dst", dst, n), c.operand("x", x, n), c.floats("freq", freq, half)
+	n := T * heads * headDim
+	o, v, f := c.operand("dst", dst, n), c.operand("x", x, n), c.floats("freq", freq, pairs)
 	_, p := c.indices("pos", pos, T)
-	if headDim%2 != 0 {
-		c.fail("head size %d is odd", headDim)
+	if headDim%2 != 0 || 2*pairs > headDim {
+		c.fail("head size %d is odd or less than %d pairs", headDim, pairs)
 	}
 	turn := scale
 	if inverse {
 		turn = -turn
 	}
 	if c.stored == device.Float {
-		c.launch("rotary_f32", (T*half+127)/128, 1, 128, 0, o, v, p, f, i32(T), i32(heads), i32(half), f32(scale), f32(turn))
+		c.launch("rotary_f32", (T*headDim/2+127)/128, 1, 128, 0, o, v, p, f, i32(T), i32(heads), i32(headDim), i32(pairs), f32(scale), f32(turn))
 		return
 	}
-	c.perRow(c.kernel("rotary"), T, heads*half/8, o, v, p, f, i32(heads), i32(half), f32(scale), f32(turn))
+	c.perRow(c.kernel("rotary"), T, heads*headDim/16, o, v, p, f, i32(heads), i32(headDim), i32(pairs), f32(scale), f32(turn))
 }

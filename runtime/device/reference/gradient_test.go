@@ -80,9 +80,11 @@ func TestGradientsAgreeWithCentralDifferences(t *testing.T) {
 				d.RMSNormGradW(g[1], in[0], dy, 3, 5, 1e-2)
 			}, nil},
 		{"rotary by the inverse turn", []int{24}, 24,
-			func(d device.Device, o device.Buffer, in bufs) { d.Rotary(o, in[0], pos, freqs, 3, 2, 4, 1.3, false) },
+			func(d device.Device, o device.Buffer, in bufs) {
+				d.Rotary(o, in[0], pos, freqs, 3, 2, 4, 2, 1.3, false)
+			},
 			func(d device.Device, g, in bufs, dy device.Buffer) {
-				d.Rotary(g[0], dy, pos, freqs, 3, 2, 4, 1.3, true)
+				d.Rotary(g[0], dy, pos, freqs, 3, 2, 4, 2, 1.3, true)
 			}, nil},
 		{"attention with shared key heads and an empty range", []int{60, 36, 36}, 60,
 			func(d device.Device, o device.Buffer, in bufs) {

@@ -126,31 +126,32 @@ func (d *Device) RMSNormGradW(dst, x, dy device.Buffer, T, D int, eps float64) {
 }
 
 // Rotary turns each head by pos[t]·freq (Su et al., RoFormer, 2021; half-split pairs).
-func (d *Device) Rotary(dst, x, pos, freq device.Buffer, T, heads, headDim int, scale float64, inverse bool) {
+func (d *Device) Rotary(dst, x, pos, freq device.Buffer, T, heads, headDim, pairs int, scale float64, inverse bool) {
 	c := d.begin("rotary")
 	defer c.end()
-	width, half := heads*headDim, headDim/2
+	width := heads * headDim
 	o := c.floats("dst", dst, T*width)
 	v := c.floats("x", x, T*width)
 	p := c.ints("pos", pos, T, math.MinInt32, math.MaxInt32+1)
-	f := c.floats("freq", freq, half)
-	if headDim%2 != 0 {
-		c.fail("head size %d is odd", headDim)
+	f := c.floats("freq", freq, pairs)
+	if headDim%2 != 0 || 2*pairs > headDim {
+		c.fail("head size %d is odd or less than %d pairs", headDim, pairs)
 	}
 	if c.failed {
 		return
 	}
 	for t := range T {
 		for h := range heads {
-			for i := range half {
+			copy(o[t*width+h*headDim+2*pairs:t*width+(h+1)*headDim], v[t*width+h*headDim+2*pairs:])
+			for i := range pairs {
 				sin, cos := math.Sincos(float64(p[t]) * f[i])
 				if inverse {
 					sin = -sin
 				}
 				at := t*width + h*headDim + i
-				x1, x2 := v[at], v[at+half]
+				x1, x2 := v[at], v[at+pairs]
 				o[at] = (x1*cos - x2*sin) * scale
-				o[at+half] = (x2*cos + x1*sin) * scale
+				o[at+pairs] = (x2*cos + x1*sin) * scale
 			}
 		}
 	}

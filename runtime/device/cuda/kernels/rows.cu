@@ -132,18 +132,27 @@ template <class S> DEVICE void rmsnorm_grad_x(S *dst, const S *x, const float *w
 }
 STORED(rmsnorm_grad_x, (S *dst, const S *x, const float *w, const S *dy, int D, double eps), (dst, x, w, dy, D, eps))
 
-// One thread to a position and frequency: it turns that pair of every head. turn is ±scale.
-KERNEL void rotary_f32(float *dst, const float *x, const int *pos, const float *freq, int T, int heads, int half,
-                       float scale, float turn) {
+// One thread to a position and two dimensions: it turns that pair of every head, or copies two of those
+// that stay. turn is ±scale.
+KERNEL void rotary_f32(float *dst, const float *x, const int *pos, const float *freq, int T, int heads, int dim,
+                       int half, float scale, float turn) {
   i64 at = globalThread();
-  if (at >= (i64)T * half) return;
-  int t = (int)(at / half), i = (int)(at % half);
+  if (at >= (i64)T * (dim / 2)) return;
+  int t = (int)(at / (dim / 2)), i = (int)(at % (dim / 2));
+  if (i >= half) {
+    i64 base = (i64)t * heads * dim + 2 * i;
+    for (int h = 0; h < heads; h++, base += dim) {
+      dst[base] = x[base];
+      dst[base + 1] = x[base + 1];
+    }
+    return;
+  }
   double sine, cosine;
   float angle = __nvvm_mul_rn_f((float)pos[t], freq[i]);
   sineCosine((double)angle, &sine, &cosine);
   float c = (float)cosine * scale, s = (float)sine * turn;
-  i64 base = (i64)t * heads * 2 * half + i;
-  for (int h = 0; h < heads; h++, base += 2 * half) {
+  i64 base = (i64)t * heads * dim + i;
+  for (int h = 0; h < heads; h++, base += dim) {
     float a = x[base], b = x[base + half];
     dst[base] = a * c - b * s;
     dst[base + half] = b * c + a * s;
@@ -169,11 +178,17 @@ DEVICE void quickSineCosine(float x, float *sine, float *cosine) {
 
 // The same for narrow types: a block to a position, whose sines and cosines lie in shared memory.
 template <class S>
-DEVICE void rotary(S *dst, const S *x, const int *pos, const float *freq, int heads, int half, float scale, float turn) {
+DEVICE void rotary(S *dst, const S *x, const int *pos, const float *freq, int heads, int dim, int half, float scale,
+                   float turn) {
   SHARED static __attribute__((aligned(16))) float cosines[256], sines[256];
-  i64 row = (i64)blockX() * heads * 2 * half;
+  i64 row = (i64)blockX() * heads * dim;
   float p = (float)pos[blockX()];
-  bool all = half % 8 == 0 && aligned(dst) && aligned(x);
+  bool all = half % 8 == 0 && dim % 8 == 0 && aligned(dst) && aligned(x);
+  int stay = dim - 2 * half;
+  for (int j = thread(); j < heads * stay; j += threads()) {
+    i64 at = row + (i64)(j / stay) * dim + 2 * half + j % stay;
+    dst[at] = x[at];
+  }
   for (int from = 0; from < half; from += 256) {
     int n = least(256, half - from);
     __syncthreads();
@@ -189,7 +204,7 @@ DEVICE void rotary(S *dst, const S *x, const int *pos, const float *freq, int he
       int spans = n / N;
       for (int j = thread(); j < heads * spans; j += threads()) {
         int i = j % spans * N;
-        i64 at = row + (i64)(j / spans) * 2 * half + from + i;
+        i64 at = row + (i64)(j / spans) * dim + from + i;
         Floats<N> a = load<N>(x + at), b = load<N>(x + at + half), u, v;
         UNROLL for (int k = 0; k < N; k++) {
           u.at[k] = a.at[k] * cosines[i + k] - b.at[k] * sines[i + k];
@@ -203,5 +218,6 @@ DEVICE void rotary(S *dst, const S *x, const int *pos, const float *freq, int he
     else pairs(Count<1>());
   }
 }
-NARROW(rotary, (S *dst, const S *x, const int *pos, const float *freq, int heads, int half, float scale, float turn),
-       (dst, x, pos, freq, heads, half, scale, turn))
+NARROW(rotary,
+       (S *dst, const S *x, const int *pos, const float *freq, int heads, int dim, int half, float scale, float turn),
+       (dst, x, pos, freq, heads, dim, half, scale, turn))
