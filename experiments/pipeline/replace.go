@@ -92,7 +92,7 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 	if err != nil {
 		return err
 	}
-	defer func() { m.Close() }()
+	defer m.Close()
 	words, err := labelWords(o.Model)
 	if err != nil {
 		return err

@@ -215,3 +215,47 @@ func TestAFolderOutlivesAPowerCutAtAnyMoment(t *testing.T) {
 		}
 	}
 }
+
+func TestAFolderIsOldOrNewWhateverOperationFails(t *testing.T) {
+	boom := errors.New("input/output error")
+	for _, exchange := range []bool{true, false} {
+		for n := 0; ; n++ {
+			parent := t.TempDir()
+			out := filepath.Join(parent, "b")
+			if err := WriteFolder(out, fillTwo("old")); err != nil {
+				t.Fatal(err)
+			}
+			var failing disk.Op
+			done := 0
+			stop := disk.Watch(parent, func(op disk.Op, do func() error) error {
+				if op.Kind == disk.OpExchange && !exchange {
+					return errors.ErrUnsupported
+				}
+				if done++; done == n+1 {
+					failing = op
+					return boom
+				}
+				return do()
+			})
+			err := WriteFolder(out, fillTwo("new"))
+			stop()
+			got := files(out)
+			if failing.Kind == "" {
+				if err != nil || got != two("new") || n < 12 {
+					t.Errorf("%d operations, %v, the folder holds %q", n, err, got)
+				}
+				break
+			}
+			if got != two("old") && got != two("new") {
+				t.Errorf("%s failed and the folder holds %q", failing, got)
+			}
+			if !errors.Is(err, boom) {
+				t.Errorf("%s failed and the caller was told %v", failing, err)
+			}
+			if err := WriteFolder(out, fillTwo("last")); err != nil || files(out) != two("last") {
+				t.Errorf("%s failed; the next call says %v and leaves %q", failing, err, files(out))
+			}
+			only(t, parent, "b")
+		}
+	}
+}

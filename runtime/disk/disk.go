@@ -83,21 +83,22 @@ func RemoveAll(name string) error {
 	if !isWatched() {
 		return os.RemoveAll(name)
 	}
-	err := Remove(name)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	info, statErr := os.Lstat(name)
-	if statErr != nil || !info.IsDir() {
+	if err != nil {
 		return err
 	}
-	entries, readErr := os.ReadDir(name)
-	if readErr != nil || len(entries) == 0 {
-		return err
-	}
-	for _, e := range entries {
-		if err := RemoveAll(filepath.Join(name, e.Name())); err != nil {
+	if info.IsDir() {
+		entries, err := os.ReadDir(name)
+		if err != nil {
 			return err
+		}
+		for _, e := range entries {
+			if err := RemoveAll(filepath.Join(name, e.Name())); err != nil {
+				return err
+			}
 		}
 	}
 	return Remove(name)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 )
 
 // cache is a folder in the Hub's layout.
@@ -40,7 +41,7 @@ const cacheTag = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is 
 
 // prepare makes the folders of a repository.
 func (c cache) prepare(repo string) error {
-	if err := os.MkdirAll(filepath.Join(c.repo(repo), "blobs"), 0o777); err != nil {
+	if err := disk.MkdirAll(filepath.Join(c.repo(repo), "blobs"), 0o777); err != nil {
 		return diskFailure(fmt.Errorf("hub cache: %w; HF_HUB_CACHE names another folder", err), c.dir)
 	}
 	tag := filepath.Join(c.dir, "CACHEDIR.TAG")
@@ -79,10 +80,10 @@ func (c cache) has(repo, commit string, f File) bool {
 // huggingface_hub does.
 func (c cache) link(repo, commit string, f File, hash string, isNew bool) error {
 	at := filepath.Join(c.snapshot(repo, commit), filepath.FromSlash(f.Path))
-	if err := os.MkdirAll(filepath.Dir(at), 0o777); err != nil {
+	if err := disk.MkdirAll(filepath.Dir(at), 0o777); err != nil {
 		return diskFailure(fmt.Errorf("hub cache: %w", err), c.dir)
 	}
-	if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := disk.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("hub cache: replace a damaged file: %w", err)
 	}
 	blob := c.blob(repo, hash)
@@ -93,16 +94,16 @@ func (c cache) link(repo, commit string, f File, hash string, isNew bool) error 
 		}
 		switch {
 		case err == nil:
-			return atomicfile.SyncDir(filepath.Dir(at))
+			return disk.SyncDir(filepath.Dir(at))
 		case errors.Is(err, fs.ErrExist), isDiskFull(err):
 			return diskFailure(fmt.Errorf("hub cache: %w", err), c.dir)
 		}
 	}
 	if isNew {
-		if err := os.Rename(blob, at); err != nil {
+		if err := disk.Rename(blob, at); err != nil {
 			return fmt.Errorf("hub cache: %w", err)
 		}
-		return atomicfile.SyncDir(filepath.Dir(at))
+		return disk.SyncDir(filepath.Dir(at))
 	}
 	from, err := os.Open(blob)
 	if err != nil {

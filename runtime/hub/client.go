@@ -22,10 +22,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"triality/runtime/disk"
 )
 
 // Client talks to one endpoint and keeps one cache. It is safe for concurrent use.
@@ -61,7 +62,7 @@ func New(o Options) (*Client, error) {
 		return nil, errors.New("HF_TOKEN: the token has white space in it")
 	}
 	c := &Client{
-		endpoint: endpoint, origin: origin, token: o.Token, cache: cache{dir: o.CacheDir, copies: o.NoSymlinks, symlink: os.Symlink},
+		endpoint: endpoint, origin: origin, token: o.Token, cache: cache{dir: o.CacheDir, copies: o.NoSymlinks, symlink: disk.Symlink},
 		offline: o.Offline, parallel: o.Parallel, retries: defaultRetries, note: o.Note,
 		stall: time.Minute, sleep: sleepFor, free: freeBytes,
 	}

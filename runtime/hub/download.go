@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 )
 
 // incomplete ends the name of a blob that is not whole yet.
@@ -155,7 +155,7 @@ func (c *Client) download(ctx context.Context, blob, commit string, f File, m *m
 		}
 		m.add(f.Path, -part.size)
 		if !resumed || !part.old {
-			os.Remove(part.Name())
+			disk.Remove(part.Name())
 			return failf(ErrChecksum, "%s: its checksum is %s and should be %s; what came is removed: try again, and if it stays so the endpoint's copy is damaged", s, got, f.hash())
 		}
 		// What an earlier process left may be the damaged part.
@@ -167,10 +167,10 @@ func (c *Client) download(ctx context.Context, blob, commit string, f File, m *m
 	if err := errors.Join(part.Sync(), part.Close()); err != nil {
 		return diskFailure(fmt.Errorf("hub cache: %w", err), c.cache.dir)
 	}
-	if err := os.Rename(part.Name(), blob); err != nil {
+	if err := disk.Rename(part.Name(), blob); err != nil {
 		return fmt.Errorf("hub cache: %w", err)
 	}
-	return atomicfile.SyncDir(filepath.Dir(blob))
+	return disk.SyncDir(filepath.Dir(blob))
 }
 
 // fill asks for what is missing of a part until it is all there.
@@ -267,7 +267,7 @@ func (c *Client) receive(part *part, body io.Reader, m *meter, s subject) error 
 
 // part is a blob on its way.
 type part struct {
-	*os.File
+	*disk.File
 	file   File
 	size   int64 // bytes there
 	old    bool  // some are an earlier process's
@@ -276,7 +276,7 @@ type part struct {
 
 // openPart opens what an earlier download left, or a new file, and hashes what is there.
 func openPart(path string, file File) (*part, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	f, err := disk.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, err
 	}

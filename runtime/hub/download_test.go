@@ -1,8 +1,10 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,6 +96,32 @@ func TestACutDownloadGoesOnWhereItWasCut(t *testing.T) {
 			t.Errorf("notes %q", w.notes)
 		}
 	})
+}
+
+func TestAnAnswerFromAnotherPlaceInAFileIsRefused(t *testing.T) {
+	for name, answer := range map[string]string{
+		"later":         "bytes 123457-299999/300000",
+		"earlier":       "bytes 0-299999/300000",
+		"nothing named": "",
+		"unreadable":    "octets 123456",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			w.retries = 1
+			hash := hubtest.SHA256(w.files[shard])
+			w.Fail(hubtest.Fault{Storage: true, Path: hash, CutAt: 123_456})
+			w.Fail(hubtest.Fault{Storage: true, Path: hash, Header: http.Header{"Content-Range": {answer}}})
+			_, err := w.Snapshot(t.Context(), mainRef, []string{shard})
+			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "asked for bytes from 123456 on, got") {
+				t.Fatalf("error %v", err)
+			}
+			part, err := os.ReadFile(filepath.Join(w.CacheDir(), "models--org--tiny-model", "blobs", hash+".incomplete"))
+			if err != nil || !bytes.Equal(part, w.files[shard][:123_456]) {
+				t.Errorf("%d bytes are kept, %v, or not the 123456 that came", len(part), err)
+			}
+			w.snapshot(t) // which goes on there
+		})
+	}
 }
 
 func TestAWrongChecksumLeavesNothing(t *testing.T) {

@@ -3,10 +3,10 @@ package hub
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
+	"triality/runtime/disk"
 	"triality/runtime/filelock"
 )
 
@@ -14,7 +14,7 @@ import (
 // another process holds it, it waits: what that one downloads need not be downloaded twice.
 func (c *Client) lock(ctx context.Context, repo, hash string, s subject) (unlock func(), err error) {
 	path := c.cache.lockPath(repo, hash)
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+	if err := disk.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, diskFailure(fmt.Errorf("hub cache: %w", err), c.cache.dir)
 	}
 	const longest = 500 * time.Millisecond

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 )
 
 // treeFormat is the version of huggingface_hub's trees/COMMIT.json that this package reads and writes.
@@ -81,7 +82,7 @@ func (c cache) writeTree(repo string, l Listing) error {
 
 // write puts a small file of the cache in its place, its folders made where needed.
 func (c cache) write(path string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+	if err := disk.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return diskFailure(fmt.Errorf("hub cache: %w", err), c.dir)
 	}
 	return diskFailure(atomicfile.WriteFile(path, 0o644, func(w io.Writer) error {

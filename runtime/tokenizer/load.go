@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 )
 
 const (
@@ -133,7 +134,7 @@ func build(f files, path string) (*Tokenizer, error) {
 // Save writes the tokenizer's files into the folder dir, which it makes where
 // needed: byte for byte those it was loaded from, or those of the training.
 func (t *Tokenizer) Save(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := disk.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("save tokenizer: %w", err)
 	}
 	write := func(name string, text []byte) error {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 )
 
 // folder is where the checkpoints of one run are kept, as checkpoint-STEP.ckpt.
@@ -24,7 +25,7 @@ type folder struct {
 
 // openFolder makes dir where needed and removes what a killed process left half written.
 func openFolder(dir string, limit int, o Observer) (*folder, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := disk.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("checkpoints: %w", err)
 	}
 	if _, err := atomicfile.RemoveStale(dir); err != nil {
@@ -112,7 +113,7 @@ func (f *folder) prune(newest int) error {
 			kept++
 			continue
 		}
-		if err := os.Remove(file.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := disk.Remove(file.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("prune checkpoints: %w", err)
 		}
 		delete(f.damaged, file.path)

@@ -1,6 +1,7 @@
 package hubtest
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -47,12 +48,14 @@ type answer struct {
 	http.ResponseWriter
 	status int
 	sent   int64
+	header http.Header // on top of the handler's
 	cutAt  int64 // -1: whole
 	flip   bool
 }
 
 func (a *answer) WriteHeader(status int) {
 	a.status = status
+	maps.Copy(a.Header(), a.header)
 	a.ResponseWriter.WriteHeader(status)
 }
 

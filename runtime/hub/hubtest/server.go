@@ -226,7 +226,7 @@ func (s *Server) record(storage bool, next http.Handler) http.Handler {
 				return
 			}
 		}
-		maps.Copy(counted.Header(), f.Header)
+		counted.header = f.Header
 		if f.Status != 0 {
 			counted.WriteHeader(f.Status)
 			fmt.Fprintf(counted, `{"error":"told to fail"}`)
