@@ -49,7 +49,7 @@ type answer struct {
 	status int
 	sent   int64
 	header http.Header // on top of the handler's
-	cutAt  int64 // -1: whole
+	cutAt  int64       // -1: whole
 	flip   bool
 }
 
