@@ -10,12 +10,13 @@ import (
 type Code string
 
 const (
-	CodeInvalid     Code = "invalid"     // the request or the input is wrong: mend it
-	CodeNotFound    Code = "not_found"   // no such thing
-	CodeConflict    Code = "conflict"    // it exists already, or is in another state
-	CodeTooLarge    Code = "too_large"   // over a limit
-	CodeUnavailable Code = "unavailable" // locked, busy, shutting down
-	CodeInternal    Code = "internal"    // a fault of ours
+	CodeInvalid     Code = "invalid"         // the request or the input is wrong: mend it
+	CodeNotFound    Code = "not_found"       // no such thing
+	CodeConflict    Code = "conflict"        // it exists already, or is in another state
+	CodeTooLarge    Code = "too_large"       // over a limit
+	CodeUnavailable Code = "unavailable"     // locked, busy, shutting down
+	CodeUnknown     Code = "outcome_unknown" // it may have been done, or not: ask again, with the same idempotency key
+	CodeInternal    Code = "internal"        // a fault of ours
 )
 
 // Error is an error with a code.

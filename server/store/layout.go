@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// FormatVersion is the version of the layout this code reads and writes.
-const FormatVersion = 1
+// FormatVersion is the version of the layout this code writes. It reads every version from 1 on.
+const FormatVersion = 2
 
 // FileName is the database's name in the data folder.
 const FileName = "triality.db"
 
 // Buckets. Keys with several parts join them with a zero byte, which no part may hold.
 var (
-	bucketMeta        = []byte("meta")             // "format" → uint32; "created" → RFC 3339
+	bucketMeta        = []byte("meta")             // "format" → uint32; "created", "opened" → RFC 3339
 	bucketExperiments = []byte("experiments")      // id → JSON
 	bucketNames       = []byte("experiment_names") // name → id
 	bucketRuns        = []byte("runs")             // id → JSON
@@ -26,14 +26,19 @@ var (
 	bucketModules     = []byte("modules")          // sha256 → JSON
 	bucketModuleUses  = []byte("module_uses")      // sha256, run id → nothing
 	bucketEvents      = []byte("events")           // event id → JSON
+	bucketRequests    = []byte("requests")         // "k", idempotency key → JSON; "t", time, key → nothing
+	bucketTrash       = []byte("trash")            // "experiment" or "run" or "file", its id → nothing
 
+	// buckets are those of version 1, added those that came with version 2.
 	buckets = [][]byte{
 		bucketMeta, bucketExperiments, bucketNames, bucketRuns, bucketRunIndex, bucketSeries,
 		bucketPoints, bucketArtifacts, bucketBlobRefs, bucketModules, bucketModuleUses, bucketEvents,
 	}
+	added = [][]byte{bucketRequests, bucketTrash}
 
 	keyFormat  = []byte("format")
 	keyCreated = []byte("created")
+	keyOpened  = []byte("opened")
 )
 
 func key(parts ...string) []byte { return []byte(strings.Join(parts, "\x00")) }

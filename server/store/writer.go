@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -15,25 +14,13 @@ import (
 	"triality/experiments"
 )
 
-// txn is what a write sees of the group's transaction.
-type txn struct {
-	*bbolt.Tx
-	events []experiments.Event
-	log    eventLog
-}
-
-// bucket gives a bucket whose keys mostly grow: pages are filled to 0.9, not half.
-func (t *txn) bucket(name []byte) *bbolt.Bucket {
-	b := t.Tx.Bucket(name)
-	b.FillPercent = 0.9
-	return b
-}
-
-// write is one request. apply may run more than once, since a group whose member fails starts again
-// without it; so it must not change anything but the transaction and results it sets anew.
+// write is one request. apply may run more than once, since a group starts again where a member's
+// failure could not be undone; so it must not change anything but the transaction and results it sets
+// anew.
 type write struct {
 	records int
 	apply   func(*txn) error
+	once    *once // nil: not of a request with an idempotency key
 	done    chan error
 }
 
@@ -43,16 +30,34 @@ type writer struct {
 	queue   chan *write
 	stopped chan struct{}
 	log     eventLog // as committed
+	// requests is how many idempotency keys are kept, as committed.
+	requests int
 
 	mu     sync.RWMutex // held for reading while queueing
 	closed bool
 	failed error // set by the goroutine when the file can no longer be trusted
 }
 
+// startWriter first commits the time. What a killed process, or one whose flush failed, left in the
+// system's memory can be read although a power cut would undo it; the commit makes it durable before
+// anyone relies on it.
 func startWriter(s *Store) (*writer, error) {
 	w := &writer{s: s, queue: make(chan *write, 256), stopped: make(chan struct{})}
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		w.log = loadEventLog(tx)
+	err := guarded(func() error {
+		err := s.db.Update(func(tx *bbolt.Tx) error {
+			return tx.Bucket(bucketMeta).Put(keyOpened, []byte(time.Now().UTC().Format(time.RFC3339)))
+		})
+		if noSpace(err) { // reading goes on, and writing when there is room
+			s.health.fail(partDatabase, w.full(err))
+			err = s.db.Sync()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", s.path, err)
+	}
+	err = s.view(context.Background(), func(tx *bbolt.Tx) error {
+		w.log, w.requests = loadEventLog(tx), countRequests(tx)
 		return nil
 	})
 	if err != nil {
@@ -73,13 +78,16 @@ func (w *writer) stop() {
 }
 
 // update queues a write of so many records and returns when its commit is durable, or with the reason
-// why nothing of it was stored. A context that ends while the commit runs does not end the wait: the
-// caller would not know what happened.
+// why nothing of it was stored; CodeUnknown says that it may have been. A context that ends while the
+// commit runs does not end the wait: the caller would not know what happened.
 func (s *Store) update(ctx context.Context, records int, apply func(*txn) error) error {
+	return s.queue(ctx, &write{records: records, apply: apply, done: make(chan error, 1)})
+}
+
+func (s *Store) queue(ctx context.Context, req *write) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	req := &write{records: records, apply: apply, done: make(chan error, 1)}
 	s.writer.mu.RLock()
 	if s.writer.closed {
 		s.writer.mu.RUnlock()
@@ -134,36 +142,47 @@ func (w *writer) gather(first *write, wait bool) []*write {
 	return group
 }
 
-// commit applies the group in one transaction. A member that fails gets its error and the others start
-// again without it.
+// commit applies the group in one transaction. A member that fails gets its error and is undone. Only
+// where that could not be done do the others start again without it.
 func (w *writer) commit(group []*write) {
 	for len(group) > 0 && w.failed == nil {
-		bad := -1
-		var badErr error
+		stuck := -1
 		var t *txn
-		err := w.s.db.Update(func(tx *bbolt.Tx) error {
-			t = &txn{Tx: tx, log: w.log}
-			for i, req := range group {
-				if err := run(req, t); err != nil {
-					bad, badErr = i, err
+		results := make([]error, len(group))
+		start := time.Now()
+		err := guarded(func() error {
+			return w.s.db.Update(func(tx *bbolt.Tx) error {
+				t = &txn{Tx: tx, id: tx.ID(), log: w.log, requests: w.requests}
+				for i, req := range group {
+					err, clean := t.try(req)
+					if results[i] = err; !clean {
+						stuck = i
+						return err
+					}
+				}
+				if err := t.trimRequests(); err != nil {
 					return err
 				}
-			}
-			return t.storeEvents(w.s.opts.EventLog, w.s.opts.EventLogBytes)
+				return t.storeEvents(w.s.opts.EventLog, w.s.opts.EventLogBytes)
+			})
 		})
-		if bad >= 0 {
-			group[bad].done <- badErr
-			group = append(group[:bad:bad], group[bad+1:]...)
+		if stuck >= 0 {
+			group[stuck].done <- results[stuck]
+			group = append(group[:stuck:stuck], group[stuck+1:]...)
 			continue
 		}
 		if err != nil {
-			err = w.refuse(err)
+			err = w.refuse(err, t)
 		} else {
-			w.log = t.log
+			w.log, w.requests = t.log, t.requests
+			w.s.health.commit(len(group), time.Since(start))
 			w.s.broker.Publish(t.events...)
 		}
-		for _, req := range group {
-			req.done <- err
+		for i, req := range group {
+			if results[i] == nil {
+				results[i] = err
+			}
+			req.done <- results[i]
 		}
 		return
 	}
@@ -172,34 +191,44 @@ func (w *writer) commit(group []*write) {
 	}
 }
 
-func run(req *write, t *txn) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("store: panic in a write: %v", p)
-		}
-	}()
-	return req.apply(t)
+// refuse says why a commit failed. bbolt rolled it back, but writes the page that makes a commit valid
+// before it flushes it: where that page can be read, a power cut decides whether the commit is stored.
+// A full disk may have room again later; after any other failure what the system holds of the file is
+// unknown, so nothing more is written until the store is opened anew.
+func (w *writer) refuse(err error, t *txn) error {
+	unknown := t != nil && w.reached(t.id)
+	if noSpace(err) && !unknown {
+		w.s.log.Error("a commit was refused: no space", "file", w.s.path, "error", err)
+		err = w.full(err)
+		w.s.health.fail(partDatabase, err)
+		return err
+	}
+	w.s.log.Error("a commit failed; writes are refused until the store is opened again", "file", w.s.path, "outcome_unknown", unknown, "error", err)
+	w.failed = experiments.Errorf(experiments.CodeUnavailable, "store: writing %s failed; nothing more is written: check the disk and restart the server: %w", w.s.path, err)
+	w.s.health.poison(w.failed)
+	if unknown {
+		return experiments.Errorf(experiments.CodeUnknown,
+			"store: flushing %s failed: whether this write is stored is unknown until the server was restarted; send it again then, with the same Idempotency-Key, and it is stored once: %w", w.s.path, err)
+	}
+	return experiments.Errorf(experiments.CodeUnavailable, "store: writing %s failed; nothing of this write was stored; check the disk and restart the server: %w", w.s.path, err)
 }
 
-// refuse says why a commit failed. bbolt rolled it back. A full disk may have room again later; after
-// any other input/output error what the system holds of the file is unknown, so nothing more is written
-// until the store is opened anew.
-func (w *writer) refuse(err error) error {
-	if noSpace(err) {
-		w.s.log.Error("a commit was refused: no space", "file", w.s.path, "error", err)
-		return experiments.Errorf(experiments.CodeUnavailable, "store: no space left to write %s; nothing of this write was stored: %w", w.s.path, err)
-	}
-	w.s.log.Error("a commit failed; writes are refused until the store is opened again", "file", w.s.path, "error", err)
-	w.failed = experiments.Errorf(experiments.CodeUnavailable, "store: writing %s failed; check the disk and restart: %w", w.s.path, err)
-	return w.failed
+func (w *writer) full(err error) error {
+	return experiments.Errorf(experiments.CodeUnavailable, "store: no space left to write %s; nothing of this write was stored: %w", w.s.path, err)
+}
+
+// reached says whether readers see transaction id, or one after it. When that cannot be read it may be so.
+func (w *writer) reached(id int) (reached bool) {
+	err := guarded(func() error {
+		return w.s.db.View(func(tx *bbolt.Tx) error {
+			reached = tx.ID() >= id
+			return nil
+		})
+	})
+	return reached || err != nil
 }
 
 func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) ||
 		errors.Is(err, berrors.ErrMaxSizeReached)
-}
-
-// emit adds an event to the group's.
-func (t *txn) emit(typ, runID string, data json.RawMessage) {
-	t.events = append(t.events, experiments.Event{Type: typ, RunID: runID, Data: data})
 }

@@ -1,0 +1,273 @@
+// Package boltpages checks the pages of a bbolt file by reading them, without mapping the file and
+// without bbolt, which panics on a page that makes no sense. The layout is that of bbolt's file format
+// version 2 (go.etcd.io/bbolt, internal/common).
+package boltpages
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+)
+
+// Fault is what is wrong with a page.
+type Fault struct {
+	Page   uint64
+	Bucket string // name of the bucket whose page it is, names of nested ones with "/" between; "" for the root
+	Text   string
+}
+
+func (f Fault) String() string {
+	if f.Bucket == "" {
+		return fmt.Sprintf("page %d: %s", f.Page, f.Text)
+	}
+	return fmt.Sprintf("page %d, of bucket %q: %s", f.Page, f.Bucket, f.Text)
+}
+
+// maxFaults bounds what one check reports.
+const maxFaults = 100
+
+// Kinds of page.
+const (
+	branchPage = 0x01
+	leafPage   = 0x02
+	listPage   = 0x10
+)
+
+const (
+	pageHeader   = 16 // id (8), kind (2), elements (2), further pages (4)
+	element      = 16
+	bucketHeader = 16 // root page (8), sequence (8)
+	maxDepth     = 64
+	maxPageBytes = 256 << 20 // of a page with those it goes on in: more than any record of ours
+	noList       = ^uint64(0)
+)
+
+var le = binary.LittleEndian
+
+// Check reads every page that can be reached and gives the faults, none where bbolt can use the file. A
+// file of size bytes whose two meta pages both make no sense is one fault of page 0. The error is one of
+// reading.
+func Check(r io.ReaderAt, size int64) ([]Fault, error) {
+	c := &checker{r: r, size: size}
+	m, faults, err := newestMeta(r, size)
+	if err != nil || m == nil {
+		return faults, err
+	}
+	c.faults, c.meta = faults, *m
+	if end := int64(m.pages) * int64(m.pageSize); end > size || end < 0 {
+		c.fault(uint64(size)/uint64(m.pageSize), "", "the file ends here, at %d bytes; its pages end at %d: it was cut short", size, end)
+		return c.faults, nil
+	}
+	c.seen = make([]uint64, m.pages/64+1)
+	c.mark(0, "")
+	c.mark(1, "")
+	if m.list != noList {
+		c.list(m.list)
+	}
+	c.tree(m.root, "", nil, nil, 0)
+	return c.faults, c.err
+}
+
+type checker struct {
+	r      io.ReaderAt
+	size   int64
+	meta   meta
+	seen   []uint64 // a bit each page
+	faults []Fault
+	err    error
+}
+
+func (c *checker) fault(page uint64, bucket, format string, args ...any) {
+	if len(c.faults) < maxFaults {
+		c.faults = append(c.faults, Fault{page, bucket, fmt.Sprintf(format, args...)})
+	}
+}
+
+func (c *checker) done() bool { return c.err != nil || len(c.faults) >= maxFaults }
+
+// mark notes that a page is in use; false where it was already.
+func (c *checker) mark(page uint64, bucket string) bool {
+	word, bit := page/64, uint64(1)<<(page%64)
+	if c.seen[word]&bit != 0 {
+		c.fault(page, bucket, "it is used twice")
+		return false
+	}
+	c.seen[word] |= bit
+	return true
+}
+
+// page reads a page with those it goes on in; nil where it is none.
+func (c *checker) page(id uint64, bucket string) []byte {
+	if id < 2 || id >= c.meta.pages {
+		c.fault(id, bucket, "it is referred to, and the pages are 2 to %d", c.meta.pages-1)
+		return nil
+	}
+	head := c.read(id, 1)
+	if head == nil {
+		return nil
+	}
+	if got := le.Uint64(head); got != id {
+		c.fault(id, bucket, "its header says that it is page %d", got)
+		return nil
+	}
+	more := uint64(le.Uint32(head[12:]))
+	if more >= c.meta.pages-id || more*uint64(c.meta.pageSize) > maxPageBytes {
+		c.fault(id, bucket, "it goes on for %d pages; %d is the last", more, c.meta.pages-1)
+		return nil
+	}
+	for i := range more + 1 {
+		if !c.mark(id+i, bucket) {
+			return nil
+		}
+	}
+	if more == 0 {
+		return head
+	}
+	return c.read(id, more+1)
+}
+
+func (c *checker) read(id, pages uint64) []byte {
+	b := make([]byte, pages*uint64(c.meta.pageSize))
+	if _, err := c.r.ReadAt(b, int64(id)*int64(c.meta.pageSize)); err != nil {
+		c.err = fmt.Errorf("read page %d: %w", id, err)
+		return nil
+	}
+	return b
+}
+
+// list checks the page of free pages.
+func (c *checker) list(id uint64) {
+	b := c.page(id, "")
+	if b == nil {
+		return
+	}
+	if kind := le.Uint16(b[8:]); kind != listPage {
+		c.fault(id, "", "it should list the free pages, and its kind is 0x%02x", kind)
+		return
+	}
+	n, at := uint64(le.Uint16(b[10:])), uint64(pageHeader)
+	if n == 0xffff {
+		n, at = le.Uint64(b[pageHeader:]), at+8
+	}
+	if n > (uint64(len(b))-at)/8 {
+		c.fault(id, "", "it lists %d free pages and has no room for them", n)
+		return
+	}
+	for i := range n {
+		if free := le.Uint64(b[at+8*i:]); free < 2 || free >= c.meta.pages {
+			c.fault(id, "", "it lists page %d as free, and the pages are 2 to %d", free, c.meta.pages-1)
+			return
+		}
+	}
+}
+
+// tree checks the page and what is below it; its keys must be at least low and below high, where those
+// are not nil.
+func (c *checker) tree(id uint64, bucket string, low, high []byte, depth int) {
+	if c.done() {
+		return
+	}
+	if depth > maxDepth {
+		c.fault(id, bucket, "it lies %d pages deep", depth)
+		return
+	}
+	b := c.page(id, bucket)
+	if b == nil {
+		return
+	}
+	c.elements(id, b, bucket, low, high, depth)
+}
+
+// elements checks the elements of a page, or of a small bucket that lies inside one.
+func (c *checker) elements(id uint64, b []byte, bucket string, low, high []byte, depth int) {
+	kind, n := le.Uint16(b[8:]), int(le.Uint16(b[10:]))
+	if kind != branchPage && kind != leafPage {
+		c.fault(id, bucket, "it should hold keys, and its kind is 0x%02x", kind)
+		return
+	}
+	if n*element > len(b)-pageHeader {
+		c.fault(id, bucket, "it says that it has %d elements and has no room for them", n)
+		return
+	}
+	if kind == branchPage && n == 0 {
+		c.fault(id, bucket, "it leads to no other page")
+		return
+	}
+	keys := make([][]byte, n)
+	values := make([][]byte, n)
+	for i := range n {
+		at := pageHeader + i*element
+		e := b[at : at+element]
+		pos, klen, vlen := uint64(le.Uint32(e)), uint64(le.Uint32(e[4:])), uint64(0)
+		if kind == leafPage {
+			pos, klen, vlen = uint64(le.Uint32(e[4:])), uint64(le.Uint32(e[8:])), uint64(le.Uint32(e[12:]))
+			if flags := le.Uint32(e); flags > 1 {
+				c.fault(id, bucket, "element %d has flags 0x%x", i, flags)
+				return
+			}
+		}
+		start := uint64(at) + pos
+		if pos < uint64(n-i)*element || start+klen+vlen > uint64(len(b)) {
+			c.fault(id, bucket, "element %d lies outside of it", i)
+			return
+		}
+		k := b[start : start+klen]
+		keys[i], values[i] = k, b[start+klen:start+klen+vlen]
+		switch {
+		case klen == 0:
+			c.fault(id, bucket, "element %d has no key", i)
+			return
+		case i > 0 && bytes.Compare(keys[i-1], k) >= 0:
+			c.fault(id, bucket, "its keys are out of order at element %d", i)
+			return
+		case low != nil && bytes.Compare(k, low) < 0, high != nil && bytes.Compare(k, high) >= 0:
+			c.fault(id, bucket, "element %d belongs to another page", i)
+			return
+		}
+	}
+	for i := range n {
+		e := b[pageHeader+i*element:]
+		switch {
+		case kind == branchPage:
+			next := high
+			if i+1 < n {
+				next = keys[i+1]
+			}
+			c.tree(le.Uint64(e[8:]), bucket, keys[i], next, depth+1)
+		case le.Uint32(e) == 1:
+			c.nested(id, bucket, i, keys[i], values[i], depth)
+		}
+	}
+}
+
+// nested checks a bucket that is an element of a page: on pages of its own, or inside the element.
+func (c *checker) nested(id uint64, bucket string, i int, name, v []byte, depth int) {
+	if len(v) < bucketHeader {
+		c.fault(id, bucket, "the bucket of element %d has a record of %d bytes", i, len(v))
+		return
+	}
+	full := printable(name)
+	if bucket != "" {
+		full = bucket + "/" + full
+	}
+	if root := le.Uint64(v); root != 0 {
+		c.tree(root, full, nil, nil, depth+1)
+		return
+	}
+	if len(v) < bucketHeader+pageHeader {
+		c.fault(id, full, "it lies inside page %d in %d bytes", id, len(v))
+		return
+	}
+	if kind := le.Uint16(v[bucketHeader+8:]); kind != leafPage {
+		c.fault(id, full, "it lies inside page %d and its kind is 0x%02x", id, kind)
+		return
+	}
+	c.elements(id, v[bucketHeader:], full, nil, nil, depth+1)
+}
+
+// printable is a name as it may be shown: a damaged page holds anything.
+func printable(name []byte) string {
+	q := fmt.Sprintf("%.40q", name)
+	return q[1 : len(q)-1]
+}
