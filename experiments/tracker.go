@@ -16,6 +16,8 @@ type Tracker interface {
 	SaveRun(ctx context.Context, r Run) error
 	// LogMetrics appends points.
 	LogMetrics(ctx context.Context, runID string, batch MetricBatch) error
+	// RestartMetrics is LogMetrics for series that begin anew: earlier points of theirs are removed.
+	RestartMetrics(ctx context.Context, runID string, batch MetricBatch) error
 	// Progress tells watchers how far a step is; nothing is stored.
 	Progress(runID string, step StepKind, p Progress)
 	// SaveArtifact stores a file of a run; the same path replaces it.

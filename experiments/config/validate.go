@@ -17,8 +17,20 @@ func (p *Pipeline) problems(file string) []string {
 			out = append(out, fmt.Sprintf("%s: %s: ", file, key)+fmt.Sprintf(format, args...))
 		}
 	}
-	positive := func(key string, v float64) { check(v > 0, key, "must be over 0, is %v", v) }
-	atLeast := func(key string, v, low float64) { check(v >= low, key, "must be at least %v, is %v", low, v) }
+	// Numbers have an upper bound too: one past what counters hold would wrap round and "finish" at once.
+	const most, mostCount, fewest = 1_000_000, 1_000_000_000, 1e-6
+	positive := func(key string, v float64) {
+		check(v > 0, key, "must be over 0, is %v", v)
+		check(!(v > most), key, "must be at most %d, is %v", most, v)
+	}
+	atLeast := func(key string, v, low float64) {
+		check(v >= low, key, "must be at least %v, is %v", low, v)
+		check(!(v > mostCount), key, "must be at most %d, is %v", mostCount, v)
+	}
+	epochs := func(key string, v, low float64) {
+		check(v >= low, key, "must be at least %v passes over the data, is %v", low, v)
+		check(!(v > most), key, "must be at most %d passes over the data, is %v", most, v)
+	}
 
 	for _, c := range Choices() {
 		v := p.value(c.Key).String()
@@ -37,13 +49,13 @@ func (p *Pipeline) problems(file string) []string {
 	atLeast("model.llm_int8_threshold", p.Model.Int8Threshold, 0)
 	if c := p.Model.Create; c.Shape != "" {
 		atLeast("model.create.vocab_size", float64(c.VocabSize), 300)
-		atLeast("model.create.num_train_epochs", c.Epochs, 0)
+		epochs("model.create.num_train_epochs", c.Epochs, 0)
 		positive("model.create.learning_rate", c.LearningRate)
 		atLeast("model.create.per_device_train_batch_size", float64(c.BatchSize), 1)
 	}
 
 	t := p.Training
-	positive("training.num_train_epochs", t.Epochs)
+	epochs("training.num_train_epochs", t.Epochs, fewest)
 	atLeast("training.per_device_train_batch_size", float64(t.BatchSize), 1)
 	atLeast("training.per_device_eval_batch_size", float64(t.EvalBatchSize), 1)
 	atLeast("training.gradient_accumulation_steps", float64(t.GradientAccumulation), 1)
@@ -62,7 +74,7 @@ func (p *Pipeline) problems(file string) []string {
 	check(t.LoraDropout >= 0 && t.LoraDropout < 1, "training.lora_dropout", "must be at least 0 and below 1, is %v", t.LoraDropout)
 	check(len(t.LoraTargetModules) > 0, "training.lora_target_modules", "must name at least one projection, or all-linear")
 
-	atLeast("so8t.num_train_epochs", p.SO8T.Epochs, 0)
+	epochs("so8t.num_train_epochs", p.SO8T.Epochs, 0)
 	positive("so8t.learning_rate", p.SO8T.LearningRate)
 	atLeast("so8t.per_device_train_batch_size", float64(p.SO8T.BatchSize), 1)
 	atLeast("so8t.pet_lambda", p.SO8T.PETLambda, 0)

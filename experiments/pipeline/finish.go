@@ -46,7 +46,8 @@ func (s *runSink) Metrics(batch experiments.MetricBatch) error {
 	return s.log(context.WithoutCancel(s.ctx), batch)
 }
 
-// log stores metric points and keeps each series' last value in the run's summary.
+// log stores metric points and keeps each series' last value in the run's summary. A run that is resumed
+// logs its curves whole again, so each series begins anew with the first points of this execution.
 func (e *execution) log(ctx context.Context, batch experiments.MetricBatch) error {
 	for name, points := range batch {
 		if len(points) > 0 {
@@ -56,7 +57,29 @@ func (e *execution) log(ctx context.Context, batch experiments.MetricBatch) erro
 			e.run.Summary[name] = points[len(points)-1].Value
 		}
 	}
-	return e.Tracker.LogMetrics(ctx, e.run.ID, batch)
+	if e.restarted == nil {
+		return e.Tracker.LogMetrics(ctx, e.run.ID, batch)
+	}
+	begins, goesOn := experiments.MetricBatch{}, experiments.MetricBatch{}
+	for name, points := range batch {
+		if e.restarted[name] {
+			goesOn[name] = points
+		} else {
+			begins[name] = points
+		}
+	}
+	if len(begins) > 0 {
+		if err := e.Tracker.RestartMetrics(ctx, e.run.ID, begins); err != nil {
+			return err
+		}
+		for name := range begins {
+			e.restarted[name] = true
+		}
+	}
+	if len(goesOn) == 0 {
+		return nil
+	}
+	return e.Tracker.LogMetrics(ctx, e.run.ID, goesOn)
 }
 
 func (s *runSink) Note(text string) {

@@ -85,6 +85,15 @@ func (m *memory) LogMetrics(ctx context.Context, id string, batch experiments.Me
 	return nil
 }
 
+func (m *memory) RestartMetrics(ctx context.Context, id string, batch experiments.MetricBatch) error {
+	m.mu.Lock()
+	for name := range batch {
+		delete(m.points[id], name)
+	}
+	m.mu.Unlock()
+	return m.LogMetrics(ctx, id, batch)
+}
+
 func (m *memory) Progress(string, experiments.StepKind, experiments.Progress) {}
 
 func (m *memory) SaveArtifact(ctx context.Context, id, path, mediaType string, r io.Reader) (experiments.Artifact, error) {

@@ -37,8 +37,11 @@ type Runner struct {
 // RunOptions says which run to make of a configuration.
 type RunOptions struct {
 	RunID string // empty: a new one
-	Name  string // empty: the date
-	YAML  string // the configuration's text, kept with the run
+	// Resume goes on with the run RunID, which the tracker has: it keeps its age and tags, and its curves
+	// are logged anew.
+	Resume bool
+	Name   string // empty: the date
+	YAML   string // the configuration's text, kept with the run
 }
 
 // NewRunID makes an identifier that sorts by time.
@@ -91,6 +94,14 @@ func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (ru
 		ID: o.RunID, ExperimentID: experiment.ID, Name: o.Name, Status: experiments.Running, CreatedAt: now, StartedAt: now,
 		Params: flatten(cfg), Config: o.YAML, Tags: map[string]string{"kind": "pipeline"},
 	}
+	if o.Resume {
+		before, err := r.Tracker.Run(ctx, o.RunID)
+		if err != nil {
+			return run, false, err
+		}
+		run.CreatedAt, run.Name = before.CreatedAt, before.Name
+		maps.Copy(run.Tags, before.Tags)
+	}
 	for key, s := range found {
 		run.Params[key+".commit"] = s.Commit
 	}
@@ -98,6 +109,9 @@ func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (ru
 		run.Steps = append(run.Steps, experiments.Step{Kind: s.kind, Key: s.key, Status: experiments.Queued})
 	}
 	e := &execution{Runner: r, plan: p, run: &run, experiment: experiment}
+	if o.Resume {
+		e.restarted = map[string]bool{}
+	}
 	if err := r.Tracker.SaveRun(ctx, run); err != nil {
 		return run, false, err
 	}
@@ -145,6 +159,7 @@ type execution struct {
 	plan       *plan
 	run        *experiments.Run
 	experiment experiments.Experiment
+	restarted  map[string]bool // series that a resumed run has begun anew; nil: the run is new
 }
 
 func (e *execution) steps(ctx context.Context) error {

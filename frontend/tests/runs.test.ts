@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fixed, number, span } from '../src/lib/format.ts';
-import { byCell, columnsOf, defaultColumns, differing, results, runFilter } from '../src/lib/runs.ts';
+import { byCell, columnsOf, defaultColumns, differing, results, runFilter, whole } from '../src/lib/runs.ts';
 import { filterSamples, verdict } from '../src/lib/samples.ts';
 import type { Run, Sample } from '../src/lib/types.ts';
 import { errorLine } from '../src/lib/yamlerror.ts';
@@ -91,4 +91,11 @@ test('figures: missing ones are dashes, small ones keep their digits', () => {
   assert.equal(fixed(0.5, 'en', 3), '0.500');
   assert.equal(span(3_840_000, 'en'), '1 hr 4 min');
   assert.equal(span(undefined, 'en'), '–');
+});
+
+test('a partial event keeps what it leaves out, but not how the run once ended', () => {
+  const known = { id: 'r', status: 'failed', error: 'x', ended_at: 't', config: 'a: 1', summary: { loss: 1 } } as unknown as Run;
+  const event = { id: 'r', status: 'queued', partial: true } as unknown as Run;
+  assert.deepEqual(whole(event, known), { ...known, error: undefined, ended_at: undefined, status: 'queued', partial: true });
+  assert.equal(whole({ ...event, partial: undefined }, known).config, undefined);
 });

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -23,8 +24,31 @@ const (
 	artifactReplacement = "replace/replacement.json"
 )
 
-// maxJSONArtifact bounds what is read into memory of those.
-const maxJSONArtifact = 256 << 20
+// maxJSONArtifact bounds what is read into memory of those, and loadsAtOnce how many requests do so at a
+// time.
+const (
+	maxJSONArtifact = 256 << 20
+	loadsAtOnce     = 2
+)
+
+// loadTime is how long a client may take over such an answer.
+const loadTime = 2 * time.Minute
+
+// load waits for a place among those who hold large answers in memory; free gives it back.
+func (s *Server) load(c echo.Context) (free func(), err error) {
+	ctx := c.Request().Context()
+	select {
+	case s.loads <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	control := http.NewResponseController(c.Response())
+	_ = control.SetWriteDeadline(time.Now().Add(loadTime)) // what is no connection has no deadline
+	return func() {
+		_ = control.SetWriteDeadline(time.Time{})
+		<-s.loads
+	}, nil
+}
 
 func (s *Server) artifacts(c echo.Context) error {
 	id, err := param(c, "id")
@@ -97,8 +121,8 @@ func readArtifact(ctx context.Context, st *store.Store, run, p string) ([]byte, 
 	if a.Size > maxJSONArtifact {
 		return nil, experiments.Errorf(experiments.CodeTooLarge, "artifact %s of run %s has %d bytes, at most %d are shown", p, run, a.Size, maxJSONArtifact)
 	}
-	b, err := io.ReadAll(f)
-	if err != nil {
+	b := make([]byte, a.Size)
+	if _, err := io.ReadFull(f, b); err != nil {
 		return nil, fmt.Errorf("artifact %s of run %s: %w", p, run, err)
 	}
 	return b, nil
@@ -110,6 +134,11 @@ func (s *Server) jsonArtifact(p string) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		free, err := s.load(c)
+		if err != nil {
+			return err
+		}
+		defer free()
 		b, err := readArtifact(c.Request().Context(), s.store, id, p)
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -34,22 +35,30 @@ const jsonType = "application/json; charset=utf-8"
 func sendBytes(c echo.Context, status int, mediaType string, b []byte) error {
 	h := c.Response().Header()
 	h.Add("Vary", "Accept-Encoding")
-	if len(b) < 1400 || !takesGzip(c.Request().Header.Get("Accept-Encoding")) {
+	send := func(b []byte) error {
+		h.Set("Content-Length", strconv.Itoa(len(b))) // which an answer to HEAD would lack
 		return c.Blob(status, mediaType, b)
 	}
-	var small bytes.Buffer
-	z, err := gzip.NewWriterLevel(&small, gzip.BestSpeed)
+	if len(b) < 1400 || !takesGzip(c.Request().Header.Get("Accept-Encoding")) {
+		return send(b)
+	}
+	small, err := zipped(b, gzip.BestSpeed)
 	if err != nil {
 		return err
 	}
-	if _, err := z.Write(b); err != nil {
-		return err
-	}
-	if err := z.Close(); err != nil {
-		return err
-	}
 	h.Set("Content-Encoding", "gzip")
-	return c.Blob(status, mediaType, small.Bytes())
+	return send(small)
+}
+
+func zipped(b []byte, level int) ([]byte, error) {
+	var small bytes.Buffer
+	z, err := gzip.NewWriterLevel(&small, level)
+	if err != nil {
+		return nil, err
+	}
+	_, err = z.Write(b)
+	err = errors.Join(err, z.Close())
+	return small.Bytes(), err
 }
 
 func takesGzip(accept string) bool {
@@ -69,33 +78,70 @@ type list[T any] struct {
 	Next  string `json:"next_cursor"`
 }
 
-// readJSON reads one JSON value of at most limit bytes into v. Unknown fields and text after the value
-// are errors. The media type must be JSON: pages of other sites can send forms without asking first.
-func readJSON(c echo.Context, limit int64, v any) error {
+// readJSON reads one JSON value of at most limit bytes into v, and gives its bytes. Unknown fields, keys
+// that stand twice and text after the value are errors. The media type must be JSON: pages of other sites
+// can send forms without asking first.
+func readJSON(c echo.Context, limit int64, v any) ([]byte, error) {
 	req := c.Request()
 	mt, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
 	if err != nil || mt != "application/json" {
-		return experiments.Errorf(codeMedia, "Content-Type %q: want application/json", req.Header.Get("Content-Type"))
+		return nil, experiments.Errorf(codeMedia, "Content-Type %q: want application/json", req.Header.Get("Content-Type"))
 	}
-	dec := json.NewDecoder(http.MaxBytesReader(c.Response(), req.Body, limit))
+	if req.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(c.Response(), req.Body, limit))
+	if err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return nil, err
+		}
+		return nil, invalid("body: it was cut off after %d bytes: %w", len(b), err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	err = dec.Decode(v)
 	if err == nil {
-		var rest json.RawMessage
-		if err = dec.Decode(&rest); err == nil {
+		end := dec.InputOffset()
+		if len(bytes.TrimLeft(b[end:], " \t\r\n")) == 0 {
+			if err = uniqueKeys(b[:end], reflect.TypeOf(v)); err == nil {
+				return b, nil
+			}
+		} else {
 			err = errors.New("text after the JSON value")
-		} else if errors.Is(err, io.EOF) {
-			return nil
 		}
 	}
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		return err
-	}
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		err = errors.New("it is empty")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		err = errors.New("the JSON value has no end")
 	}
-	return invalid("body: %s", strings.TrimPrefix(err.Error(), "json: "))
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && kind.Field != "" {
+		err = fmt.Errorf("%s: want %s, not a JSON %s", kind.Field, kindName(kind.Type), kind.Value)
+	}
+	return nil, invalid("body: %s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// kindName is a Go type in JSON's words.
+func kindName(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Map, reflect.Struct:
+		return "an object"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	}
+	return "a whole number"
 }
 
 // param is a path parameter, unescaped.

@@ -24,6 +24,7 @@ var statusOf = map[experiments.Code]int{
 	experiments.CodeConflict:    http.StatusConflict,
 	experiments.CodeTooLarge:    http.StatusRequestEntityTooLarge,
 	experiments.CodeUnavailable: http.StatusServiceUnavailable,
+	experiments.CodeUnknown:     http.StatusGatewayTimeout, // as others answer when what lies behind may or may not have done it
 	experiments.CodeInternal:    http.StatusInternalServerError,
 	codeForbidden:               http.StatusForbidden,
 	codeMethod:                  http.StatusMethodNotAllowed,

@@ -42,7 +42,8 @@ func (s *Server) experiments(c echo.Context) error {
 
 func (s *Server) createExperiment(c echo.Context) error {
 	var in newExperiment
-	if err := readJSON(c, maxBody, &in); err != nil {
+	body, err := readJSON(c, maxBody, &in)
+	if err != nil {
 		return err
 	}
 	if err := checkDescription(in.Description); err != nil {
@@ -52,10 +53,15 @@ func (s *Server) createExperiment(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := s.store.CreateExperiment(c.Request().Context(), experiments.Experiment{Name: in.Name, Description: in.Description, Tags: tags})
+	ctx, replayed, err := once(c, body)
 	if err != nil {
 		return err
 	}
+	e, err := s.store.CreateExperiment(ctx, experiments.Experiment{Name: in.Name, Description: in.Description, Tags: tags})
+	if err != nil {
+		return err
+	}
+	replayed()
 	c.Response().Header().Set("Location", "/api/v1/experiments/"+e.ID)
 	return sendJSON(c, http.StatusCreated, store.ExperimentInfo{Experiment: e})
 }
@@ -78,7 +84,7 @@ func (s *Server) patchExperiment(c echo.Context) error {
 		return err
 	}
 	var in experimentPatch
-	if err := readJSON(c, maxBody, &in); err != nil {
+	if _, err := readJSON(c, maxBody, &in); err != nil {
 		return err
 	}
 	ctx := c.Request().Context()
@@ -106,8 +112,13 @@ func (s *Server) deleteExperiment(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.store.DeleteExperiment(c.Request().Context(), id); err != nil {
+	ctx, replayed, err := once(c, nil)
+	if err != nil {
 		return err
 	}
+	if err := s.store.DeleteExperiment(ctx, id); err != nil {
+		return err
+	}
+	replayed()
 	return c.NoContent(http.StatusNoContent)
 }

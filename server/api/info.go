@@ -6,14 +6,35 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"triality/experiments"
 )
 
 type health struct {
 	Status string `json:"status"`
 }
 
+// health says whether the process is well: it answers and its last write worked.
 func (s *Server) health(c echo.Context) error {
+	if err := s.store.Health(c.Request().Context()); err != nil {
+		return unwell("not healthy", err)
+	}
 	return sendJSON(c, http.StatusOK, health{"ok"})
+}
+
+// ready says whether new work is taken: well, and not stopping.
+func (s *Server) ready(c echo.Context) error {
+	if s.ending.Err() != nil {
+		return experiments.Errorf(experiments.CodeUnavailable, "not ready: the server is stopping")
+	}
+	if err := s.store.Health(c.Request().Context()); err != nil {
+		return unwell("not ready", err)
+	}
+	return sendJSON(c, http.StatusOK, health{"ready"})
+}
+
+func unwell(what string, err error) error {
+	return experiments.Errorf(experiments.CodeUnavailable, "%s: %s", what, err)
 }
 
 type infoAnswer struct {

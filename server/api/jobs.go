@@ -13,7 +13,8 @@ type newJob struct {
 
 func (s *Server) submit(c echo.Context) error {
 	var in newJob
-	if err := readJSON(c, maxBody, &in); err != nil {
+	body, err := readJSON(c, maxBody, &in)
+	if err != nil {
 		return err
 	}
 	if s.opts.Jobs == nil {
@@ -22,10 +23,15 @@ func (s *Server) submit(c echo.Context) error {
 	if in.Config == "" {
 		return invalid("config is missing: the pipeline's YAML")
 	}
-	r, err := s.opts.Jobs.Submit(c.Request().Context(), in.Config, in.Name)
+	ctx, replayed, err := once(c, body)
 	if err != nil {
 		return err
 	}
+	r, err := s.opts.Jobs.Submit(ctx, in.Config, in.Name)
+	if err != nil {
+		return err
+	}
+	replayed()
 	c.Response().Header().Set("Location", "/api/v1/runs/"+r.ID)
 	return sendJSON(c, http.StatusAccepted, r)
 }

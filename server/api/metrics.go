@@ -1,11 +1,14 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
+	"slices"
+	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -17,50 +20,92 @@ import (
 // (NaN, as we send it) stand for them.
 type value float64
 
-// UnmarshalJSON reads a number, null, or "NaN", "Infinity", "-Infinity".
-func (v *value) UnmarshalJSON(b []byte) error {
-	switch string(b) {
-	case "null", `"NaN"`:
-		*v = value(math.NaN())
-	case `"Infinity"`:
-		*v = value(math.Inf(1))
-	case `"-Infinity"`:
-		*v = value(math.Inf(-1))
-	default:
-		if bytes.HasPrefix(b, []byte{'"'}) {
-			return fmt.Errorf("value %.40s: want a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"", b)
-		}
-		return json.Unmarshal(b, (*float64)(v))
-	}
-	return nil
-}
-
+// point is a point on the wire. What is wrong with it is kept until it is known where it stands.
 type point struct {
 	Step  int64 `json:"step"`
 	Time  int64 `json:"time"`
 	Value value `json:"value"`
+
+	timed bool
+	wrong string
 }
 
-// UnmarshalJSON tells a value that is null, which is NaN, from one that is missing, an error.
+// UnmarshalJSON reads a point. It tells a value that is null, which is NaN, from one that is missing, an
+// error, and a time that is missing from 1970.
 func (p *point) UnmarshalJSON(b []byte) error {
-	var in struct {
-		Step  int64           `json:"step"`
-		Time  int64           `json:"time"`
-		Value json.RawMessage `json:"value"`
+	*p = point{}
+	if len(b) == 0 || b[0] != '{' {
+		p.wrong = `: want an object: {"step": 1, "value": 0.5}`
+		return nil
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
+	var in map[string]json.RawMessage
+	if err := json.Unmarshal(b, &in); err != nil {
 		return err
 	}
-	if in.Value == nil {
-		return fmt.Errorf("a point without a value")
+	if _, ok := in["value"]; !ok {
+		p.wrong = `.value: it is missing: give a number, null, "NaN", "Infinity" or "-Infinity"`
 	}
-	p.Step, p.Time = in.Step, in.Time
-	return p.Value.UnmarshalJSON(in.Value)
+	for name, raw := range in {
+		switch name {
+		case "step":
+			p.whole(name, raw, &p.Step, "")
+		case "time":
+			p.timed = true
+			p.whole(name, raw, &p.Time, " of milliseconds since 1970, or leave it out for the time of receipt")
+		case "value":
+			p.number(raw)
+		default:
+			p.wrong = fmt.Sprintf(".%.40s: unknown field; a point has step, time and value", name)
+		}
+	}
+	return nil
+}
+
+func (p *point) whole(name string, raw []byte, to *int64, of string) {
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil {
+		p.wrong = fmt.Sprintf(".%s: %.40s: want a whole number%s", name, raw, of)
+	}
+	*to = n
+}
+
+func (p *point) number(raw []byte) {
+	switch string(raw) {
+	case "null", `"NaN"`:
+		p.Value = value(math.NaN())
+	case `"Infinity"`:
+		p.Value = value(math.Inf(1))
+	case `"-Infinity"`:
+		p.Value = value(math.Inf(-1))
+	default:
+		f, err := strconv.ParseFloat(string(raw), 64)
+		if err != nil {
+			p.wrong = fmt.Sprintf(`.value: %.40s: want a number, null, "NaN", "Infinity" or "-Infinity"`, raw)
+		}
+		p.Value = value(f)
+	}
 }
 
 type metricsBody map[string][]point
+
+// batch gives the points, or says which is wrong. Those without a time are of now.
+func (in metricsBody) batch(now time.Time) (experiments.MetricBatch, error) {
+	batch := make(experiments.MetricBatch, len(in))
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		out := make([]experiments.Point, len(in[name]))
+		for i, p := range in[name] {
+			if p.wrong != "" {
+				return nil, invalid("body: %.100s[%d]%s", name, i, p.wrong)
+			}
+			if !p.timed {
+				p.Time = now.UnixMilli()
+			}
+			out[i] = experiments.Point{Step: p.Step, Time: p.Time, Value: float64(p.Value)}
+		}
+		batch[name] = out
+	}
+	return batch, nil
+}
 
 func (s *Server) logMetrics(c echo.Context) error {
 	id, err := param(c, "id")
@@ -68,20 +113,22 @@ func (s *Server) logMetrics(c echo.Context) error {
 		return err
 	}
 	var in metricsBody
-	if err := readJSON(c, maxMetricsBody, &in); err != nil {
+	body, err := readJSON(c, maxMetricsBody, &in)
+	if err != nil {
 		return err
 	}
-	batch := make(experiments.MetricBatch, len(in))
-	for name, points := range in {
-		out := make([]experiments.Point, len(points))
-		for i, p := range points {
-			out[i] = experiments.Point{Step: p.Step, Time: p.Time, Value: float64(p.Value)}
-		}
-		batch[name] = out
-	}
-	if err := s.store.LogMetrics(c.Request().Context(), id, batch); err != nil {
+	batch, err := in.batch(time.Now())
+	if err != nil {
 		return err
 	}
+	ctx, replayed, err := once(c, body)
+	if err != nil {
+		return err
+	}
+	if err := s.store.LogMetrics(ctx, id, batch); err != nil {
+		return err
+	}
+	replayed()
 	return c.NoContent(http.StatusNoContent)
 }
 

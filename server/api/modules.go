@@ -50,7 +50,7 @@ func (s *Server) tryModule(c echo.Context) error {
 		return err
 	}
 	var in newTrial
-	if err := readJSON(c, maxBody, &in); err != nil {
+	if _, err := readJSON(c, maxBody, &in); err != nil {
 		return err
 	}
 	if s.opts.Modules == nil {

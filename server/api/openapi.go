@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/server/store"
 )
 
 type object = map[string]any
@@ -49,6 +50,10 @@ func (s schemas) operation(r route, p string, failure object) object {
 	}
 	for _, q := range r.query {
 		params = append(params, object{"name": q.name, "in": "query", "description": q.about, "schema": object{"type": "string"}})
+	}
+	if r.once {
+		params = append(params, object{"name": onceHeader, "in": "header", "schema": object{"type": "string", "maxLength": store.MaxRequestKey},
+			"description": "a key of the client's choice, a UUID say: a request that is sent again with it is done once. It is kept for a day; the answer to a repetition has Idempotency-Replayed: true"})
 	}
 	ok := object{"description": http.StatusText(r.status)}
 	if r.answer != nil {

@@ -46,6 +46,10 @@ func TestTheDocumentDescribesExactlyTheRoutes(t *testing.T) {
 		}
 		served++
 		path := regexp.MustCompile(`:(\w+)`).ReplaceAllString(strings.Replace(r.Path, "*", ":path", 1), "{$1}")
+		if r.Method == "HEAD" && described["GET "+path] { // goes without saying
+			served--
+			continue
+		}
 		if !described[r.Method+" "+path] {
 			t.Errorf("%s %s is served and not described", r.Method, path)
 		}

@@ -69,6 +69,9 @@ type Options struct {
 	AllowOrigins []string
 	// Heartbeat of event streams; default 15 s.
 	Heartbeat time.Duration
+	// StallTime is how long a client of an event stream may leave what it was sent unread before it is
+	// dropped; default 10 s.
+	StallTime time.Duration
 }
 
 // Limits of JSON bodies, bytes.
@@ -89,6 +92,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.UploadTime <= 0 {
 		o.UploadTime = 10 * time.Second
+	}
+	if o.StallTime <= 0 {
+		o.StallTime = 10 * time.Second
 	}
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = 15 * time.Second

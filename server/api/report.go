@@ -7,7 +7,11 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"reflect"
 	"regexp"
+	"slices"
+	"strings"
+	"unsafe"
 
 	"github.com/labstack/echo/v4"
 
@@ -15,8 +19,13 @@ import (
 	"triality/server/store"
 )
 
-// reportPoints bounds the points of one curve in a report.
-const reportPoints = 1000
+// Limits of what a report takes into memory: points of a curve, curves, and what the JSON of a step comes
+// to when it is decoded, its texts aside.
+const (
+	reportPoints = 1000
+	reportSeries = 2000
+	reportBytes  = 64 << 20
+)
 
 var unsafeInName = regexp.MustCompile(`[^\p{L}\p{N}._-]+`)
 
@@ -32,6 +41,11 @@ func (s *Server) report(c echo.Context) error {
 	if lang != "en" && lang != "ja" {
 		return invalid("lang=%.20q: want en or ja", lang)
 	}
+	free, err := s.load(c)
+	if err != nil {
+		return err
+	}
+	defer free()
 	in, err := ReportInput(c.Request().Context(), s.store, id)
 	if err != nil {
 		return err
@@ -65,6 +79,7 @@ func ReportInput(ctx context.Context, st *store.Store, id string) (in experiment
 	if err != nil {
 		return in, err
 	}
+	infos, in.OmittedSeries = chosenSeries(infos)
 	in.Series = make(map[string][]experiments.Point, len(infos))
 	for _, si := range infos {
 		if in.Series[si.Name], _, err = thinned(ctx, st, id, si.Name, reportPoints); err != nil {
@@ -77,7 +92,7 @@ func ReportInput(ctx context.Context, st *store.Store, id string) (in experiment
 	}
 	if b != nil {
 		in.Data = &experiments.DatasetSummary{}
-		if err := json.Unmarshal(b, in.Data); err != nil {
+		if err := decodeBounded(b, in.Data); err != nil {
 			return in, invalid("artifact %s of run %s: %w", artifactData, id, err)
 		}
 	}
@@ -96,6 +111,27 @@ func ReportInput(ctx context.Context, st *store.Store, id string) (in experiment
 	return in, nil
 }
 
+// chosenSeries leaves out what is more than a report shows: first what no step of ours logs.
+func chosenSeries(infos []store.SeriesInfo) (shown []store.SeriesInfo, omitted int) {
+	if len(infos) <= reportSeries {
+		return infos, 0
+	}
+	ours := func(name string) bool {
+		first, _, _ := strings.Cut(name, "/")
+		return slices.Contains([]string{"train", "eval", "pretrain", "so8t", "abtest", "loss"}, first)
+	}
+	slices.SortStableFunc(infos, func(a, b store.SeriesInfo) int {
+		switch {
+		case ours(a.Name) == ours(b.Name):
+			return 0
+		case ours(a.Name):
+			return -1
+		}
+		return 1
+	})
+	return infos[:reportSeries], len(infos) - reportSeries
+}
+
 // optional reads a step's artifact; nil when the run has none.
 func optional(ctx context.Context, st *store.Store, run, p string) ([]byte, error) {
 	b, err := readArtifact(ctx, st, run, p)
@@ -105,11 +141,30 @@ func optional(ctx context.Context, st *store.Store, run, p string) ([]byte, erro
 	return b, err
 }
 
+// decodeBounded decodes a step's JSON unless it would take too much memory.
+func decodeBounded(b []byte, v any) error {
+	if !json.Valid(b) {
+		return json.Unmarshal(b, v) // says where
+	}
+	if n := decodedSize(b, reflect.TypeOf(v)); n > reportBytes {
+		return experiments.Errorf(experiments.CodeTooLarge, "%d bytes of JSON come to %d bytes of memory, at most %d are taken", len(b), n, reportBytes)
+	}
+	return json.Unmarshal(b, v)
+}
+
 // decodeAB reads an A/B result in which null stands for a figure that is not finite: encoding/json
-// would leave 0 there, a figure nobody measured.
+// would leave 0 there, a figure nobody measured. Of the rows only those are kept on which the arms
+// disagree, which is what a report shows of them.
 func decodeAB(b []byte) (*experiments.ABResult, error) {
 	var ab experiments.ABResult
-	if err := json.Unmarshal(b, &ab); err != nil {
+	rows, b, err := cutMember(b, "samples")
+	if err != nil {
+		return nil, err
+	}
+	if err := decodeBounded(b, &ab); err != nil {
+		return nil, err
+	}
+	if ab.Samples, err = disagreements(rows); err != nil {
 		return nil, err
 	}
 	var nulls struct {
@@ -143,4 +198,54 @@ func decodeAB(b []byte) (*experiments.ABResult, error) {
 	mark(&ab.McNemar.Statistic, nulls.McNemar.Statistic)
 	mark(&ab.McNemar.PValue, nulls.McNemar.PValue)
 	return &ab, nil
+}
+
+// cutMember takes a member's value out of a JSON object, leaving null in its place.
+func cutMember(b []byte, name string) (value, rest []byte, err error) {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil, b, err
+	}
+	for dec.More() {
+		k, err := dec.Token()
+		if err != nil {
+			return nil, nil, err
+		}
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return nil, nil, err
+		}
+		if k == name {
+			end := int(dec.InputOffset())
+			return raw, slices.Concat(b[:end-len(raw)], []byte("null"), b[end:]), nil
+		}
+	}
+	return nil, b, nil
+}
+
+// disagreements reads rows one at a time.
+func disagreements(rows []byte) (out []experiments.Sample, err error) {
+	if len(rows) == 0 || rows[0] != '[' {
+		return nil, nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(rows))
+	if _, err := dec.Token(); err != nil {
+		return nil, err
+	}
+	size := int64(0)
+	for dec.More() {
+		var x experiments.Sample
+		if err := dec.Decode(&x); err != nil {
+			return nil, err
+		}
+		if x.PredictionA == x.PredictionB {
+			continue
+		}
+		x.ProbabilityA, x.ProbabilityB = nil, nil // no part of a report
+		if size += int64(unsafe.Sizeof(x)); size > reportBytes {
+			return nil, experiments.Errorf(experiments.CodeTooLarge, "the arms disagree on more than %d rows, too many for a report", len(out))
+		}
+		out = append(out, x)
+	}
+	return out, nil
 }

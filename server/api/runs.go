@@ -11,17 +11,22 @@ import (
 )
 
 type newRun struct {
-	ExperimentID string             `json:"experiment_id"`
-	Name         string             `json:"name"`
-	Params       map[string]*string `json:"params,omitempty"`
-	Tags         map[string]*string `json:"tags,omitempty"`
+	ExperimentID string              `json:"experiment_id"`
+	Name         string              `json:"name"`
+	Status       *experiments.Status `json:"status,omitempty"`
+	StartedAt    *string             `json:"started_at,omitempty"`
+	EndedAt      *string             `json:"ended_at,omitempty"`
+	Params       map[string]*string  `json:"params,omitempty"`
+	Tags         map[string]*string  `json:"tags,omitempty"`
 }
 
 type runPatch struct {
-	Name   *string             `json:"name,omitempty"`
-	Status *experiments.Status `json:"status,omitempty"`
-	Tags   map[string]*string  `json:"tags,omitempty"`
-	Params map[string]*string  `json:"params,omitempty"`
+	Name      *string             `json:"name,omitempty"`
+	Status    *experiments.Status `json:"status,omitempty"`
+	StartedAt *string             `json:"started_at,omitempty"`
+	EndedAt   *string             `json:"ended_at,omitempty"`
+	Tags      map[string]*string  `json:"tags,omitempty"`
+	Params    map[string]*string  `json:"params,omitempty"`
 }
 
 func (s *Server) runs(c echo.Context) error {
@@ -41,7 +46,8 @@ func (s *Server) runs(c echo.Context) error {
 
 func (s *Server) createRun(c echo.Context) error {
 	var in newRun
-	if err := readJSON(c, maxBody, &in); err != nil {
+	body, err := readJSON(c, maxBody, &in)
+	if err != nil {
 		return err
 	}
 	id, err := store.NewRunID()
@@ -49,9 +55,14 @@ func (s *Server) createRun(c echo.Context) error {
 		return err
 	}
 	now := time.Now().UTC()
-	r := experiments.Run{ID: id, ExperimentID: in.ExperimentID, Name: in.Name, Status: experiments.Running, CreatedAt: now, StartedAt: now}
+	r := experiments.Run{ID: id, ExperimentID: in.ExperimentID, Name: in.Name, Status: experiments.Running, StartedAt: now}
+	if err := setTimes(&r, in.Status, in.StartedAt, in.EndedAt, now); err != nil {
+		return err
+	}
+	// A run of the past stands in the lists where it was.
+	r.CreatedAt = r.StartedAt
 	if r.Name == "" {
-		r.Name = now.Format("2006-01-02 15:04:05")
+		r.Name = r.StartedAt.Format("2006-01-02 15:04:05")
 	}
 	if r.Params, err = merge("params", nil, in.Params); err != nil {
 		return err
@@ -59,9 +70,14 @@ func (s *Server) createRun(c echo.Context) error {
 	if r.Tags, err = merge("tags", nil, in.Tags); err != nil {
 		return err
 	}
-	if r, err = s.store.CreateRun(c.Request().Context(), r); err != nil {
+	ctx, replayed, err := once(c, body)
+	if err != nil {
 		return err
 	}
+	if r, err = s.store.CreateRun(ctx, r); err != nil {
+		return err
+	}
+	replayed()
 	c.Response().Header().Set("Location", "/api/v1/runs/"+r.ID)
 	return sendJSON(c, http.StatusCreated, r)
 }
@@ -86,22 +102,18 @@ func (s *Server) patchRun(c echo.Context) error {
 		return err
 	}
 	var in runPatch
-	if err := readJSON(c, maxBody, &in); err != nil {
+	if _, err := readJSON(c, maxBody, &in); err != nil {
 		return err
 	}
 	r, err := s.store.UpdateRun(c.Request().Context(), id, func(r *experiments.Run) (err error) {
 		if in.Name != nil {
 			r.Name = *in.Name
 		}
-		if in.Status != nil && *in.Status != r.Status {
-			if r.Config != "" {
-				return experiments.Errorf(experiments.CodeConflict, "run %s: its status is the pipeline's; cancel or resume it", id)
-			}
-			r.Status = *in.Status
-			r.EndedAt = time.Time{}
-			if r.Status.Done() {
-				r.EndedAt = time.Now().UTC()
-			}
+		if r.Config != "" && (in.Status != nil && *in.Status != r.Status || in.StartedAt != nil || in.EndedAt != nil) {
+			return experiments.Errorf(experiments.CodeConflict, "run %s: its status and times are the pipeline's; cancel or resume it", id)
+		}
+		if err := setTimes(r, in.Status, in.StartedAt, in.EndedAt, time.Now().UTC()); err != nil {
+			return err
 		}
 		if r.Tags, err = merge("tags", r.Tags, in.Tags); err != nil {
 			return err
@@ -120,8 +132,13 @@ func (s *Server) deleteRun(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.store.DeleteRun(c.Request().Context(), id); err != nil {
+	ctx, replayed, err := once(c, nil)
+	if err != nil {
 		return err
 	}
+	if err := s.store.DeleteRun(ctx, id); err != nil {
+		return err
+	}
+	replayed()
 	return c.NoContent(http.StatusNoContent)
 }

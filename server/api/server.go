@@ -17,14 +17,16 @@ import (
 
 // Server answers HTTP requests.
 type Server struct {
-	opts    Options
-	store   *store.Store
-	log     *slog.Logger
-	echo    *echo.Echo
-	site    site
-	uploads chan struct{} // a place each large module being uploaded
-	openapi []byte
-	started time.Time
+	opts        Options
+	store       *store.Store
+	log         *slog.Logger
+	echo        *echo.Echo
+	site        site
+	uploads     chan struct{} // a place each large module being uploaded
+	instruments *instruments
+	loads       chan struct{}
+	openapi     []byte
+	started     time.Time
 	// ending is closed when the server stops, so that event streams end.
 	ending context.Context
 	end    context.CancelFunc
@@ -35,10 +37,11 @@ func New(o Options) (*Server, error) {
 	if o.Store == nil {
 		return nil, errors.New("api: a store is needed")
 	}
-	s := &Server{opts: o.withDefaults(), store: o.Store, echo: echo.New(), uploads: newUploads(), started: time.Now().UTC()}
+	s := &Server{opts: o.withDefaults(), store: o.Store, echo: echo.New(), uploads: newUploads(), loads: make(chan struct{}, loadsAtOnce), started: time.Now().UTC()}
 	s.log = s.opts.Logger
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.site = newSite(o.Frontend)
+	s.instruments = newInstruments(o.Store, o.Info)
 	routes := s.routes()
 	doc, err := document(routes, o.Info.Version)
 	if err != nil {
@@ -53,6 +56,9 @@ func New(o Options) (*Server, error) {
 	e.Use(s.observe, secure, s.guard)
 	for _, r := range routes {
 		e.Add(r.method, r.path, r.handler)
+		if r.method == http.MethodGet { // net/http sends the head of the answer alone
+			e.Add(http.MethodHead, r.path, r.handler)
+		}
 	}
 	e.GET("/*", s.site.serve)
 	e.HEAD("/*", s.site.serve)
@@ -77,6 +83,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			if err != nil {
 				c.Error(err)
 			}
+			s.instruments.observed(c, time.Since(start))
 			s.log.Debug("request", "method", req.Method, "path", req.URL.Path, "status", c.Response().Status,
 				"bytes", c.Response().Size, "took", time.Since(start))
 			err = nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -18,8 +19,9 @@ import (
 )
 
 // events streams what the store commits. A stream begins with the id it goes on from, so that a client
-// that loses it before the first event resumes there. An id that the log does not reach back to, and a
-// client too slow to follow, get the event "reset": read everything anew.
+// that loses it before the first event resumes there. An id that the log does not reach back to gets the
+// event "reset": read everything anew. A client too slow to follow is dropped; when it comes back with the
+// last id it saw, as a browser does by itself, it misses nothing.
 func (s *Server) events(c echo.Context) error {
 	req := c.Request()
 	o := store.WatchOptions{RunID: c.QueryParam("run_id")}
@@ -57,7 +59,10 @@ func (s *Server) events(c echo.Context) error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	c.Response().WriteHeader(http.StatusOK)
-	out := stream{c.Response(), http.NewResponseController(c.Response())}
+	if req.Method == http.MethodHead {
+		return nil
+	}
+	out := stream{c.Response(), http.NewResponseController(c.Response()), s.opts.StallTime}
 	hello := fmt.Sprintf("retry: 2000\nid: %d\n\n", w.LastID())
 	if reset {
 		hello = "retry: 2000\n" + frame(experiments.Event{ID: w.LastID(), Type: "reset"})
@@ -76,11 +81,14 @@ func (s *Server) follow(ctx context.Context, w *store.Watch, out stream) error {
 		cancel()
 		switch {
 		case err == nil:
-			err = out.send(frame(ev))
+			err = out.events(ctx, w, ev)
 		case ctx.Err() != nil, errors.Is(err, events.ErrClosed):
 			return nil
 		case errors.Is(err, context.DeadlineExceeded):
 			err = out.send(": heartbeat\n\n")
+		case errors.Is(err, events.ErrSlow):
+			out.send(": too slow; come back with Last-Event-ID\n\n")
+			return nil
 		case errors.Is(err, store.ErrReset):
 			out.send(frame(experiments.Event{ID: w.LastID(), Type: "reset"}))
 			return nil
@@ -94,33 +102,84 @@ func (s *Server) follow(ctx context.Context, w *store.Watch, out stream) error {
 }
 
 type stream struct {
-	w    *echo.Response
-	ctrl *http.ResponseController
+	w     *echo.Response
+	ctrl  *http.ResponseController
+	stall time.Duration // that a client may leave what it was sent unread
 }
 
-// send writes and flushes within ten seconds: a client that stops reading must not hold us.
-func (o stream) send(text string) error {
-	if err := o.ctrl.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+// events sends an event with those that wait behind it.
+func (o stream) events(ctx context.Context, w *store.Watch, ev experiments.Event) error {
+	if err := o.deadline(); err != nil {
 		return err
 	}
-	if _, err := o.w.Write([]byte(text)); err != nil {
+	for {
+		if err := o.event(ev); err != nil {
+			return err
+		}
+		if !w.More() {
+			return o.ctrl.Flush()
+		}
+		var err error
+		if ev, err = w.Next(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// send writes and flushes.
+func (o stream) send(text string) error {
+	if err := o.deadline(); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(o.w, text); err != nil {
 		return err
 	}
 	return o.ctrl.Flush()
 }
 
-// frame is an event as text. One that is not stored has no id, so the client's stays where it was.
+// deadline bounds the next write: a client that stops reading must not hold us.
+func (o stream) deadline() error {
+	err := o.ctrl.SetWriteDeadline(time.Now().Add(o.stall))
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
+
+// event writes an event without a copy of its data, which thousands of streams share.
+func (o stream) event(ev experiments.Event) error {
+	if len(ev.Data) == 0 || bytes.IndexByte(ev.Data, '\n') >= 0 { // a line break would end the field
+		_, err := io.WriteString(o.w, frame(ev))
+		return err
+	}
+	if _, err := io.WriteString(o.w, frameHead(ev)); err != nil {
+		return err
+	}
+	if _, err := o.w.Write(ev.Data); err != nil {
+		return err
+	}
+	_, err := io.WriteString(o.w, "\n\n")
+	return err
+}
+
+// frameHead is an event as text up to its data. One that is not stored has no id, so the client's stays
+// where it was.
+func frameHead(ev experiments.Event) string {
+	if ev.ID != 0 || ev.Type == "reset" {
+		return fmt.Sprintf("id: %d\nevent: %s\ndata: ", ev.ID, ev.Type)
+	}
+	return fmt.Sprintf("event: %s\ndata: ", ev.Type)
+}
+
+// frame is an event as text.
 func frame(ev experiments.Event) string {
 	var b bytes.Buffer
-	if ev.ID != 0 || ev.Type == "reset" {
-		fmt.Fprintf(&b, "id: %d\n", ev.ID)
-	}
+	b.WriteString(frameHead(ev))
 	data := []byte(ev.Data)
 	if len(data) == 0 {
 		data = []byte("{}")
 	}
-	fmt.Fprintf(&b, "event: %s\ndata: ", ev.Type)
-	if err := json.Compact(&b, data); err != nil { // a line break would end the field
+	if err := json.Compact(&b, data); err != nil {
 		b.WriteString("null")
 	}
 	b.WriteString("\n\n")

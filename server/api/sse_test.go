@@ -155,8 +155,8 @@ func TestStoppingTheServerEndsTheStreams(t *testing.T) {
 	w.check(t, scenario{method: "GET", path: "/api/v1/events", status: 503, code: un})
 }
 
-func TestAClientThatDoesNotReadIsDroppedWithReset(t *testing.T) {
-	st, err := store.Open(t.TempDir(), store.Options{WatchBuffer: 1})
+func TestAClientThatFallsBehindIsDroppedAndMissesNothing(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{WatchEvents: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,13 +168,15 @@ func TestAClientThatDoesNotReadIsDroppedWithReset(t *testing.T) {
 	}
 	w.logOne(1)
 	w.logOne(2)
-	w.logOne(3)
 	rec := httptest.NewRecorder()
 	c := w.echo.NewContext(httptest.NewRequest("GET", "/", nil), rec)
-	if err := w.follow(ctx, watch, stream{c.Response(), http.NewResponseController(rec)}); err != nil {
+	if err := w.follow(ctx, watch, stream{c.Response(), http.NewResponseController(rec), time.Second}); err != nil {
 		t.Fatal(err)
 	}
-	if want := "id: 4\nevent: metrics\ndata: {\"m\":[{\"step\":0,\"time\":0,\"value\":1}]}\n\nid: 4\nevent: reset\ndata: {}\n\n"; rec.Body.String() != want {
+	if want := ": too slow; come back with Last-Event-ID\n\n"; rec.Body.String() != want {
 		t.Errorf("sent %q", rec.Body)
 	}
+	url, _ := w.live(t)
+	s := listen(t, url+"/api/v1/events", fmt.Sprint("Last-Event-ID: ", watch.LastID()))
+	s.want(fmt.Sprint("retry: 2000|id: ", before), metricBlock(4, 1), metricBlock(5, 2))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,7 +44,7 @@ func setupRun(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 		if len(args) != 1 {
 			return usagef("run wants one configuration file: triality run configs/demo.yaml")
 		}
-		st, err := openStore(*data)
+		st, err := e.openStore(*data, slog.LevelWarn)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"strings"
 
@@ -102,7 +103,7 @@ func setupMetricTry(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 		if err != nil {
 			return err
 		}
-		st, err := openStore(*data)
+		st, err := e.openStore(*data, slog.LevelWarn)
 		if err != nil {
 			return err
 		}

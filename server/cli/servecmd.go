@@ -49,7 +49,7 @@ func serveFlags(fs *flag.FlagSet) serving {
 func setupServe(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	s := serveFlags(fs)
 	return func(ctx context.Context, args []string) error {
-		st, err := openStore(*s.data)
+		st, err := e.openStore(*s.data, s.level())
 		if err != nil {
 			return err
 		}
@@ -57,9 +57,22 @@ func setupServe(e *env, fs *flag.FlagSet) func(context.Context, []string) error 
 	}
 }
 
-// openStore opens the tracker and marks what a dead process left running.
-func openStore(dir string) (*store.Store, error) {
-	st, err := store.Open(dir, store.Options{})
+func (s serving) level() slog.Level {
+	if *s.verbose {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// logger writes what operators read to standard error.
+func (e *env) logger(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// openStore opens the tracker and marks what a dead process left running. What the disk refuses later is
+// logged from that level on.
+func (e *env) openStore(dir string, level slog.Level) (*store.Store, error) {
+	st, err := store.Open(dir, store.Options{Logger: e.logger(level)})
 	if err != nil {
 		return nil, err
 	}
@@ -89,11 +102,7 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 		return err
 	}
 	defer l.Close()
-	level := slog.LevelInfo
-	if *s.verbose {
-		level = slog.LevelDebug
-	}
-	log := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+	log := e.logger(s.level())
 	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
 	host, err := openSandbox(0)
 	if err != nil {
@@ -174,7 +183,7 @@ func setupDemo(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	s := serveFlags(fs)
 	path := fs.String("config", "configs/demo.yaml", "pipeline `YAML`")
 	return func(ctx context.Context, args []string) (err error) {
-		st, err := openStore(*s.data)
+		st, err := e.openStore(*s.data, s.level())
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"strings"
 
@@ -224,7 +225,7 @@ func setupReport(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 		if len(args) != 1 {
 			return usagef("report wants one run id; the run page and `triality run` show it")
 		}
-		st, err := openStore(*data)
+		st, err := e.openStore(*data, slog.LevelWarn)
 		if err != nil {
 			return err
 		}

@@ -2,15 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 
 	flag "github.com/spf13/pflag"
 
-	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/pipeline"
 )
@@ -19,41 +16,6 @@ func toolCommands() []command {
 	return []command{
 		{"config reference", "", "print the configuration's reference page", setupConfigReference},
 		{"version", "", "print the version", setupVersion},
-	}
-}
-
-func dbCommands() []command {
-	return []command{{"db check", "", "check the tracker's database and artifacts", setupDBCheck}}
-}
-
-func setupDBCheck(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
-	data := dataFlag(fs)
-	e.jsonFlag(fs)
-	return func(ctx context.Context, args []string) error {
-		if _, err := os.Stat(*data); err != nil {
-			return experiments.Errorf(experiments.CodeNotFound, "%s: no such data folder", *data)
-		}
-		st, err := openStore(*data)
-		if err != nil {
-			return err
-		}
-		problems, err := st.Check(ctx)
-		err = errors.Join(err, st.Close())
-		if err != nil {
-			return err
-		}
-		err = e.result(map[string][]string{"problems": append([]string{}, problems...)}, func(w io.Writer) {
-			for _, p := range problems {
-				fmt.Fprintln(w, p)
-			}
-			if len(problems) == 0 {
-				fmt.Fprintln(w, "no problem found")
-			}
-		})
-		if err == nil && len(problems) > 0 {
-			err = fmt.Errorf("%d problems in %s", len(problems), *data)
-		}
-		return err
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -72,8 +73,8 @@ func (q *Queue) Submit(ctx context.Context, yaml, name string) (experiments.Run,
 		ID: id, ExperimentID: experiment.ID, Name: name, Status: experiments.Queued, CreatedAt: now.UTC(), Config: yaml,
 		Tags: map[string]string{"kind": "pipeline"},
 	}
-	if err := q.store.SaveRun(ctx, run); err != nil {
-		return experiments.Run{}, err
+	if run, err = q.store.CreateRun(ctx, run); err != nil || run.ID != id {
+		return run, err // the run of an earlier request with the same idempotency key
 	}
 	if !q.add(job{id: id, cfg: cfg, opts: pipeline.RunOptions{RunID: id, Name: name, YAML: yaml}}) {
 		const reason = "the server is stopping"
@@ -86,6 +87,11 @@ func (q *Queue) Submit(ctx context.Context, yaml, name string) (experiments.Run,
 func (q *Queue) add(j job) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.addLocked(j)
+}
+
+// addLocked needs mu.
+func (q *Queue) addLocked(j job) bool {
 	if q.closed {
 		return false
 	}
@@ -97,19 +103,25 @@ func (q *Queue) add(j job) bool {
 	return true
 }
 
+// waits says whether a run stands in the queue. It needs mu.
+func (q *Queue) waits(id string) bool {
+	return slices.ContainsFunc(q.waiting, func(j job) bool { return j.id == id })
+}
+
 // Cancel takes a waiting run out of the queue, or interrupts the one under way.
 func (q *Queue) Cancel(ctx context.Context, id string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.current != nil && q.current.id == id {
-		q.cancel()
-		return nil
-	}
+	// Waiting first: a resumed run may wait for its own former execution to let go.
 	for i, j := range q.waiting {
 		if j.id == id {
 			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
 			return q.mark(ctx, id, experiments.Interrupted, "cancelled before it started")
 		}
+	}
+	if q.current != nil && q.current.id == id {
+		q.cancel()
+		return nil
 	}
 	if _, err := q.store.Run(ctx, id); err != nil {
 		return err
@@ -117,20 +129,41 @@ func (q *Queue) Cancel(ctx context.Context, id string) error {
 	return experiments.Errorf(experiments.CodeConflict, "run %s is neither queued nor running", id)
 }
 
-// Resume queues a run's configuration again, as a new run: what its steps finished is taken over, and
-// a step that was cut short goes on from its newest checkpoint.
+// Resume queues an interrupted or failed run again: the same run goes on. What its steps finished is
+// taken over, and a step that was cut short goes on from its newest checkpoint. A run that waits or runs
+// is given as it is, so that asking twice is asking once.
 func (q *Queue) Resume(ctx context.Context, id string) (experiments.Run, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	run, err := q.store.Run(ctx, id)
 	if err != nil {
 		return experiments.Run{}, err
 	}
 	if run.Config == "" {
-		return experiments.Run{}, experiments.Errorf(experiments.CodeConflict, "run %s has no configuration: a client logged it", id)
+		return experiments.Run{}, experiments.Errorf(experiments.CodeConflict, "run %s has no configuration: a client logged it, so only the client goes on with it", id)
 	}
-	if run.Status != experiments.Interrupted && run.Status != experiments.Failed {
+	switch {
+	case run.Status == experiments.Queued, run.Status == experiments.Running, q.waits(id):
+		return run, nil
+	case run.Status != experiments.Interrupted && run.Status != experiments.Failed:
 		return experiments.Run{}, experiments.Errorf(experiments.CodeConflict, "run %s is %s; only an interrupted or failed run resumes", id, run.Status)
 	}
-	return q.Submit(ctx, run.Config, run.Name)
+	cfg, err := config.Parse("config", []byte(run.Config))
+	if err != nil {
+		return experiments.Run{}, err
+	}
+	if q.closed {
+		return experiments.Run{}, experiments.Errorf(experiments.CodeUnavailable, "the server is stopping")
+	}
+	run, err = q.store.UpdateRun(ctx, id, func(r *experiments.Run) error {
+		r.Status, r.Error, r.EndedAt = experiments.Queued, "", time.Time{}
+		return nil
+	})
+	if err != nil {
+		return experiments.Run{}, err
+	}
+	q.addLocked(job{id: id, cfg: cfg, opts: pipeline.RunOptions{RunID: id, Name: run.Name, YAML: run.Config, Resume: true}})
+	return run, nil
 }
 
 // mark ends a run that has not ended.
@@ -195,7 +228,11 @@ func (q *Queue) run(ctx context.Context, j job) (err error) {
 		if ctx.Err() != nil {
 			status, reason = experiments.Interrupted, "interrupted; the same configuration resumes"
 		}
-		err = errors.Join(err, q.mark(context.WithoutCancel(ctx), j.id, status, reason))
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if !q.waits(j.id) { // else someone has resumed it since its end was recorded
+			err = errors.Join(err, q.mark(context.WithoutCancel(ctx), j.id, status, reason))
+		}
 	}()
 	r, closeRunner, err := q.runner(j.cfg)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +27,16 @@ type fake struct {
 	end     chan error
 	device  string
 	closed  int
+
+	mu   sync.Mutex
+	opts pipeline.RunOptions
+}
+
+// last gives the options of the newest execution.
+func (f *fake) last() pipeline.RunOptions {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.opts
 }
 
 func (f *fake) Run(ctx context.Context, cfg config.Pipeline, o pipeline.RunOptions) (experiments.Run, bool, error) {
@@ -33,6 +44,9 @@ func (f *fake) Run(ctx context.Context, cfg config.Pipeline, o pipeline.RunOptio
 	if err != nil {
 		return experiments.Run{}, false, err
 	}
+	f.mu.Lock()
+	f.opts = o
+	f.mu.Unlock()
 	run.Status = experiments.Running
 	if err := f.st.SaveRun(ctx, run); err != nil {
 		return experiments.Run{}, false, err
@@ -208,26 +222,45 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-func TestResume(t *testing.T) {
+func TestResumeGoesOnWithTheSameRun(t *testing.T) {
 	q, f := queue(t)
 	ctx := context.Background()
 	first := submit(t, q, "work")
 	next(t, f)
-	if _, err := q.Resume(ctx, first.ID); experiments.CodeOf(err) != experiments.CodeConflict {
-		t.Errorf("a running run: %v", err)
+	becomes(t, f.st, first.ID, experiments.Running)
+	if r, err := q.Resume(ctx, first.ID); err != nil || r.ID != first.ID || r.Status != experiments.Running {
+		t.Errorf("a running run: %+v %v", r, err)
 	}
 	f.end <- errors.New("the disk is full")
 	if r := becomes(t, f.st, first.ID, experiments.Failed); r.Error != "the disk is full" {
 		t.Errorf("failed with %q", r.Error)
 	}
-	second, err := q.Resume(ctx, first.ID)
-	if err != nil || second.ID == first.ID || second.Config != first.Config || second.Name != first.Name {
-		t.Fatalf("%+v %v", second, err)
-	}
+	blocker := submit(t, q, "blocker") // so that the resumed run waits
 	next(t, f)
+	for range 2 {
+		r, err := q.Resume(ctx, first.ID)
+		if err != nil || r.ID != first.ID || r.Status != experiments.Queued || r.Error != "" || !r.EndedAt.IsZero() || !r.CreatedAt.Equal(first.CreatedAt) {
+			t.Fatalf("%+v %v", r, err)
+		}
+	}
 	f.end <- nil
-	becomes(t, f.st, second.ID, experiments.Finished)
-	if _, err := q.Resume(ctx, second.ID); experiments.CodeOf(err) != experiments.CodeConflict {
+	becomes(t, f.st, blocker.ID, experiments.Finished)
+	next(t, f)
+	if o := f.last(); !o.Resume || o.RunID != first.ID || o.YAML != first.Config {
+		t.Errorf("ran with %+v", o)
+	}
+	f.end <- nil
+	becomes(t, f.st, first.ID, experiments.Finished)
+	if runs, _, err := f.st.Runs(ctx, store.RunFilter{}); err != nil || len(runs) != 2 {
+		t.Errorf("%d runs, %v; want the first and the blocker", len(runs), err)
+	}
+	last := submit(t, q, "last") // nothing of the first waits before it
+	if got := next(t, f); got != "last" {
+		t.Errorf("%s starts", got)
+	}
+	f.end <- nil
+	becomes(t, f.st, last.ID, experiments.Finished)
+	if _, err := q.Resume(ctx, first.ID); experiments.CodeOf(err) != experiments.CodeConflict {
 		t.Errorf("a finished run: %v", err)
 	}
 	if _, err := q.Resume(ctx, "nothing"); experiments.CodeOf(err) != experiments.CodeNotFound {
@@ -239,6 +272,40 @@ func TestResume(t *testing.T) {
 	}
 	if _, err := q.Resume(ctx, "logged"); experiments.CodeOf(err) != experiments.CodeConflict || !strings.Contains(err.Error(), "no configuration") {
 		t.Errorf("a client's run: %v", err)
+	}
+}
+
+func TestASubmissionSentAgainWithItsKeyIsOneRun(t *testing.T) {
+	q, f := queue(t)
+	for n := range 2 {
+		req := &store.Request{Key: "k", Of: "POST /jobs"}
+		run, err := q.Submit(store.WithRequest(context.Background(), req), yamlOf("once"), "once")
+		if err != nil || req.Replayed != (n == 1) {
+			t.Fatalf("%+v %v, replayed %v", run, err, req.Replayed)
+		}
+	}
+	next(t, f)
+	f.end <- nil
+	if runs, _, err := f.st.Runs(context.Background(), store.RunFilter{}); err != nil || len(runs) != 1 {
+		t.Errorf("%d runs, %v", len(runs), err)
+	}
+	submit(t, q, "after")
+	if got := next(t, f); got != "after" {
+		t.Errorf("%s starts", got)
+	}
+}
+
+func TestAnEndedRunStaysAsItEnded(t *testing.T) {
+	q, f := queue(t)
+	run := submit(t, q, "work")
+	next(t, f)
+	f.end <- nil
+	becomes(t, f.st, run.ID, experiments.Finished)
+	if err := q.mark(context.Background(), run.ID, experiments.Interrupted, "too late"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := f.st.Run(context.Background(), run.ID); err != nil || r.Status != experiments.Finished || r.Error != "" {
+		t.Errorf("%+v %v", r, err)
 	}
 }
 

@@ -58,7 +58,7 @@ var english = map[string]string{
 	"split.train": "train", "split.val": "validation", "split.validation": "validation", "split.test": "test",
 	"language.en": "English", "language.ja": "Japanese",
 
-	"curve.loss": "Loss by step", "curve.lr": "Learning rate by step", "curve.grad": "Gradient norm by step", "curve.rest": "Other series",
+	"curve.loss": "Loss by step", "curve.lr": "Learning rate by step", "curve.grad": "Gradient norm by step", "curve.rest": "Other series", "curve.omitted": "The run has %s more series; the server has their points.",
 	"table.curve":       "Values at up to %d steps of each series",
 	"series.train/loss": "train loss", "series.eval/loss": "eval loss",
 
@@ -153,7 +153,7 @@ var japanese = map[string]string{
 	"split.train": "学習", "split.val": "検証", "split.validation": "検証", "split.test": "評価",
 	"language.en": "英語", "language.ja": "日本語",
 
-	"curve.loss": "損失の推移", "curve.lr": "学習率の推移", "curve.grad": "勾配ノルムの推移", "curve.rest": "その他の系列",
+	"curve.loss": "損失の推移", "curve.lr": "学習率の推移", "curve.grad": "勾配ノルムの推移", "curve.rest": "その他の系列", "curve.omitted": "このほかに %s 個の系列があります。値はサーバーで見られます。",
 	"table.curve":       "各系列から最大 %d ステップの値",
 	"series.train/loss": "学習損失", "series.eval/loss": "検証損失",
 

@@ -65,6 +65,9 @@ func (b *builder) training() section {
 		}
 		s.Blocks = append(s.Blocks, block{Table: t})
 	}
+	if n := b.in.OmittedSeries; n > 0 {
+		s.Blocks = append(s.Blocks, block{Text: b.t("curve.omitted", count(n))})
+	}
 	return s
 }
 

@@ -48,45 +48,42 @@ func (s *Store) SaveArtifact(ctx context.Context, run, p, mediaType string, r io
 	if _, _, err := mime.ParseMediaType(a.MediaType); err != nil {
 		return a, experiments.Errorf(experiments.CodeInvalid, "artifact %q: media type %q: %w", p, a.MediaType, err)
 	}
-	if _, err := s.Run(ctx, run); err != nil { // before a long upload
+	if err := s.hasRun(ctx, run); err != nil { // before a long upload
 		return a, err
 	}
 	x, err := s.blobs.receive(ctx, r)
 	if err != nil {
 		return a, fmt.Errorf("artifact %q of run %s: %w", p, run, err)
 	}
-	defer s.blobs.discard(x)
 	a.Size, a.SHA256, a.CreatedAt = x.size, x.sum, time.Now().UTC()
-	var replaced []string
+	var replaced string
 	err = s.keep(ctx, x, func(t *txn) error {
-		replaced = nil
+		replaced = ""
 		if t.Bucket(bucketRuns).Get([]byte(run)) == nil {
 			return notFound("run", run)
 		}
 		k := key(run, p)
+		var old experiments.Artifact
 		if b := t.Bucket(bucketArtifacts).Get(k); b != nil {
-			var old experiments.Artifact
 			if err := json.Unmarshal(b, &old); err != nil {
 				return fmt.Errorf("record of artifact %q: %w", p, err)
-			}
-			if old.SHA256 != a.SHA256 {
-				if err := t.Bucket(bucketBlobRefs).Delete(key(old.SHA256, run, p)); err != nil {
-					return err
-				}
-				replaced = append(replaced, old.SHA256)
 			}
 		}
 		if err := t.bucket(bucketBlobRefs).Put(key(a.SHA256, run, p), nil); err != nil {
 			return err
 		}
+		if old.SHA256 != "" && old.SHA256 != a.SHA256 {
+			replaced = old.SHA256
+			if err := unhold(t, old.SHA256, run, p); err != nil {
+				return err
+			}
+		}
 		return putJSON(t.bucket(bucketArtifacts), k, a)
 	})
-	if err != nil {
-		// The file may be in its place without a record.
-		s.dropBlobs(ctx, []string{x.sum})
-		return a, err
+	if err == nil && replaced != "" {
+		s.sweeper.await(ctx, trashFile, replaced)
 	}
-	return a, s.dropBlobs(ctx, replaced)
+	return a, err
 }
 
 // typeOf does not ask the system's table, which differs from machine to machine.
@@ -142,21 +139,4 @@ func (s *Store) OpenArtifact(ctx context.Context, run, p string) (experiments.Ar
 		return a, nil, fmt.Errorf("artifact %q of run %s: %w", p, run, err)
 	}
 	return a, f, nil
-}
-
-func deleteArtifacts(t *txn, run string, freed *[]string) error {
-	for _, k := range keysUnder(t.Tx, bucketArtifacts, under(run)) {
-		var a experiments.Artifact
-		if err := readJSON(t.Tx, bucketArtifacts, string(k), "artifact", &a); err != nil {
-			return err
-		}
-		if err := t.Bucket(bucketBlobRefs).Delete(key(a.SHA256, run, a.Path)); err != nil {
-			return err
-		}
-		if err := t.Bucket(bucketArtifacts).Delete(k); err != nil {
-			return err
-		}
-		*freed = append(*freed, a.SHA256)
-	}
-	return nil
 }

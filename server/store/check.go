@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,30 +16,48 @@ import (
 	"go.etcd.io/bbolt"
 
 	"triality/experiments"
+	"triality/runtime/disk"
+	"triality/server/store/boltpages"
 )
 
 // Check reads the whole store and lists what is wrong with it, one line each; none means it is sound.
-// It keeps one read transaction open, so the file may grow while others write. The error is a fault of
-// the check itself.
+// What is in the trash is removed first. It keeps one read transaction open, so the file may grow while
+// others write. The error is a fault of the check itself.
 func (s *Store) Check(ctx context.Context) (problems []string, err error) {
 	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	for _, fault := range s.notes {
+		add("database %v", fault)
+	}
+	noted := len(problems)
 	sizes := map[string]int64{} // of every file a record points to
-	err = s.view(ctx, func(tx *bbolt.Tx) error {
-		for e := range tx.Check() {
-			add("database pages: %v", e)
-		}
-		if len(problems) > 0 {
-			return nil // records read through broken pages say nothing
-		}
-		for _, part := range []func(*bbolt.Tx, func(string, ...any)){checkRuns, checkSeries, checkEvents} {
-			if err := ctx.Err(); err != nil {
+	s.sweeper.idle(ctx)
+	err = boltpages.ErrMoved
+	for errors.Is(err, boltpages.ErrMoved) {
+		err = s.view(ctx, func(tx *bbolt.Tx) error {
+			st, err := s.file.Stat()
+			if err != nil {
 				return err
 			}
-			part(tx, add)
-		}
-		checkFiles(tx, add, sizes)
-		return nil
-	})
+			faults, err := boltpages.Check(s.file, st.Size(), uint64(tx.ID()))
+			if err != nil {
+				return err
+			}
+			for _, fault := range faults {
+				add("database %v", fault)
+			}
+			if len(problems) > noted {
+				return nil // records read through broken pages say nothing
+			}
+			for _, part := range []func(*bbolt.Tx, func(string, ...any)){checkRuns, checkSeries, checkEvents, checkRequests} {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				part(tx, add)
+			}
+			checkFiles(tx, add, sizes)
+			return nil
+		})
+	}
 	if err != nil {
 		return problems, err
 	}
@@ -49,7 +68,11 @@ func (s *Store) Check(ctx context.Context) (problems []string, err error) {
 			add("artifact file %s: %v", s.blobs.path(sum), err)
 		}
 	}
-	return problems, s.findOrphans(ctx, sizes, add)
+	orphans, err := s.Orphans(ctx)
+	for _, p := range orphans {
+		add("file %s: no record points to it; `triality db check --repair` removes it", p)
+	}
+	return problems, err
 }
 
 func checkRuns(tx *bbolt.Tx, add func(string, ...any)) {
@@ -64,7 +87,7 @@ func checkRuns(tx *bbolt.Tx, add func(string, ...any)) {
 			add("run %s: %v", k, err)
 			continue
 		}
-		if tx.Bucket(bucketExperiments).Get([]byte(r.ExperimentID)) == nil {
+		if tx.Bucket(bucketExperiments).Get([]byte(r.ExperimentID)) == nil && !inTrash(tx, string(key(trashExperiment, r.ExperimentID))) {
 			add("run %s: its experiment %s is missing", k, r.ExperimentID)
 		}
 		for _, ik := range indexKeys(r) {
@@ -103,7 +126,8 @@ func checkSeries(tx *bbolt.Tx, add func(string, ...any)) {
 	c := tx.Bucket(bucketSeries).Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		run, name, _ := bytes.Cut(k, []byte{0})
-		if tx.Bucket(bucketRuns).Get(run) == nil {
+		removed := inTrash(tx, string(key(trashRun, string(run))))
+		if tx.Bucket(bucketRuns).Get(run) == nil && !removed {
 			add("series %q: its run %s is missing", name, run)
 		}
 		h, err := decodeHead(v)
@@ -115,7 +139,7 @@ func checkSeries(tx *bbolt.Tx, add func(string, ...any)) {
 		}
 		if err != nil {
 			add("series %q of run %s: %v", name, run, err)
-		} else if count != h.count {
+		} else if count != h.count && !removed {
 			add("series %q of run %s: %d points, its record says %d", name, run, count, h.count)
 		}
 	}
@@ -158,7 +182,7 @@ func checkFiles(tx *bbolt.Tx, add func(string, ...any), sizes map[string]int64) 
 		run, p, _ := bytes.Cut(k, []byte{0})
 		if err := json.Unmarshal(v, &a); err != nil {
 			add("artifact %q: %v", k, err)
-		} else if tx.Bucket(bucketRuns).Get(run) == nil {
+		} else if tx.Bucket(bucketRuns).Get(run) == nil && !inTrash(tx, string(key(trashRun, string(run)))) {
 			add("artifact %q: its run is missing", k)
 		} else {
 			hold("artifact", k, a.SHA256, a.Size, key(a.SHA256, string(run), string(p)))
@@ -195,32 +219,62 @@ func (s *Store) checkBlob(ctx context.Context, sum string, size int64) error {
 	return nil
 }
 
-// findOrphans names files that no record points to, as a kill between the two leaves them.
-func (s *Store) findOrphans(ctx context.Context, known map[string]int64, add func(string, ...any)) error {
+// Orphans are the files beside the database that no record points to. A kill leaves none: they are of a
+// version before 0.2, or someone put them there.
+func (s *Store) Orphans(ctx context.Context) ([]string, error) {
 	s.blobs.mu.Lock() // no file is between its place and its record
 	defer s.blobs.mu.Unlock()
-	root := filepath.Join(s.blobs.dir, "sha256")
-	var strange []string
-	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+	return s.orphans(ctx)
+}
+
+// RemoveOrphans removes the files that no record points to and names them.
+func (s *Store) RemoveOrphans(ctx context.Context) ([]string, error) {
+	s.blobs.mu.Lock()
+	defer s.blobs.mu.Unlock()
+	paths, err := s.orphans(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range paths {
+		if err := errors.Join(disk.Remove(p), disk.SyncDir(filepath.Dir(p))); err != nil {
+			return paths[:i], err
 		}
-		if _, ok := known[sumOf(p)]; !ok {
-			strange = append(strange, p)
-		}
-		return nil
+	}
+	return paths, nil
+}
+
+// orphans needs blobs.mu.
+func (s *Store) orphans(ctx context.Context) (paths []string, err error) {
+	err = s.view(ctx, func(tx *bbolt.Tx) error {
+		return filepath.WalkDir(filepath.Join(s.blobs.dir, "sha256"), func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			if sum := sumOf(p); !hexSHA256.MatchString(sum) || p != s.blobs.path(sum) || !referred(tx, sum) && !inTrash(tx, string(key(trashFile, sum))) {
+				paths = append(paths, p)
+			}
+			return ctx.Err()
+		})
 	})
 	if err != nil {
-		return fmt.Errorf("check: %w", err)
+		return nil, fmt.Errorf("files beside the database: %w", err)
 	}
-	return s.view(ctx, func(tx *bbolt.Tx) error {
-		for _, p := range strange {
-			if !referred(tx, sumOf(p)) { // it may be newer than known
-				add("file %s: no record points to it; it may be removed", p)
-			}
-		}
-		return nil
-	})
+	return paths, nil
 }
 
 func sumOf(path string) string { return filepath.Base(filepath.Dir(path)) + filepath.Base(path) }
+
+// checkRequests holds the idempotency keys to their ages.
+func checkRequests(tx *bbolt.Tx, add func(string, ...any)) {
+	keys, ages := 0, 0
+	for c, k := newKeys(tx.Bucket(bucketRequests)); k != nil; k, _ = c.Next() {
+		if k[0] == 'k' {
+			keys++
+		} else {
+			ages++
+		}
+	}
+	if keys != ages {
+		add("idempotency keys: %d, and the times of %d", keys, ages)
+	}
+}

@@ -95,15 +95,29 @@ func decodeChunk(out []experiments.Point, b []byte) ([]experiments.Point, error)
 	return out, nil
 }
 
-// head is what a series' record holds: 44 bytes, little-endian, in this order.
+// head is what a series' record holds: 60 bytes, little-endian, in this order. Those of format 1 end after
+// the last point.
 type head struct {
 	id     uint64
 	count  uint64
 	chunks uint32
 	last   experiments.Point
+	// top is the greatest step and, of that step, the greatest time: a point beyond it is new.
+	top      moment
+	topKnown bool
 }
 
-const headBytes = 8 + 8 + 4 + 8 + 8 + 8
+// moment is a point's place in its run.
+type moment struct{ step, time int64 }
+
+func momentOf(p experiments.Point) moment { return moment{p.Step, p.Time} }
+
+func (m moment) after(n moment) bool { return m.step > n.step || m.step == n.step && m.time > n.time }
+
+const (
+	headBytes1 = 8 + 8 + 4 + 8 + 8 + 8
+	headBytes  = headBytes1 + 8 + 8
+)
 
 func (h head) encode() []byte {
 	b := binary.LittleEndian.AppendUint64(make([]byte, 0, headBytes), h.id)
@@ -111,18 +125,27 @@ func (h head) encode() []byte {
 	b = binary.LittleEndian.AppendUint32(b, h.chunks)
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.last.Step))
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.last.Time))
-	return binary.LittleEndian.AppendUint64(b, math.Float64bits(h.last.Value))
+	b = binary.LittleEndian.AppendUint64(b, math.Float64bits(h.last.Value))
+	if !h.topKnown {
+		return b
+	}
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.top.step))
+	return binary.LittleEndian.AppendUint64(b, uint64(h.top.time))
 }
 
 func decodeHead(b []byte) (head, error) {
-	if len(b) != headBytes {
+	if len(b) != headBytes && len(b) != headBytes1 {
 		return head{}, fmt.Errorf("series record of %d bytes, want %d", len(b), headBytes)
 	}
 	u := binary.LittleEndian.Uint64
-	return head{
+	h := head{
 		id: u(b), count: u(b[8:]), chunks: binary.LittleEndian.Uint32(b[16:]),
 		last: experiments.Point{Step: int64(u(b[20:])), Time: int64(u(b[28:])), Value: math.Float64frombits(u(b[36:]))},
-	}, nil
+	}
+	if len(b) == headBytes {
+		h.top, h.topKnown = moment{int64(u(b[44:])), int64(u(b[52:]))}, true
+	}
+	return h, nil
 }
 
 func chunkKey(series uint64, n uint32) []byte {

@@ -62,9 +62,9 @@ func (t *txn) storeEvents(maxCount, maxBytes int) error {
 	return nil
 }
 
-// eventsAfter reads up to limit events that follow id after, and the id of the newest one. A gap,
-// because the log was trimmed or is another one, is ErrReset.
-func eventsAfter(tx *bbolt.Tx, after uint64, limit int) (page []experiments.Event, last uint64, err error) {
+// eventsAfter reads events that follow id after, up to about so many bytes, and the id of the newest one.
+// A gap, because the log was trimmed or is another one, is ErrReset.
+func eventsAfter(tx *bbolt.Tx, after uint64, bytes int) (page []experiments.Event, last uint64, err error) {
 	b := tx.Bucket(bucketEvents)
 	last = b.Sequence()
 	if after == last {
@@ -75,7 +75,8 @@ func eventsAfter(tx *bbolt.Tx, after uint64, limit int) (page []experiments.Even
 	if after > last || k == nil || binary.BigEndian.Uint64(k) != after+1 {
 		return nil, last, ErrReset
 	}
-	for ; k != nil && len(page) < limit; k, v = c.Next() {
+	for ; k != nil && bytes > 0; k, v = c.Next() {
+		bytes -= len(v)
 		var ev experiments.Event
 		if err := json.Unmarshal(v, &ev); err != nil {
 			return nil, last, fmt.Errorf("event %x: %w", k, err)

@@ -69,7 +69,7 @@ func (s *Store) makeExperiment(ctx context.Context, e experiments.Experiment, re
 		return e, fmt.Errorf("experiment id: %w", err)
 	}
 	var out experiments.Experiment
-	err = s.update(ctx, 1, func(t *txn) error {
+	apply := func(t *txn) error {
 		out = e
 		if taken := t.Bucket(bucketNames).Get([]byte(e.Name)); taken != nil {
 			if !reuse {
@@ -81,8 +81,17 @@ func (s *Store) makeExperiment(ctx context.Context, e experiments.Experiment, re
 		out.CreatedAt = time.Now().UTC()
 		out.UpdatedAt = out.CreatedAt
 		return putExperiment(t, out)
-	})
-	return out, err
+	}
+	if reuse {
+		err := s.update(ctx, 1, apply)
+		return out, err
+	}
+	made, err := s.updateOnce(ctx, 1, id.String(), apply)
+	if err != nil || made == id.String() {
+		return out, err
+	}
+	earlier, err := s.Experiment(ctx, made)
+	return earlier.Experiment, err
 }
 
 func putExperiment(t *txn, e experiments.Experiment) error {
@@ -92,7 +101,7 @@ func putExperiment(t *txn, e experiments.Experiment) error {
 	return putJSON(t.bucket(bucketExperiments), []byte(e.ID), e)
 }
 
-func putJSON(b *bbolt.Bucket, k []byte, v any) error {
+func putJSON(b bucket, k []byte, v any) error {
 	enc, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("store a record: %w", err)
@@ -205,32 +214,43 @@ func (s *Store) UpdateExperiment(ctx context.Context, id string, change func(*ex
 }
 
 // DeleteExperiment removes an experiment with its runs. A run that is queued or running is CodeConflict.
+// It returns when all is gone; a context that ends meanwhile does not keep it.
 func (s *Store) DeleteExperiment(ctx context.Context, id string) error {
-	var freed []string
-	err := s.update(ctx, 1, func(t *txn) error {
-		freed = nil
+	_, err := s.updateOnce(ctx, 1, id, func(t *txn) error {
 		var e experiments.Experiment
 		if err := readJSON(t.Tx, bucketExperiments, id, "experiment", &e); err != nil {
 			return err
 		}
-		var runs []string
-		prefix := under("e", id)
-		c := t.Bucket(bucketRunIndex).Cursor()
-		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
-			runs = append(runs, runOfIndex(k[len(prefix):]))
-		}
-		for _, r := range runs {
-			if err := deleteRun(t, r, &freed); err != nil {
-				return err
-			}
+		if run, status := underWay(t, id); run != "" {
+			return experiments.Errorf(experiments.CodeConflict, "run %s is %s: cancel it first", run, status)
 		}
 		if err := t.Bucket(bucketNames).Delete([]byte(e.Name)); err != nil {
 			return err
 		}
+		if err := putTrash(t, trashExperiment, id); err != nil {
+			return err
+		}
 		return t.Bucket(bucketExperiments).Delete([]byte(id))
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		s.sweeper.await(ctx, trashExperiment, id)
 	}
-	return s.dropBlobs(ctx, freed)
+	return err
+}
+
+// underWay finds a run of the experiment that has not ended. Few have not, so those are gone through.
+func underWay(t *txn, experiment string) (run string, status experiments.Status) {
+	all := t.Bucket(bucketRunIndex)
+	for _, status := range []experiments.Status{experiments.Running, experiments.Queued} {
+		prefix := under("s", string(status))
+		c := all.Cursor()
+		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+			tail := k[len(prefix):]
+			here := append(under("e", experiment), tail...)
+			if at, _ := all.Cursor().Seek(here); bytes.Equal(at, here) {
+				return runOfIndex(tail), status
+			}
+		}
+	}
+	return "", ""
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"triality/experiments"
 )
@@ -21,13 +22,30 @@ func guarded(f func() error) (err error) {
 		if p == nil {
 			return
 		}
-		if fault, ok := p.(runtime.Error); ok {
-			if _, isAddress := fault.(interface{ Addr() uintptr }); isAddress {
-				err = experiments.Errorf(experiments.CodeInternal, "store: reading the file failed: %v: %w", fault, errDamaged)
-				return
-			}
+		_, isFault := p.(interface{ Addr() uintptr })
+		if isFault || panickedIn("go.etcd.io/bbolt") {
+			err = experiments.Errorf(experiments.CodeInternal, "store: %w: %v", errDamaged, p)
+			return
 		}
 		err = fmt.Errorf("store: panic: %v\n%s", p, debug.Stack())
 	}()
 	return f()
+}
+
+// panickedIn says, during a panic, whether it began in a package of that module.
+func panickedIn(module string) bool {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for inPanic := false; ; {
+		frame, more := frames.Next()
+		switch {
+		case strings.HasPrefix(frame.Function, "runtime."):
+			inPanic = inPanic || frame.Function == "runtime.gopanic"
+		case inPanic:
+			return strings.HasPrefix(frame.Function, module)
+		}
+		if !more {
+			return false
+		}
+	}
 }

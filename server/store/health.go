@@ -23,13 +23,14 @@ type health struct {
 
 // Stats count what the writer did since the store was opened.
 type Stats struct {
-	Commits       int64         // durable ones
-	Writes        int64         // in them
-	CommitTime    time.Duration // in all
-	Failures      int64         // commits and files that the disk refused
-	EventStreams  int           // watchers
-	DroppedEvents int64         // watchers that were dropped because they read too slowly
-	DatabaseBytes int64
+	Commits        int64         // durable ones
+	Writes         int64         // in them
+	CommitTime     time.Duration // in all
+	Failures       int64         // commits and files that the disk refused
+	Healthy        bool          // the last write worked
+	EventStreams   int           // watchers
+	DroppedStreams int64         // watchers that were dropped because they read too slowly
+	DatabaseBytes  int64
 }
 
 func (h *health) fail(part string, err error) {
@@ -114,8 +115,9 @@ func (s *Store) Health(ctx context.Context) error {
 func (s *Store) Stats() Stats {
 	s.health.mu.Lock()
 	out := s.health.stats
+	out.Healthy = s.health.broken == nil && len(s.health.faults) == 0
 	s.health.mu.Unlock()
-	out.EventStreams, out.DroppedEvents = s.broker.Len(), s.broker.Dropped()
+	out.EventStreams, out.DroppedStreams = s.broker.Len(), s.broker.Dropped()
 	if st, err := s.file.Stat(); err == nil {
 		out.DatabaseBytes = st.Size()
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"sort"
@@ -54,9 +55,8 @@ func (s *Store) addModule(ctx context.Context, m experiments.Module, wasm []byte
 	if err != nil {
 		return m, fmt.Errorf("module %s: %w", m.Name, err)
 	}
-	defer s.blobs.discard(x)
 	if m.SHA256 != x.sum {
-		return m, experiments.Errorf(experiments.CodeInvalid, "module %s: its bytes have SHA-256 %s, not %q", m.Name, x.sum, m.SHA256)
+		return m, errors.Join(experiments.Errorf(experiments.CodeInvalid, "module %s: its bytes have SHA-256 %s, not %q", m.Name, x.sum, m.SHA256), s.blobs.discard(x))
 	}
 	m.Size, m.UsedBy = x.size, nil
 	if m.UploadedAt.IsZero() {
@@ -95,9 +95,6 @@ func (s *Store) addModule(ctx context.Context, m experiments.Module, wasm []byte
 		out.UsedBy = usersOf(t.Tx, m.SHA256)
 		return nil
 	})
-	if err != nil {
-		s.dropBlobs(ctx, []string{x.sum})
-	}
 	return out, err
 }
 
@@ -159,9 +156,7 @@ func (s *Store) Module(ctx context.Context, sum string) (experiments.Module, []b
 
 // HideModule takes a module off the list. Its bytes are kept while a run that used it exists.
 func (s *Store) HideModule(ctx context.Context, sum string) error {
-	var freed []string
 	err := s.update(ctx, 1, func(t *txn) error {
-		freed = nil
 		var rec moduleRecord
 		if err := readJSON(t.Tx, bucketModules, sum, "module", &rec); err != nil {
 			return err
@@ -173,16 +168,16 @@ func (s *Store) HideModule(ctx context.Context, sum string) error {
 		if err := putJSON(t.bucket(bucketModules), []byte(sum), rec); err != nil {
 			return err
 		}
-		return dropUnused(t, sum, &freed)
+		return dropUnused(t, sum)
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		s.sweeper.await(ctx, trashFile, sum)
 	}
-	return s.dropBlobs(ctx, freed)
+	return err
 }
 
 // dropUnused removes a hidden module that no run uses.
-func dropUnused(t *txn, sum string, freed *[]string) error {
+func dropUnused(t *txn, sum string) error {
 	var rec moduleRecord
 	if err := readJSON(t.Tx, bucketModules, sum, "module", &rec); err != nil {
 		return err
@@ -193,22 +188,5 @@ func dropUnused(t *txn, sum string, freed *[]string) error {
 	if err := t.Bucket(bucketModules).Delete([]byte(sum)); err != nil {
 		return err
 	}
-	*freed = append(*freed, sum)
-	return t.Bucket(bucketBlobRefs).Delete(key(sum, moduleHolder))
-}
-
-func forgetUses(t *txn, run string, freed *[]string) error {
-	for _, k := range keysUnder(t.Tx, bucketModuleUses, nil) {
-		sum, user, _ := bytes.Cut(k, []byte{0})
-		if string(user) != run {
-			continue
-		}
-		if err := t.Bucket(bucketModuleUses).Delete(k); err != nil {
-			return err
-		}
-		if err := dropUnused(t, string(sum), freed); err != nil {
-			return err
-		}
-	}
-	return nil
+	return unhold(t, sum, moduleHolder)
 }

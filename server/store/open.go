@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +18,9 @@ import (
 
 	"triality/experiments"
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 	"triality/server/events"
+	"triality/server/store/boltpages"
 )
 
 // Options of Open. The zero value serves.
@@ -29,8 +33,10 @@ type Options struct {
 	// EventLog and EventLogBytes bound the event log (10,000 events, 8 MiB); the oldest go first.
 	EventLog      int
 	EventLogBytes int
-	// WatchBuffer is how many events a watcher may lag behind before it is dropped (1,024).
-	WatchBuffer int
+	// WatchEvents and WatchBytes bound the newest events that are kept in memory for all watchers
+	// together (4,096, 8 MiB); one that lags behind them is dropped and goes on from the log.
+	WatchEvents int
+	WatchBytes  int
 	// MaxBytes refuses writes that would grow the database file past it; 0: no limit.
 	MaxBytes int
 	// LockTimeout is how long to wait for another process to let go of the file (1 s).
@@ -49,7 +55,6 @@ func (o Options) withDefaults() Options {
 	set(&o.GroupRecords, 1000)
 	set(&o.EventLog, 10_000)
 	set(&o.EventLogBytes, 8<<20)
-	set(&o.WatchBuffer, 1024)
 	if o.GroupDelay <= 0 {
 		o.GroupDelay = 2 * time.Millisecond
 	}
@@ -61,13 +66,18 @@ func (o Options) withDefaults() Options {
 
 // Store is an open data folder. Its methods may be called from any goroutine.
 type Store struct {
-	path   string
-	db     *bbolt.DB
-	blobs  *blobs
-	log    *slog.Logger
-	opts   Options
-	broker events.Broker
-	writer *writer
+	path    string
+	db      *bbolt.DB
+	blobs   *blobs
+	log     *slog.Logger
+	opts    Options
+	file    *os.File // the database's, as bbolt has it open
+	broker  events.Broker
+	health  health
+	replays chan struct{}     // a place for each watch that reads the log
+	notes   []boltpages.Fault // what opening found and could live with
+	writer  *writer
+	sweeper *sweeper
 
 	closeOnce sync.Once
 	closeErr  error
@@ -77,7 +87,7 @@ type Store struct {
 // CodeUnavailable error, one of a newer format or that is no store CodeInvalid.
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	path := filepath.Join(dir, FileName)
@@ -92,22 +102,34 @@ func Open(dir string, o Options) (*Store, error) {
 		// bbolt would make a database of it, hiding that something emptied the file.
 		return nil, experiments.Errorf(experiments.CodeInvalid, "open store: %s is empty: restore a backup, or remove the file to start anew", path)
 	}
-	db, err := openFile(path, o)
-	if err != nil {
+	s := &Store{path: path, log: o.Logger, opts: o, replays: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+	s.broker.Limits = events.Limits{Events: o.WatchEvents, Bytes: o.WatchBytes}
+	if err := s.openFile(); err != nil {
 		return nil, err
 	}
-	if err := checkFormat(path, db); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	blobs, err := openBlobs(filepath.Join(dir, "artifacts"))
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	s := &Store{path: path, db: db, blobs: blobs, log: o.Logger, opts: o}
-	if s.writer, err = startWriter(s); err != nil {
-		return nil, errors.Join(err, db.Close())
+	if err := s.begin(dir); err != nil {
+		return nil, errors.Join(err, s.db.Close())
 	}
 	return s, nil
+}
+
+// begin makes an opened file a store at work.
+func (s *Store) begin(dir string) (err error) {
+	if err := checkFormat(s.path, s.db); err != nil {
+		return err
+	}
+	if err := s.migrate(); err != nil {
+		return fmt.Errorf("open store %s: bring it to format %d: %w", s.path, FormatVersion, err)
+	}
+	if s.writer, err = startWriter(s); err != nil {
+		return err
+	}
+	if s.blobs, err = openBlobs(filepath.Join(dir, "artifacts"), s); err != nil {
+		s.writer.stop()
+		return err
+	}
+	s.sweeper = startSweeper(s)
+	return nil
 }
 
 func boltOptions(o Options) *bbolt.Options {
@@ -119,18 +141,80 @@ func boltOptions(o Options) *bbolt.Options {
 	}
 }
 
-func openFile(path string, o Options) (*bbolt.DB, error) {
-	db, err := bbolt.Open(path, 0o600, boltOptions(o))
+// openFile opens the database once its pages make sense. A page that does not would be bbolt's panic at
+// the first reading that comes to it.
+func (s *Store) openFile() error {
+	opts := boltOptions(s.opts)
+	opts.OpenFile = func(name string, flag int, perm os.FileMode) (*os.File, error) {
+		f, err := os.OpenFile(name, flag, perm)
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(lockFile(f, s.opts.LockTimeout), s.checkPages(f)); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		s.file = f
+		return f, nil
+	}
+	err := guarded(func() (err error) {
+		s.db, err = bbolt.Open(s.path, 0o600, opts)
+		return err
+	})
 	switch {
 	case err == nil:
-		return db, nil
+		return nil
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, experiments.Errorf(experiments.CodeUnavailable,
-			"open store: %s is in use: another triality process has it open; stop that process, or give this one another data folder", path)
+		return experiments.Errorf(experiments.CodeUnavailable,
+			"open store: %s is in use: another triality process has it open; stop that process, or give this one another data folder", s.path)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
-		return nil, experiments.Errorf(experiments.CodeInvalid, "open store: %s is damaged or no triality database: restore a backup: %w", path, err)
+		return experiments.Errorf(experiments.CodeInvalid, "open store: %s is damaged or no triality database: restore a backup: %w", s.path, err)
+	case experiments.CodeOf(err) == experiments.CodeInvalid:
+		return err
 	}
-	return nil, fmt.Errorf("open store %s: %w", path, err)
+	return fmt.Errorf("open store %s: %w", s.path, err)
+}
+
+// DamageError says that pages of the database make no sense.
+type DamageError struct {
+	Path   string
+	Faults []boltpages.Fault
+}
+
+func (d *DamageError) Error() string {
+	text := fmt.Sprintf("open store: %s is damaged: %v", d.Path, d.Faults[0])
+	if n := len(d.Faults) - 1; n > 0 {
+		text += fmt.Sprintf(" (and %d more; `triality db check` lists them)", n)
+	}
+	return text + ": restore a backup"
+}
+
+// checkPages refuses a file that bbolt could not read. One damaged meta page is what a power cut may
+// leave: the state before the newest commit is used, and opening the store makes the page anew.
+func (s *Store) checkPages(f *os.File) error {
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	faults, err := boltpages.Check(f, st.Size(), 0)
+	if err != nil {
+		return err
+	}
+	var bad []boltpages.Fault
+	for _, fault := range faults {
+		if fault.Recoverable {
+			s.log.Warn("a meta page of the database is damaged", "file", s.path, "fault", fault)
+			s.notes = append(s.notes, fault)
+		} else {
+			bad = append(bad, fault)
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	if bad[0].Page == 0 {
+		return experiments.Errorf(experiments.CodeInvalid, "open store: %s is damaged or no triality database: %s: restore a backup", s.path, bad[0].Text)
+	}
+	return experiments.Errorf(experiments.CodeInvalid, "%w", &DamageError{s.path, bad})
 }
 
 // create makes an empty database under another name and links it into place when it is durable: a file
@@ -138,12 +222,12 @@ func openFile(path string, o Options) (*bbolt.DB, error) {
 // and then that one's file is used.
 func create(path string, o Options) error {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+FileName+".*"+atomicfile.Suffix)
+	f, err := disk.CreateTemp(dir, "."+FileName+".*"+atomicfile.Suffix)
 	if err != nil {
 		return err
 	}
 	tmp := f.Name()
-	defer os.Remove(tmp)
+	defer disk.Remove(tmp)
 	if err := f.Close(); err != nil {
 		return err
 	}
@@ -152,7 +236,7 @@ func create(path string, o Options) error {
 		return err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range buckets {
+		for _, name := range slices.Concat(buckets, added) {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
@@ -166,34 +250,34 @@ func create(path string, o Options) error {
 	if err := errors.Join(err, db.Sync(), db.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(tmp, path); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := disk.Link(tmp, path); err != nil && !errors.Is(err, os.ErrExist) {
 		// A file system without hard links: a rename is as durable, but would replace another
 		// process's new file, so only if there is none.
 		if _, statErr := os.Stat(path); !errors.Is(statErr, os.ErrNotExist) {
 			return statErr
 		}
-		if err := os.Rename(tmp, path); err != nil {
+		if err := disk.Rename(tmp, path); err != nil {
 			return err
 		}
 	}
-	return atomicfile.SyncDir(dir)
+	return disk.SyncDir(dir)
 }
 
 func checkFormat(path string, db *bbolt.DB) error {
 	return db.View(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		var v []byte
-		if meta != nil {
-			v = meta.Get(keyFormat)
-		}
-		if len(v) != 4 {
+		n := formatOf(tx)
+		if n == 0 {
 			return experiments.Errorf(experiments.CodeInvalid, "open store: %s is a bbolt file but no triality database", path)
 		}
-		if n := binary.LittleEndian.Uint32(v); n > FormatVersion {
+		if n > FormatVersion {
 			return experiments.Errorf(experiments.CodeInvalid,
 				"open store: %s has format %d and this triality reads up to %d: use a newer triality", path, n, FormatVersion)
 		}
-		for _, name := range buckets {
+		want := buckets
+		if n > 1 {
+			want = slices.Concat(buckets, added)
+		}
+		for _, name := range want {
 			if tx.Bucket(name) == nil {
 				return experiments.Errorf(experiments.CodeInvalid, "open store: %s lacks its part %q: restore a backup", path, name)
 			}
@@ -202,12 +286,27 @@ func checkFormat(path string, db *bbolt.DB) error {
 	})
 }
 
+// formatOf is the file's format version, 0 for a file that is no store.
+func formatOf(tx *bbolt.Tx) uint32 {
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil {
+		return 0
+	}
+	v := meta.Get(keyFormat)
+	if len(v) != 4 {
+		return 0
+	}
+	return binary.LittleEndian.Uint32(v)
+}
+
 // Close ends the watchers, finishes the writes under way and closes the file. Later writes are
 // CodeUnavailable errors.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.broker.Close()
+		s.sweeper.stop()
 		s.writer.stop()
+		<-s.sweeper.stopped
 		s.closeErr = s.db.Close()
 	})
 	return s.closeErr
@@ -221,7 +320,7 @@ func (s *Store) view(ctx context.Context, f func(tx *bbolt.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := s.db.View(f)
+	err := guarded(func() error { return s.db.View(f) })
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return errClosed
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"time"
@@ -48,10 +50,7 @@ func (s *Store) SaveRun(ctx context.Context, r experiments.Run) error {
 	if err := checkRun(r); err != nil {
 		return err
 	}
-	return s.update(ctx, 1, func(t *txn) error {
-		_, err := putRun(t, r)
-		return err
-	})
+	return s.update(ctx, 1, func(t *txn) error { return putRun(t, r) })
 }
 
 // CreateRun stores a new run; an ID in use is CodeConflict. It gives the run as stored.
@@ -59,23 +58,24 @@ func (s *Store) CreateRun(ctx context.Context, r experiments.Run) (experiments.R
 	if err := checkRun(r); err != nil {
 		return r, err
 	}
-	var out experiments.Run
-	err := s.update(ctx, 1, func(t *txn) (err error) {
+	id, err := s.updateOnce(ctx, 1, r.ID, func(t *txn) error {
 		if t.Bucket(bucketRuns).Get([]byte(r.ID)) != nil {
 			return experiments.Errorf(experiments.CodeConflict, "run %s exists already", r.ID)
 		}
-		out, err = putRun(t, r)
-		return err
+		return putRun(t, r)
 	})
-	return out, err
+	if err != nil {
+		return r, err
+	}
+	return s.Run(context.WithoutCancel(ctx), id)
 }
 
-// UpdateRun changes a run; its ID, ExperimentID and CreatedAt stay. change may run more than once.
+// UpdateRun changes a run; its ID, ExperimentID and CreatedAt stay. change may run more than once and does
+// not see the summary of metric series.
 func (s *Store) UpdateRun(ctx context.Context, id string, change func(*experiments.Run) error) (experiments.Run, error) {
-	var out experiments.Run
 	err := s.update(ctx, 1, func(t *txn) error {
-		old, err := readRun(t.Tx, id)
-		if err != nil {
+		var old experiments.Run
+		if err := readJSON(t.Tx, bucketRuns, id, "run", &old); err != nil {
 			return err
 		}
 		r := old
@@ -86,30 +86,34 @@ func (s *Store) UpdateRun(ctx context.Context, id string, change func(*experimen
 		if err := checkRun(r); err != nil {
 			return err
 		}
-		out, err = putRun(t, r)
-		return err
+		return putRun(t, r)
 	})
-	return out, err
+	if err != nil {
+		return experiments.Run{}, err
+	}
+	return s.Run(context.WithoutCancel(ctx), id)
 }
 
-func putRun(t *txn, r experiments.Run) (experiments.Run, error) {
+func putRun(t *txn, r experiments.Run) error {
 	if t.Bucket(bucketExperiments).Get([]byte(r.ExperimentID)) == nil {
-		return r, notFound("experiment", r.ExperimentID)
+		return notFound("experiment", r.ExperimentID)
 	}
 	runs, index := t.bucket(bucketRuns), t.bucket(bucketRunIndex)
 	if b := runs.Get([]byte(r.ID)); b != nil {
 		var old experiments.Run
 		if err := json.Unmarshal(b, &old); err != nil {
-			return r, fmt.Errorf("record of run %q: %w", r.ID, err)
+			return fmt.Errorf("record of run %q: %w", r.ID, err)
 		}
 		if r.CreatedAt.IsZero() {
 			r.CreatedAt = old.CreatedAt
 		}
 		for _, k := range indexKeys(old) {
 			if err := index.Delete(k); err != nil {
-				return r, err
+				return err
 			}
 		}
+	} else if inTrash(t.Tx, string(key(trashRun, r.ID))) {
+		return experiments.Errorf(experiments.CodeConflict, "run %s was deleted and its points are still being removed: try again in a moment, or choose another id", r.ID)
 	}
 	if r.CreatedAt.IsZero() {
 		r.CreatedAt = time.Now()
@@ -117,21 +121,55 @@ func putRun(t *txn, r experiments.Run) (experiments.Run, error) {
 	r.CreatedAt = r.CreatedAt.UTC()
 	for _, k := range indexKeys(r) {
 		if err := index.Put(k, nil); err != nil {
-			return r, err
+			return err
 		}
 	}
-	if err := putJSON(runs, []byte(r.ID), storable(r)); err != nil {
-		return r, err
+	r = storable(r)
+	if err := putJSON(runs, []byte(r.ID), r); err != nil {
+		return err
 	}
-	if err := summarise(t.Tx, &r); err != nil {
-		return r, err
+	return emitRun(t, r)
+}
+
+// Limits of what an event says of a run. Parts over them are left out and "partial" says so: who wants
+// them reads the run.
+const (
+	maxRunEvent   = 32 << 10 // bytes
+	maxRunSummary = 100      // series; a run may have hundreds of thousands
+)
+
+// emitRun tells watchers of a run.
+func emitRun(t *txn, r experiments.Run) error {
+	event := struct {
+		experiments.Run
+		Partial bool `json:"partial,omitempty"`
+	}{Run: r}
+	if err := summarise(t.Tx, &event.Run, maxRunSummary); err != nil && !errors.Is(err, errManySeries) {
+		return err
 	}
-	data, err := wire.Marshal(r)
-	if err != nil {
-		return r, fmt.Errorf("event of run %s: %w", r.ID, err)
+	if len(event.Summary) > maxRunSummary {
+		event.Summary, event.Partial = nil, true
 	}
-	t.emit(experiments.EventRun, r.ID, data)
-	return r, nil
+	for _, drop := range []func(){
+		func() {},
+		func() { event.Summary = nil },
+		func() { event.Config = "" },
+		func() { event.Params = nil },
+		func() { event.Tags = nil },
+		func() { event.Steps, event.Error = nil, "" },
+	} {
+		drop()
+		data, err := wire.Marshal(event)
+		if err != nil {
+			return fmt.Errorf("event of run %s: %w", r.ID, err)
+		}
+		if len(data) <= maxRunEvent {
+			t.emit(experiments.EventRun, r.ID, data)
+			return nil
+		}
+		event.Partial = true
+	}
+	return fmt.Errorf("event of run %s: larger than %d bytes", r.ID, maxRunEvent)
 }
 
 // storable leaves out the numbers JSON has no word for. Values of metric series keep theirs in the
@@ -174,18 +212,27 @@ func readRun(tx *bbolt.Tx, id string) (experiments.Run, error) {
 	if err := readJSON(tx, bucketRuns, id, "run", &r); err != nil {
 		return r, err
 	}
-	return r, summarise(tx, &r)
+	return r, summarise(tx, &r, 0)
 }
 
-// summarise sets the last value of each series.
-func summarise(tx *bbolt.Tx, r *experiments.Run) error {
-	return eachSeries(tx, r.ID, func(name string, h head) error {
-		if r.Summary == nil {
-			r.Summary = map[string]float64{}
+var errManySeries = errors.New("the run has more series")
+
+// summarise sets the last value of each series. Where there are more than most (0: any number), it ends
+// with errManySeries after one more.
+func summarise(tx *bbolt.Tx, r *experiments.Run, most int) error {
+	sum, n := maps.Clone(r.Summary), 0
+	err := eachSeries(tx, r.ID, func(name string, h head) error {
+		if sum == nil {
+			sum = map[string]float64{}
 		}
-		r.Summary[name] = h.last.Value
+		sum[name] = h.last.Value
+		if n++; most > 0 && n > most {
+			return errManySeries
+		}
 		return nil
 	})
+	r.Summary = sum
+	return err
 }
 
 // Run gives one run.
@@ -198,42 +245,46 @@ func (s *Store) Run(ctx context.Context, id string) (experiments.Run, error) {
 	return r, err
 }
 
-// DeleteRun removes a run with its points and artifacts. One that is queued or running is CodeConflict.
-func (s *Store) DeleteRun(ctx context.Context, id string) error {
-	var freed []string
-	err := s.update(ctx, 1, func(t *txn) error {
-		freed = nil
-		return deleteRun(t, id, &freed)
+// hasRun is CodeNotFound when there is no such run.
+func (s *Store) hasRun(ctx context.Context, id string) error {
+	return s.view(ctx, func(tx *bbolt.Tx) error {
+		if tx.Bucket(bucketRuns).Get([]byte(id)) == nil {
+			return notFound("run", id)
+		}
+		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return s.dropBlobs(ctx, freed)
 }
 
-func deleteRun(t *txn, id string, freed *[]string) error {
-	var r experiments.Run
-	if err := readJSON(t.Tx, bucketRuns, id, "run", &r); err != nil {
-		return err
+// DeleteRun removes a run with its points and artifacts. One that is queued or running is CodeConflict.
+// It returns when all is gone; a context that ends meanwhile does not keep it.
+func (s *Store) DeleteRun(ctx context.Context, id string) error {
+	_, err := s.updateOnce(ctx, 1, id, func(t *txn) error {
+		var r experiments.Run
+		if err := readJSON(t.Tx, bucketRuns, id, "run", &r); err != nil {
+			return err
+		}
+		if !r.Status.Done() {
+			return experiments.Errorf(experiments.CodeConflict, "run %s is %s: cancel it first", id, r.Status)
+		}
+		return unlistRun(t, r)
+	})
+	if err == nil {
+		s.sweeper.await(ctx, trashRun, id)
 	}
-	if !r.Status.Done() {
-		return experiments.Errorf(experiments.CodeConflict, "run %s is %s: cancel it first", id, r.Status)
-	}
-	if err := deleteSeries(t, id); err != nil {
-		return err
-	}
-	if err := deleteArtifacts(t, id, freed); err != nil {
-		return err
-	}
-	if err := forgetUses(t, id, freed); err != nil {
-		return err
-	}
+	return err
+}
+
+// unlistRun takes a run off every list and puts what belongs to it into the trash.
+func unlistRun(t *txn, r experiments.Run) error {
 	for _, k := range indexKeys(r) {
 		if err := t.Bucket(bucketRunIndex).Delete(k); err != nil {
 			return err
 		}
 	}
-	return t.Bucket(bucketRuns).Delete([]byte(id))
+	if err := putTrash(t, trashRun, r.ID); err != nil {
+		return err
+	}
+	return t.Bucket(bucketRuns).Delete([]byte(r.ID))
 }
 
 // keysUnder lists a bucket's keys with a prefix, all of them for none.

@@ -3,7 +3,9 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"math"
 	"sort"
 
 	"go.etcd.io/bbolt"
@@ -15,8 +17,11 @@ import (
 // MaxMetricName is the longest name of a metric, in bytes.
 const MaxMetricName = 250
 
-// eventPoints bounds the points one metrics event carries; a larger batch makes several events.
-const eventPoints = 1000
+// eventBytes bounds about what one metrics event carries; a larger batch makes several events.
+const (
+	eventBytes = 32 << 10
+	pointBytes = 72 // of one with a step, a time and a value of usual lengths
+)
 
 // SeriesInfo is a metric series without its points.
 type SeriesInfo struct {
@@ -32,8 +37,18 @@ func checkMetricName(name string) error {
 	return checkText("metric name", name)
 }
 
-// LogMetrics appends points to a run's series and returns when they are durable.
+// LogMetrics appends points to a run's series and returns when they are durable. A point whose step, time
+// and value are those of one stored lately comes from a retry and is not stored again.
 func (s *Store) LogMetrics(ctx context.Context, run string, batch experiments.MetricBatch) error {
+	return s.logMetrics(ctx, run, batch, false)
+}
+
+// RestartMetrics is LogMetrics for series that begin anew: points logged to them before are removed.
+func (s *Store) RestartMetrics(ctx context.Context, run string, batch experiments.MetricBatch) error {
+	return s.logMetrics(ctx, run, batch, true)
+}
+
+func (s *Store) logMetrics(ctx context.Context, run string, batch experiments.MetricBatch, restart bool) error {
 	names, records := make([]string, 0, len(batch)), 0
 	for name, points := range batch {
 		if err := checkMetricName(name); err != nil {
@@ -43,22 +58,44 @@ func (s *Store) LogMetrics(ctx context.Context, run string, batch experiments.Me
 			names, records = append(names, name), records+len(points)
 		}
 	}
+	missing := s.hasRun(ctx, run)
 	if records == 0 {
-		_, err := s.Run(ctx, run)
-		return err
+		return missing
+	}
+	room := records
+	if missing != nil {
+		// The writer says so: a client that asks again and again asks once a commit. Meanwhile it takes
+		// no room from others.
+		room = 0
 	}
 	sort.Strings(names)
-	data, err := metricEvents(names, batch)
-	if err != nil {
-		return err
+	var data [][]byte
+	if missing == nil {
+		var err error
+		if data, err = metricEvents(names, batch); err != nil {
+			return err
+		}
 	}
-	return s.update(ctx, records, func(t *txn) error {
+	_, err := s.updateOnce(ctx, room, "", func(t *txn) error {
 		if t.Bucket(bucketRuns).Get([]byte(run)) == nil {
 			return notFound("run", run)
 		}
+		fresh, data := experiments.MetricBatch{}, data
+		if restart {
+			if err := removeSeries(t, run, names); err != nil {
+				return err
+			}
+		}
 		for _, name := range names {
-			if err := appendPoints(t, run, name, batch[name]); err != nil {
+			var err error
+			if fresh[name], err = appendPoints(t, run, name, batch[name]); err != nil {
 				return fmt.Errorf("series %q of run %s: %w", name, run, err)
+			}
+		}
+		if data == nil || count(fresh) < records {
+			var err error
+			if data, err = metricEvents(names, fresh); err != nil {
+				return err
 			}
 		}
 		for _, d := range data {
@@ -66,24 +103,32 @@ func (s *Store) LogMetrics(ctx context.Context, run string, batch experiments.Me
 		}
 		return nil
 	})
+	return err
+}
+
+func count(batch experiments.MetricBatch) (n int) {
+	for _, points := range batch {
+		n += len(points)
+	}
+	return n
 }
 
 func metricEvents(names []string, batch experiments.MetricBatch) (data [][]byte, err error) {
-	part, n := experiments.MetricBatch{}, 0
+	part, bytes := experiments.MetricBatch{}, 0
 	flush := func() error {
-		if n == 0 {
+		if len(part) == 0 {
 			return nil
 		}
 		b, err := wire.Marshal(part)
-		data, part, n = append(data, b), experiments.MetricBatch{}, 0
+		data, part, bytes = append(data, b), experiments.MetricBatch{}, 0
 		return err
 	}
 	for _, name := range names {
 		for points := batch[name]; len(points) > 0; {
-			take := min(len(points), eventPoints-n)
+			take := min(len(points), max(1, (eventBytes-bytes-len(name))/pointBytes))
 			part[name] = points[:take:take]
-			points, n = points[take:], n+take
-			if n == eventPoints {
+			points, bytes = points[take:], bytes+len(name)+take*pointBytes
+			if bytes >= eventBytes-pointBytes {
 				if err := flush(); err != nil {
 					return nil, err
 				}
@@ -93,41 +138,77 @@ func metricEvents(names []string, batch experiments.MetricBatch) (data [][]byte,
 	return data, flush()
 }
 
-func appendPoints(t *txn, run, name string, points []experiments.Point) error {
+// appendPoints adds the points that are new and gives them.
+func appendPoints(t *txn, run, name string, points []experiments.Point) ([]experiments.Point, error) {
 	series, store := t.bucket(bucketSeries), t.bucket(bucketPoints)
 	k := key(run, name)
-	var h head
+	h := head{topKnown: true, top: moment{math.MinInt64, math.MinInt64}}
 	var c *chunk
 	var err error
 	if b := series.Get(k); b != nil {
 		if h, err = decodeHead(b); err != nil {
-			return err
+			return nil, err
+		}
+		if points, err = withoutRepeats(t, &h, points); err != nil || len(points) == 0 {
+			return nil, err
 		}
 		if c, err = reopenChunk(store.Get(chunkKey(h.id, h.chunks-1)), h.last); err != nil {
-			return err
+			return nil, err
 		}
 	} else {
 		if h.id, err = series.NextSequence(); err != nil {
-			return err
+			return nil, err
 		}
 		h.chunks, c = 1, newChunk()
 	}
 	for _, p := range points {
 		if c.full() {
 			if err := store.Put(chunkKey(h.id, h.chunks-1), c.seal()); err != nil {
-				return err
+				return nil, err
 			}
 			h.chunks++
 			c = newChunk()
 		}
 		c.add(p)
+		if m := momentOf(p); m.after(h.top) {
+			h.top = m
+		}
 	}
 	if err := store.Put(chunkKey(h.id, h.chunks-1), c.seal()); err != nil {
-		return err
+		return nil, err
 	}
 	h.count += uint64(len(points))
 	h.last = points[len(points)-1]
-	return series.Put(k, h.encode())
+	return points, series.Put(k, h.encode())
+}
+
+// removeSeries removes series, those that are there, and says so.
+func removeSeries(t *txn, run string, names []string) error {
+	for _, name := range names {
+		k := key(run, name)
+		b := t.Bucket(bucketSeries).Get(k)
+		if b == nil {
+			continue
+		}
+		h, err := decodeHead(b)
+		if err != nil {
+			return fmt.Errorf("series %q of run %s: %w", name, run, err)
+		}
+		for i := range h.chunks {
+			if err := t.Bucket(bucketPoints).Delete(chunkKey(h.id, i)); err != nil {
+				return err
+			}
+		}
+		if err := t.Bucket(bucketSeries).Delete(k); err != nil {
+			return err
+		}
+		gone, err := json.Marshal([]string{name})
+		if err != nil {
+			return err
+		}
+		t.emit(experiments.EventRestart, run, gone)
+	}
+	return nil
 }
 
 func eachSeries(tx *bbolt.Tx, run string, f func(name string, h head) error) error {
@@ -208,31 +289,6 @@ func (s *Store) Points(ctx context.Context, run, name string, yield func(total i
 		}
 		left -= int64(len(part))
 		if err := yield(int64(h.count), part); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func deleteSeries(t *txn, run string) error {
-	series, points := t.Bucket(bucketSeries), t.Bucket(bucketPoints)
-	var heads []head
-	err := eachSeries(t.Tx, run, func(_ string, h head) error {
-		heads = append(heads, h)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, h := range heads {
-		for i := range h.chunks {
-			if err := points.Delete(chunkKey(h.id, i)); err != nil {
-				return err
-			}
-		}
-	}
-	for _, k := range keysUnder(t.Tx, bucketSeries, under(run)) {
-		if err := series.Delete(k); err != nil {
 			return err
 		}
 	}

@@ -132,10 +132,14 @@ func TestALargeBatchMakesSeveralEventsThatTogetherCarryIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	count := map[string]int{}
-	for range 3 {
+	events := 0
+	for count["a"]+count["b"] < 2200 {
 		ev, err := w.Next(ctx)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if events++; len(ev.Data) > 2*eventBytes {
+			t.Errorf("an event of %d bytes", len(ev.Data))
 		}
 		var part map[string][]struct{ Value *float64 }
 		if err := json.Unmarshal(ev.Data, &part); err != nil {
@@ -147,6 +151,9 @@ func TestALargeBatchMakesSeveralEventsThatTogetherCarryIt(t *testing.T) {
 			}
 			count[n] += len(p)
 		}
+	}
+	if events < 2 {
+		t.Errorf("%d events", events)
 	}
 	if count["a"] != 1500 || count["b"] != 700 {
 		t.Errorf("events carried %v", count)

@@ -11,7 +11,10 @@ import (
 )
 
 // ErrReset ends a watch that missed events: what it knew is stale and is to be read anew.
-var ErrReset = errors.New("events were missed: the id is no longer in the log, or the watcher read too slowly")
+var ErrReset = errors.New("events were missed: the id is no longer in the log")
+
+// watchBytes bounds what a watch holds at a time, in bytes of events; one larger event is held whole.
+const watchBytes = 32 << 10
 
 // WatchOptions say where a watch begins and what it sees.
 type WatchOptions struct {
@@ -33,7 +36,7 @@ type Watch struct {
 // Watch begins a watch; Close it. An id that the log does not reach back to is ErrReset.
 func (s *Store) Watch(ctx context.Context, o WatchOptions) (*Watch, error) {
 	// Subscribed before the log is read, so nothing falls between the two.
-	w := &Watch{s: s, sub: s.broker.Subscribe(o.RunID, s.opts.WatchBuffer), runID: o.RunID}
+	w := &Watch{s: s, sub: s.broker.Subscribe(o.RunID), runID: o.RunID}
 	err := s.view(ctx, func(tx *bbolt.Tx) error {
 		if o.After == nil {
 			w.last, w.live = tx.Bucket(bucketEvents).Sequence(), true
@@ -53,49 +56,75 @@ func (s *Store) Watch(ctx context.Context, o WatchOptions) (*Watch, error) {
 // LastID is the id after which Next goes on.
 func (w *Watch) LastID() uint64 { return w.last }
 
-// Next waits for an event. It ends with ctx's error, with ErrReset when events were missed, with
-// events.ErrClosed when the store closes.
+// Next waits for an event. It ends with ctx's error, with events.ErrSlow when it was called too seldom to
+// keep up (a watch after LastID goes on from the log), with ErrReset when the log does not reach back,
+// with events.ErrClosed when the store closes.
 func (w *Watch) Next(ctx context.Context) (experiments.Event, error) {
-	for {
-		for len(w.page) > 0 {
-			ev := w.page[0]
-			w.page = w.page[1:]
-			w.last = ev.ID
-			if events.Matches(ev, w.runID) {
-				return ev, nil
-			}
+	for len(w.page) == 0 {
+		if err := w.fill(ctx); err != nil {
+			return experiments.Event{}, err
 		}
-		if !w.live {
-			if err := w.replay(ctx); err != nil {
-				return experiments.Event{}, err
-			}
-			continue
+	}
+	ev := w.page[0]
+	w.page = w.page[1:]
+	if ev.ID != 0 {
+		w.last = ev.ID
+	}
+	return ev, nil
+}
+
+// More says whether Next would not wait.
+func (w *Watch) More() bool { return len(w.page) > 0 }
+
+// fill gets the next events, waiting for them.
+func (w *Watch) fill(ctx context.Context) error {
+	if !w.live {
+		return w.replay(ctx)
+	}
+	taken, err := w.sub.Take(watchBytes)
+	if err != nil {
+		return err
+	}
+	for _, ev := range taken {
+		if ev.ID == 0 || ev.ID > w.last { // else the replay had it
+			w.page = append(w.page, ev)
 		}
-		select {
-		case ev, ok := <-w.sub.C():
-			switch {
-			case !ok && errors.Is(w.sub.Err(), events.ErrSlow):
-				return experiments.Event{}, ErrReset
-			case !ok:
-				return experiments.Event{}, w.sub.Err()
-			case ev.ID != 0 && ev.ID <= w.last:
-				continue // the replay had it
-			case ev.ID != 0:
-				w.last = ev.ID
-			}
-			return ev, nil
-		case <-ctx.Done():
-			return experiments.Event{}, ctx.Err()
-		}
+	}
+	if len(taken) > 0 {
+		return nil
+	}
+	select {
+	case <-w.sub.Ready():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
+// replay reads a page of the log. Few do at once, so that thousands who come back together leave the
+// writer its share of the machine.
 func (w *Watch) replay(ctx context.Context) error {
+	select {
+	case w.s.replays <- struct{}{}:
+		defer func() { <-w.s.replays }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	return w.s.view(ctx, func(tx *bbolt.Tx) error {
-		var err error
-		w.page, _, err = eventsAfter(tx, w.last, 256)
-		w.live = err == nil && len(w.page) == 0
-		return err
+		page, _, err := eventsAfter(tx, w.last, watchBytes)
+		if err != nil {
+			return err
+		}
+		w.live = len(page) == 0
+		for _, ev := range page {
+			if events.Matches(ev, w.runID) {
+				w.page = append(w.page, ev)
+			}
+		}
+		if n := len(page); n > 0 && len(w.page) == 0 {
+			w.last = page[n-1].ID // all passed over
+		}
+		return nil
 	})
 }
 

@@ -129,20 +129,40 @@ func TestAWatchOfOneRunSeesOnlyThatRunAndModules(t *testing.T) {
 	}
 }
 
-func TestASlowWatcherIsDroppedWithReset(t *testing.T) {
-	s, _ := fresh(t, Options{WatchBuffer: 4})
+func TestASlowWatcherIsDroppedAndGoesOnFromTheLog(t *testing.T) {
+	s, _ := fresh(t, Options{WatchEvents: 4})
 	w := watch(t, s, WatchOptions{})
 	for i := range 10 {
 		logOne(t, s, "r", float64(i))
 	}
-	for range 4 {
-		next(t, w)
-	}
-	if _, err := w.Next(ctx); !errors.Is(err, ErrReset) {
+	if _, err := w.Next(ctx); !errors.Is(err, events.ErrSlow) {
 		t.Errorf("error %v", err)
 	}
 	if s.broker.Len() != 0 {
 		t.Error("the dropped watcher is still subscribed")
+	}
+	again := watch(t, s, after(w.LastID()))
+	for id := w.LastID() + 1; id <= w.LastID()+10; id++ {
+		if ev := next(t, again); ev.ID != id {
+			t.Fatalf("event %d, want %d", ev.ID, id)
+		}
+	}
+}
+
+func TestWhatTheReplayGaveIsNotGivenAgainLive(t *testing.T) {
+	s, _ := fresh(t, Options{})
+	w := watch(t, s, after(1))
+	for i := range 3 { // in the log and, since the watch has begun, among the live events
+		logOne(t, s, "r", float64(i))
+	}
+	for id := uint64(2); id <= 4; id++ {
+		if ev := next(t, w); ev.ID != id {
+			t.Fatalf("event %d, want %d", ev.ID, id)
+		}
+	}
+	logOne(t, s, "r", 3)
+	if ev := next(t, w); ev.ID != 5 {
+		t.Fatalf("event %d, want 5", ev.ID)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -160,6 +161,9 @@ func (w *writer) commit(group []*write) {
 						return err
 					}
 				}
+				if !slices.Contains(results, nil) {
+					return errAllRefused // nothing to commit
+				}
 				if err := t.trimRequests(); err != nil {
 					return err
 				}
@@ -171,9 +175,11 @@ func (w *writer) commit(group []*write) {
 			group = append(group[:stuck:stuck], group[stuck+1:]...)
 			continue
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, errAllRefused):
+		case err != nil:
 			err = w.refuse(err, t)
-		} else {
+		default:
 			w.log, w.requests = t.log, t.requests
 			w.s.health.commit(len(group), time.Since(start))
 			w.s.broker.Publish(t.events...)
@@ -212,6 +218,9 @@ func (w *writer) refuse(err error, t *txn) error {
 	}
 	return experiments.Errorf(experiments.CodeUnavailable, "store: writing %s failed; nothing of this write was stored; check the disk and restart the server: %w", w.s.path, err)
 }
+
+// errAllRefused ends a transaction none of whose members succeeded.
+var errAllRefused = errors.New("no member of the group succeeded")
 
 func (w *writer) full(err error) error {
 	return experiments.Errorf(experiments.CodeUnavailable, "store: no space left to write %s; nothing of this write was stored: %w", w.s.path, err)

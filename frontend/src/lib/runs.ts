@@ -3,6 +3,12 @@ import type { Run } from './types.ts';
 
 export type Column = `metric:${string}` | `param:${string}` | `tag:${string}`;
 
+/** A run as an event tells it, with the parts that the event left out taken from what is known. */
+export function whole(event: Run, known: Run | undefined): Run {
+  if (!event.partial || !known) return event;
+  return { ...known, error: undefined, ended_at: undefined, ...event };
+}
+
 export function columnName(c: Column): string {
   return c.slice(c.indexOf(':') + 1);
 }

@@ -1,6 +1,7 @@
 // One run as the page shows it: loaded once, then kept up to date from the event stream.
 import { api } from './api.ts';
 import { eachLimited } from './load.ts';
+import { whole } from './runs.ts';
 import { append, downsample, type P } from './series.ts';
 import type { ServerEvent } from './sse.ts';
 import type {
@@ -99,7 +100,12 @@ export class RunState {
     const fresh = new Map<string, P[]>();
     for (const e of events) {
       if (e.type === 'run') this.#takeRun(e.data as Run);
-      else if (e.type === 'progress') this.#takeProgress(e.data as { step: string; progress: Progress });
+      else if (e.type === 'restart') {
+        for (const name of e.data as string[]) {
+          fresh.delete(name);
+          this.#restart(name);
+        }
+      } else if (e.type === 'progress') this.#takeProgress(e.data as { step: string; progress: Progress });
       else if (e.type === 'metrics') {
         for (const [name, points] of Object.entries(e.data as MetricBatch)) {
           const list = fresh.get(name) ?? [];
@@ -128,8 +134,17 @@ export class RunState {
     this.metrics = metrics;
   }
 
+  /** Forgets a series that begins anew. */
+  #restart(name: string): void {
+    this.#live.delete(name);
+    if (this.series[name]) this.series = { ...this.series, [name]: [] };
+    const { [name]: _, ...others } = this.metrics;
+    this.metrics = others;
+  }
+
   #takeRun(run: Run): void {
     if (run.id !== this.id) return;
+    run = whole(run, this.run);
     const before = new Map(this.run?.steps?.map((s) => [s.kind, s.progress]));
     for (const s of run.steps ?? []) if (s.status === 'running') s.progress ??= before.get(s.kind);
     this.run = run;

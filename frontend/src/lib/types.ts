@@ -51,6 +51,8 @@ export interface Run {
   summary?: Record<string, number | null>;
   steps?: Step[];
   config?: string;
+  /** In an event: large parts are left out. */
+  partial?: boolean;
 }
 
 export interface Point {

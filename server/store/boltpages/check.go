@@ -6,6 +6,7 @@ package boltpages
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -15,6 +16,8 @@ type Fault struct {
 	Page   uint64
 	Bucket string // name of the bucket whose page it is, names of nested ones with "/" between; "" for the root
 	Text   string
+	// Recoverable says that bbolt goes on with the other meta page, the state before the newest commit.
+	Recoverable bool
 }
 
 func (f Fault) String() string {
@@ -45,14 +48,21 @@ const (
 
 var le = binary.LittleEndian
 
+// ErrMoved says that the file is no longer in the state that was asked for.
+var ErrMoved = errors.New("the file has changed meanwhile")
+
 // Check reads every page that can be reached and gives the faults, none where bbolt can use the file. A
-// file of size bytes whose two meta pages both make no sense is one fault of page 0. The error is one of
-// reading.
-func Check(r io.ReaderAt, size int64) ([]Fault, error) {
+// file of size bytes whose two meta pages both make no sense is one fault of page 0. txid is the state
+// that is meant, for a file in use: that of a read transaction, which keeps the pages as they are; 0 is
+// the newest. The error is ErrMoved, or one of reading.
+func Check(r io.ReaderAt, size int64, txid uint64) ([]Fault, error) {
 	c := &checker{r: r, size: size}
 	m, faults, err := newestMeta(r, size)
 	if err != nil || m == nil {
 		return faults, err
+	}
+	if txid != 0 && m.txid != txid {
+		return nil, ErrMoved
 	}
 	c.faults, c.meta = faults, *m
 	if end := int64(m.pages) * int64(m.pageSize); end > size || end < 0 {
@@ -80,7 +90,7 @@ type checker struct {
 
 func (c *checker) fault(page uint64, bucket, format string, args ...any) {
 	if len(c.faults) < maxFaults {
-		c.faults = append(c.faults, Fault{page, bucket, fmt.Sprintf(format, args...)})
+		c.faults = append(c.faults, Fault{Page: page, Bucket: bucket, Text: fmt.Sprintf(format, args...)})
 	}
 }
 

@@ -13,6 +13,8 @@ const (
 	metaSize    = 64 // magic, version, page size, flags (4 each), root (8), its sequence (8), free list (8), pages (8), transaction (8), checksum (8)
 	minPageSize = 1 << 10
 	maxPageSize = 16 << 20
+
+	missing = "; the state of the other meta page is used, and the newest commit may be missing"
 )
 
 // meta is what a meta page holds.
@@ -54,11 +56,11 @@ func newestMeta(r io.ReaderAt, size int64) (*meta, []Fault, error) {
 	}
 	switch {
 	case first == nil && second == nil:
-		return nil, []Fault{{0, "", why + "; neither is the second meta page"}}, nil
+		return nil, []Fault{{Page: 0, Text: why + ", and so is the second meta page"}}, nil
 	case first == nil:
-		return second, []Fault{{0, "", why + "; the state of the other meta page is used, and the newest commit may be missing"}}, nil
+		return second, []Fault{{Page: 0, Text: why + missing, Recoverable: true}}, nil
 	case second == nil:
-		return first, []Fault{{1, "", whySecond + "; the state of the other meta page is used, and the newest commit may be missing"}}, nil
+		return first, []Fault{{Page: 1, Text: whySecond + missing, Recoverable: true}}, nil
 	case second.txid > first.txid:
 		return second, nil, nil
 	}

@@ -1,0 +1,85 @@
+package store
+
+import (
+	"math"
+
+	"triality/experiments"
+)
+
+// repeatReach is how many points, beside four times those that come, are looked at for repeats: a retry
+// comes soon.
+const repeatReach = 16_384
+
+// identity is what two points have in common when one is the other's retry.
+type identity struct {
+	moment
+	value uint64
+}
+
+func identityOf(p experiments.Point) identity {
+	return identity{momentOf(p), math.Float64bits(p.Value)}
+}
+
+// withoutRepeats leaves out the points that the series holds already. Those beyond its greatest step, as
+// nearly all are, need no looking up. Points that are equal among themselves are kept.
+func withoutRepeats(t *txn, h *head, points []experiments.Point) ([]experiments.Point, error) {
+	if !h.topKnown {
+		if err := findTop(t, h); err != nil {
+			return nil, err
+		}
+	}
+	maybe := map[identity]bool{} // true: found
+	for _, p := range points {
+		if !momentOf(p).after(h.top) {
+			maybe[identityOf(p)] = false
+		}
+	}
+	if len(maybe) == 0 {
+		return points, nil
+	}
+	found, left := 0, repeatReach+4*len(points)
+	var chunk []experiments.Point
+	for i := h.chunks; i > 0 && left > 0 && found < len(maybe); i-- {
+		var err error
+		if chunk, err = decodeChunk(chunk[:0], t.Bucket(bucketPoints).Get(chunkKey(h.id, i-1))); err != nil {
+			return nil, err
+		}
+		left -= len(chunk)
+		for _, p := range chunk {
+			id := identityOf(p)
+			if seen, ok := maybe[id]; ok && !seen {
+				maybe[id] = true
+				found++
+			}
+		}
+	}
+	if found == 0 {
+		return points, nil
+	}
+	fresh := make([]experiments.Point, 0, len(points))
+	for _, p := range points {
+		if !maybe[identityOf(p)] {
+			fresh = append(fresh, p)
+		}
+	}
+	return fresh, nil
+}
+
+// findTop reads a series that format 1 wrote for its greatest step.
+func findTop(t *txn, h *head) error {
+	h.top = moment{math.MinInt64, math.MinInt64}
+	var points []experiments.Point
+	for i := range h.chunks {
+		var err error
+		if points, err = decodeChunk(points[:0], t.Bucket(bucketPoints).Get(chunkKey(h.id, i))); err != nil {
+			return err
+		}
+		for _, p := range points {
+			if m := momentOf(p); m.after(h.top) {
+				h.top = m
+			}
+		}
+	}
+	h.topKnown = true
+	return nil
+}
