@@ -70,10 +70,10 @@ func decodeColumn(b, record []byte, rows int) (Column, error) {
 	if err != nil {
 		return c, err
 	}
-	if w := c.DType.width(); w != 0 && (len(data)%w != 0 || !constant && len(data)/w != rows) {
+	if w := c.DType.width(); w != 0 && (len(data)%w != 0 || !constant && c.DType != F64List && len(data)/w != rows) {
 		return c, fmt.Errorf("%d bytes of %s for %d rows", len(data), c.DType, rows)
 	}
-	if c.DType == UTF8 && !constant {
+	if c.DType.offset() && !constant {
 		offsets, err := aligned(b, "offsets", field(6), 4*(uint64(rows)+1))
 		if err != nil {
 			return c, err
@@ -103,7 +103,7 @@ func (c *Column) fill(data []byte) {
 		for i := range c.Int64 {
 			c.Int64[i] = int64(le.Uint64(data[8*i:]))
 		}
-	case F64:
+	case F64, F64List:
 		c.Float64 = make([]float64, len(data)/8)
 		for i := range c.Float64 {
 			c.Float64[i] = math.Float64frombits(le.Uint64(data[8*i:]))

@@ -17,9 +17,10 @@ const MaxDescriptionBytes = 64 << 10
 
 // Description is how a metric introduces itself.
 type Description struct {
-	Name        string      `json:"name"`        // lower-case letters, digits and _ . -
-	Version     string      `json:"version"`     // of the metric, not of the interface
-	Description string      `json:"description"` // one paragraph for people
+	Name        string      `json:"name"`          // lower-case letters, digits and _ . -
+	Version     string      `json:"version"`       // of the metric, not of the interface
+	ABI         string      `json:"abi,omitempty"` // of the interface: "1.1", or nothing for 1.0
+	Description string      `json:"description"`   // one paragraph for people
 	Formula     string      `json:"formula,omitempty"`
 	Source      string      `json:"source,omitempty"` // where the formula comes from
 	Columns     []Need      `json:"columns"`
@@ -45,6 +46,7 @@ type Output struct {
 	Arm         Arm       `json:"arm,omitempty"` // the arm it measures; shared: both, or their difference
 	Min         *float64  `json:"min,omitempty"` // of its range, inclusive
 	Max         *float64  `json:"max,omitempty"`
+	Level       float64   `json:"level,omitempty"` // of an interval: its confidence, 0.95 say
 	Description string    `json:"description,omitempty"`
 }
 
@@ -174,6 +176,9 @@ func (d *Description) check() error {
 		return fmt.Errorf("%d columns, %d outputs and %d parameters, at most %d, 256 and 64",
 			len(d.Columns), len(d.Outputs), len(d.Parameters), MaxColumns)
 	}
+	if d.ABI != "" && d.ABI != Version11 {
+		return fmt.Errorf("abi %q: want %q, or no such field for 1.0", d.ABI, Version11)
+	}
 	seen := map[string]bool{}
 	once := func(key string) error {
 		if seen[key] {
@@ -183,14 +188,19 @@ func (d *Description) check() error {
 		return nil
 	}
 	for i, c := range d.Columns {
-		err := errors.Join(c.check(), once(fmt.Sprint("column ", c.Role, c.Arm, c.Name)))
+		err := errors.Join(c.check(), d.allows(c.Role > RoleParameter || c.Arm > ArmB || c.DType > UTF8), once(fmt.Sprint("column ", c.Role, c.Arm, c.Name)))
 		if err != nil {
 			return fmt.Errorf("columns[%d] (%s): %w", i, c.Role, err)
 		}
 	}
 	for i, o := range d.Outputs {
-		if err := errors.Join(o.check(), once("output "+o.Name)); err != nil {
+		if err := errors.Join(o.check(), d.allows(o.Kind > PerSample || o.Arm > ArmB || o.Level != 0), once("output "+o.Name)); err != nil {
 			return fmt.Errorf("outputs[%d] (%s): %w", i, o.Name, err)
+		}
+	}
+	for i, o := range d.Outputs {
+		if base, _, ok := cutArm(o.Name); ok && seen["output "+base] && d.Output(base) != nil && d.Output(base).Arm == ArmEach {
+			return fmt.Errorf("outputs[%d] (%s): that is what the output %s, which each arm has, is called for one of them", i, o.Name, base)
 		}
 	}
 	for i, p := range d.Parameters {
@@ -201,9 +211,20 @@ func (d *Description) check() error {
 	return nil
 }
 
+// allows refuses what only a description of version 1.1 may say.
+func (d *Description) allows(newer bool) error {
+	if newer && d.ABI != Version11 {
+		return fmt.Errorf("is of version 1.1: say \"abi\": %q", Version11)
+	}
+	return nil
+}
+
 func (n Need) check() error {
 	if n.Role.constant() {
-		return errors.New("classes and parameters come by themselves")
+		return errors.New("classes, arms and parameters come by themselves")
+	}
+	if n.Arm == ArmEach {
+		n.Arm = ArmA // as any
 	}
 	if n.Role != RoleExtra {
 		if n.Name != "" || n.DType != 0 {
@@ -226,6 +247,8 @@ func (n Need) dtype() DType {
 		return I32
 	case RoleProbability, RoleLatency:
 		return F64
+	case RoleTokenLogProb:
+		return F64List
 	}
 	return UTF8
 }
@@ -234,8 +257,14 @@ func (o Output) check() error {
 	if err := checkName(o.Name); err != nil {
 		return err
 	}
-	if o.Kind < Scalar || o.Kind > PerSample {
-		return errors.New("kind is missing: scalar, vector or column")
+	if o.Kind < Scalar || o.Kind > GroupIntervals {
+		return fmt.Errorf("kind is missing: one of %q", known(kindNames))
+	}
+	if interval := o.Kind.width() == 3; interval != (o.Level != 0) || o.Level < 0 || o.Level >= 1 {
+		return fmt.Errorf("level %v: an interval says its confidence, between 0 and 1, and nothing else does", o.Level)
+	}
+	if o.Arm == ArmEach && len(o.Name) > MaxNameBytes-2 {
+		return fmt.Errorf("the name has %d bytes, at most %d where each arm has it: an arm's letter comes behind it", len(o.Name), MaxNameBytes-2)
 	}
 	if o.Direction != Higher && o.Direction != Lower && o.Direction != None {
 		return fmt.Errorf("direction %q: want higher, lower or none", o.Direction)

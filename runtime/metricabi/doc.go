@@ -10,6 +10,11 @@ package metricabi
 // Version is the number in the header of every table and result block.
 const Version = 1
 
+// Version11 is what a description's field abi says of a module that knows version 1.1: the blocks are those
+// of version 1, with roles, arms, dtypes and kinds of results that a module which does not say so never
+// meets.
+const Version11 = "1.1"
+
 // Marker is the export by which a module says which interface it speaks.
 const Marker = "triality_metric_v1"
 
@@ -36,6 +41,7 @@ const (
 	MaxColumns    = 4096
 	MaxNameBytes  = 128
 	MaxTableBytes = 1 << 31
+	MaxGroups     = 4096 // of one result
 )
 
 // Align is the alignment, in bytes, of every buffer in a table and of the

@@ -108,7 +108,7 @@ func (w *tableWriter) column(record int, c *Column) {
 		validity = w.pad()
 		w.copy(c.Validity)
 	}
-	if c.DType == UTF8 && !c.Role.constant() {
+	if c.DType.offset() && !c.Role.constant() {
 		offsets = w.pad()
 		w.copy(bytesOf(c.Offsets))
 	}

@@ -2,6 +2,7 @@ package metricabi
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 )
@@ -12,7 +13,7 @@ import (
 func (d *Description) CheckResults(results []Result) error {
 	for i := range results {
 		r := &results[i]
-		o := d.Output(r.Name)
+		o, _ := d.OutputOf(r.Name)
 		if o == nil {
 			return fmt.Errorf("metric results: %q is not among the outputs the description names", r.Name)
 		}
@@ -64,6 +65,28 @@ func (d *Description) Output(name string) *Output {
 	return nil
 }
 
+// OutputOf returns the output that a result of that name is, and the arm of one that each arm has, whose
+// results are called NAME.A, NAME.B and so on; nil where there is none.
+func (d *Description) OutputOf(result string) (*Output, Arm) {
+	if o := d.Output(result); o != nil && o.Arm != ArmEach {
+		return o, o.Arm
+	}
+	base, arm, ok := cutArm(result)
+	if o := d.Output(base); ok && o != nil && o.Arm == ArmEach {
+		return o, arm
+	}
+	return nil, ArmShared
+}
+
+// cutArm parts the letter of an arm from the end of a name.
+func cutArm(name string) (base string, arm Arm, ok bool) {
+	n := len(name) - 2
+	if n < 1 || name[n] != '.' || name[n+1] < 'A' || name[n+1] > 'Z' {
+		return name, ArmShared, false
+	}
+	return name[:n], ArmA + Arm(name[n+1]-'A'), true
+}
+
 // Select returns the table a metric is handed: the columns its description
 // names and the classes. A column it needs and t lacks is an error.
 func (d *Description) Select(t Table) (Table, error) {
@@ -73,29 +96,82 @@ func (d *Description) Select(t Table) (Table, error) {
 			out.Columns = append(out.Columns, c)
 		}
 	}
-	for _, n := range d.Columns {
-		found := false
-		for i := range t.Columns {
-			c := &t.Columns[i]
-			if !n.names(c) {
-				continue
+	if d.ABI == Version11 {
+		for _, c := range t.Columns {
+			if c.Role == RoleArm {
+				out.Columns = append(out.Columns, c)
 			}
-			if c.DType != n.dtype() {
-				return Table{}, fmt.Errorf("metric %s needs %s as %s, the table has %s", d.Name, n, n.dtype(), c.DType)
-			}
-			out.Columns = append(out.Columns, *c)
-			found = true
 		}
-		if !found && !n.Optional {
-			return Table{}, fmt.Errorf("metric %s needs %s, which the table lacks", d.Name, n)
+	}
+	arms := t.Arms()
+	for _, n := range d.Columns {
+		for _, n := range n.each(arms) {
+			columns, err := t.selected(n)
+			if err != nil {
+				return Table{}, fmt.Errorf("metric %s %w", d.Name, err)
+			}
+			out.Columns = append(out.Columns, columns...)
 		}
 	}
 	return out, nil
 }
 
-// Has reports whether the table has a column that the need names, of whatever dtype.
+// selected are the columns that a need of one arm names.
+func (t Table) selected(n Need) (out []Column, err error) {
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if !n.names(c) {
+			continue
+		}
+		if c.DType != n.dtype() {
+			return nil, fmt.Errorf("needs %s as %s, the table has %s", n, n.dtype(), c.DType)
+		}
+		out = append(out, *c)
+	}
+	if len(out) == 0 && !n.Optional {
+		return nil, fmt.Errorf("needs %s, which the table lacks", n)
+	}
+	return out, nil
+}
+
+// each is the need for every one of the arms where it says so, else itself.
+func (n Need) each(arms []Arm) []Need {
+	if n.Arm != ArmEach {
+		return []Need{n}
+	}
+	out := make([]Need, len(arms))
+	for i, a := range arms {
+		out[i], out[i].Arm = n, a
+	}
+	return out
+}
+
+// Arms are the table's: those that it names, or else those that any of its columns is of.
+func (t Table) Arms() []Arm {
+	named, seen := map[Arm]bool{}, map[Arm]bool{}
+	for _, c := range t.Columns {
+		if c.Arm != ArmShared {
+			seen[c.Arm] = true
+			if c.Role == RoleArm {
+				named[c.Arm] = true
+			}
+		}
+	}
+	if len(named) == 0 {
+		named = seen
+	}
+	return slices.Sorted(maps.Keys(named))
+}
+
+// Has reports whether the table has a column that the need names, of each arm where it says so, of whatever
+// dtype.
 func (t Table) Has(n Need) bool {
-	return slices.ContainsFunc(t.Columns, func(c Column) bool { return n.names(&c) })
+	for _, n := range n.each(t.Arms()) {
+		if !slices.ContainsFunc(t.Columns, func(c Column) bool { return n.names(&c) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // names reports whether the need is for the column.
@@ -105,7 +181,11 @@ func (n Need) names(c *Column) bool {
 
 func (n Need) String() string {
 	s := fmt.Sprintf("the %s column", n.Role)
-	if n.Arm != ArmShared {
+	switch n.Arm {
+	case ArmShared:
+	case ArmEach:
+		s += " of each arm"
+	default:
 		s += fmt.Sprintf(" of arm %s", n.Arm)
 	}
 	if n.Name != "" {

@@ -11,14 +11,28 @@ import (
 // Kind says how many values a result has.
 type Kind uint32
 
-// The kinds of version 1.
+// The kinds of version 1, and from Interval on of version 1.1.
 const (
-	Scalar    Kind = 1 // one value
-	Vector    Kind = 2 // any number of values
-	PerSample Kind = 3 // one value a row of the table
+	Scalar         Kind = 1 // one value
+	Vector         Kind = 2 // any number of values
+	PerSample      Kind = 3 // one value a row of the table
+	Interval       Kind = 4 // a value and its interval: value, low, high
+	Groups         Kind = 5 // one value a group, by the groups' names
+	GroupIntervals Kind = 6 // value, low, high a group
 )
 
-var kindNames = []string{Scalar: "scalar", Vector: "vector", PerSample: "column"}
+var kindNames = []string{Scalar: "scalar", Vector: "vector", PerSample: "column", Interval: "interval", Groups: "groups", GroupIntervals: "group_intervals"}
+
+// width is how many numbers one value of the kind takes.
+func (k Kind) width() int {
+	if k == Interval || k == GroupIntervals {
+		return 3
+	}
+	return 1
+}
+
+// grouped reports whether a result of the kind names groups.
+func (k Kind) grouped() bool { return k == Groups || k == GroupIntervals }
 
 func (k Kind) String() string { return nameOf(kindNames, uint32(k)) }
 
@@ -41,6 +55,9 @@ type Result struct {
 	// Undefined is nil where every value is defined; else Undefined[i] says
 	// that value i has none (a rate over no rows, say).
 	Undefined []bool `json:"undefined,omitempty"`
+
+	// Groups names the groups of Groups and GroupIntervals, in the order of the values.
+	Groups []string `json:"groups,omitempty"`
 }
 
 // Defined reports whether value i is defined.
@@ -102,7 +119,7 @@ func DecodeResults(b []byte, lim Limits) ([]Result, error) {
 	seen := make(map[string]bool, count)
 	fills, total := make([]func() error, count), 0
 	for i := range int(count) {
-		r, data, validity, err := decodeResult(b, b[headerSize+recordSize*i:][:recordSize], lim)
+		r, data, validity, size, err := decodeResult(b, b[headerSize+recordSize*i:][:recordSize], lim)
 		if err != nil {
 			return nil, fmt.Errorf("metric results: result %d: %w", i, err)
 		}
@@ -110,8 +127,8 @@ func DecodeResults(b []byte, lim Limits) ([]Result, error) {
 			return nil, fmt.Errorf("metric results: result %d: the name %q is used twice", i, r.Name)
 		}
 		seen[r.Name] = true
-		if total += len(data); total > lim.MaxBytes {
-			return nil, fmt.Errorf("metric results: result %d: more than %d bytes of values in all", i, lim.MaxBytes)
+		if total += size; total > lim.MaxBytes {
+			return nil, fmt.Errorf("metric results: result %d: more than %d bytes of values and names of groups in all", i, lim.MaxBytes)
 		}
 		out = append(out, r)
 		fills[i] = func() error { return out[i].fill(data, validity) }
@@ -138,51 +155,67 @@ func decodeError(b []byte, n uint32, lim Limits) error {
 	return &MetricError{Text: string(text)}
 }
 
-// decodeResult checks a record and returns its result without values, and where
-// these are.
-func decodeResult(b, record []byte, lim Limits) (r Result, data, validity []byte, err error) {
+// decodeResult checks a record and returns its result without values, where
+// these are, and how many bytes it will take.
+func decodeResult(b, record []byte, lim Limits) (r Result, data, validity []byte, size int, err error) {
 	le := binary.LittleEndian
 	field := func(i int) uint32 { return le.Uint32(record[4*i:]) }
 	kind, dtype := Kind(field(0)), DType(field(1))
 	// The length comes first, so that nothing is copied for a name that is
 	// refused anyway.
 	if n := field(3); n > MaxNameBytes {
-		return r, nil, nil, fmt.Errorf("the name has %d bytes, at most %d", n, MaxNameBytes)
+		return r, nil, nil, 0, fmt.Errorf("the name has %d bytes, at most %d", n, MaxNameBytes)
 	}
 	name, err := section(b, "name", field(2), field(3))
 	if err != nil {
-		return r, nil, nil, err
+		return r, nil, nil, 0, err
 	}
 	r = Result{Name: string(name), Kind: kind}
 	if err := checkName(r.Name); err != nil {
-		return r, nil, nil, err
+		return r, nil, nil, 0, err
 	}
-	if dtype != F64 || field(7) != 0 {
-		return r, nil, nil, fmt.Errorf("%q: dtype %s and reserved %d, want f64 and 0", r.Name, dtype, field(7))
+	groups := field(7)
+	if dtype != F64 || groups != 0 && !kind.grouped() {
+		return r, nil, nil, 0, fmt.Errorf("%q: dtype %s and reserved %d, want f64 and 0", r.Name, dtype, groups)
 	}
 	data, err = section(b, "data", field(4), field(5))
 	if err != nil {
-		return r, nil, nil, fmt.Errorf("%q: %w", r.Name, err)
+		return r, nil, nil, 0, fmt.Errorf("%q: %w", r.Name, err)
 	}
 	n := len(data) / 8
+	size = len(data)
 	switch {
 	case len(data)%8 != 0:
-		return r, nil, nil, fmt.Errorf("%q: %d bytes are no whole number of f64", r.Name, len(data))
+		return r, nil, nil, 0, fmt.Errorf("%q: %d bytes are no whole number of f64", r.Name, len(data))
 	case kind == Scalar && n != 1:
-		return r, nil, nil, fmt.Errorf("%q: a scalar with %d values", r.Name, n)
+		return r, nil, nil, 0, fmt.Errorf("%q: a scalar with %d values", r.Name, n)
 	case kind == PerSample && n != lim.Rows:
-		return r, nil, nil, fmt.Errorf("%q: a column with %d values for %d rows", r.Name, n, lim.Rows)
+		return r, nil, nil, 0, fmt.Errorf("%q: a column with %d values for %d rows", r.Name, n, lim.Rows)
 	case kind == Vector && n > lim.MaxVector:
-		return r, nil, nil, fmt.Errorf("%q: a vector with %d values, at most %d", r.Name, n, lim.MaxVector)
-	case kind < Scalar || kind > PerSample:
-		return r, nil, nil, fmt.Errorf("%q: unknown kind %d", r.Name, uint32(kind))
+		return r, nil, nil, 0, fmt.Errorf("%q: a vector with %d values, at most %d", r.Name, n, lim.MaxVector)
+	case kind == Interval && n != 3:
+		return r, nil, nil, 0, fmt.Errorf("%q: an interval with %d values, want the value, low and high", r.Name, n)
+	case kind.grouped() && (n%kind.width() != 0 || n/kind.width() > MaxGroups):
+		return r, nil, nil, 0, fmt.Errorf("%q: %d values of %s, want %d for each of at most %d groups", r.Name, n, kind, kind.width(), MaxGroups)
+	case kind < Scalar || kind > GroupIntervals:
+		return r, nil, nil, 0, fmt.Errorf("%q: unknown kind %d", r.Name, uint32(kind))
+	}
+	if kind.grouped() {
+		names, err := decodeGroups(b, groups, n/kind.width(), lim.MaxBytes)
+		if err != nil {
+			return r, nil, nil, 0, fmt.Errorf("%q: %w", r.Name, err)
+		}
+		r.Groups = names
+		for _, g := range names {
+			size += len(g)
+		}
 	}
 	if off := field(6); off != 0 {
 		if validity, err = section(b, "validity", off, uint32((n+7)/8)); err != nil {
-			return r, nil, nil, fmt.Errorf("%q: %w", r.Name, err)
+			return r, nil, nil, 0, fmt.Errorf("%q: %w", r.Name, err)
 		}
 	}
-	return r, data, validity, nil
+	return r, data, validity, size, nil
 }
 
 // fill copies the values, refusing what is not finite.
@@ -194,7 +227,7 @@ func (r *Result) fill(data, validity []byte) error {
 		r.undefine(validity)
 	}
 	if finite(r.Values) {
-		return nil
+		return r.checkIntervals()
 	}
 	for i, v := range r.Values {
 		if math.IsNaN(v) || math.IsInf(v, 0) {

@@ -68,7 +68,7 @@ func TestABlockOfResultsThatLiesIsRefused(t *testing.T) {
 		"an unknown status":                  {8, 2, "status 2"},
 		"4294967295 results":                 {12, math.MaxUint32, "4294967295 results"},
 		"more results than records":          {12, 4, "4 results"},
-		"an unknown kind":                    {rec(0), 4, "unknown kind 4"},
+		"an unknown kind":                    {rec(0), 7, "unknown kind 7"},
 		"kind 0":                             {rec(0), 0, "unknown kind 0"},
 		"a column of another length":         {rec(1), 3, "2 values for 3 rows"},
 		"a scalar of two values":             {rec(1), 1, "a scalar with 2"},
@@ -131,6 +131,9 @@ func TestABlockOfResultsThatLiesIsRefused(t *testing.T) {
 
 func FuzzDecodeResults(f *testing.F) {
 	f.Add(block(f), 3)
+	for _, b := range newerBlocks() {
+		f.Add(b, 3)
+	}
 	f.Add([]byte("TMR1\x01\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00bad"), 0)
 	f.Fuzz(func(t *testing.T, b []byte, rows int) {
 		results, err := DecodeResults(b, DefaultLimits(rows))
@@ -145,6 +148,16 @@ func FuzzDecodeResults(f *testing.F) {
 			}
 			if r.Kind == PerSample && len(r.Values) != rows || r.Kind == Scalar && len(r.Values) != 1 || checkName(r.Name) != nil {
 				t.Fatalf("%+v got through", r)
+			}
+			if len(r.Groups)*r.Kind.width() != len(r.Values) && r.Kind.grouped() || len(r.Groups) > 0 && !r.Kind.grouped() || r.checkIntervals() != nil {
+				t.Fatalf("%+v got through", r)
+			}
+			seen := map[string]bool{}
+			for _, g := range r.Groups {
+				if checkName(g) != nil || seen[g] {
+					t.Fatalf("the group %q got through", g)
+				}
+				seen[g] = true
 			}
 		}
 	})

@@ -5,7 +5,7 @@ import "fmt"
 // Role says what a column means.
 type Role uint32
 
-// The roles of version 1. The numbers are part of the interface.
+// The roles of version 1, and from 11 on of version 1.1. The numbers are part of the interface.
 const (
 	RoleLabel       Role = 1  // i32, shared: the gold class id of a row
 	RolePrediction  Role = 2  // i32, arm A or B: the predicted class id
@@ -17,36 +17,53 @@ const (
 	RoleExtra       Role = 8  // any dtype, any arm, named: a column of the user's own
 	RoleClass       Role = 9  // utf8, constant: the n-th is the name of class id n
 	RoleParameter   Role = 10 // any dtype, constant, named: a parameter of the metric
+
+	RoleTokenLogProb Role = 11 // f64_list, of an arm: natural logarithms of the probabilities of its output's tokens
+	RoleArm          Role = 12 // utf8, constant, of an arm: what people call it
 )
 
-// Arm says which of the two compared models a column belongs to.
+// Arm says which of the compared models a column belongs to.
 type Arm uint32
 
-// The arms of version 1.
+// The arms of version 1. Version 1.1 has those up to Z, 26.
 const (
 	ArmShared Arm = 0
 	ArmA      Arm = 1
 	ArmB      Arm = 2
+	maxArm    Arm = 26
+
+	// ArmEach stands in a version 1.1 description for every arm that a table has; no column is of it.
+	ArmEach Arm = 1 << 8
 )
 
 // DType is the type of a column's values.
 type DType uint32
 
-// The dtypes of version 1; buffers are laid out as in Arrow.
+// The dtypes of version 1, and of version 1.1 the lists; buffers are laid out as in Arrow.
 const (
-	I32  DType = 1
-	I64  DType = 2
-	F64  DType = 3
-	UTF8 DType = 4
+	I32     DType = 1
+	I64     DType = 2
+	F64     DType = 3
+	UTF8    DType = 4
+	F64List DType = 5
 )
 
 var (
 	roleNames = []string{RoleLabel: "label", RolePrediction: "prediction", RoleProbability: "probability",
 		RoleText: "text", RoleOutput: "output", RoleLatency: "latency", RoleGroup: "group",
-		RoleExtra: "extra", RoleClass: "class", RoleParameter: "parameter"}
-	armNames   = []string{ArmShared: "shared", ArmA: "A", ArmB: "B"}
-	dtypeNames = []string{I32: "i32", I64: "i64", F64: "f64", UTF8: "utf8"}
+		RoleExtra: "extra", RoleClass: "class", RoleParameter: "parameter", RoleTokenLogProb: "token_logprob", RoleArm: "arm"}
+	armNames   = namesOfArms()
+	dtypeNames = []string{I32: "i32", I64: "i64", F64: "f64", UTF8: "utf8", F64List: "f64_list"}
 )
+
+func namesOfArms() []string {
+	out := make([]string, ArmEach+1)
+	out[ArmShared], out[ArmEach] = "shared", "each"
+	for a := ArmA; a <= maxArm; a++ {
+		out[a] = string(rune('A' + a - ArmA))
+	}
+	return out
+}
 
 // nameOf returns the name of number i, or the number where it has none.
 func nameOf(names []string, i uint32) string {
@@ -110,12 +127,15 @@ func (d *DType) UnmarshalText(b []byte) error {
 	return err
 }
 
-// width is the size of one value in bytes; 0 for utf8 and unknown dtypes.
+// offset reports whether rows of the dtype lie between offsets.
+func (d DType) offset() bool { return d == UTF8 || d == F64List }
+
+// width is the size of one value in bytes, of a list's items; 0 for utf8 and unknown dtypes.
 func (d DType) width() int {
 	switch d {
 	case I32:
 		return 4
-	case I64, F64:
+	case I64, F64, F64List:
 		return 8
 	}
 	return 0
@@ -123,7 +143,7 @@ func (d DType) width() int {
 
 // constant reports whether columns of the role hold one value for the whole
 // table instead of one a row.
-func (r Role) constant() bool { return r == RoleClass || r == RoleParameter }
+func (r Role) constant() bool { return r == RoleClass || r == RoleParameter || r == RoleArm }
 
 // named reports whether columns of the role carry a name.
 func (r Role) named() bool {
@@ -132,10 +152,10 @@ func (r Role) named() bool {
 
 // checkKind reports whether role, arm and dtype go together.
 func checkKind(r Role, a Arm, d DType) error {
-	if d < I32 || d > UTF8 {
+	if d < I32 || d > F64List {
 		return fmt.Errorf("unknown dtype %d", uint32(d))
 	}
-	if a > ArmB {
+	if a > maxArm {
 		return fmt.Errorf("unknown arm %d", uint32(a))
 	}
 	want, perArm := DType(0), false
@@ -146,13 +166,18 @@ func checkKind(r Role, a Arm, d DType) error {
 		want, perArm = I32, true
 	case RoleProbability, RoleLatency:
 		want, perArm = F64, true
-	case RoleOutput:
+	case RoleOutput, RoleArm:
 		want, perArm = UTF8, true
+	case RoleTokenLogProb:
+		want, perArm = F64List, true
 	case RoleText, RoleGroup, RoleClass:
 		want = UTF8
 	case RoleExtra:
 		return nil
 	case RoleParameter:
+		if d == F64List {
+			return fmt.Errorf("role %s has one value or a list of numbers, not %s", r, d)
+		}
 	default:
 		return fmt.Errorf("unknown role %d", uint32(r))
 	}
@@ -160,7 +185,7 @@ func checkKind(r Role, a Arm, d DType) error {
 		return fmt.Errorf("role %s has dtype %s, want %s", r, d, want)
 	}
 	if perArm && a == ArmShared {
-		return fmt.Errorf("role %s belongs to arm A or B, not to both", r)
+		return fmt.Errorf("role %s belongs to an arm (arm A or B, say), not to all", r)
 	}
 	if !perArm && a != ArmShared {
 		return fmt.Errorf("role %s is shared, it cannot belong to arm %s", r, a)

@@ -17,9 +17,10 @@ type Table struct {
 
 // Column is one column. Exactly the slice its DType names is set: Int32 for
 // i32, Int64 for i64, Float64 for f64, Offsets and Bytes for utf8 (Arrow: row i
-// is Bytes[Offsets[i]:Offsets[i+1]], Offsets[0] is 0).
+// is Bytes[Offsets[i]:Offsets[i+1]], Offsets[0] is 0), Offsets and Float64 for
+// f64_list, in the same way.
 //
-// Class and parameter columns are constant: they hold one value (a parameter of
+// Class, arm and parameter columns are constant: they hold one value (a parameter of
 // numbers: several) whatever the number of rows; a constant utf8 column has
 // Bytes and no Offsets.
 type Column struct {
@@ -66,6 +67,25 @@ func StringColumn(role Role, arm Arm, name string, values []string) Column {
 	return c
 }
 
+// Float64ListColumn returns a column with a list of f64 a row.
+func Float64ListColumn(role Role, arm Arm, name string, values [][]float64) Column {
+	c := Column{Role: role, Arm: arm, DType: F64List, Name: name, Offsets: make([]int32, 1, len(values)+1)}
+	for _, v := range values {
+		c.Float64 = append(c.Float64, v...)
+		c.Offsets = append(c.Offsets, int32(min(len(c.Float64), math.MaxInt32)))
+	}
+	return c
+}
+
+// ArmColumns returns the constant columns that name the arms, from A on.
+func ArmColumns(names ...string) []Column {
+	out := make([]Column, len(names))
+	for i, n := range names {
+		out[i] = Column{Role: RoleArm, Arm: ArmA + Arm(i), DType: UTF8, Bytes: []byte(n)}
+	}
+	return out
+}
+
 // ClassColumns returns the constant columns that name the classes; class id n
 // is the n-th name.
 func ClassColumns(names ...string) []Column {
@@ -94,6 +114,9 @@ func (c *Column) Valid(i int) bool {
 
 // String returns row i of a utf8 column.
 func (c *Column) String(i int) string { return string(c.Bytes[c.Offsets[i]:c.Offsets[i+1]]) }
+
+// List returns row i of a f64_list column.
+func (c *Column) List(i int) []float64 { return c.Float64[c.Offsets[i]:c.Offsets[i+1]] }
 
 // label names the column in errors.
 func (c *Column) label(i int) string {
@@ -164,11 +187,9 @@ func (c *Column) check(rows, classes int) error {
 			return err
 		}
 	}
-	for dtype, n := range map[DType]int{I32: len(c.Int32), I64: len(c.Int64), F64: len(c.Float64),
-		UTF8: len(c.Bytes) + len(c.Offsets)} {
-		if dtype != c.DType && n > 0 {
-			return fmt.Errorf("dtype is %s, but %s values are set too", c.DType, dtype)
-		}
+	if len(c.Int32) > 0 && c.DType != I32 || len(c.Int64) > 0 && c.DType != I64 || len(c.Float64) > 0 && c.DType.width() != 8 ||
+		len(c.Float64) > 0 && c.DType == I64 || len(c.Bytes) > 0 && c.DType != UTF8 || len(c.Offsets) > 0 && !c.DType.offset() {
+		return fmt.Errorf("dtype is %s, but values of another are set too", c.DType)
 	}
 	if !utf8.Valid(c.Bytes) {
 		return fmt.Errorf("text is not UTF-8")
@@ -177,7 +198,7 @@ func (c *Column) check(rows, classes int) error {
 		if c.Validity != nil || c.Offsets != nil {
 			return fmt.Errorf("a constant column has neither validity nor offsets")
 		}
-		if c.Role == RoleClass {
+		if c.Role == RoleClass || c.Role == RoleArm {
 			return checkName(string(c.Bytes))
 		}
 		return nil
@@ -185,7 +206,7 @@ func (c *Column) check(rows, classes int) error {
 	if c.Validity != nil && len(c.Validity) != (rows+7)/8 {
 		return fmt.Errorf("validity has %d bytes for %d rows, want %d", len(c.Validity), rows, (rows+7)/8)
 	}
-	if c.DType == UTF8 {
+	if c.DType.offset() {
 		return c.checkOffsets(rows)
 	}
 	if n := len(c.Int32) + len(c.Int64) + len(c.Float64); n != rows {
@@ -206,8 +227,8 @@ func (c *Column) checkOffsets(rows int) error {
 	if len(c.Offsets) != rows+1 {
 		return fmt.Errorf("%d offsets for %d rows, want %d", len(c.Offsets), rows, rows+1)
 	}
-	if c.Offsets[0] != 0 || int(c.Offsets[rows]) != len(c.Bytes) {
-		return fmt.Errorf("offsets run from %d to %d, want 0 to %d", c.Offsets[0], c.Offsets[rows], len(c.Bytes))
+	if n := len(c.Bytes) + len(c.Float64); c.Offsets[0] != 0 || int(c.Offsets[rows]) != n {
+		return fmt.Errorf("offsets run from %d to %d, want 0 to %d", c.Offsets[0], c.Offsets[rows], n)
 	}
 	for i := range rows {
 		from, to := c.Offsets[i], c.Offsets[i+1]
@@ -216,7 +237,7 @@ func (c *Column) checkOffsets(rows int) error {
 		}
 		// The whole buffer is UTF-8, so a row is too unless it starts inside
 		// a character.
-		if int(from) < len(c.Bytes) && !utf8.RuneStart(c.Bytes[from]) {
+		if c.DType == UTF8 && int(from) < len(c.Bytes) && !utf8.RuneStart(c.Bytes[from]) {
 			return fmt.Errorf("row %d: text is not UTF-8", i)
 		}
 	}

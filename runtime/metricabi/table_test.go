@@ -129,7 +129,7 @@ func TestATableThatIsNoneIsRefused(t *testing.T) {
 		"a column twice":             {Table{1, []Column{label(0), label(0)}}, "another column"},
 		"a class twice":              {Table{0, ClassColumns("A", "A")}, "another column"},
 		"an unknown role":            {Table{0, []Column{{Role: 77, DType: I32}}}, "unknown role 77"},
-		"an unknown arm":             {Table{0, []Column{{Role: RoleExtra, Arm: 3, DType: I32, Name: "x"}}}, "unknown arm"},
+		"an unknown arm":             {Table{0, []Column{{Role: RoleExtra, Arm: 27, DType: I32, Name: "x"}}}, "unknown arm"},
 		"a label of f64":             {Table{0, []Column{{Role: RoleLabel, DType: F64}}}, "want i32"},
 		"a label of arm A":           {Table{0, []Column{{Role: RoleLabel, Arm: ArmA, DType: I32}}}, "shared"},
 		"a shared prediction":        {Table{0, []Column{{Role: RolePrediction, DType: I32}}}, "arm A or B"},
@@ -144,7 +144,7 @@ func TestATableThatIsNoneIsRefused(t *testing.T) {
 		"offsets that end elsewhere":  {Table{2, []Column{bad(text, func(c *Column) { c.Offsets = []int32{0, 1, 2} })}}, "offsets run"},
 		"too few offsets":             {Table{2, []Column{bad(text, func(c *Column) { c.Offsets = []int32{0, 3} })}}, "2 offsets"},
 		"validity too short":          {Table{9, []Column{bad(label(make([]int32, 9)...), func(c *Column) { c.Validity = []byte{1} })}}, "validity has 1 bytes"},
-		"values of two dtypes":        {Table{1, []Column{bad(label(0), func(c *Column) { c.Int64 = []int64{1} })}}, "i64 values are set too"},
+		"values of two dtypes":        {Table{1, []Column{bad(label(0), func(c *Column) { c.Int64 = []int64{1} })}}, "values of another are set too"},
 		"a parameter with a validity": {Table{1, []Column{{Role: RoleParameter, DType: F64, Name: "p", Validity: []byte{1}}}}, "neither validity"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +173,7 @@ func TestABlockThatReachesOutsideItselfIsRefused(t *testing.T) {
 		"4294967295 columns":           {12, math.MaxUint32, "do not fit"},
 		"more columns than records":    {12, 100, "do not fit"},
 		"an unknown role":              {rec(0), 99, "unknown role"},
-		"an unknown arm":               {rec(2) + 4, 9, "unknown arm"},
+		"an unknown arm":               {rec(2) + 4, 27, "unknown arm"},
 		"an unknown dtype":             {rec(0) + 8, 9, "unknown dtype"},
 		"an unknown flag":              {rec(1) + 12, 2, "flags"},
 		"a constant flag on a label":   {rec(1) + 12, 1, "flags"},
@@ -200,7 +200,7 @@ func TestABlockThatReachesOutsideItselfIsRefused(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, t := range []Table{full(), exampleTable(), {}} {
+	for _, t := range []Table{full(), newer(), exampleTable(), {}} {
 		b, err := Encode(t)
 		if err != nil {
 			f.Fatal(err)

@@ -14,6 +14,10 @@ const trialRows = 64
 // between.
 var trialClasses = []string{"ALLOW", "ESCALATION", "DENY", "REFUSE"}
 
+// trialArms are the arms of a dry run for a metric that reads each: more than the product compares, so
+// that a metric which counts on two is found out.
+var trialArms = []string{"A", "B", "C"}
+
 // SyntheticTable returns a table with every column the description names, rows
 // long, the same each time: classes drawn evenly, predictions right in about
 // two of three rows, probabilities that sum to one, a few rows without a
@@ -25,8 +29,18 @@ func SyntheticTable(d *metricabi.Description, rows int) metricabi.Table {
 	for i := range labels {
 		labels[i] = int32(g.rng.IntN(len(trialClasses)))
 	}
+	if d.ABI == metricabi.Version11 {
+		t.Columns = append(t.Columns, metricabi.ArmColumns(trialArms...)...)
+	}
 	for _, n := range d.Columns {
-		t.Columns = append(t.Columns, g.columns(n, labels)...)
+		if n.Arm != metricabi.ArmEach {
+			t.Columns = append(t.Columns, g.columns(n, labels)...)
+			continue
+		}
+		for a := range trialArms {
+			n.Arm = metricabi.ArmA + metricabi.Arm(a)
+			t.Columns = append(t.Columns, g.columns(n, labels)...)
+		}
 	}
 	return t
 }
@@ -58,6 +72,15 @@ func (g *synthesizer) columns(n metricabi.Need, labels []int32) []metricabi.Colu
 	switch {
 	case n.Role == metricabi.RoleLatency || n.DType == metricabi.F64:
 		return []metricabi.Column{metricabi.Float64Column(c.Role, c.Arm, c.Name, g.floats(1, 500))}
+	case n.Role == metricabi.RoleTokenLogProb || n.DType == metricabi.F64List:
+		lists := make([][]float64, g.rows)
+		for i := range lists {
+			lists[i] = make([]float64, g.rng.IntN(8))
+			for j := range lists[i] {
+				lists[i][j] = -10 * g.rng.Float64()
+			}
+		}
+		c = metricabi.Float64ListColumn(c.Role, c.Arm, c.Name, lists)
 	case n.DType == metricabi.I32:
 		c = metricabi.Int32Column(c.Role, c.Arm, c.Name, make([]int32, g.rows))
 		for i := range c.Int32 {

@@ -174,6 +174,9 @@ func same(a, b []metricabi.Result, nameA, nameB string) error {
 			return fmt.Errorf("result %d: %s returned %s %q of %d values, %s %s %q of %d", i,
 				nameA, x.Kind, x.Name, len(x.Values), nameB, y.Kind, y.Name, len(y.Values))
 		}
+		if !slices.Equal(x.Groups, y.Groups) {
+			return fmt.Errorf("%q: %s returned the groups %q, %s %q", x.Name, nameA, x.Groups, nameB, y.Groups)
+		}
 		for j := range x.Values {
 			if x.Defined(j) != y.Defined(j) || math.Float64bits(x.Values[j]) != math.Float64bits(y.Values[j]) {
 				return fmt.Errorf("%q, value %d: %s returned %v, %s %v", x.Name, j, nameA, x.Values[j], nameB, y.Values[j])
