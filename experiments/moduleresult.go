@@ -17,16 +17,37 @@ type ModuleResult struct {
 	SHA256  string         `json:"sha256"`
 	Params  map[string]any `json:"params,omitempty"` // as they were given; the others have their defaults
 	Outputs []MetricOutput `json:"outputs,omitempty"`
-	Error   string         `json:"error,omitempty"` // why it gave nothing; the run goes on
+	Slices  []ModuleSlice  `json:"slices,omitempty"` // the same of parts of the rows, where asked for
+	Error   string         `json:"error,omitempty"`  // why it gave nothing; the run goes on
 	WallMS  float64        `json:"wall_ms"`
 }
 
-// MetricOutput is one named result of a module.
+// MetricOutput is one named result of a module. An interval has three values: the estimate, low, high;
+// group_intervals three for each of Groups, groups one.
 type MetricOutput struct {
-	Name      string `json:"name"`
-	Kind      string `json:"kind"`      // "scalar", "vector", "column"
-	Direction string `json:"direction"` // "higher", "lower", "none"
-	Values    Values `json:"values"`
+	Name      string   `json:"name"`
+	Kind      string   `json:"kind"`      // "scalar", "vector", "column", "interval", "groups", "group_intervals"
+	Direction string   `json:"direction"` // "higher", "lower", "none"
+	Values    Values   `json:"values"`
+	Level     float64  `json:"level,omitempty"` // of intervals: their confidence
+	Groups    []string `json:"groups,omitempty"`
+}
+
+// Width is how many of Values belong together.
+func (o *MetricOutput) Width() int {
+	if o.Kind == "interval" || o.Kind == "group_intervals" {
+		return 3
+	}
+	return 1
+}
+
+// ModuleSlice is what a module gave on the rows of which By (the class, or a column) is Value.
+type ModuleSlice struct {
+	By      string         `json:"by"`
+	Value   string         `json:"value"` // empty: the rows without one
+	Rows    int            `json:"rows"`
+	Outputs []MetricOutput `json:"outputs,omitempty"` // but no columns
+	Error   string         `json:"error,omitempty"`   // why it gave nothing, or why there are no slices by By
 }
 
 // ModuleKey identifies a module (its SHA-256) with its parameters (canonical JSON: sorted names, each

@@ -117,6 +117,7 @@ func (g Generate) IsZero() bool { return g.MaxNewTokens == 0 }
 type Metric struct {
 	Module  string         `yaml:"module" doc:"path of a .wasm file, or the SHA-256 of an uploaded module"`
 	Params  map[string]any `yaml:"params" doc:"the module's parameters"`
+	Slices  []string       `yaml:"slices" json:",omitempty" doc:"class, language, domain, group or a field of the rows: the metric is computed on the rows of each value too"`
 	Timeout Duration       `yaml:"timeout" doc:"wall-clock limit of one call, such as 10s"`
 }
 

@@ -9,6 +9,9 @@ import (
 	"triality/runtime/generate"
 )
 
+// MaxSlices is how many columns a metric's rows may be sliced by.
+const MaxSlices = 8
+
 // problems lists what is wrong with the values, each with its key and what is wanted.
 func (p *Pipeline) problems(file string) []string {
 	var out []string
@@ -92,6 +95,10 @@ func (p *Pipeline) problems(file string) []string {
 	}
 	for i, m := range p.Test.Metrics {
 		check(m.Module != "", fmt.Sprintf("test.metrics[%d].module", i), "is needed: a .wasm file or an uploaded module's SHA-256")
+		key := fmt.Sprintf("test.metrics[%d].slices", i)
+		check(len(m.Slices) <= MaxSlices, key, "names %d columns, at most %d", len(m.Slices), MaxSlices)
+		check(!slices.Contains(m.Slices, ""), key, "a column's name is empty")
+		check(len(m.Slices) == len(slices.Compact(slices.Sorted(slices.Values(m.Slices)))), key, "a column is named twice: %q", m.Slices)
 	}
 	return out
 }

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"triality/experiments"
@@ -20,6 +22,7 @@ type Module struct {
 	SHA256 string
 	Wasm   []byte
 	Params map[string]any
+	Slices []string // columns by whose values it is computed too
 	// Timeout bounds one call; 0 is the sandbox's own.
 	Timeout time.Duration
 }
@@ -60,6 +63,18 @@ func (e *Engine) EvaluateModule(ctx context.Context, m Module, r *experiments.AB
 		out.Error = err.Error()
 		return out
 	}
+	if out.Outputs, err = e.call(ctx, m, d, table); err != nil {
+		out.Error = err.Error()
+		return out
+	}
+	for _, by := range m.Slices {
+		out.Slices = append(out.Slices, e.slices(ctx, m, d, table, r.Samples, by)...)
+	}
+	return out
+}
+
+// call runs the metric once.
+func (e *Engine) call(ctx context.Context, m Module, d *metricabi.Description, table metricabi.Table) ([]experiments.MetricOutput, error) {
 	if m.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, m.Timeout)
@@ -67,22 +82,23 @@ func (e *Engine) EvaluateModule(ctx context.Context, m Module, r *experiments.AB
 	}
 	results, _, err := e.Sandbox.Evaluate(ctx, m.Wasm, table, m.Params)
 	if err != nil {
-		out.Error = err.Error()
-		return out
+		return nil, err
 	}
-	for _, res := range results {
-		o := experiments.MetricOutput{Name: res.Name, Kind: res.Kind.String(), Values: res.Values, Direction: string(metricabi.None)}
-		for i, undefined := range res.Undefined {
+	out := make([]experiments.MetricOutput, len(results))
+	for i, res := range results {
+		described, arm := d.OutputOf(res.Name) // there is one: the sandbox has checked
+		if described.Arm == metricabi.ArmEach && !slices.Contains(table.Arms(), arm) {
+			return nil, fmt.Errorf("metric results: %q is of arm %s, and there are the arms %v", res.Name, arm, table.Arms())
+		}
+		o := experiments.MetricOutput{Name: res.Name, Kind: res.Kind.String(), Values: res.Values, Direction: string(described.Direction), Level: described.Level, Groups: res.Groups}
+		for j, undefined := range res.Undefined {
 			if undefined {
-				o.Values[i] = math.NaN()
+				o.Values[j] = math.NaN()
 			}
 		}
-		if described := d.Output(res.Name); described != nil {
-			o.Direction = string(described.Direction)
-		}
-		out.Outputs = append(out.Outputs, o)
+		out[i] = o
 	}
-	return out
+	return out, nil
 }
 
 // key is the result's; one that failed before its parameters were understood has one all the same. d is

@@ -43,11 +43,16 @@ func (e *Engine) checkModules(ctx context.Context, modules []Module, texts bool)
 // textNeed is the first column of d that only a test with texts has, or nil.
 func textNeed(d *metricabi.Description) *metricabi.Need {
 	for i, n := range d.Columns {
-		if n.Role == metricabi.RoleOutput && !n.Optional {
+		if ofTexts(n) && !n.Optional {
 			return &d.Columns[i]
 		}
 	}
 	return nil
+}
+
+// ofTexts holds for columns that only a test with texts has.
+func ofTexts(n metricabi.Need) bool {
+	return n.Role == metricabi.RoleOutput || n.Role == metricabi.RoleTokenLogProb
 }
 
 // lacks says in the tracker's words which column that a metric needs the rows do not have.
@@ -57,7 +62,7 @@ func lacks(d *metricabi.Description, samples []experiments.Sample, t metricabi.T
 			continue
 		}
 		switch {
-		case n.Role == metricabi.RoleOutput:
+		case ofTexts(n):
 			return fmt.Errorf("metric %s needs %s, and this A/B test wrote no texts: %s", d.Name, n, writeTexts)
 		case n.Role == metricabi.RoleExtra && n.Name == "reference":
 			return fmt.Errorf("metric %s needs the rows' own answers (reference), which results of an earlier version do not keep: run the test again", d.Name)

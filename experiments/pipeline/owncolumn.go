@@ -59,6 +59,10 @@ func ownColumn(samples []experiments.Sample, need metricabi.Need) (c metricabi.C
 			c.Int32[i] = int32(n)
 			return err
 		})
+	case metricabi.F64List:
+		lists := make([][]float64, len(values))
+		err = fill(func(i int, v any) (err error) { lists[i], err = asList(v); return err })
+		c = metricabi.Float64ListColumn(c.Role, c.Arm, c.Name, lists)
 	default:
 		err = fmt.Errorf("the rows' column %q: no column of the rows is %s", need.Name, need.DType)
 	}
@@ -94,6 +98,25 @@ func asNumber(v any) (float64, error) {
 		return 0, fmt.Errorf("%.60q is no number", text)
 	}
 	return x, nil
+}
+
+// asList reads a list of numbers, or the text of one.
+func asList(v any) ([]float64, error) {
+	text, err := asText(v)
+	if err != nil {
+		return nil, err
+	}
+	var items []any
+	if json.Unmarshal([]byte(text), &items) != nil {
+		return nil, fmt.Errorf("%.60q is no list of numbers", text)
+	}
+	out := make([]float64, len(items))
+	for i, item := range items {
+		if out[i], err = asNumber(item); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // asInteger is asNumber for whole numbers of so many bits.

@@ -141,13 +141,14 @@ func (r *Runner) modules(ctx context.Context, list []config.Metric) ([]Module, e
 			if err != nil {
 				return nil, fmt.Errorf("test.metrics: module %s: %w", short(m.Module), err)
 			}
-			out = append(out, Module{Name: record.Name, SHA256: m.Module, Wasm: wasm, Params: m.Params, Timeout: time.Duration(m.Timeout)})
+			out = append(out, Module{Name: record.Name, SHA256: m.Module, Wasm: wasm, Params: m.Params, Slices: m.Slices, Timeout: time.Duration(m.Timeout)})
 			continue
 		}
 		module, err := ReadModule(m.Module, m.Params, time.Duration(m.Timeout))
 		if err != nil {
 			return nil, err
 		}
+		module.Slices = m.Slices
 		out = append(out, module)
 	}
 	return out, nil
@@ -338,13 +339,13 @@ func resultMetrics(r *experiments.ABResult) experiments.MetricBatch {
 	return batch
 }
 
-// ModuleMetrics are a module's scalar outputs as single points. The series' names have the result's key
+// ModuleMetrics are a module's scalar outputs, and the estimates of its intervals, as single points. The series' names have the result's key
 // beside the metric's name, so that no two modules, or sets of parameters, write to one.
 func ModuleMetrics(m experiments.ModuleResult) experiments.MetricBatch {
 	batch := experiments.MetricBatch{}
 	now := time.Now().UnixMilli()
 	for _, o := range m.Outputs {
-		if o.Kind == "scalar" && len(o.Values) == 1 {
+		if o.Kind == "scalar" && len(o.Values) == 1 || o.Kind == "interval" && len(o.Values) == 3 {
 			batch["abtest/metric/"+m.Name+"/"+m.Key+"/"+o.Name] = []experiments.Point{{Time: now, Value: o.Values[0]}}
 		}
 	}

@@ -59,6 +59,7 @@ func metricTable(samples []experiments.Sample, needs []metricabi.Need) (metricab
 		}
 	}
 	t.Columns = append(t.Columns, metricabi.ClassColumns(experiments.Labels...)...)
+	t.Columns = append(t.Columns, metricabi.ArmColumns("A", "B")...)
 	for _, a := range sampleArms {
 		t.Columns = append(t.Columns, a.columns(samples)...)
 	}
@@ -124,6 +125,7 @@ func (a *sampleArm) columns(samples []experiments.Sample) []metricabi.Column {
 	n := len(samples)
 	prediction, ms := make([]int32, n), make([]float64, n)
 	output, wrote, some := make([]string, n), make([]bool, n), false
+	logProbs := make([][]float64, n)
 	probability := make([][]float64, len(experiments.Labels))
 	for c := range probability {
 		probability[c] = make([]float64, n)
@@ -136,15 +138,20 @@ func (a *sampleArm) columns(samples []experiments.Sample) []metricabi.Column {
 		}
 		if text := a.output(s); text != nil {
 			output[i], wrote[i], some = *text, true, true
+			for _, v := range a.logProbs(s) {
+				logProbs[i] = append(logProbs[i], float64(v))
+			}
 		}
 	}
 	out := []metricabi.Column{metricabi.Int32Column(metricabi.RolePrediction, a.arm, "", prediction)}
 	if some {
-		c := metricabi.StringColumn(metricabi.RoleOutput, a.arm, "", output)
+		texts := metricabi.StringColumn(metricabi.RoleOutput, a.arm, "", output)
+		lists := metricabi.Float64ListColumn(metricabi.RoleTokenLogProb, a.arm, "", logProbs)
 		if slices.Contains(wrote, false) {
-			c.SetValid(wrote)
+			texts.SetValid(wrote)
+			lists.SetValid(wrote)
 		}
-		out = append(out, c)
+		out = append(out, texts, lists)
 	}
 	out = append(out, metricabi.Float64Column(metricabi.RoleLatency, a.arm, "", ms))
 	for c, name := range experiments.Labels {

@@ -109,6 +109,18 @@ export function abResult(rows = 120) {
         name: 'calibration', version: '0.2.1', sha256: 'cd'.repeat(32), wall_ms: 12,
         outputs: [{ name: 'margin', kind: 'column', direction: 'none', values: samples.map((s) => s.probability_b[0]) }],
       },
+      {
+        name: 'calibration', version: '0.2.1', sha256: 'cd'.repeat(32), key: 'cd00000000000001', params: { bins: 20 }, wall_ms: 14,
+        outputs: [
+          { name: 'accuracy.B', kind: 'interval', direction: 'higher', level: 0.9, values: [0.8125, 0.75, 0.875] },
+          { name: 'by_domain', kind: 'group_intervals', direction: 'higher', level: 0.95, groups: ['finance', 'it', '工場'], values: [0.9, 0.8, 0.95, 0.5, 0.25, 0.75, null, null, null] },
+          { name: 'rows', kind: 'groups', direction: 'none', groups: ['en', 'ja'], values: [80, 40] },
+        ],
+        slices: [
+          { by: 'class', value: 'ALLOW', rows: 30, outputs: [{ name: 'accuracy.B', kind: 'interval', direction: 'higher', level: 0.9, values: [0.7, 0.6, 0.8] }] },
+          { by: 'topic', value: '', rows: 4, error: 'metric_eval: it used up its fuel' },
+        ],
+      },
       { name: 'too_slow', version: '0.1.0', sha256: 'ef'.repeat(32), wall_ms: 2000, error: 'the metric ran past its 2 s limit and was stopped' },
     ],
     samples,

@@ -75,7 +75,7 @@ func (v validator) Add(ctx context.Context, wasm []byte) (experiments.Module, er
 	return v.s.AddModule(ctx, moduleOf(string(wasm)), wasm)
 }
 
-func (v validator) Try(ctx context.Context, run, sum string, params map[string]any) (experiments.ModuleResult, error) {
+func (v validator) Try(ctx context.Context, run, sum string, params map[string]any, _ ...string) (experiments.ModuleResult, error) {
 	if _, err := v.s.Run(ctx, run); err != nil {
 		return experiments.ModuleResult{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"triality/experiments"
+	"triality/experiments/config"
 )
 
 func (s *Server) modules(c echo.Context) error {
@@ -41,6 +42,7 @@ func (s *Server) addModule(c echo.Context) error {
 type newTrial struct {
 	Module string         `json:"module"` // SHA-256 of a stored module
 	Params map[string]any `json:"params,omitempty"`
+	Slices []string       `json:"slices,omitempty"` // class, language, domain, group or a field of the rows
 }
 
 // tryModule runs a stored module on a finished A/B test.
@@ -59,14 +61,17 @@ func (s *Server) tryModule(c echo.Context) error {
 	if in.Module == "" {
 		return invalid("module is missing: the SHA-256 of a stored module")
 	}
-	out, err := s.opts.Modules.Try(c.Request().Context(), id, in.Module, in.Params)
+	if len(in.Slices) > config.MaxSlices {
+		return invalid("slices names %d columns, at most %d", len(in.Slices), config.MaxSlices)
+	}
+	out, err := s.opts.Modules.Try(c.Request().Context(), id, in.Module, in.Params, in.Slices...)
 	if err != nil {
 		return err
 	}
 	return sendJSON(c, http.StatusCreated, out)
 }
 
-// moduleResults lists the A/B test's module results without their columns, which are as long as the test.
+// moduleResults lists the A/B test's module results without their columns of a value a row, which are as long as the test.
 func (s *Server) moduleResults(c echo.Context) error {
 	id, err := param(c, "id")
 	if err != nil {

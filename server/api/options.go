@@ -26,7 +26,7 @@ type Jobs interface {
 type Modules interface {
 	Add(ctx context.Context, wasm []byte) (experiments.Module, error)
 	// Try runs a stored module on a run's A/B test and keeps the result with the run.
-	Try(ctx context.Context, runID, sha256 string, params map[string]any) (experiments.ModuleResult, error)
+	Try(ctx context.Context, runID, sha256 string, params map[string]any, slices ...string) (experiments.ModuleResult, error)
 }
 
 // Config is a shipped pipeline configuration.

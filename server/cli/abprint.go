@@ -43,13 +43,42 @@ func printModuleResult(w io.Writer, label string, m experiments.ModuleResult) {
 		label += " " + m.Version
 	}
 	for _, o := range m.Outputs {
-		if len(o.Values) != 1 {
-			continue
-		}
-		value := "undefined"
-		if !math.IsNaN(o.Values[0]) {
-			value = fmt.Sprintf("%.4f", o.Values[0])
-		}
-		fmt.Fprintf(w, "  %-24s %10s   metric %s\n", o.Name, value, label)
+		printOutput(w, o, "metric "+label)
 	}
+	for _, s := range m.Slices {
+		what := fmt.Sprintf("metric %s, %s %q, %d rows", label, s.By, s.Value, s.Rows)
+		if s.Error != "" {
+			fmt.Fprintf(w, "  %s: %s\n", what, s.Error)
+		}
+		for _, o := range s.Outputs {
+			printOutput(w, o, what)
+		}
+	}
+}
+
+// printOutput prints what has a value of its own, with its interval, and each group's.
+func printOutput(w io.Writer, o experiments.MetricOutput, what string) {
+	n := o.Width()
+	switch {
+	case o.Groups != nil:
+		for i, g := range o.Groups {
+			fmt.Fprintf(w, "  %-24s %10s   %s\n", o.Name+" "+g, intervalText(o, i*n), what)
+		}
+	case len(o.Values) == n && o.Kind != "column" && o.Kind != "vector":
+		fmt.Fprintf(w, "  %-24s %10s   %s\n", o.Name, intervalText(o, 0), what)
+	}
+}
+
+// intervalText is the value at i, and the interval behind it where there is one.
+func intervalText(o experiments.MetricOutput, i int) string {
+	one := func(v float64) string {
+		if math.IsNaN(v) {
+			return "undefined"
+		}
+		return fmt.Sprintf("%.4f", v)
+	}
+	if o.Width() == 1 {
+		return one(o.Values[i])
+	}
+	return fmt.Sprintf("%s [%s, %s] (%g %%)", one(o.Values[i]), one(o.Values[i+1]), one(o.Values[i+2]), 100*o.Level)
 }

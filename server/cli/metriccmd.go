@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"triality/experiments"
+	"triality/experiments/config"
 	"triality/experiments/pipeline"
 	"triality/runtime/metrictemplate"
 	"triality/server/modules"
@@ -88,7 +89,12 @@ func setupMetricTry(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 	var set settings
 	fs.Var(&set, "param", "`NAME=VALUE` of a parameter, the value as YAML; may be repeated")
 	e.jsonFlag(fs)
+	var slices many
+	fs.Var(&slices, "slice", "compute it on the rows of each value of this `column` too: class, language, domain, group or a field of the rows; may be repeated")
 	return func(ctx context.Context, args []string) (err error) {
+		if len(slices) > config.MaxSlices {
+			return usagef("--slice: %d columns, at most %d", len(slices), config.MaxSlices)
+		}
 		if err := need(map[string]string{"run": *run}); err != nil {
 			return err
 		}
@@ -117,7 +123,7 @@ func setupMetricTry(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 		if _, err := service.Add(ctx, module.Wasm); err != nil {
 			return err
 		}
-		out, err := service.Try(ctx, *run, module.SHA256, params)
+		out, err := service.Try(ctx, *run, module.SHA256, params, slices...)
 		if err != nil {
 			return err
 		}

@@ -183,6 +183,7 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 			if err != nil {
 				return err
 			}
+			module.Slices = m.Slices
 			o.Modules = append(o.Modules, module)
 		}
 		return e.withEngine(cfg, *device, experiments.StepABTest, func(engine *pipeline.Engine, sink stepSink) error {

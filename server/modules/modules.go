@@ -43,9 +43,9 @@ func (s *Service) Add(ctx context.Context, wasm []byte) (experiments.Module, err
 }
 
 // Try runs a stored module on a run's A/B test and, where it gives a result, keeps it with the run: in
-// the test's result and as metrics. The same module with the same parameters replaces its earlier
+// the test's result and as metrics, on the rows of each value of the columns that slices names too. The same module with the same parameters replaces its earlier
 // result. A module that fails is a CodeInvalid error, and the run stays as it was.
-func (s *Service) Try(ctx context.Context, runID, sha256 string, params map[string]any) (experiments.ModuleResult, error) {
+func (s *Service) Try(ctx context.Context, runID, sha256 string, params map[string]any, slices ...string) (experiments.ModuleResult, error) {
 	record, wasm, err := s.store.Module(ctx, sha256)
 	if err != nil {
 		return experiments.ModuleResult{}, err
@@ -56,7 +56,7 @@ func (s *Service) Try(ctx context.Context, runID, sha256 string, params map[stri
 	if err != nil {
 		return experiments.ModuleResult{}, err
 	}
-	out := s.engine.EvaluateModule(ctx, pipeline.Module{Name: record.Name, SHA256: sha256, Wasm: wasm, Params: params}, ab)
+	out := s.engine.EvaluateModule(ctx, pipeline.Module{Name: record.Name, SHA256: sha256, Wasm: wasm, Params: params, Slices: slices}, ab)
 	if out.Error != "" {
 		return out, experiments.Errorf(experiments.CodeInvalid, "metric %s: %s", record.Name, strings.TrimPrefix(out.Error, "metric module: "))
 	}

@@ -31,13 +31,13 @@ func (b *builder) modules() section {
 			t.Rows = append(t.Rows, append(lead, cell{Text: b.t("modules.failed", clip(m.Error, 300)), Class: "bad text"}, num("–"), text(""), wall))
 			continue
 		}
-		for i, o := range m.Outputs {
+		for i, figure := range b.figures(m) {
 			if i > 0 {
 				lead, wall = []cell{{}, {}, {}}, num("")
 			}
-			t.Rows = append(t.Rows, append(append([]cell(nil), lead...), text(o.Name), b.output(o), text(b.or("direction."+o.Direction, o.Direction)), wall))
+			t.Rows = append(t.Rows, append(append(append([]cell(nil), lead...), figure...), wall))
 		}
-		if len(m.Outputs) == 0 {
+		if len(m.Outputs)+len(m.Slices) == 0 {
 			t.Rows = append(t.Rows, append(lead, text(b.t("modules.nothing")), num("–"), text(""), wall))
 		}
 	}
@@ -45,9 +45,52 @@ func (b *builder) modules() section {
 	return s
 }
 
-// output writes a scalar, the first values of a vector, or the mean and extent of a column.
+// mostGroups bounds the groups that are shown of one output.
+const mostGroups = 20
+
+// figures are the rows of a module's results: name, value and direction of each output, of each group of
+// one, and then the same of each slice.
+func (b *builder) figures(m experiments.ModuleResult) (rows [][]cell) {
+	add := func(lead string, o experiments.MetricOutput) {
+		name, direction := lead+o.Name, text(b.or("direction."+o.Direction, o.Direction))
+		if o.Groups == nil {
+			rows = append(rows, []cell{{Text: name, Class: "text"}, b.output(o), direction})
+			return
+		}
+		for i, g := range o.Groups[:min(len(o.Groups), mostGroups)] {
+			one := o
+			one.Groups, one.Values = nil, o.Values[i*o.Width():(i+1)*o.Width()]
+			rows = append(rows, []cell{{Text: name + " · " + g, Class: "text"}, b.output(one), direction})
+		}
+		if more := len(o.Groups) - mostGroups; more > 0 {
+			rows = append(rows, []cell{{Text: name, Class: "text"}, {Text: b.t("groups.more", count(more)), Class: "quiet"}, {}})
+		}
+	}
+	for _, o := range m.Outputs {
+		add("", o)
+	}
+	for _, s := range m.Slices {
+		value := s.Value
+		if value == "" {
+			value = b.t("slice.none")
+		}
+		name := b.t("slice", s.By, clip(value, 60), count(s.Rows))
+		if s.Error != "" {
+			rows = append(rows, []cell{{Text: name, Class: "text"}, {Text: b.t("modules.failed", clip(s.Error, 300)), Class: "bad text"}, {}})
+		}
+		for _, o := range s.Outputs {
+			add(name+" · ", o)
+		}
+	}
+	return rows
+}
+
+// output writes a scalar or an interval, the first values of a vector, or the mean and extent of a column.
 func (b *builder) output(o experiments.MetricOutput) cell {
 	const some = 8
+	if o.Width() == 3 && len(o.Values) == 3 {
+		return num(b.t("valueInterval", plain(o.Values[0]), plain(o.Values[1]), plain(o.Values[2]), plain(100*o.Level)))
+	}
 	if o.Kind == "column" || len(o.Values) > some {
 		low, high, sum, n := math.Inf(1), math.Inf(-1), 0.0, 0
 		for _, v := range o.Values {

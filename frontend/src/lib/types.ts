@@ -127,11 +127,24 @@ export interface ArmResult {
   };
 }
 
+/** An interval has three values: the estimate, low, high; group_intervals three for each group, groups one. */
 export interface MetricOutput {
   name: string;
   kind: string;
   direction: string;
   values: (number | null)[] | null;
+  /** The confidence of intervals. */
+  level?: number;
+  groups?: string[];
+}
+
+/** What a module gave on the rows of which a column has one value; an empty value: on those without one. */
+export interface ModuleSlice {
+  by: string;
+  value: string;
+  rows: number;
+  outputs?: MetricOutput[];
+  error?: string;
 }
 
 export interface ModuleResult {
@@ -142,6 +155,7 @@ export interface ModuleResult {
   sha256: string;
   params?: Record<string, unknown>;
   outputs?: MetricOutput[];
+  slices?: ModuleSlice[];
   error?: string;
   wall_ms: number;
 }
