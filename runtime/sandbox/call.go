@@ -215,9 +215,18 @@ func (w *worker) explain(err error) error {
 	case w.gauge.empty():
 		return failf(ErrFuel, w.phase, "it used up its fuel of %d instructions", w.gauge.full)
 	case w.memory.refused:
-		return failf(ErrMemory, w.phase, "it asked for more than its %d bytes of memory, then failed: %s", w.memory.most, firstLines(err))
+		return failf(ErrMemory, w.phase, "it asked for more than its %d bytes of memory%s, then failed: %s", w.memory.most,
+			because(w.granted.Short), w.withLastWords(firstLines(err)))
 	case errors.As(err, &exit):
-		return failf(ErrTrap, w.phase, "it called proc_exit(%d)", exit.ExitCode())
+		return failf(ErrTrap, w.phase, "%s", w.withLastWords(fmt.Sprintf("it called proc_exit(%d)", exit.ExitCode())))
 	}
-	return failf(ErrTrap, w.phase, "%s", firstLines(err))
+	return failf(ErrTrap, w.phase, "%s", w.withLastWords(firstLines(err)))
+}
+
+// withLastWords adds what the module itself said of its end.
+func (w *worker) withLastWords(message string) string {
+	if said := lastWords(w.log.text()); said != "" {
+		return fmt.Sprintf("%s, having written %q", message, said)
+	}
+	return message
 }

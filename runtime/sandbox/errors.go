@@ -19,6 +19,7 @@ const (
 	ErrInvalidResult Code = "invalid_result" // what the module returned breaks the interface
 	ErrMetric        Code = "metric"         // the metric itself returned an error text
 	ErrInput         Code = "input"          // the table or the parameters do not suit the metric
+	ErrBusy          Code = "busy"           // too many wait for the same already
 	ErrCanceled      Code = "canceled"       // the caller's context ended
 	ErrWorker        Code = "worker"         // the worker could not be started or died for no reason of the module's
 )

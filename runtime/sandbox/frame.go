@@ -17,6 +17,7 @@ const (
 	frameShared   = 's' // host: frameEval, with where in shared memory the table lies and results may go: offset, length, offset of results, each u64
 	frameEvalWarm = 'w' // host: the same, calling twice; the second result counts
 	framePhase    = 'p' // worker: what it does next, as text
+	frameLog      = 'l' // worker: what the module just wrote, up to half of LogBytes a call; the reply has it all
 	frameDone     = 'o' // worker: length u32 of a reply as JSON, the reply, the block the module returned
 	frameFailed   = 'x' // worker: a failure as JSON
 )
@@ -28,21 +29,22 @@ const maxReply = 1 << 20
 
 // settings is what a worker is told first.
 type settings struct {
-	Interpreter  bool   // run with wazero's interpreter instead of its compiler
-	CacheDir     string // of compiled modules; empty: none
-	MemoryBytes  int64  // largest linear memory
-	AddressBytes int64  // address space beyond what the process starts with
-	HeapBytes    int64  // soft limit of Go's heap
-	CPUSeconds   uint64
-	ResultBytes  int64
-	LogBytes     int
-	Fuel         int64
-	Shared       bool // file 3 is memory shared with the host
+	Interpreter bool   // run with wazero's interpreter instead of its compiler
+	CacheDir    string // of compiled modules; empty: none
+	MemoryBytes int64  // largest linear memory
+	WorkerBytes int64  // address space beyond that, and what the process starts with
+	CPUSeconds  uint64
+	ResultBytes int64
+	LogBytes    int
+	Fuel        int64
+	Shared      bool // file 3 is memory shared with the host
 }
 
 // reply is what a worker says of a call that worked.
 type reply struct {
 	CompileSeconds float64
+	CacheFault     string  // why the compilation cache was not used; empty: it was, or there is none
+	Granted        granted // with the answer to a module
 	EvalSeconds    float64
 	Stages         Stages // the worker's
 	MemoryBytes    int64  // linear memory at the end of the call

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"log/slog"
 	"runtime"
 	"sync"
 	"time"
@@ -17,12 +17,14 @@ type Options struct {
 	Timeout        time.Duration // wall time of one call of the module; 30 s
 	CompileTimeout time.Duration // wall time from starting a worker to a compiled module; 60 s
 	Fuel           int64         // instructions one call may run, priced as in meter.go; 20e9, which takes a processor 3 to 20 s
+	TrialFuel      int64         // the same for a call of Validate, on its small table; 2e9, at most Fuel
 	MemoryBytes    int64         // largest linear memory of a module; 512 MiB
 	WorkerBytes    int64         // address space for compiling and running beside it; 1 GiB
 	MaxInputBytes  int64         // largest encoded table; 256 MiB
 	MaxResultBytes int64         // largest block of results; 64 MiB
 	MaxLogBytes    int           // kept of what a module writes; 64 KiB
-	MaxWorkers     int           // calls at once, a worker process each; the number of processors
+	MaxWorkers     int           // calls at once, a worker process each; the number of processors, and 2 at least
+	MaxTrials      int           // validations that may wait for one of theirs to end; 64
 	IdleTime       time.Duration // a worker waits this long for the next call of its module; 30 s; below 0: not at all
 	MaxIdle        int           // workers waiting at once; 8
 	PipeInput      bool          // hand tables over through a pipe even where memory can be shared
@@ -33,8 +35,14 @@ type Options struct {
 	Executable string
 	// CacheDir keeps compiled modules between workers, by hash and version of
 	// the compiler. The files are machine code, so the folder must be this
-	// user's and closed to all others (mode 0700). Empty: none.
+	// user's and closed to all others (mode 0700); where it is not, cannot be
+	// written, or is full, modules are compiled without it, and Notes and the
+	// logger say so. Empty: none.
 	CacheDir string
+	// CacheBytes bounds the files there; those used longest ago go. 512 MiB.
+	CacheBytes int64
+	// Logger hears, once each, of what is short or damaged; nil: nobody.
+	Logger *slog.Logger
 }
 
 // Host runs metric modules, each call in a fresh instance in a worker process.
@@ -44,8 +52,10 @@ type Options struct {
 type Host struct {
 	o       Options
 	slots   chan struct{}
-	scans   chan struct{}   // a place a preflight under way
-	trials  chan struct{}   // a place a validation under way
+	scans   chan struct{} // a place a preflight under way
+	trials  trials        // places of validations
+	program program
+	cache   *cache          // nil: none
 	life    context.Context // ends with Close
 	endLife context.CancelFunc
 	closing sync.Once
@@ -53,10 +63,11 @@ type Host struct {
 	mu    sync.Mutex
 	idle  []*session
 	known map[string]known
+	told  map[string]bool // notes the logger has heard
 }
 
-// NewHost checks the options and, where a cache is asked for, makes its
-// folder.
+// NewHost checks the options. What a system may lack for running modules shows
+// when one is run.
 func NewHost(o Options) (*Host, error) {
 	setDefault(&o.Timeout, 30*time.Second)
 	setDefault(&o.CompileTimeout, time.Minute)
@@ -66,7 +77,10 @@ func NewHost(o Options) (*Host, error) {
 	setDefault(&o.MaxInputBytes, 256<<20)
 	setDefault(&o.MaxResultBytes, 64<<20)
 	setDefault(&o.MaxLogBytes, 64<<10)
-	setDefault(&o.MaxWorkers, runtime.NumCPU())
+	setDefault(&o.MaxWorkers, max(2, runtime.NumCPU()))
+	setDefault(&o.TrialFuel, min(2_000_000_000, o.Fuel))
+	setDefault(&o.MaxTrials, 64)
+	setDefault(&o.CacheBytes, 512<<20)
 	setDefault(&o.IdleTime, 30*time.Second)
 	setDefault(&o.MaxIdle, 8)
 	switch {
@@ -74,8 +88,10 @@ func NewHost(o Options) (*Host, error) {
 		return nil, fmt.Errorf("metric sandbox: timeouts %v and %v, want above 0", o.Timeout, o.CompileTimeout)
 	case o.MaxIdle < 0 || o.CPUTime < 0 || o.CPUTime%time.Second != 0:
 		return nil, fmt.Errorf("metric sandbox: %d idle workers and processor time of %v, want neither below 0 and full seconds", o.MaxIdle, o.CPUTime)
-	case o.Fuel < 0:
-		return nil, fmt.Errorf("metric sandbox: fuel of %d, want above 0", o.Fuel)
+	case o.Fuel < 0 || o.TrialFuel < 0 || o.TrialFuel > o.Fuel:
+		return nil, fmt.Errorf("metric sandbox: fuel of %d, and %d to validate, want above 0 and the second no more", o.Fuel, o.TrialFuel)
+	case o.MaxTrials < 0 || o.CacheBytes < 0:
+		return nil, fmt.Errorf("metric sandbox: %d validations waiting and a cache of %d bytes, want neither below 0", o.MaxTrials, o.CacheBytes)
 	case o.MemoryBytes < pageBytes || o.MemoryBytes > maxPages*pageBytes:
 		return nil, fmt.Errorf("metric sandbox: memory limit of %d bytes, want %d to %d", o.MemoryBytes, pageBytes, int64(maxPages)*pageBytes)
 	case o.WorkerBytes < 64<<20:
@@ -83,30 +99,31 @@ func NewHost(o Options) (*Host, error) {
 	case o.MaxInputBytes < 0 || o.MaxInputBytes > metricabi.MaxTableBytes || o.MaxResultBytes < 0 || o.MaxResultBytes > 1<<31 || o.MaxLogBytes < 0 || o.MaxLogBytes > maxReply/8 || o.MaxWorkers < 0:
 		return nil, fmt.Errorf("metric sandbox: input, result, log or worker bounds out of range (log at most %d bytes)", maxReply/8)
 	}
-	if o.Executable == "" {
-		exe, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("metric sandbox: cannot find this program to start it as a worker: %w", err)
-		}
-		o.Executable = exe
-	}
+	h := &Host{o: o, slots: make(chan struct{}, o.MaxWorkers), known: map[string]known{}, told: map[string]bool{}, program: findProgram(o.Executable)}
 	if o.CacheDir != "" {
-		if err := os.MkdirAll(o.CacheDir, 0o700); err != nil {
-			return nil, fmt.Errorf("metric sandbox: compilation cache: %w", err)
-		}
-		if err := checkPrivate(o.CacheDir); err != nil {
-			return nil, fmt.Errorf("metric sandbox: compilation cache: %w", err)
-		}
+		h.cache = &cache{dir: o.CacheDir, most: o.CacheBytes}
 	}
-	h := &Host{o: o, slots: make(chan struct{}, o.MaxWorkers), known: map[string]known{}}
-	// Uploads leave half of the workers, and so processors, to those who
-	// evaluate.
-	h.trials = make(chan struct{}, max(1, o.MaxWorkers/2))
+	h.trials = newTrials(o.MaxWorkers, o.MaxTrials)
 	// Preflight runs in this process, for a tenth of a second where a module is
 	// large: half the processors stay free for whatever else it does.
 	h.scans = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	h.life, h.endLife = context.WithCancel(context.Background())
 	return h, nil
+}
+
+// tell passes notes on to the logger, each once.
+func (h *Host) tell(notes []string) {
+	for _, n := range notes {
+		h.mu.Lock()
+		known := h.told[n]
+		if len(h.told) < maxKnown {
+			h.told[n] = true
+		}
+		h.mu.Unlock()
+		if !known && h.o.Logger != nil {
+			h.o.Logger.Warn("metric sandbox", "note", n)
+		}
+	}
 }
 
 // setDefault replaces a zero value.
@@ -125,8 +142,11 @@ type Usage struct {
 	OutputBytes    int64   `json:"output_bytes"`    // the block of results
 	MemoryBytes    int64   `json:"memory_bytes"`    // linear memory at the end
 	Fuel           int64   `json:"fuel"`            // used, also by a call that failed; the same on every machine
-	Log            string  `json:"log,omitempty"`   // what metric_eval wrote to stdout and stderr
-	Stages         Stages  `json:"-"`               // where the time went
+	Log            string  `json:"log,omitempty"`   // what metric_eval wrote to stdout and stderr, also where it failed
+	// Notes say what the call had to do without, which is no fault of the
+	// module's: a cache, a part of the memory.
+	Notes  []string `json:"notes,omitempty"`
+	Stages Stages   `json:"-"` // where the time went
 }
 
 // Stages is where the time of a call on a warm worker went, in seconds. What

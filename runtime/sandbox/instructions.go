@@ -120,6 +120,7 @@ func (r *reader) bulk() {
 		r.u32()
 	case op == 9, op == 13, op >= 15 && op <= 17: // data.drop elem.drop table.grow size fill
 		r.u32()
+		r.growsTable = r.growsTable || op == 15
 	default:
 		r.failf("instruction 0xfc %d is not part of WebAssembly 2.0", op)
 	}

@@ -8,25 +8,7 @@ import (
 	"triality/runtime/metricabi"
 )
 
-const wasiModule = "wasi_snapshot_preview1"
-
-// allowedImports are the WASI functions that Go's and AssemblyScript's outputs
-// need, with their signatures. In the worker they see no file, no argument, no
-// environment, a clock that only counts, and a fixed random source.
-var allowedImports = map[string]string{
-	"sched_yield":       "-> i32",
-	"proc_exit":         "i32 ->",
-	"args_get":          "i32 i32 -> i32",
-	"args_sizes_get":    "i32 i32 -> i32",
-	"clock_time_get":    "i32 i64 i32 -> i32",
-	"environ_get":       "i32 i32 -> i32",
-	"environ_sizes_get": "i32 i32 -> i32",
-	"fd_write":          "i32 i32 i32 i32 -> i32",
-	"random_get":        "i32 i32 -> i32",
-	"poll_oneoff":       "i32 i32 i32 i32 -> i32",
-}
-
-var allowedNames = slices.Sorted(maps.Keys(allowedImports))
+var allowedNames = slices.Sorted(maps.Keys(wasiFunctions))
 
 // interfaceFunctions are the functions a module exports, in the order they are
 // reported.

@@ -9,6 +9,6 @@ import (
 
 // limitProcess refuses systems whose limits nobody has written: a worker
 // without limits would be a promise not kept.
-func limitProcess(int64, uint64) error {
-	return errors.New("metric modules cannot be limited on " + runtime.GOOS)
+func limitProcess(int64, int64, uint64) (granted, error) {
+	return granted{}, errors.New("metric modules cannot be limited on " + runtime.GOOS)
 }

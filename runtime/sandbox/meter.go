@@ -29,12 +29,14 @@ type metered struct {
 	wasm  []byte
 	fuel  string // name under which its fuel, a mutable i64 global, is exported
 	start string // name under which its start function is exported; empty: none
+
+	tableBytes int64 // that its tables may take
 }
 
-// meter rewrites a module so that it keeps account of its fuel: what is left
+// meter rewrites a module whose memory and tables may take memory bytes, so that it keeps account of its fuel: what is left
 // stands in a global of its own, each basic block subtracts its price, and the
 // module traps (unreachable) where less than nothing is left at a loop's head,
-// a function's entry or a bulk instruction. Within a function the account is
+// a function's entry or a bulk instruction. Its tables get maxima. Within a function the account is
 // kept in a local, which a compiler holds in a register, and handed through
 // the global at calls and exits. The start function becomes an export, since
 // it must not run before the account is filled.
@@ -43,12 +45,14 @@ type metered struct {
 // it does not declare are refused here, before there is one more of each. All
 // else that the standard demands of code is left to the compiler, for which
 // nothing invalid becomes valid.
-func meter(wasm []byte) (*metered, error) {
+func meter(wasm []byte, memory int64) (*metered, error) {
 	m := &module{}
 	if err := m.scan(wasm); err != nil {
 		return nil, err
 	}
 	out := &metered{wasm: append(make([]byte, 0, len(wasm)+len(wasm)/2), wasm[:8]...)}
+	most, bytes := m.tableLimits(memory)
+	out.tableBytes = bytes
 	out.fuel = m.freeName("triality fuel")
 	exports := []export{{kind: 3, index: uint32(m.globals)}}
 	names := []string{out.fuel}
@@ -67,6 +71,8 @@ func meter(wasm []byte) (*metered, error) {
 			out.section(6, fuelGlobal(&reader{b: []byte{0}}))
 		}
 		switch id {
+		case 4:
+			out.section(4, tableSection(m.tables, most))
 		case 6:
 			globals = true
 			out.section(6, fuelGlobal(s))

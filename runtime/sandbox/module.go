@@ -40,8 +40,9 @@ func (h *Host) Load(wasm []byte) (*Module, error) {
 		m.info = info
 		h.remember(m, nil)
 	}
-	if m.info.MemoryBytes > h.o.MemoryBytes {
-		return nil, failf(ErrMemory, "preflight", "its memory starts at %d bytes, at most %d", m.info.MemoryBytes, h.o.MemoryBytes)
+	if m.info.MemoryBytes+m.info.TableBytes > h.o.MemoryBytes {
+		return nil, failf(ErrMemory, "preflight", "its memory starts at %d bytes and its tables take %d, at most %d together",
+			m.info.MemoryBytes, m.info.TableBytes, h.o.MemoryBytes)
 	}
 	return m, nil
 }
@@ -89,7 +90,7 @@ func (m *Module) description(ctx context.Context) (*metricabi.Description, error
 // to have died while it was idle is replaced, once.
 func (h *Host) withWorker(ctx context.Context, m *Module, work func(*session) error) error {
 	for {
-		s, err := h.acquire(ctx, m, false)
+		s, err := h.acquire(ctx, m)
 		if err != nil {
 			return err
 		}
@@ -108,8 +109,11 @@ func (m *Module) Evaluate(ctx context.Context, t metricabi.Table, params map[str
 	start := time.Now()
 	var u Usage
 	results, err := m.evaluate(ctx, t, params, &u)
-	if e := (*Error)(nil); errors.As(err, &e) && u.Fuel == 0 {
-		u.Fuel = e.fuel
+	if e := (*Error)(nil); errors.As(err, &e) {
+		u.Log = e.Log
+		if u.Fuel == 0 {
+			u.Fuel = e.fuel
+		}
 	}
 	u.WallSeconds = time.Since(start).Seconds()
 	return results, u, err
@@ -128,6 +132,7 @@ func (m *Module) evaluate(ctx context.Context, t metricabi.Table, params map[str
 	}
 	u.InputBytes = size
 	err = m.h.withWorker(ctx, m, func(s *session) error {
+		u.Notes = append(u.Notes, s.notes...)
 		block, rep, err := s.evaluate(ctx, table, size)
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ const maxIdleInput = 128 << 20
 
 // acquire returns a worker with the module compiled in it: an idle one, or a
 // fresh one.
-func (h *Host) acquire(ctx context.Context, m *Module, interpreter bool) (*session, error) {
+func (h *Host) acquire(ctx context.Context, m *Module) (*session, error) {
 	select {
 	case h.slots <- struct{}{}:
 	case <-h.life.Done():
@@ -28,19 +28,19 @@ func (h *Host) acquire(ctx context.Context, m *Module, interpreter bool) (*sessi
 	case <-ctx.Done():
 		return nil, canceled(ctx, "")
 	}
-	if s := h.takeIdle(m, interpreter); s != nil {
+	if s := h.takeIdle(m); s != nil {
 		s.phase, s.warm = phaseIdle, true
 		return s, nil
 	}
-	return h.open(ctx, m, interpreter)
+	return h.open(ctx, m, h.slots, false, h.o.Fuel)
 }
 
 // takeIdle returns the worker of the module that was used last, or nil.
-func (h *Host) takeIdle(m *Module, interpreter bool) *session {
+func (h *Host) takeIdle(m *Module) *session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, s := range slices.Backward(h.idle) {
-		if s.hash == m.info.SHA256 && s.interpreter == interpreter && s.timer.Stop() {
+		if s.hash == m.info.SHA256 && s.timer.Stop() {
 			h.idle = slices.Delete(h.idle, i, i+1)
 			return s
 		}
@@ -74,7 +74,7 @@ func (h *Host) release(s *session, err error) {
 	h.idle = append(h.idle, s)
 	s.timer = time.AfterFunc(h.o.IdleTime, func() { h.expire(s) })
 	h.mu.Unlock()
-	<-h.slots
+	<-s.slots
 	if over != nil {
 		over.end()
 	}
@@ -94,8 +94,10 @@ func (h *Host) expire(s *session) {
 func (h *Host) Close() error {
 	h.endLife()
 	h.closing.Do(func() {
-		for range cap(h.slots) {
-			h.slots <- struct{}{} // no call is under way when all are held
+		for _, places := range []chan struct{}{h.slots, h.trials.quick, h.trials.slow} {
+			for range cap(places) {
+				places <- struct{}{} // no call is under way when all are held
+			}
 		}
 		h.mu.Lock()
 		idle := h.idle

@@ -15,7 +15,7 @@ const (
 	maxTypes         = 100_000
 	maxParams        = 255
 	maxReturns       = 64
-	maxImports       = 64
+	maxImports       = 256 // libraries import a function of WASI more than once
 	maxFunctions     = 200_000
 	maxTables        = 16
 	maxTableElements = 1_000_000 // minimum sizes, all tables together
@@ -39,6 +39,7 @@ type ModuleInfo struct {
 	Imports     []string `json:"imports"`
 	Functions   int      `json:"functions"`    // defined in the module
 	MemoryBytes int64    `json:"memory_bytes"` // initial size of its memory
+	TableBytes  int64    `json:"table_bytes"`  // of its tables
 	Initialize  bool     `json:"initialize"`   // it exports _initialize
 	Start       bool     `json:"start"`        // it has a start function
 }
@@ -66,15 +67,17 @@ type module struct {
 	functions []uint32 // type of each function, imported ones first
 	imported  int
 	bodies    int
-	tables    int
-	elements  uint64
-	memories  int
-	globals   int
-	segments  int
-	dataCount int // -1: no such section
-	locals    int
-	exports   map[string]export
-	start     uint32 // function, where info.Start
+	tables    []tableType
+	// growsTables: there is a table.grow.
+	growsTables bool
+	elements    uint64
+	memories    int
+	globals     int
+	segments    int
+	dataCount   int // -1: no such section
+	locals      int
+	exports     map[string]export
+	start       uint32 // function, where info.Start
 }
 
 type export struct {

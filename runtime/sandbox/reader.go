@@ -12,6 +12,8 @@ type reader struct {
 	pos  int
 	base int // offset of b in the module, for errors
 	err  error
+
+	growsTable bool // a table.grow was read
 }
 
 func (r *reader) failf(format string, args ...any) {

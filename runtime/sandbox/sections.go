@@ -15,10 +15,12 @@ func (r *reader) valueType() string {
 	return name
 }
 
-func (r *reader) refType() {
-	if c := r.byte(); r.err == nil && c != 0x70 && c != 0x6f {
+func (r *reader) refType() byte {
+	c := r.byte()
+	if r.err == nil && c != 0x70 && c != 0x6f {
 		r.failf("unknown reference type %#x", c)
 	}
+	return c
 }
 
 func (m *module) scanTypes(r *reader) {
@@ -56,16 +58,16 @@ func (m *module) scanImports(r *reader) {
 		if r.err != nil {
 			return
 		}
-		want, known := allowedImports[name]
+		want, known := wasiFunctions[name]
 		if from != wasiModule || !known || kind != 0 {
-			r.failf("import %q of %q is not allowed: a metric may import nothing, or these functions of %s: %s",
+			r.failf("import %q of %q is not allowed: a metric may import nothing, or these functions of %s, which reach nothing: %s",
 				name, from, wasiModule, strings.Join(allowedNames, " "))
 			return
 		}
 		t := r.u32()
 		m.function(r, t)
-		if r.err == nil && m.types[t] != want {
-			r.failf("import %q has the signature (%s), want (%s)", name, m.types[t], want)
+		if r.err == nil && m.types[t] != want.signature {
+			r.failf("import %q has the signature (%s), want (%s)", name, m.types[t], want.signature)
 		}
 		if r.err != nil {
 			return
@@ -84,40 +86,43 @@ func (m *module) scanFunctions(r *reader) {
 	}
 }
 
-// limits reads a minimum and, where given, a maximum.
-func (r *reader) limits(what string, most uint64) uint64 {
+// limits are a minimum and a maximum, which is 2^32 - 1 where none is declared.
+type limits struct{ low, high uint64 }
+
+func (r *reader) limits(what string, most uint64) limits {
 	flag := r.byte()
 	if r.err == nil && flag > 1 {
 		r.failf("%s limits %#x: shared and 64-bit ones are not allowed", what, flag)
 	}
-	low := r.unsigned(32)
+	l := limits{low: r.unsigned(32), high: 1<<32 - 1}
 	if flag == 1 {
-		high := r.unsigned(32)
-		if r.err == nil && low > high {
-			r.failf("%s minimum %d is above its maximum %d", what, low, high)
+		l.high = r.unsigned(32)
+		if r.err == nil && l.low > l.high {
+			r.failf("%s minimum %d is above its maximum %d", what, l.low, l.high)
 		}
 	}
-	if r.err == nil && low > most {
-		r.failf("%s minimum %d, at most %d", what, low, most)
+	if r.err == nil && l.low > most {
+		r.failf("%s minimum %d, at most %d", what, l.low, most)
 	}
-	return low
+	return l
 }
 
 func (m *module) scanTables(r *reader) {
 	total := uint64(0)
 	for range r.count("tables", 3, maxTables) {
-		r.refType()
-		total += r.limits("table", maxTableElements)
-		m.tables++
+		t := tableType{element: r.refType(), limits: r.limits("table", maxTableElements)}
+		total += t.low
+		m.tables = append(m.tables, t)
 	}
 	if r.err == nil && total > maxTableElements {
 		r.failf("tables of %d elements together, at most %d", total, maxTableElements)
 	}
+	m.info.TableBytes = int64(total) * elementBytes
 }
 
 func (m *module) scanMemories(r *reader) {
 	for range r.count("memories", 2, 1) {
-		m.info.MemoryBytes = int64(r.limits("memory", maxPages)) * pageBytes
+		m.info.MemoryBytes = int64(r.limits("memory", maxPages).low) * pageBytes
 		m.memories++
 	}
 }
@@ -147,7 +152,7 @@ func (m *module) scanExports(r *reader) {
 			r.failf("export %q is there twice", name)
 			return
 		}
-		spaces := map[byte]int{0: len(m.functions), 1: m.tables, 2: m.memories, 3: m.globals}
+		spaces := map[byte]int{0: len(m.functions), 1: len(m.tables), 2: m.memories, 3: m.globals}
 		if size, known := spaces[e.kind]; !known || int64(e.index) >= int64(size) {
 			r.failf("export %q: kind %d, index %d does not exist", name, e.kind, e.index)
 			return
@@ -234,6 +239,7 @@ func (m *module) scanCode(r *reader) {
 	for range r.count("function bodies", 2, maxFunctions) {
 		body := r.sub(r.count("bytes of a function body", 1, maxBodyBytes))
 		m.scanBody(body)
+		m.growsTables = m.growsTables || body.growsTable
 		if r.err == nil {
 			r.err = body.err
 		}

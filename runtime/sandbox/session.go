@@ -11,8 +11,6 @@ import (
 	"math"
 	"os"
 	"os/exec"
-	"strings"
-	"syscall"
 	"time"
 
 	"triality/runtime/metricabi"
@@ -27,10 +25,13 @@ type session struct {
 	h           *Host
 	hash        string // of the module
 	interpreter bool
+	fuel        int64         // of each call
+	slots       chan struct{} // from which it holds a place
 	cmd         *exec.Cmd
 	in          io.WriteCloser
 	out         *bufio.Reader
-	stderr      *cappedWriter
+	stderr      *boundedLog
+	log         *boundedLog // of the call under way, as far as it was heard
 	phase       string
 	warm        bool // it has served a call before
 	ended       bool
@@ -42,17 +43,23 @@ type session struct {
 
 	compileSeconds float64
 	encodeSeconds  float64 // of the last table
+	place          cachePlace
+	granted        granted
+	notes          []string // what its start was short of
 }
 
 // open starts a worker and compiles the module in it. The caller has a slot,
 // which is free again where open fails.
-func (h *Host) open(ctx context.Context, m *Module, interpreter bool) (*session, error) {
+func (h *Host) open(ctx context.Context, m *Module, slots chan struct{}, interpreter bool, fuel int64) (*session, error) {
 	s, err := h.start()
 	if err != nil {
-		<-h.slots
+		<-slots
 		return nil, &Error{Code: ErrWorker, Message: "cannot start a worker", Err: err}
 	}
-	s.hash, s.interpreter = m.info.SHA256, interpreter
+	s.slots = slots
+	s.hash, s.interpreter, s.fuel = m.info.SHA256, interpreter, fuel
+	s.usePlace()
+	defer s.place.remove()
 	set, err := json.Marshal(s.settings())
 	if err == nil {
 		err = writeFrame(s.in, frameInit, set)
@@ -66,17 +73,50 @@ func (h *Host) open(ctx context.Context, m *Module, interpreter bool) (*session,
 		s.close()
 		return nil, err
 	}
-	s.compileSeconds = rep.CompileSeconds
+	s.compileSeconds, s.granted = rep.CompileSeconds, rep.Granted
+	if s.granted.CPUSeconds == 0 || s.granted.CPUSeconds > h.cpuSeconds() {
+		s.granted.CPUSeconds = h.cpuSeconds()
+	}
+	s.keepPlace(rep.CacheFault)
+	s.notes = append(s.notes, s.granted.Short...)
+	h.tell(s.notes)
 	return s, nil
+}
+
+// usePlace finds the compiled module in the cache, where there is one.
+func (s *session) usePlace() {
+	if s.h.cache == nil || s.interpreter {
+		return
+	}
+	place, healed, err := s.h.cache.place(s.hash)
+	if healed != "" {
+		s.notes = append(s.notes, healed)
+	}
+	if err != nil {
+		s.notes = append(s.notes, s.h.cache.unused(err.Error()))
+	}
+	s.place = place
+}
+
+// keepPlace keeps what the worker compiled; fault is what kept it from using
+// the cache.
+func (s *session) keepPlace(fault string) {
+	if fault == "" && s.place.dir != "" {
+		if err := s.place.keep(); err != nil {
+			fault = err.Error()
+		}
+	}
+	if fault != "" {
+		s.notes = append(s.notes, s.h.cache.unused(fault))
+	}
 }
 
 func (s *session) settings() settings {
 	h := s.h
 	return settings{
-		Interpreter: s.interpreter, Shared: s.input != nil, CacheDir: h.o.CacheDir, MemoryBytes: h.o.MemoryBytes,
-		AddressBytes: h.o.MemoryBytes + h.o.WorkerBytes, HeapBytes: h.o.WorkerBytes / 2,
-		CPUSeconds: h.cpuSeconds(), ResultBytes: h.o.MaxResultBytes, LogBytes: h.o.MaxLogBytes,
-		Fuel: h.o.Fuel,
+		Interpreter: s.interpreter, Shared: s.input != nil, CacheDir: s.place.dir, MemoryBytes: h.o.MemoryBytes,
+		WorkerBytes: h.o.WorkerBytes, CPUSeconds: h.cpuSeconds(), ResultBytes: h.o.MaxResultBytes, LogBytes: h.o.MaxLogBytes,
+		Fuel: s.fuel,
 	}
 }
 
@@ -94,16 +134,21 @@ func (h *Host) cpuSeconds() uint64 {
 // cpuLimit is what a worker killed at its processor limit has used at least, as
 // accounted afterwards: the kernel enforces the limit on time sampled at its
 // ticks, which on a busy virtual machine is more than the time measured.
-func (h *Host) cpuLimit() time.Duration {
-	return time.Duration(h.cpuSeconds()) * time.Second / 2
+func (s *session) cpuLimit() time.Duration {
+	return time.Duration(s.granted.CPUSeconds) * time.Second / 2
 }
 
 // spent reports whether a worker may have used half its processor time.
-func (s *session) spent() bool { return 4*s.busy.Seconds() > float64(s.h.cpuSeconds()) }
+func (s *session) spent() bool { return 4*s.busy.Seconds() > float64(s.granted.CPUSeconds) }
 
 func (h *Host) start() (*session, error) {
-	s := &session{h: h, stderr: &cappedWriter{most: 16 << 10}, phase: "start", gone: make(chan struct{})}
-	s.cmd = exec.Command(h.o.Executable, WorkerArg)
+	program, err := h.program.path()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{h: h, stderr: &boundedLog{most: 16 << 10}, log: &boundedLog{most: h.o.MaxLogBytes}, phase: "start", gone: make(chan struct{}),
+		granted: inherited(h.cpuSeconds())}
+	s.cmd = exec.Command(program, WorkerArg)
 	// Nothing of the server's environment (tokens, keys) reaches a worker.
 	// Without SYSTEMROOT no program starts on Windows.
 	s.cmd.Env = []string{"GOMAXPROCS=2", "GOTRACEBACK=none"}
@@ -138,7 +183,7 @@ func (s *session) close() {
 		return
 	}
 	s.end()
-	<-s.h.slots
+	<-s.slots
 }
 
 // end ends the worker and waits until it is gone. There is nothing in it worth
@@ -157,6 +202,7 @@ func (s *session) end() {
 func (s *session) call(ctx context.Context, limit time.Duration, kind byte, payload []byte) ([]byte, *reply, error) {
 	start := time.Now()
 	defer func() { s.busy += time.Since(start) }()
+	s.log = &boundedLog{most: s.h.o.MaxLogBytes}
 	timed, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	defer context.AfterFunc(s.h.life, cancel)()
@@ -173,7 +219,7 @@ func (s *session) call(ctx context.Context, limit time.Duration, kind byte, payl
 		if s.h.life.Err() != nil {
 			return nil, nil, &Error{Code: ErrCanceled, Phase: s.phase, Err: errClosed}
 		}
-		return nil, nil, failf(ErrTimeout, s.phase, "killed after its deadline of %v", limit)
+		return nil, nil, s.failed(failf(ErrTimeout, s.phase, "killed after its deadline of %v", limit))
 	}
 	if err == nil {
 		err = sent
@@ -204,6 +250,8 @@ func (s *session) answer(asked byte) ([]byte, *reply, error) {
 		switch kind {
 		case framePhase:
 			s.phase = string(b[:min(len(b), 64)])
+		case frameLog:
+			_, _ = s.log.Write(b) // it never fails
 		case frameFailed:
 			var f failure
 			if err := json.Unmarshal(b, &f); err != nil {
@@ -241,25 +289,15 @@ func (s *session) died(cause error) error {
 	timer.Stop()
 	s.input.close()
 	s.ended = true
-	<-s.h.slots
+	<-s.slots
 
-	words, state := s.stderr.text(), s.cmd.ProcessState
-	short, _, _ := strings.Cut(strings.TrimSpace(words), "\n")
-	for _, sign := range []string{"out of memory", "cannot allocate memory", "failed to allocate", "failed to reserve", "address space", "failed to create new OS thread", "VirtualAlloc"} {
-		if strings.Contains(words, sign) {
-			return failf(ErrMemory, s.phase, "the worker ran into its memory limit (%s)", short)
-		}
-	}
-	if strings.Contains(words, "SIGXCPU") || killed(state) && state.UserTime()+state.SystemTime() >= s.h.cpuLimit() {
-		return failf(ErrTimeout, s.phase, "the worker ran into its processor limit")
-	}
-	return &Error{Code: ErrWorker, Phase: s.phase, Message: fmt.Sprintf("the worker ended (%v) saying %q", state, short), Err: cause}
+	return s.failed(explainEnd(s, cause))
 }
 
-// killed reports whether a process ended by SIGKILL.
-func killed(state *os.ProcessState) bool {
-	st, ok := state.Sys().(syscall.WaitStatus)
-	return ok && st.Signaled() && st.Signal() == syscall.SIGKILL
+// failed adds what was heard of the module's log.
+func (s *session) failed(e *Error) *Error {
+	e.Log = s.log.text()
+	return e
 }
 
 // evaluate hands the table over, in shared memory where there is such, and

@@ -8,6 +8,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 
 	"triality/runtime/metricabi"
 )
@@ -18,6 +19,7 @@ type Report struct {
 	Module      *ModuleInfo            `json:"module,omitempty"`
 	Description *metricabi.Description `json:"description,omitempty"`
 	Fuel        int64                  `json:"fuel,omitempty"` // used by the dry run
+	WaitSeconds float64                `json:"wait_seconds"`   // for other validations to end
 	Checks      []Check                `json:"checks"`
 }
 
@@ -26,6 +28,7 @@ type Check struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
+	Log    string `json:"log,omitempty"` // what the module wrote meanwhile
 }
 
 // Names of the checks, in the order they are made.
@@ -36,20 +39,66 @@ const (
 	CheckRepeat      = "repeat"      // a fresh instance returns the same bytes
 	CheckStateless   = "stateless"   // a used instance returns the same results
 	CheckInterpreter = "interpreter" // wazero's interpreter agrees with its compiler
+	CheckSystem      = "system"      // what this machine lacked, where it did; never the module's fault
 )
 
 // Validate tries a module out before it is accepted. What is wrong with the
 // module is in the report; the error is for what is not the module's doing: a
-// context that ended, a worker that could not be started.
+// context that ended, a worker that could not be started, too many that wait.
 func (h *Host) Validate(ctx context.Context, wasm []byte) (*Report, error) {
 	rep := &Report{}
-	err := h.validate(ctx, wasm, rep)
+	m, err := h.Load(wasm)
+	if rep.check(CheckPreflight, "", err) != nil {
+		return rep, nil
+	}
+	rep.Module = m.info
+	err = h.validateQuickly(ctx, m, rep)
+	if errors.Is(err, errUnfinished) {
+		err = h.validateSlowly(ctx, m, rep)
+	}
 	var e *Error
-	if errors.As(err, &e) && (e.Code == ErrCanceled || e.Code == ErrWorker && beforeTheModule[e.Phase]) {
+	if errors.As(err, &e) && (e.Code == ErrCanceled || e.Code == ErrBusy || e.Code == ErrWorker && beforeTheModule[e.Phase]) {
 		return nil, err
 	}
 	rep.OK = err == nil && !slices.ContainsFunc(rep.Checks, func(c Check) bool { return !c.OK })
+	rep.Checks[0].Detail = fmt.Sprintf("%d bytes, %d functions, imports %q", m.info.Size, m.info.Functions, m.info.Imports)
+	if rep.WaitSeconds >= 0.1 {
+		rep.Checks[0].Detail += fmt.Sprintf("; waited %.1f s for other modules", rep.WaitSeconds)
+	}
 	return rep, nil
+}
+
+// errUnfinished is the outcome of a first part that was not enough to tell.
+var errUnfinished = errors.New("validation unfinished")
+
+func (h *Host) validateQuickly(ctx context.Context, m *Module, rep *Report) error {
+	wait, err := h.trials.enter(ctx, h.life, h.trials.quick)
+	if err != nil {
+		return err
+	}
+	defer func() { <-h.trials.quick }()
+	rep.WaitSeconds = wait.Seconds()
+	first := *rep
+	first.Checks = slices.Clone(rep.Checks)
+	short, cancel := context.WithTimeout(ctx, quickTime)
+	defer cancel()
+	fuel := min(quickFuel, h.o.TrialFuel)
+	err = h.validate(short, m, fuel, &first)
+	if err != nil && ctx.Err() == nil && short.Err() != nil || fuel < h.o.TrialFuel && errors.Is(err, ErrFuel) {
+		return errUnfinished
+	}
+	*rep = first
+	return err
+}
+
+func (h *Host) validateSlowly(ctx context.Context, m *Module, rep *Report) error {
+	wait, err := h.trials.enter(ctx, h.life, h.trials.slow)
+	if err != nil {
+		return err
+	}
+	defer func() { <-h.trials.slow }()
+	rep.WaitSeconds += wait.Seconds()
+	return h.validate(ctx, m, h.o.TrialFuel, rep)
 }
 
 // beforeTheModule are the phases in which nothing of the module has run yet, so
@@ -62,41 +111,40 @@ func (r *Report) check(name, detail string, err error) error {
 	if err != nil {
 		c.Detail = err.Error()
 	}
+	var e *Error
+	if errors.As(err, &e) {
+		c.Log = e.Log
+	}
 	r.Checks = append(r.Checks, c)
 	return err
 }
 
-func (h *Host) validate(ctx context.Context, wasm []byte, rep *Report) error {
-	m, err := h.Load(wasm)
-	if rep.check(CheckPreflight, "", err) != nil {
-		return err
-	}
-	select {
-	case h.trials <- struct{}{}:
-		defer func() { <-h.trials }()
-	case <-h.life.Done():
-		return &Error{Code: ErrCanceled, Err: errClosed}
-	case <-ctx.Done():
-		return canceled(ctx, "")
-	}
-	info := m.info
-	rep.Module = info
-	rep.Checks[0].Detail = fmt.Sprintf("%d bytes, %d functions, imports %q", info.Size, info.Functions, info.Imports)
-	table, results, err := h.validateCompiler(ctx, m, rep)
+func (h *Host) validate(ctx context.Context, m *Module, fuel int64, rep *Report) error {
+	table, results, err := h.validateCompiler(ctx, m, fuel, rep)
 	if err != nil {
 		return err
 	}
-	return h.validateInterpreter(ctx, m, rep, table, results)
+	return h.validateInterpreter(ctx, m, fuel, rep, table, results)
+}
+
+// trial starts a worker for a validation, which has a place already.
+func (h *Host) trial(ctx context.Context, m *Module, interpreter bool, fuel int64) (*session, error) {
+	place := make(chan struct{}, 1)
+	place <- struct{}{}
+	return h.open(ctx, m, place, interpreter, fuel)
 }
 
 // validateCompiler makes the checks that need one worker, and returns the
 // table and the results of the dry run.
-func (h *Host) validateCompiler(ctx context.Context, m *Module, rep *Report) (table []byte, results []metricabi.Result, err error) {
-	s, err := h.acquire(ctx, m, false)
+func (h *Host) validateCompiler(ctx context.Context, m *Module, fuel int64, rep *Report) (table []byte, results []metricabi.Result, err error) {
+	s, err := h.trial(ctx, m, false, fuel)
 	if err != nil {
 		return nil, nil, rep.check(CheckDescribe, "", err)
 	}
-	defer func() { h.release(s, err) }()
+	defer s.close()
+	if len(s.notes) > 0 {
+		rep.check(CheckSystem, strings.Join(s.notes, "; "), nil)
+	}
 	d, err := s.describe(ctx)
 	if err != nil {
 		return nil, nil, rep.check(CheckDescribe, "", err)
@@ -109,17 +157,18 @@ func (h *Host) validateCompiler(ctx context.Context, m *Module, rep *Report) (ta
 		return nil, nil, rep.check(CheckDryRun, "", err)
 	}
 	table = metricabi.EncodeTo(make([]byte, 0, size), trial)
-	first, results, fuel, err := s.trial(ctx, frameEval, d, table)
-	rep.Fuel = fuel
-	if rep.check(CheckDryRun, fmt.Sprintf("%d results for %d rows, fuel %d", len(results), trialRows, fuel), err) != nil {
+	first, results, u, err := s.trial(ctx, frameEval, d, table)
+	rep.Fuel = u.Fuel
+	if rep.check(CheckDryRun, fmt.Sprintf("%d results for %d rows, fuel %d", len(results), trialRows, rep.Fuel), err) != nil {
 		return nil, nil, err
 	}
-	again, _, refuel, err := s.trial(ctx, frameEval, d, table)
+	rep.Checks[len(rep.Checks)-1].Log = u.Log
+	again, _, u, err := s.trial(ctx, frameEval, d, table)
 	if err == nil && !bytes.Equal(first, again) {
 		err = errors.New("two fresh instances returned different bytes for the same table")
 	}
-	if err == nil && refuel != fuel {
-		err = fmt.Errorf("two fresh instances used %d and %d fuel for the same table", fuel, refuel)
+	if err == nil && u.Fuel != rep.Fuel {
+		err = fmt.Errorf("two fresh instances used %d and %d fuel for the same table", rep.Fuel, u.Fuel)
 	}
 	if rep.check(CheckRepeat, "two fresh instances returned the same bytes", err) != nil {
 		return nil, nil, err
@@ -133,34 +182,34 @@ func (h *Host) validateCompiler(ctx context.Context, m *Module, rep *Report) (ta
 
 // validateInterpreter runs the table through the other engine: a difference is
 // a miscompilation or a value the standard leaves open, such as NaN's bits.
-func (h *Host) validateInterpreter(ctx context.Context, m *Module, rep *Report, table []byte, want []metricabi.Result) error {
+func (h *Host) validateInterpreter(ctx context.Context, m *Module, fuel int64, rep *Report, table []byte, want []metricabi.Result) error {
 	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
 		rep.check(CheckInterpreter, "not compared: there is no compiler for "+runtime.GOARCH, nil)
 		return nil
 	}
-	s, err := h.acquire(ctx, m, true)
+	s, err := h.trial(ctx, m, true, fuel)
 	if err != nil {
 		return rep.check(CheckInterpreter, "", err)
 	}
 	defer s.close()
-	_, got, fuel, err := s.trial(ctx, frameEval, rep.Description, table)
+	_, got, u, err := s.trial(ctx, frameEval, rep.Description, table)
 	if err == nil {
 		err = same(want, got, "the compiler", "the interpreter")
 	}
-	if err == nil && fuel != rep.Fuel {
-		err = fmt.Errorf("the compiler used %d fuel, the interpreter %d", rep.Fuel, fuel)
+	if err == nil && u.Fuel != rep.Fuel {
+		err = fmt.Errorf("the compiler used %d fuel, the interpreter %d", rep.Fuel, u.Fuel)
 	}
 	return rep.check(CheckInterpreter, "compiler and interpreter agree to the bit", err)
 }
 
-// trial evaluates the synthetic table.
-func (s *session) trial(ctx context.Context, kind byte, d *metricabi.Description, table []byte) ([]byte, []metricabi.Result, int64, error) {
+// trial evaluates the synthetic table; of the usage it fills fuel and log.
+func (s *session) trial(ctx context.Context, kind byte, d *metricabi.Description, table []byte) ([]byte, []metricabi.Result, Usage, error) {
 	block, rep, err := s.call(ctx, s.h.o.Timeout, kind, table)
 	if err != nil {
-		return nil, nil, 0, err
+		return nil, nil, Usage{}, err
 	}
 	results, err := s.h.decode(d, block, trialRows, rep.Log)
-	return block, results, rep.Fuel, err
+	return block, results, Usage{Fuel: rep.Fuel, Log: rep.Log}, err
 }
 
 // same compares two sets of results bit by bit.

@@ -17,7 +17,6 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
 // WorkerArg is the first argument with which a Host starts this binary again.
@@ -32,7 +31,7 @@ func WorkerMain(stdin io.Reader, stdout io.Writer) int {
 	exitWithHost(stdin)
 	w := &worker{in: bufio.NewReaderSize(stdin, 1<<16), out: stdout}
 	if err := w.serve(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "metric worker:", err)
+		fmt.Fprintln(os.Stderr, ownWords+err.Error())
 		return 1
 	}
 	return 0
@@ -51,8 +50,11 @@ type worker struct {
 	shared   *os.File  // where the host puts tables; nil: in frames
 	gauge    gauge
 	compile  time.Duration
-	phase    string
-	log      *cappedWriter
+	// cacheFault is why the compilation cache was not used.
+	cacheFault string
+	phase      string
+	granted    granted
+	log        *boundedLog
 }
 
 func (w *worker) serve(ctx context.Context) error {
@@ -104,7 +106,7 @@ func (w *worker) done(rep *reply, block []byte) error {
 // handle answers one frame. An *Error goes to the host; any other ends the
 // worker.
 func (w *worker) handle(ctx context.Context, kind byte, body *io.LimitedReader) ([]byte, *reply, error) {
-	w.log = &cappedWriter{most: w.set.LogBytes}
+	w.log = &boundedLog{most: w.set.LogBytes, first: w.heard}
 	switch kind {
 	case frameInit:
 		if err := json.NewDecoder(body).Decode(&w.set); err != nil {
@@ -122,7 +124,7 @@ func (w *worker) handle(ctx context.Context, kind byte, body *io.LimitedReader) 
 		if err := w.load(ctx, wasm); err != nil {
 			return nil, nil, err
 		}
-		return nil, &reply{CompileSeconds: w.compile.Seconds()}, nil
+		return nil, &reply{CompileSeconds: w.compile.Seconds(), CacheFault: w.cacheFault, Granted: w.granted}, nil
 	case frameDescribe, frameEval, frameShared, frameEvalWarm:
 		if w.compiled == nil {
 			return nil, nil, errors.New("called before a module was compiled")
@@ -134,12 +136,24 @@ func (w *worker) handle(ctx context.Context, kind byte, body *io.LimitedReader) 
 
 // limit narrows the process before anything untrusted is decoded.
 func (w *worker) limit() error {
-	debug.SetMemoryLimit(w.set.HeapBytes)
+	debug.SetMemoryLimit(w.set.WorkerBytes / 2)
 	debug.SetTraceback("none")
-	if err := limitProcess(w.set.AddressBytes, w.set.CPUSeconds); err != nil {
+	var err error
+	if w.granted, err = limitProcess(w.set.MemoryBytes, w.set.WorkerBytes, w.set.CPUSeconds); err != nil {
 		return fmt.Errorf("cannot limit this process: %w", err)
 	}
+	if len(w.granted.Short) > 0 {
+		share := float64(w.granted.MemoryBytes) / float64(w.set.MemoryBytes)
+		debug.SetMemoryLimit(int64(share * float64(w.set.WorkerBytes) / 2))
+	}
 	return nil
+}
+
+// heard passes on what the module wrote, so that it is not lost with a worker
+// that is killed.
+func (w *worker) heard(p []byte) {
+	// Where the host is gone, so is this process in a moment.
+	_ = writeFrame(w.out, frameLog, p)
 }
 
 // enter tells the host what comes next, so that it can name what it killed.
@@ -157,38 +171,52 @@ func (w *worker) load(ctx context.Context, wasm []byte) (err error) {
 			err = failf(ErrRejected, w.phase, "the compiler failed: %v", p)
 		}
 	}()
+	start := time.Now()
+	code, err := meter(wasm, w.granted.MemoryBytes)
+	if err != nil {
+		return failf(ErrRejected, w.phase, "%v", err)
+	}
+	err = w.compileIn(ctx, code.wasm, w.set.CacheDir)
+	if fault := (*cacheError)(nil); errors.As(err, &fault) {
+		// What is wrong with the cache is no fault of the module's.
+		w.cacheFault = fault.Error()
+		err = w.compileIn(ctx, code.wasm, "")
+	}
+	if err != nil {
+		return failf(ErrRejected, w.phase, "%s", firstLines(err))
+	}
+	w.compile = time.Since(start)
+	if len(w.compiled.ImportedFunctions()) > 0 {
+		if err := instantiateWASI(experimental.WithFunctionListenerFactory(ctx, &w.gauge), w.engine); err != nil {
+			return failf(ErrWorker, w.phase, "%s", firstLines(err))
+		}
+	}
+	code.wasm = nil // compiled, and not needed again
+	w.code = code
+	w.memory = &allocator{most: uint64(w.granted.MemoryBytes - code.tableBytes)}
+	return nil
+}
+
+// compileIn compiles with a cache in a folder, or, where that is empty, without.
+func (w *worker) compileIn(ctx context.Context, wasm []byte, cacheDir string) (err error) {
 	config := wazero.NewRuntimeConfig()
 	if w.set.Interpreter {
 		config = wazero.NewRuntimeConfigInterpreter()
 	}
 	config = config.WithDebugInfoEnabled(false).WithCoreFeatures(api.CoreFeaturesV2)
-	if w.set.CacheDir != "" && !w.set.Interpreter {
-		cache, err := wazero.NewCompilationCacheWithDir(w.set.CacheDir)
+	if cacheDir != "" && !w.set.Interpreter {
+		cache, err := wazero.NewCompilationCacheWithDir(cacheDir)
 		if err != nil {
-			return failf(ErrWorker, w.phase, "cannot open the compilation cache: %v", err)
+			return &cacheError{err}
 		}
 		config = config.WithCompilationCache(cache)
 	}
 	w.engine = wazero.NewRuntimeWithConfig(ctx, config)
-	start := time.Now()
-	code, err := meter(wasm)
-	if err != nil {
-		return failf(ErrRejected, w.phase, "%v", err)
+	w.compiled, err = w.engine.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0)), wasm)
+	if err != nil && cacheDir != "" && isCacheFault(err) {
+		return &cacheError{err}
 	}
-	compiled, err := w.engine.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0)), code.wasm)
-	if err != nil {
-		return failf(ErrRejected, w.phase, "%s", firstLines(err))
-	}
-	w.compile = time.Since(start)
-	if len(compiled.ImportedFunctions()) > 0 {
-		if _, err := wasi_snapshot_preview1.Instantiate(experimental.WithFunctionListenerFactory(ctx, &w.gauge), w.engine); err != nil {
-			return failf(ErrWorker, w.phase, "%s", firstLines(err))
-		}
-	}
-	code.wasm = nil // compiled, and not needed again
-	w.compiled, w.code = compiled, code
-	w.memory = &allocator{most: uint64(w.set.MemoryBytes)}
-	return nil
+	return err
 }
 
 // firstLines keeps wazero's message and the top of its stack trace.

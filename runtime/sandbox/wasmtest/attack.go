@@ -74,7 +74,7 @@ func Attacks() []Attack {
 		{"an exponential tree of calls without a loop", TreeModule().Bytes(), sandbox.ErrFuel, "metric_eval", dry},
 		{"a thousand fills of the whole memory", eval(Repeat(wholeFill, 1000)).With(func(m *Metric) { m.Pages = 200 }).Bytes(), sandbox.ErrFuel, "metric_eval", dry},
 		{"infinite recursion", recursion.Bytes(), sandbox.ErrTrap, "stack overflow", dry},
-		{"an unknown import", Good().With(func(m *Metric) { m.Imports = []Imported{{"wasi_snapshot_preview1", "path_open", nil, nil}} }).Bytes(), sandbox.ErrRejected, "path_open", pre},
+		{"an unknown import", Good().With(func(m *Metric) { m.Imports = []Imported{{"wasi_snapshot_preview1", "path_explode", nil, nil}} }).Bytes(), sandbox.ErrRejected, "path_explode", pre},
 		{"an imported memory", Module(Section(2, Vec(Cat(Name("env"), Name("memory"), []byte{2, 0, 1})))), sandbox.ErrRejected, "not allowed", pre},
 		{"a wrong signature", Good().With(func(m *Metric) { m.Alloc.Params = []byte{TI64} }).Bytes(), sandbox.ErrRejected, "signature", pre},
 		{"another version of the interface", version2, sandbox.ErrRejected, "triality_metric_v1", pre},
