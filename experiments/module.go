@@ -23,4 +23,5 @@ type Check struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail,omitempty"`
+	Log    string `json:"log,omitempty"` // what the module wrote meanwhile
 }

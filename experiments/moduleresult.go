@@ -20,6 +20,11 @@ type ModuleResult struct {
 	Slices  []ModuleSlice  `json:"slices,omitempty"` // the same of parts of the rows, where asked for
 	Error   string         `json:"error,omitempty"`  // why it gave nothing; the run goes on
 	WallMS  float64        `json:"wall_ms"`
+	// System says that the error is none of the module's: this machine could not run it.
+	System bool   `json:"system,omitempty"`
+	Log    string `json:"log,omitempty"` // the first and the last of what it wrote
+	// Notes say what it had to do without, such as a cache, which is no fault of its own.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // MetricOutput is one named result of a module. An interval has three values: the estimate, low, high;

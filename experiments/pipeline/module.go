@@ -52,7 +52,7 @@ func (e *Engine) EvaluateModule(ctx context.Context, m Module, r *experiments.AB
 	}
 	out.Key, err = m.key(d, err)
 	if err != nil {
-		out.Error = err.Error()
+		moduleFailed(&out, err)
 		return out
 	}
 	table, err := metricTable(r.Samples, d.Columns)
@@ -63,8 +63,10 @@ func (e *Engine) EvaluateModule(ctx context.Context, m Module, r *experiments.AB
 		out.Error = err.Error()
 		return out
 	}
-	if out.Outputs, err = e.call(ctx, m, d, table); err != nil {
-		out.Error = err.Error()
+	outputs, usage, err := e.call(ctx, m, d, table)
+	out.Outputs, out.Log, out.Notes = outputs, usage.Log, usage.Notes
+	if err != nil {
+		moduleFailed(&out, err)
 		return out
 	}
 	for _, by := range m.Slices {
@@ -74,21 +76,21 @@ func (e *Engine) EvaluateModule(ctx context.Context, m Module, r *experiments.AB
 }
 
 // call runs the metric once.
-func (e *Engine) call(ctx context.Context, m Module, d *metricabi.Description, table metricabi.Table) ([]experiments.MetricOutput, error) {
+func (e *Engine) call(ctx context.Context, m Module, d *metricabi.Description, table metricabi.Table) ([]experiments.MetricOutput, sandbox.Usage, error) {
 	if m.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, m.Timeout)
 		defer cancel()
 	}
-	results, _, err := e.Sandbox.Evaluate(ctx, m.Wasm, table, m.Params)
+	results, usage, err := e.Sandbox.Evaluate(ctx, m.Wasm, table, m.Params)
 	if err != nil {
-		return nil, err
+		return nil, usage, err
 	}
 	out := make([]experiments.MetricOutput, len(results))
 	for i, res := range results {
 		described, arm := d.OutputOf(res.Name) // there is one: the sandbox has checked
 		if described.Arm == metricabi.ArmEach && !slices.Contains(table.Arms(), arm) {
-			return nil, fmt.Errorf("metric results: %q is of arm %s, and there are the arms %v", res.Name, arm, table.Arms())
+			return nil, usage, fmt.Errorf("metric results: %q is of arm %s, and there are the arms %v", res.Name, arm, table.Arms())
 		}
 		o := experiments.MetricOutput{Name: res.Name, Kind: res.Kind.String(), Values: res.Values, Direction: string(described.Direction), Level: described.Level, Groups: res.Groups}
 		for j, undefined := range res.Undefined {
@@ -98,7 +100,15 @@ func (e *Engine) call(ctx context.Context, m Module, d *metricabi.Description, t
 		}
 		out[i] = o
 	}
-	return out, nil
+	return out, usage, nil
+}
+
+// moduleFailed writes down why a module gave nothing.
+func moduleFailed(out *experiments.ModuleResult, err error) {
+	out.Error, out.System = err.Error(), errors.Is(err, sandbox.ErrWorker)
+	if e := (*sandbox.Error)(nil); errors.As(err, &e) && e.Log != "" {
+		out.Log = e.Log
+	}
 }
 
 // key is the result's; one that failed before its parameters were understood has one all the same. d is
@@ -119,6 +129,9 @@ func (m *Module) key(d *metricabi.Description, failed error) (string, error) {
 // the error's details.
 func CheckModule(ctx context.Context, host *sandbox.Host, wasm []byte) (experiments.Module, error) {
 	report, err := host.Validate(ctx, wasm)
+	if errors.Is(err, sandbox.ErrBusy) || errors.Is(err, sandbox.ErrWorker) {
+		return experiments.Module{}, experiments.Errorf(experiments.CodeUnavailable, "the module was not validated, which is no fault of its own: %w", err)
+	}
 	if err != nil {
 		return experiments.Module{}, err
 	}

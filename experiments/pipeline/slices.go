@@ -24,7 +24,7 @@ func (e *Engine) slices(ctx context.Context, m Module, d *metricabi.Description,
 	out := make([]experiments.ModuleSlice, len(order))
 	for i, value := range order {
 		s := experiments.ModuleSlice{By: by, Value: value, Rows: len(rows[value])}
-		outputs, err := e.call(ctx, m, d, table.Slice(rows[value]))
+		outputs, _, err := e.call(ctx, m, d, table.Slice(rows[value]))
 		if err != nil {
 			s.Error = err.Error()
 		}

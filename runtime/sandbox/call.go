@@ -226,7 +226,7 @@ func (w *worker) explain(err error) error {
 // withLastWords adds what the module itself said of its end.
 func (w *worker) withLastWords(message string) string {
 	if said := lastWords(w.log.text()); said != "" {
-		return fmt.Sprintf("%s, having written %q", message, said)
+		return fmt.Sprintf("it wrote %q, then ended: %s", said, message)
 	}
 	return message
 }

@@ -22,9 +22,9 @@ type Options struct {
 	WorkerBytes    int64         // address space for compiling and running beside it; 1 GiB
 	MaxInputBytes  int64         // largest encoded table; 256 MiB
 	MaxResultBytes int64         // largest block of results; 64 MiB
-	MaxLogBytes    int           // kept of what a module writes; 64 KiB
+	MaxLogBytes    int           // kept of what a module writes, half of it from the end; 16 KiB
 	MaxWorkers     int           // calls at once, a worker process each; the number of processors, and 2 at least
-	MaxTrials      int           // validations that may wait for one of theirs to end; 64
+	MaxTrials      int           // validations that may wait for their first part; 64. An eighth as many wait for the second, which few need
 	IdleTime       time.Duration // a worker waits this long for the next call of its module; 30 s; below 0: not at all
 	MaxIdle        int           // workers waiting at once; 8
 	PipeInput      bool          // hand tables over through a pipe even where memory can be shared
@@ -76,7 +76,7 @@ func NewHost(o Options) (*Host, error) {
 	setDefault(&o.WorkerBytes, 1<<30)
 	setDefault(&o.MaxInputBytes, 256<<20)
 	setDefault(&o.MaxResultBytes, 64<<20)
-	setDefault(&o.MaxLogBytes, 64<<10)
+	setDefault(&o.MaxLogBytes, 16<<10)
 	setDefault(&o.MaxWorkers, max(2, runtime.NumCPU()))
 	setDefault(&o.TrialFuel, min(2_000_000_000, o.Fuel))
 	setDefault(&o.MaxTrials, 64)
@@ -110,6 +110,9 @@ func NewHost(o Options) (*Host, error) {
 	h.life, h.endLife = context.WithCancel(context.Background())
 	return h, nil
 }
+
+// Workers is how many calls run at once.
+func (h *Host) Workers() int { return h.o.MaxWorkers }
 
 // tell passes notes on to the logger, each once.
 func (h *Host) tell(notes []string) {

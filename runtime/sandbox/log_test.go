@@ -55,13 +55,13 @@ func TestWhatAModuleSaidBeforeItEndedIsInTheError(t *testing.T) {
 		says string // in the error
 		log  string
 	}{
-		{"a Go panic", says(goPanic, 1, wasmtest.Unreachable), sandbox.ErrTrap, `having written "panic: index out of range [3]"`, goPanic},
-		{"a last line", says("first\nlast words\n", 1, wasmtest.Unreachable), sandbox.ErrTrap, `having written "last words"`, "first\nlast words\n"},
+		{"a Go panic", says(goPanic, 1, wasmtest.Unreachable), sandbox.ErrTrap, `it wrote "panic: index out of range [3]", then ended: `, goPanic},
+		{"a last line", says("first\nlast words\n", 1, wasmtest.Unreachable), sandbox.ErrTrap, `it wrote "last words", then ended: `, "first\nlast words\n"},
 		{"a long line", says(strings.Repeat("x", 1000), 1, wasmtest.Unreachable), sandbox.ErrTrap, strings.Repeat("x", 400) + `…"`, strings.Repeat("x", 1000)},
-		{"control characters", says("\x1b[31mred\u202e\n", 1, wasmtest.Unreachable), sandbox.ErrTrap, `having written "\x1b[31mred\u202e"`, "\x1b[31mred\u202e\n"},
+		{"control characters", says("\x1b[31mred\u202e\n", 1, wasmtest.Unreachable), sandbox.ErrTrap, `it wrote "\x1b[31mred\u202e", then ended: `, "\x1b[31mred\u202e\n"},
 		{"proc_exit", says(goPanic, 1, exit).With(func(m *wasmtest.Metric) {
 			m.Imports = append(m.Imports, wasmtest.Imported{From: "wasi_snapshot_preview1", Name: "proc_exit", Params: []byte{wasmtest.TI32}})
-		}), sandbox.ErrTrap, `proc_exit(2), having written "panic: index out of range [3]"`, goPanic},
+		}), sandbox.ErrTrap, `it wrote "panic: index out of range [3]", then ended: it called proc_exit(2)`, goPanic},
 		// The worker is killed, and its log with it, but for what was heard.
 		{"an endless loop", says("begun\n", 1, wasmtest.Forever), sandbox.ErrTimeout, "killed after", "begun\n"},
 	}

@@ -94,7 +94,7 @@ func (h *Host) expire(s *session) {
 func (h *Host) Close() error {
 	h.endLife()
 	h.closing.Do(func() {
-		for _, places := range []chan struct{}{h.slots, h.trials.quick, h.trials.slow} {
+		for _, places := range []chan struct{}{h.slots, h.trials.quick.places, h.trials.slow.places} {
 			for range cap(places) {
 				places <- struct{}{} // no call is under way when all are held
 			}

@@ -2,7 +2,7 @@ package sandbox
 
 import (
 	"context"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -12,43 +12,76 @@ import (
 // time and little fuel; what is not done by then, and so is either large or a
 // fuel burner, waits its turn in the other lane. So an ordinary upload waits
 // for the first part of others only.
-type trials struct {
-	quick, slow chan struct{}
-	waiting     *atomic.Int64
-	most        int64
-}
+type trials struct{ quick, slow *lane }
 
 // The quick lane's bounds.
 const (
 	quickFuel = 200_000_000
-	quickTime = 10 * time.Second
+	quickTime = 3 * time.Second
 )
 
-func newTrials(workers, most int) trials {
+// maxWaitingBytes bounds the modules that wait in a lane.
+const maxWaitingBytes = 256 << 20
+
+func newTrials(workers, waiting int) trials {
 	n := max(1, workers/2)
-	return trials{make(chan struct{}, n), make(chan struct{}, n), new(atomic.Int64), int64(most)}
+	return trials{newLane(n, waiting), newLane(n, max(1, waiting/8))}
 }
 
-// enter takes a place of a lane and returns how long that took. Too many that
-// wait are refused.
-func (t *trials) enter(ctx context.Context, life context.Context, lane chan struct{}) (time.Duration, error) {
+// lane is a number of places, and a bounded number of modules that wait for
+// one.
+type lane struct {
+	places chan struct{}
+	most   int
+
+	mu      sync.Mutex
+	waiting int
+	bytes   int
+}
+
+func newLane(places, waiting int) *lane {
+	return &lane{places: make(chan struct{}, places), most: waiting}
+}
+
+// enter takes a place for a module of size bytes and returns how long that
+// took. Too many that wait are refused.
+func (l *lane) enter(ctx, life context.Context, size int) (time.Duration, error) {
 	start := time.Now()
 	select {
-	case lane <- struct{}{}:
+	case l.places <- struct{}{}:
 		return 0, nil
 	default:
 	}
-	before := t.waiting.Add(1) - 1
-	defer t.waiting.Add(-1)
-	if before >= t.most {
-		return 0, failf(ErrBusy, "", "%d modules are waiting to be validated before this one; try again in a minute", before)
+	if err := l.queue(size); err != nil {
+		return 0, err
 	}
+	defer l.unqueue(size)
 	select {
-	case lane <- struct{}{}:
+	case l.places <- struct{}{}:
 		return time.Since(start), nil
 	case <-life.Done():
 		return 0, &Error{Code: ErrCanceled, Err: errClosed}
 	case <-ctx.Done():
 		return 0, canceled(ctx, "")
 	}
+}
+
+func (l *lane) leave() { <-l.places }
+
+func (l *lane) queue(size int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting >= l.most || l.bytes+size > maxWaitingBytes {
+		return failf(ErrBusy, "", "%d modules (%s) are waiting to be validated before this one; try again later", l.waiting, mebibytes(int64(l.bytes)))
+	}
+	l.waiting++
+	l.bytes += size
+	return nil
+}
+
+func (l *lane) unqueue(size int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting--
+	l.bytes -= size
 }

@@ -72,11 +72,11 @@ func (h *Host) Validate(ctx context.Context, wasm []byte) (*Report, error) {
 var errUnfinished = errors.New("validation unfinished")
 
 func (h *Host) validateQuickly(ctx context.Context, m *Module, rep *Report) error {
-	wait, err := h.trials.enter(ctx, h.life, h.trials.quick)
+	wait, err := h.trials.quick.enter(ctx, h.life, len(m.wasm))
 	if err != nil {
 		return err
 	}
-	defer func() { <-h.trials.quick }()
+	defer h.trials.quick.leave()
 	rep.WaitSeconds = wait.Seconds()
 	first := *rep
 	first.Checks = slices.Clone(rep.Checks)
@@ -92,11 +92,11 @@ func (h *Host) validateQuickly(ctx context.Context, m *Module, rep *Report) erro
 }
 
 func (h *Host) validateSlowly(ctx context.Context, m *Module, rep *Report) error {
-	wait, err := h.trials.enter(ctx, h.life, h.trials.slow)
+	wait, err := h.trials.slow.enter(ctx, h.life, len(m.wasm))
 	if err != nil {
 		return err
 	}
-	defer func() { <-h.trials.slow }()
+	defer h.trials.slow.leave()
 	rep.WaitSeconds += wait.Seconds()
 	return h.validate(ctx, m, h.o.TrialFuel, rep)
 }

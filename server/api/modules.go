@@ -27,7 +27,7 @@ func (s *Server) addModule(c echo.Context) error {
 		return unavailable("module validator")
 	}
 	wasm, done, err := s.uploadedModule(c)
-	defer done()
+	done()
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"mime"
 	"net/http"
 	"os"
-	"runtime"
 	"slices"
 	"time"
 
@@ -23,9 +22,9 @@ const uploadStep = 1 << 20
 
 var wasmMagic = []byte("\x00asm")
 
-// newUploads has a place for each large module that may be read and validated
-// at once: half the processors stay free.
-func newUploads() chan struct{} { return make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) }
+// newUploads has a place for each large module that may be read at once, so that they take little memory. While they
+// wait to be validated the sandbox bounds them.
+func newUploads() chan struct{} { return make(chan struct{}, 8) }
 
 // uploadedModule reads the bytes from the body, or from the field "file" of a form. done, which is never
 // nil, ends the module's turn. A client has Options.UploadTime for each step of the way.
@@ -70,6 +69,8 @@ func (s *Server) uploadedModule(c echo.Context) (wasm []byte, done func(), err e
 				done = func() { <-s.uploads }
 			case <-c.Request().Context().Done():
 				return nil, done, c.Request().Context().Err()
+			case <-time.After(s.opts.UploadTime):
+				return nil, done, experiments.Errorf(experiments.CodeUnavailable, "%d large modules are being uploaded, and none came to its end within %v; send it again later", cap(s.uploads), s.opts.UploadTime)
 			}
 		}
 		if cap(wasm) < len(wasm)+uploadStep {

@@ -6,11 +6,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"strings"
 	"sync"
+	"time"
 
 	"triality/experiments"
 	"triality/experiments/pipeline"
@@ -23,13 +25,21 @@ import (
 type Service struct {
 	store  *store.Store
 	engine *pipeline.Engine
-	// saving keeps two trials from writing one run's result over each other.
-	saving sync.Mutex
+	turns  *turns
+
+	mu     sync.Mutex
+	saving map[string]*saver
+}
+
+// saver keeps two trials from writing one run's result over each other.
+type saver struct {
+	sync.Mutex
+	users int
 }
 
 // New makes a service; host stays the caller's.
 func New(st *store.Store, host *sandbox.Host) *Service {
-	return &Service{store: st, engine: &pipeline.Engine{Sandbox: host}}
+	return &Service{store: st, engine: &pipeline.Engine{Sandbox: host}, turns: newTurns(host.Workers()), saving: map[string]*saver{}}
 }
 
 // Add validates a module and stores it. A module that fails is a CodeInvalid error whose Details hold
@@ -50,27 +60,109 @@ func (s *Service) Try(ctx context.Context, runID, sha256 string, params map[stri
 	if err != nil {
 		return experiments.ModuleResult{}, err
 	}
-	s.saving.Lock()
-	defer s.saving.Unlock()
-	stored, ab, err := s.result(ctx, runID)
+	before, ab, err := s.result(ctx, runID)
+	if err != nil {
+		return experiments.ModuleResult{}, err
+	}
+	waited, err := s.turns.enter(ctx, runID)
 	if err != nil {
 		return experiments.ModuleResult{}, err
 	}
 	out := s.engine.EvaluateModule(ctx, pipeline.Module{Name: record.Name, SHA256: sha256, Wasm: wasm, Params: params, Slices: slices}, ab)
+	s.turns.leave(runID)
 	if out.Error != "" {
-		return out, experiments.Errorf(experiments.CodeInvalid, "metric %s: %s", record.Name, strings.TrimPrefix(out.Error, "metric module: "))
+		return out, failure(record.Name, out)
 	}
-	text, err := withResult(stored, out, &record.Description)
+	if err := s.save(ctx, runID, before, out, record, wasm); err != nil {
+		return out, err
+	}
+	if waited > time.Second {
+		out.Notes = append(out.Notes, fmt.Sprintf("the trial waited %.0f s for others to end", waited.Seconds()))
+	}
+	return out, nil
+}
+
+// failure is the error of a module that gave no result.
+func failure(name string, out experiments.ModuleResult) error {
+	code, reason := experiments.CodeInvalid, strings.TrimPrefix(out.Error, "metric module: ")
+	if out.System {
+		code, reason = experiments.CodeUnavailable, "it could not be run here: "+reason
+	}
+	e := experiments.Errorf(code, "metric %s: %s", name, reason)
+	if out.Log != "" {
+		e.Details = map[string]any{"log": out.Log}
+	}
+	return e
+}
+
+// save puts a result beside what the run holds by now; before is what it was computed from.
+func (s *Service) save(ctx context.Context, runID string, before []byte, out experiments.ModuleResult, record experiments.Module, wasm []byte) error {
+	defer s.lock(runID)()
+	now, _, err := s.result(ctx, runID)
 	if err != nil {
-		return out, fmt.Errorf("A/B result of run %s: %w", runID, err)
+		return err
+	}
+	if same, err := sameSamples(before, now); err != nil || !same {
+		return errors.Join(err, experiments.Errorf(experiments.CodeConflict, "the A/B test of run %s was made anew while the metric was tried on it; try it again", runID))
+	}
+	text, err := withResult(now, out, &record.Description)
+	if err != nil {
+		return fmt.Errorf("A/B result of run %s: %w", runID, err)
 	}
 	if err := s.store.UseModule(ctx, runID, record, wasm); err != nil {
-		return out, err
+		return err
 	}
 	if _, err := s.store.SaveArtifact(ctx, runID, pipeline.ResultArtifact, "application/json", bytes.NewReader(text)); err != nil {
-		return out, err
+		return err
 	}
-	return out, s.log(ctx, runID, out)
+	return s.log(ctx, runID, out)
+}
+
+// lock locks what is kept with a run, and returns what unlocks it.
+func (s *Service) lock(runID string) (unlock func()) {
+	s.mu.Lock()
+	l := s.saving[runID]
+	if l == nil {
+		l = new(saver)
+		s.saving[runID] = l
+	}
+	l.users++
+	s.mu.Unlock()
+	l.Lock()
+	return func() {
+		l.Unlock()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(s.saving, runID)
+		}
+	}
+}
+
+// sameSamples reports whether two texts of an A/B result hold the same rows.
+func sameSamples(a, b []byte) (bool, error) {
+	if bytes.Equal(a, b) {
+		return true, nil
+	}
+	var x, y struct{ Samples json.RawMessage }
+	if err := errors.Join(json.Unmarshal(a, &x), json.Unmarshal(b, &y)); err != nil {
+		return false, err
+	}
+	var p, q bytes.Buffer
+	if err := errors.Join(canonical(&p, x.Samples), canonical(&q, y.Samples)); err != nil {
+		return false, err
+	}
+	return bytes.Equal(p.Bytes(), q.Bytes()), nil
+}
+
+// canonical writes JSON as encoding it again would: a saved result is.
+func canonical(to *bytes.Buffer, text []byte) error {
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return err
+	}
+	json.HTMLEscape(to, compact.Bytes())
+	return nil
 }
 
 // log adds the scalar outputs to the run's metrics and summary.
