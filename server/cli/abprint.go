@@ -4,22 +4,24 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 
 	"triality/experiments"
+	"triality/runtime/printable"
 )
 
 // printABResult prints an A/B test as a small table.
 func printABResult(w io.Writer, r *experiments.ABResult) {
 	fmt.Fprintf(w, "\nA/B test on %d rows (%s)\n", r.Rows, r.Device)
 	for _, a := range r.Arms {
-		fmt.Fprintf(w, "  %s  %s  (%s)\n", a.Name, a.Model, a.Kind)
+		fmt.Fprintf(w, "  %s  %s  (%s)\n", a.Name, printable.Line(a.Model), a.Kind)
 	}
 	fmt.Fprintf(w, "\n  %-18s %10s %10s %10s   95 %% interval\n", "", "A", "B", "B − A")
 	for _, d := range r.Differences {
 		fmt.Fprintf(w, "  %-18s %10.4f %10.4f %+10.4f   [%+.4f, %+.4f]\n", d.Metric, d.A, d.B, d.Delta, d.Low, d.High)
 	}
 	for _, b := range r.Baselines {
-		fmt.Fprintf(w, "  %-18s %10.4f            accuracy; macro-F1 %.4f (%s)\n", b.Name, b.Scores.Accuracy, b.Scores.MacroF1, b.Detail)
+		fmt.Fprintf(w, "  %-18s %10.4f            accuracy; macro-F1 %.4f (%s)\n", b.Name, b.Scores.Accuracy, b.Scores.MacroF1, printable.Line(b.Detail))
 	}
 	fmt.Fprintf(w, "  McNemar: %d rows only A has right, %d only B, p = %.3g\n", r.McNemar.OnlyA, r.McNemar.OnlyB, r.McNemar.PValue)
 	for _, a := range r.Arms {
@@ -33,26 +35,46 @@ func printABResult(w io.Writer, r *experiments.ABResult) {
 	}
 }
 
-// printModuleResult prints a metric's scalars, or why it gave none, under its label among the others.
+// printModuleResult prints a metric's scalars, or why it gave none, under its label among the others; and
+// what it had to say.
 func printModuleResult(w io.Writer, label string, m experiments.ModuleResult) {
-	if m.Error != "" {
-		fmt.Fprintf(w, "  metric %s failed: %s\n", label, m.Error)
-		return
-	}
-	if label == m.Name {
+	name := m.Name
+	if label == name {
 		label += " " + m.Version
+	}
+	label = printable.Line(label)
+	switch {
+	case m.System:
+		fmt.Fprintf(w, "  metric %s could not be run here: %s\n", label, printable.Line(m.Error))
+	case m.Error != "":
+		fmt.Fprintf(w, "  metric %s failed: %s\n", printable.Line(name), printable.Line(m.Error))
 	}
 	for _, o := range m.Outputs {
 		printOutput(w, o, "metric "+label)
 	}
 	for _, s := range m.Slices {
-		what := fmt.Sprintf("metric %s, %s %q, %d rows", label, s.By, s.Value, s.Rows)
+		what := fmt.Sprintf("metric %s, %s %q, %d rows", label, printable.Line(s.By), s.Value, s.Rows)
 		if s.Error != "" {
-			fmt.Fprintf(w, "  %s: %s\n", what, s.Error)
+			fmt.Fprintf(w, "  %s: %s\n", what, printable.Line(s.Error))
 		}
 		for _, o := range s.Outputs {
 			printOutput(w, o, what)
 		}
+	}
+	printLog(w, m.Log)
+	for _, n := range m.Notes {
+		fmt.Fprintf(w, "  note: %s\n", printable.Line(n))
+	}
+}
+
+// printLog prints what a metric wrote so that none of it looks like a line of ours.
+func printLog(w io.Writer, log string) {
+	if log == "" {
+		return
+	}
+	fmt.Fprintln(w, "  it wrote:")
+	for line := range strings.Lines(log) {
+		fmt.Fprintf(w, "    | %s\n", printable.Text(strings.TrimRight(line, "\r\n")))
 	}
 }
 
@@ -62,10 +84,10 @@ func printOutput(w io.Writer, o experiments.MetricOutput, what string) {
 	switch {
 	case o.Groups != nil:
 		for i, g := range o.Groups {
-			fmt.Fprintf(w, "  %-24s %10s   %s\n", o.Name+" "+g, intervalText(o, i*n), what)
+			fmt.Fprintf(w, "  %-24s %10s   %s\n", printable.Line(o.Name+" "+g), intervalText(o, i*n), what)
 		}
 	case len(o.Values) == n && o.Kind != "column" && o.Kind != "vector":
-		fmt.Fprintf(w, "  %-24s %10s   %s\n", o.Name, intervalText(o, 0), what)
+		fmt.Fprintf(w, "  %-24s %10s   %s\n", printable.Line(o.Name), intervalText(o, 0), what)
 	}
 }
 

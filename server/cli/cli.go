@@ -33,7 +33,15 @@ type env struct {
 
 // Main runs a command line and gives the exit status.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := newRoot(&env{stdin: stdin, stdout: stdout, stderr: stderr})
+	out, messages := screened(stdout), screened(stderr)
+	status := run(ctx, args, &env{stdin: stdin, stdout: out, stderr: messages})
+	// What cannot be written there can be told nowhere.
+	_, _ = out.Flush(), messages.Flush()
+	return status
+}
+
+func run(ctx context.Context, args []string, e *env) int {
+	root := newRoot(e)
 	root.SetArgs(args)
 	if len(args) == 0 {
 		root.SetArgs([]string{}) // cobra would read the process's own
@@ -42,7 +50,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	if err == nil {
 		return ExitOK
 	}
-	fmt.Fprintf(stderr, "triality: %v\n", err)
+	fmt.Fprintf(e.stderr, "triality: %v\n", err)
 	var usage usageError
 	switch {
 	case ctx.Err() != nil:

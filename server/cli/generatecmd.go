@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	flag "github.com/spf13/pflag"
-	"golang.org/x/term"
-
 	"triality/experiments/pipeline"
 	"triality/runtime/generate"
 	"triality/runtime/tokenizer"
@@ -97,11 +94,6 @@ func setupGenerate(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	}
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
 func (e *env) generate(ctx context.Context, g generation) error {
 	tok, err := tokenizer.Load(g.dir)
 	if err != nil {
@@ -150,15 +142,15 @@ func (e *env) generate(ctx context.Context, g generation) error {
 
 func (e *env) generateOne(ctx context.Context, engine *generate.Engine, r generate.Request, stream bool) error {
 	if stream {
-		r.Emit = func(text string) { fmt.Fprint(e.stdout, text) }
+		r.Emit = func(text string) { fmt.Fprint(e.asIs(), text) }
 	}
 	start := time.Now()
 	out, err := engine.Generate(ctx, r)
 	switch {
 	case stream:
-		fmt.Fprintln(e.stdout)
+		fmt.Fprintln(e.asIs())
 	case err == nil:
-		err = e.result(generated{out.Text, len(out.IDs), out.Finish}, func(w io.Writer) { fmt.Fprintln(w, out.Text) })
+		err = e.result(generated{out.Text, len(out.IDs), out.Finish}, func(io.Writer) { fmt.Fprintln(e.asIs(), out.Text) })
 	}
 	if err != nil {
 		return invalid(err)

@@ -73,7 +73,7 @@ func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name strin
 			return err
 		}
 	}
-	runner, closeRunner, err := openRunner(st, cfg)
+	runner, closeRunner, err := openRunner(st, cfg, e.logger(slog.LevelWarn))
 	if err != nil {
 		return err
 	}
@@ -118,20 +118,20 @@ func (e *env) printOutcome(run experiments.Run, upToDate bool) error {
 }
 
 // openRunner joins engine, sandbox, tracker and reporter. The second result closes what it opened.
-func openRunner(st *store.Store, cfg config.Pipeline) (*pipeline.Runner, func() error, error) {
+func openRunner(st *store.Store, cfg config.Pipeline, log *slog.Logger) (*pipeline.Runner, func() error, error) {
 	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
 	if err := reporter.Check(); err != nil {
 		return nil, nil, err
 	}
-	engine, closeEngine, err := openEngine(cfg)
+	engine, closeEngine, err := openEngine(cfg, log)
 	if err != nil {
 		return nil, nil, err
 	}
 	return &pipeline.Runner{Engine: engine, Tracker: st, Reporter: reporter, Version: Version}, closeEngine, nil
 }
 
-func openEngine(cfg config.Pipeline) (*pipeline.Engine, func() error, error) {
-	host, err := openSandbox(0)
+func openEngine(cfg config.Pipeline, log *slog.Logger) (*pipeline.Engine, func() error, error) {
+	host, err := openSandbox(0, log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"triality/experiments/config"
 	"triality/experiments/pipeline"
 	"triality/runtime/metrictemplate"
+	"triality/runtime/printable"
 	"triality/server/modules"
 )
 
@@ -56,15 +57,14 @@ func setupMetricCheck(e *env, fs *flag.FlagSet) func(context.Context, []string) 
 		if err != nil {
 			return err
 		}
-		host, err := openSandbox(*timeout)
+		host, err := openSandbox(*timeout, e.logger(slog.LevelWarn))
 		if err != nil {
 			return usagef("%v", err)
 		}
 		m, err := pipeline.CheckModule(ctx, host, module.Wasm)
 		checks := m.Checks
-		var coded *experiments.Error
-		if errors.As(err, &coded) {
-			checks, _ = coded.Details["checks"].([]experiments.Check)
+		if err != nil {
+			checks = checksOf(err)
 		}
 		m.Checks = checks
 		out := e.result(m, func(w io.Writer) {
@@ -73,14 +73,25 @@ func setupMetricCheck(e *env, fs *flag.FlagSet) func(context.Context, []string) 
 				if !c.OK {
 					verdict = "FAILED"
 				}
-				fmt.Fprintf(w, "%-12s %-7s %s\n", c.Name, verdict, c.Detail)
+				fmt.Fprintf(w, "%-12s %-7s %s\n", c.Name, verdict, printable.Line(c.Detail))
+				printLog(w, c.Log)
 			}
 			if err == nil {
-				fmt.Fprintf(w, "%s %s, %d bytes, sha256 %s\n", m.Name, m.Version, m.Size, m.SHA256)
+				fmt.Fprintf(w, "%s %s, %d bytes, sha256 %s\n", printable.Line(m.Name), printable.Line(m.Version), m.Size, m.SHA256)
 			}
 		})
 		return errors.Join(err, out, host.Close())
 	}
+}
+
+// checksOf are the checks of a module that was refused.
+func checksOf(err error) []experiments.Check {
+	var coded *experiments.Error
+	if !errors.As(err, &coded) {
+		return nil
+	}
+	checks, _ := coded.Details["checks"].([]experiments.Check)
+	return checks
 }
 
 func setupMetricTry(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
@@ -114,17 +125,21 @@ func setupMetricTry(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 			return err
 		}
 		defer func() { err = errors.Join(err, st.Close()) }()
-		host, err := openSandbox(0)
+		host, err := openSandbox(0, e.logger(slog.LevelWarn))
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, host.Close()) }()
 		service := modules.New(st, host)
 		if _, err := service.Add(ctx, module.Wasm); err != nil {
+			for _, c := range checksOf(err) {
+				printLog(e.stderr, c.Log)
+			}
 			return err
 		}
 		out, err := service.Try(ctx, *run, module.SHA256, params, slices...)
 		if err != nil {
+			printLog(e.stderr, out.Log)
 			return err
 		}
 		return e.result(out, func(w io.Writer) {

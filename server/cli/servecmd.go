@@ -104,13 +104,13 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 	defer l.Close()
 	log := e.logger(s.level())
 	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
-	host, err := openSandbox(0)
+	host, err := openSandbox(0, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
 	queue := jobs.New(st, func(cfg config.Pipeline) (jobs.Runner, func() error, error) {
-		return openRunner(st, cfg)
+		return openRunner(st, cfg, log)
 	}, log)
 	dev, _, err := pipeline.OpenDevice(config.Default())
 	if err != nil {

@@ -50,7 +50,7 @@ func quote(s string) string { return fmt.Sprintf("%q", s) }
 // withEngine opens the engine for one step; device, where not empty, wins over the configuration's.
 func (e *env) withEngine(cfg config.Pipeline, device string, kind experiments.StepKind, do func(*pipeline.Engine, stepSink) error) error {
 	cfg.Device = or(device, cfg.Device)
-	engine, closeEngine, err := openEngine(cfg)
+	engine, closeEngine, err := openEngine(cfg, e.logger(slog.LevelWarn))
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -11,11 +10,13 @@ import (
 	"golang.org/x/term"
 
 	"triality/experiments"
+	"triality/runtime/printable"
 )
 
 // terminal shows a run's progress: a bar on a terminal, a line now and then elsewhere.
 type terminal struct {
-	w     io.Writer
+	w     io.Writer // screened
+	draws io.Writer // for control sequences
 	tty   bool
 	width func() int // columns, which change with the window
 	bar   bool       // a bar is on the current line
@@ -26,11 +27,11 @@ type terminal struct {
 const lineEvery = 5 * time.Second
 
 func newTerminal(w io.Writer) *terminal {
-	t := &terminal{w: w}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	t := &terminal{w: w, draws: bare(w)}
+	if fd := terminalOf(w); fd >= 0 {
 		t.tty = true
 		t.width = func() int {
-			if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			if width, _, err := term.GetSize(fd); err == nil && width > 0 {
 				return width
 			}
 			return 80
@@ -47,9 +48,9 @@ func (t *terminal) Step(s experiments.Step) {
 		fmt.Fprintf(t.w, "%-9s started\n", s.Kind)
 		t.last = time.Now()
 	case experiments.Reused:
-		fmt.Fprintf(t.w, "%-9s up to date: finished %s, %s\n", s.Kind, s.EndedAt.Local().Format("2006-01-02 15:04:05"), s.Output)
+		fmt.Fprintf(t.w, "%-9s up to date: finished %s, %s\n", s.Kind, s.EndedAt.Local().Format("2006-01-02 15:04:05"), printable.Line(s.Output))
 	case experiments.Finished:
-		fmt.Fprintf(t.w, "%-9s finished in %s: %s\n", s.Kind, s.EndedAt.Sub(s.StartedAt).Round(100*time.Millisecond), s.Output)
+		fmt.Fprintf(t.w, "%-9s finished in %s: %s\n", s.Kind, s.EndedAt.Sub(s.StartedAt).Round(100*time.Millisecond), printable.Line(s.Output))
 	default:
 		fmt.Fprintf(t.w, "%-9s %s\n", s.Kind, s.Status)
 	}
@@ -58,7 +59,7 @@ func (t *terminal) Step(s experiments.Step) {
 // Note prints a line.
 func (t *terminal) Note(kind experiments.StepKind, text string) {
 	t.clear()
-	fmt.Fprintf(t.w, "%-9s %s\n", kind, text)
+	fmt.Fprintf(t.w, "%-9s %s\n", kind, printable.Text(text))
 }
 
 // Progress draws the bar, or prints a line when the last one is old.
@@ -71,7 +72,7 @@ func (t *terminal) Progress(kind experiments.StepKind, p experiments.Progress) {
 		fmt.Fprintf(t.w, "%-9s %s\n", kind, strings.Join(progressParts(p), ", "))
 		return
 	}
-	fmt.Fprintf(t.w, "\r\x1b[K%s", barLine(kind, p, t.width()))
+	fmt.Fprintf(t.draws, "\r\x1b[K%s", barLine(kind, p, t.width()))
 	t.bar = true
 }
 
@@ -96,14 +97,14 @@ func barLine(kind experiments.StepKind, p experiments.Progress, columns int) str
 
 func (t *terminal) clear() {
 	if t.bar {
-		fmt.Fprint(t.w, "\r\x1b[K")
+		fmt.Fprint(t.draws, "\r\x1b[K")
 		t.bar = false
 	}
 }
 
 // progressParts are "120/348 steps", "56s left", "4.1/s" and "loss 0.71", the most important first.
 func progressParts(p experiments.Progress) []string {
-	parts := []string{fmt.Sprintf("%d/%d %s", p.Done, p.Total, p.Unit)}
+	parts := []string{fmt.Sprintf("%d/%d %s", p.Done, p.Total, printable.Line(p.Unit))}
 	if p.Rate > 0 {
 		if left := float64(p.Total-p.Done) / p.Rate; p.Total > 0 && left >= 1 {
 			parts = append(parts, fmt.Sprintf("%s left", (time.Duration(left)*time.Second).String()))
@@ -111,7 +112,7 @@ func progressParts(p experiments.Progress) []string {
 		parts = append(parts, fmt.Sprintf("%.3g/s", p.Rate))
 	}
 	if p.Note != "" {
-		parts = append(parts, p.Note)
+		parts = append(parts, printable.Line(p.Note))
 	}
 	return parts
 }
