@@ -92,7 +92,7 @@ var english = map[string]string{
 	"latency.caption": "Time of one classification in milliseconds, on %s, after %s rows of warm-up",
 
 	"modules.caption": "Results by module", "module": "Module", "version": "Version", "sha256": "SHA-256", "output": "Output", "direction": "Better", "wall": "Run time",
-	"modules.failed": "gave no result: %s", "modules.nothing": "no outputs", "groups.more": "and %s more groups", "slice": "%s = %s (%s rows)", "slice.none": "no value", "valueInterval": "%s  [%s, %s] (%s%%)", "column": "mean %s, %s to %s (%s values)", "column.none": "no finite value among %s",
+	"modules.failed": "gave no result: %s", "modules.nothing": "no outputs", "modules.log": "What %s wrote", "modules.notes": "What %s had to do without:", "groups.more": "and %s more groups", "slice": "%s = %s (%s rows)", "slice.none": "no value", "valueInterval": "%s  [%s, %s] (%s%%)", "column": "mean %s, %s to %s (%s values)", "column.none": "no finite value among %s",
 	"direction.higher": "higher", "direction.lower": "lower", "direction.none": "–",
 
 	"disagreements.caption": "%s of %s recorded rows on which the models answer differently", "text": "Text", "gold": "Label",
@@ -187,7 +187,7 @@ var japanese = map[string]string{
 	"latency.caption": "1 件の分類にかかった時間（ミリ秒）。測定: %s、ウォームアップ %s 行の後",
 
 	"modules.caption": "モジュールごとの結果", "module": "モジュール", "version": "版", "sha256": "SHA-256", "output": "出力", "direction": "良い方向", "wall": "実行時間",
-	"modules.failed": "結果なし: %s", "modules.nothing": "出力なし", "groups.more": "ほか %s グループ", "slice": "%s = %s（%s 行）", "slice.none": "値なし", "valueInterval": "%s  [%s, %s]（%s%%）", "column": "平均 %s、%s～%s（%s 個）", "column.none": "%s 個のうち有限な値なし",
+	"modules.failed": "結果なし: %s", "modules.nothing": "出力なし", "modules.log": "%s が書き出したもの", "modules.notes": "%s が使えなかったもの:", "groups.more": "ほか %s グループ", "slice": "%s = %s（%s 行）", "slice.none": "値なし", "valueInterval": "%s  [%s, %s]（%s%%）", "column": "平均 %s、%s～%s（%s 個）", "column.none": "%s 個のうち有限な値なし",
 	"direction.higher": "高い", "direction.lower": "低い", "direction.none": "–",
 
 	"disagreements.caption": "回答が分かれた行（記録された %[2]s 行のうち %[1]s 行）", "text": "テキスト", "gold": "正解",

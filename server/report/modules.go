@@ -42,6 +42,14 @@ func (b *builder) modules() section {
 		}
 	}
 	s.Blocks = append(s.Blocks, block{Table: t})
+	for i, m := range b.in.AB.Metrics {
+		if len(m.Notes) > 0 {
+			s.Blocks = append(s.Blocks, block{Text: b.t("modules.notes", labels[i]), List: m.Notes})
+		}
+		if m.Log != "" {
+			s.Blocks = append(s.Blocks, block{Code: &code{Title: b.t("modules.log", labels[i]), Text: m.Log}})
+		}
+	}
 	return s
 }
 

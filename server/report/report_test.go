@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/runtime/printable"
 )
 
 var (
@@ -216,8 +217,10 @@ func options(t testing.TB, page string) (out []map[string]any) {
 }
 
 func TestTextsOfOthersStayTexts(t *testing.T) {
-	for _, evil := range []string{`</script><script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `__f__alert(1)__f__`, `"__f__function(){alert(1)}__f__"`, "`${alert(1)}`", "\u2028'+alert(1)+'", `{{.Script}}`, `<!--<script>`} {
+	for _, evil := range []string{`</script><script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `__f__alert(1)__f__`, `"__f__function(){alert(1)}__f__"`, "`${alert(1)}`", "\u2028'+alert(1)+'", `{{.Script}}`, `<!--<script>`,
+		"\u202egnp.exe\u200b\x1b[31m\u0085\u2066"} {
 		t.Run(evil, func(t *testing.T) {
+			shown := printable.Text(evil)
 			in := full("en")
 			in.Experiment.Name, in.Run.Name, in.Run.Config, in.Run.Error = evil, evil, evil, evil
 			in.Run.Params = map[string]string{evil: evil}
@@ -232,6 +235,7 @@ func TestTextsOfOthersStayTexts(t *testing.T) {
 			in.AB.Differences[0].Metric, in.AB.Baselines[0].Name, in.AB.Baselines[0].Detail = evil+"accuracy", evil, evil
 			in.AB.Arms[0].PerClass[0].Label = evil
 			in.AB.Metrics[0].Name, in.AB.Metrics[0].Version, in.AB.Metrics[0].Outputs[0].Name, in.AB.Metrics[1].Error = evil, evil, evil, evil
+			in.AB.Metrics[0].Log, in.AB.Metrics[0].Notes = evil+"\nsecond", []string{evil}
 			for i := range in.AB.Samples {
 				in.AB.Samples[i].Text, in.AB.Samples[i].PredictionA = evil, evil
 			}
@@ -246,18 +250,30 @@ func TestTextsOfOthersStayTexts(t *testing.T) {
 					t.Errorf("%d more of %s than in a plain report", extra, tag)
 				}
 			}
-			if !strings.Contains(html.UnescapeString(page), evil) {
+			if !strings.Contains(html.UnescapeString(page), shown) {
 				t.Error("the text is not there as a text")
 			}
 			found := false
 			for _, o := range options(t, page) {
 				for _, s := range o["series"].([]any) {
 					name, _ := s.(map[string]any)["name"].(string)
-					found = found || strings.Contains(name, evil)
+					found = found || strings.Contains(name, shown)
 				}
 			}
 			if !found {
 				t.Error("the text is not in an option as it was")
+			}
+			if !strings.Contains(html.UnescapeString(page), shown+"\nsecond") {
+				t.Error("what a module wrote is not there")
+			}
+			if in.AB.Metrics[0].Notes[0] != evil {
+				t.Error("what was handed in was changed")
+			}
+			for _, o := range options(t, page) {
+				page += fmt.Sprint(o)
+			}
+			if at := strings.IndexAny(page, "\x1b\u0085\u200b\u202e\u2028\u2066"); at >= 0 {
+				t.Errorf("a character that hides or reorders is left: %+q", page[max(0, at-40):min(len(page), at+40)])
 			}
 		})
 	}

@@ -74,6 +74,9 @@ func (r *Reporter) Render(ctx context.Context, in experiments.ReportInput, w io.
 	if err == nil {
 		err = errors.Join(b.faults...)
 	}
+	if err == nil {
+		err = escapeTexts(p)
+	}
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
