@@ -481,6 +481,34 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       await page.waitForFunction(() => document.activeElement?.tagName === 'MAIN');
     }));
 
+  test('names and texts of others cannot hide or reorder anything', () =>
+    onPage({}, async (page) => {
+      const evil = 'a\u202eb\u200bc\u0085d';
+      const shown = 'a\\u202eb\\u200bc\\u0085d';
+      const e = await call('POST', '/experiments', { name: evil, description: evil });
+      const run = await call('POST', '/runs', { experiment_id: e.id, name: evil, params: { [evil]: evil } });
+      const result = abResult();
+      Object.assign(result.metrics[0], { name: evil, log: `${evil}\nsecond`, notes: [evil] });
+      result.samples[0].text = evil;
+      await call('PUT', `/runs/${run.id}/artifacts/abtest/results.json`, json(result), 'application/octet-stream');
+      const hidden = () => page.evaluate(() => {
+        const all = document.title + document.documentElement.textContent +
+          [...document.querySelectorAll('[title],[aria-label]')].map((n) => `${n.title}${n.ariaLabel}`).join('');
+        return /[\u202e\u200b\u0085]/.test(all);
+      });
+      for (const path of ['/', `/experiments/${e.id}`, `/runs/${run.id}`, `/runs/${run.id}/abtest`]) {
+        await page.goto(path);
+        await page.getByText(shown).first().waitFor();
+        assert.equal(await hidden(), false, path);
+      }
+      await page.getByText('What the module wrote').first().click();
+      await page.getByText(`${shown}\nsecond`).waitFor();
+      // What is edited stays as it is.
+      await page.goto(`/experiments/${e.id}`);
+      await page.getByRole('button', { name: 'Edit' }).click();
+      assert.equal(await page.getByLabel('Name').inputValue(), evil);
+    }));
+
   test('a banner tells of a lost server, and the page goes on when it is back', () =>
     onPage({}, async (page, p) => {
       p.expect(/ERR_|Failed to load/);

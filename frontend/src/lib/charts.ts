@@ -5,6 +5,7 @@ import { LineChart } from 'echarts/charts';
 import { AriaComponent, DataZoomComponent, GridComponent, LegendComponent, TooltipComponent } from 'echarts/components';
 import { CanvasRenderer } from 'echarts/renderers';
 import langJA from 'echarts/i18n/langJA-obj.js';
+import { printable } from './printable.ts';
 
 echarts.use([LineChart, GridComponent, TooltipComponent, LegendComponent, DataZoomComponent, AriaComponent, CanvasRenderer]);
 echarts.registerLocale('JA', langJA);
@@ -57,7 +58,9 @@ function tip(params: TipParam[], o: LineInput): HTMLElement {
 }
 
 /** The option of a line chart; nulls are gaps. */
-export function lineOption(o: LineInput, isDark: boolean): echarts.EChartsCoreOption {
+export function lineOption(input: LineInput, isDark: boolean): echarts.EChartsCoreOption {
+  // A canvas is not reached by keepPrintable.
+  const o = { ...input, series: input.series.map((s) => ({ ...s, name: printable(s.name) })) };
   const css = getComputedStyle(document.documentElement);
   const v = (name: string) => css.getPropertyValue(name).trim();
   const colours = palette(isDark);

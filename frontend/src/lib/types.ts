@@ -157,6 +157,11 @@ export interface ModuleResult {
   outputs?: MetricOutput[];
   slices?: ModuleSlice[];
   error?: string;
+  /** The error is none of the module's: the machine could not run it. */
+  system?: boolean;
+  /** What it wrote, and what it had to do without. */
+  log?: string;
+  notes?: string[];
   wall_ms: number;
 }
 
@@ -196,6 +201,8 @@ export interface Check {
   name: string;
   ok: boolean;
   detail?: string;
+  /** What the module wrote meanwhile. */
+  log?: string;
 }
 
 export interface Parameter {
