@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
@@ -138,6 +139,56 @@ func TestRuntimeKnowsNoHTTP(t *testing.T) {
 			if within(path, "net/http") {
 				t.Errorf("%s imports %s; packages that may are listed in mayUseHTTP", p.ImportPath, path)
 			}
+		}
+	}
+}
+
+// notThroughDisk are the files that may change files by package os, each with why. Elsewhere runtime/disk does it,
+// whose operations tests record, fail and replay after a power cut.
+var notThroughDisk = map[string]string{
+	"runtime/filelock/filelock.go":         "a lock is no data",
+	"runtime/sandbox/host.go":              "a compilation cache can be lost",
+	"server/cli/sandbox.go":                "the same cache",
+	"server/store/open.go":                 "bbolt takes its file from there",
+	"runtime/finetunebench/bench.go":       "a benchmark's own files",
+	"runtime/enginebench/torch.go":         "a benchmark's own files",
+	"runtime/enginebench/training.go":      "a benchmark's own files",
+	"runtime/tokenizer/tokenbench/peer.go": "a benchmark's own files",
+	"runtime/metrictemplate/copysdk.go":    "go generate runs it in the checkout",
+}
+
+func TestFilesAreChangedThroughDisk(t *testing.T) {
+	changing := []string{"Chmod", "Create", "CreateTemp", "Link", "Mkdir", "MkdirAll", "MkdirTemp", "OpenFile", "Remove", "RemoveAll", "Rename", "Symlink", "Truncate", "WriteFile"}
+	used := map[string]bool{}
+	for _, layer := range []string{"runtime", "experiments", "server"} {
+		eachFile(t, layer, func(path string) {
+			path = filepath.ToSlash(path)
+			if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || within(path, "runtime/disk") {
+				return
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				s, ok := n.(*ast.SelectorExpr)
+				if !ok || !slices.Contains(changing, s.Sel.Name) {
+					return true
+				}
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "os" && x.Obj == nil {
+					used[path] = true
+					if notThroughDisk[path] == "" {
+						t.Errorf("%s calls os.%s: package disk does it, so that tests can replay it", path, s.Sel.Name)
+					}
+				}
+				return true
+			})
+		})
+	}
+	for path := range notThroughDisk {
+		if !used[path] {
+			t.Errorf("notThroughDisk lists %s, which has no need of it", path)
 		}
 	}
 }

@@ -103,6 +103,20 @@ func TestTheBootstrapIntervalCoversTheNormalApproximation(t *testing.T) {
 	}
 }
 
+func TestTheBootstrapIntervalTakes95PercentOfTheResamples(t *testing.T) {
+	// The statistic draws its own values, so that the resamples' distribution is known: 0, 1, 2 … 10000,
+	// whose 2.5 % and 97.5 % points are 250 and 9750.
+	const resamples = 10001
+	calls := 0
+	st := Statistic{Name: "x", A: func([]int) float64 { return 0 }, B: func([]int) float64 {
+		calls++
+		return float64((calls * 7919) % resamples) // the first call is the figure of all rows
+	}}
+	got := Differences(3, []Statistic{st}, resamples, 1)[0]
+	near(t, "low", got.Low, 250, 1e-9)
+	near(t, "high", got.High, 9750, 1e-9)
+}
+
 func TestPercentilesInterpolate(t *testing.T) {
 	v := []float64{1, 2, 3, 4}
 	near(t, "median", Percentile(v, 0.5), 2.5, 1e-15)

@@ -172,3 +172,20 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestTheNearestKeyIsOfTheSameSectionWhereItIsSpelledAlike(t *testing.T) {
+	for unknown, want := range map[string]string{
+		"data.max_lenght":               "data.max_length",
+		"training.learningrat":          "training.learning_rate",
+		"training.num_train_epochs_max": "training.num_train_epochs",
+		"model.create.tests":            "model.create.text", // two letters of five are off, as many as may be: not test
+		"training.base_mode":            "model.base_model",  // five of nine are off in training's nearest: one too many
+		"data.metrics":                  "test.metrics",      // the very word, in another section
+		"training.packin":               "training.packing",
+		"seeds":                         "seed",
+	} {
+		if got := suggest(unknown); got != "; the nearest known key is "+want {
+			t.Errorf("%s%s, want %s", unknown, got, want)
+		}
+	}
+}

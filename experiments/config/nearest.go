@@ -28,8 +28,8 @@ func walk(t reflect.Type, prefix string, visit func(key string, f reflect.Struct
 }
 
 // suggest names the known key nearest to an unknown one: one of the same section when it is spelled
-// alike, else the keys of other sections that end the same (a right key in the wrong section is the
-// commonest mistake), else the one whose last part is most alike.
+// alike, unless other sections have the very word (a right key in the wrong section is the commonest
+// mistake); else those of other sections whose last part is most alike.
 func suggest(unknown string) string {
 	section, last := split(listIndex.ReplaceAllString(unknown, "[]"))
 	var near, elsewhere []string
@@ -47,7 +47,7 @@ func suggest(unknown string) string {
 			elsewhere = append(elsewhere, k)
 		}
 	}
-	if len(near) > 0 {
+	if len(near) > 0 && (otherCost > 0 || nearCost <= 1) {
 		elsewhere = near
 	}
 	return "; the nearest known key is " + strings.Join(elsewhere, " or ")

@@ -46,6 +46,18 @@ func Train(texts []string, labels []int, classes int) *Model {
 // Predict gives the most probable class, with add-one smoothing; n-grams never seen in training are
 // left out.
 func (m *Model) Predict(text string) int {
+	score := m.scores(text)
+	best := 0
+	for l := range score {
+		if score[l] > score[best] {
+			best = l
+		}
+	}
+	return best
+}
+
+// scores are the logarithms of the classes' probabilities together with the text's.
+func (m *Model) scores(text string) []float64 {
 	score := append([]float64(nil), m.prior...)
 	vocabulary := float64(len(m.counts))
 	grams(text, func(g string) {
@@ -57,13 +69,7 @@ func (m *Model) Predict(text string) int {
 			score[l] += math.Log((row[l] + 1) / (m.totals[l] + vocabulary))
 		}
 	})
-	best := 0
-	for l := range score {
-		if score[l] > score[best] {
-			best = l
-		}
-	}
-	return best
+	return score
 }
 
 func grams(text string, visit func(string)) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 
 	"triality/experiments"
@@ -12,6 +11,7 @@ import (
 	"triality/experiments/config"
 	"triality/experiments/dataset"
 	"triality/experiments/naivebayes"
+	"triality/runtime/disk"
 	"triality/runtime/hub"
 )
 
@@ -73,7 +73,7 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*exper
 	if err := ctx.Err(); err != nil {
 		return nil, trainError(err)
 	}
-	if err := os.MkdirAll(o.OutDir, 0o755); err != nil {
+	if err := disk.MkdirAll(o.OutDir, 0o755); err != nil {
 		return nil, fmt.Errorf("abtest: %w", err)
 	}
 	return r, writeJSON(filepath.Join(o.OutDir, resultsName), r)

@@ -3,11 +3,11 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"triality/experiments"
 	"triality/experiments/dataset"
+	"triality/runtime/disk"
 	"triality/runtime/hub"
 )
 
@@ -40,7 +40,7 @@ func (e *Engine) Convert(ctx context.Context, o ConvertOptions, sink Sink) error
 		}
 		enc = tok
 	}
-	if err := os.MkdirAll(o.OutDir, 0o755); err != nil {
+	if err := disk.MkdirAll(o.OutDir, 0o755); err != nil {
 		return fmt.Errorf("convert: %w", err)
 	}
 	summary, err := rows.Convert(ctx, filepath.Join(o.OutDir, "dataset"), enc, o.Options, func(done, total int) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"triality/experiments/config"
 	"triality/experiments/dataset"
 	"triality/runtime/device/cpu"
+	"triality/runtime/disk"
 	"triality/runtime/hub"
 	"triality/runtime/lora"
 	"triality/runtime/model"
@@ -187,4 +187,4 @@ var optimizers = map[string]string{
 }
 
 // removeCheckpoints deletes a finished step's checkpoints: its outputs are whole.
-func removeCheckpoints(dir string) error { return os.RemoveAll(filepath.Join(dir, "checkpoints")) }
+func removeCheckpoints(dir string) error { return disk.RemoveAll(filepath.Join(dir, "checkpoints")) }

@@ -9,6 +9,7 @@ import (
 
 	"triality/experiments"
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 	"triality/runtime/filelock"
 	"triality/runtime/model"
 	"triality/runtime/modelfiles"
@@ -39,7 +40,7 @@ func writeModel(ctx context.Context, out, like string, cfg model.Config, weights
 // claim keeps other processes out of a folder that training writes checkpoints to, until release.
 func claim(dir string) (release func(), err error) {
 	made := !exists(dir)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := disk.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, ".lock")
@@ -53,7 +54,7 @@ func claim(dir string) (release func(), err error) {
 	return func() {
 		unlock()
 		if made {
-			os.Remove(dir) // where the call wrote nothing
+			disk.Remove(dir) // where the call wrote nothing
 		}
 	}, nil
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/config"
+	"triality/runtime/disk"
 )
 
 // Watcher follows a run from outside: the terminal's.
@@ -238,7 +238,7 @@ func (e *execution) execute(ctx context.Context, s *step, record *experiments.St
 func (e *execution) work(ctx context.Context, s *step, sink Sink) (outputs []string, err error) {
 	cfg := e.plan.cfg
 	if s.kind != experiments.StepBase {
-		if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		if err := disk.MkdirAll(s.dir, 0o755); err != nil {
 			return nil, fmt.Errorf("output_dir: %w", err)
 		}
 	}

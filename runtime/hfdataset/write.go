@@ -31,9 +31,6 @@ func write(dir string, splits []Split, shardBytes int64) error {
 	if err := check(splits); err != nil {
 		return err
 	}
-	if err := atomicfile.RecoverFolder(dir); err != nil {
-		return err
-	}
 	if err := replaceable(dir); err != nil {
 		return err
 	}

@@ -7,7 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	G "gorgonia.org/gorgonia"
@@ -331,4 +335,65 @@ func TestWeightsThatDoNotFitAreNamed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Writers read a merged model a part at a time, several parts at once.
+func TestAMergedModelReadsTheSameInParts(t *testing.T) {
+	for _, c := range []Config{
+		{R: 4, Alpha: 8, TargetModules: []string{AllLinear}},
+		{R: 4, Alpha: 8, DoRA: true, TargetModules: []string{AllLinear}},
+	} {
+		t.Run(fmt.Sprintf("DoRA %t", c.DoRA), func(t *testing.T) {
+			cfg, p := smallModel(t, "llama")
+			a := trained(t, c, cfg)
+			lengthen(t, a, p)
+			dev := &oneAtATime{Device: reference.New(), t: t}
+			folded, err := a.Merge(dev, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range a.Modules {
+				whole := make([]float32, m.Out*m.In)
+				if err := folded.ReadAt(m.weight(), whole, 0); err != nil {
+					t.Fatal(err)
+				}
+				parts := make([]float32, len(whole))
+				const rows = 3
+				var wg sync.WaitGroup
+				for at := 0; at < len(parts); at += rows * m.In {
+					wg.Go(func() {
+						if err := folded.ReadAt(m.weight(), parts[at:min(at+rows*m.In, len(parts))], at); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				wg.Wait()
+				if !slices.Equal(parts, whole) {
+					t.Errorf("%s differs when it is read in parts of %d rows", m.Name, rows)
+				}
+			}
+			if dev.products.Load() == 0 {
+				t.Error("the device computed nothing")
+			}
+		})
+	}
+}
+
+// oneAtATime is a device that takes one product at a time, as a stream does, and says when a second begins.
+type oneAtATime struct {
+	device.Device
+	t              *testing.T
+	busy, products atomic.Int32
+}
+
+func (d *oneAtATime) MatMul(dst, a, b device.Buffer, m, n, k int, ta, tb, add bool) {
+	if d.busy.Add(1) > 1 {
+		d.t.Error("two products at once")
+	}
+	for range 20 { // room for another to come
+		runtime.Gosched()
+	}
+	d.Device.MatMul(dst, a, b, m, n, k, ta, tb, add)
+	d.products.Add(1)
+	d.busy.Add(-1)
 }

@@ -9,8 +9,8 @@ package metrictemplate
 
 import (
 	"embed"
-	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -18,6 +18,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 )
 
 //go:generate go run copysdk.go
@@ -79,7 +82,7 @@ func folderOf(lang string) (string, error) {
 // Write makes the folder dir/name with a metric called name in the language,
 // ready to be built by the command in its README.md. It refuses names that are
 // no folder, file and module name everywhere, languages it does not know, and
-// a folder that is there already; what it could not finish it takes away.
+// a folder that is there already. The folder is made whole or not at all.
 func Write(dir, lang, name string) error {
 	if err := checkName(name); err != nil {
 		return err
@@ -89,17 +92,14 @@ func Write(dir, lang, name string) error {
 		return err
 	}
 	to := filepath.Join(dir, name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("new metric: %w", err)
-	}
-	if err := os.Mkdir(to, 0o755); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("new metric: %s is there already; take another name or remove it: %w", to, fs.ErrExist)
+	err = atomicfile.WriteFolder(to, func(tmp string) error {
+		if _, err := os.Lstat(to); err == nil {
+			return fmt.Errorf("%s is there already; take another name or remove it: %w", to, fs.ErrExist)
 		}
+		return copyTree(from, tmp, name)
+	})
+	if err != nil {
 		return fmt.Errorf("new metric: %w", err)
-	}
-	if err := copyTree(from, to, name); err != nil {
-		return errors.Join(fmt.Errorf("new metric: %w", err), os.RemoveAll(to))
 	}
 	return nil
 }
@@ -113,13 +113,16 @@ func copyTree(from, to, name string) error {
 		}
 		target := filepath.Join(to, filepath.FromSlash(strings.TrimPrefix(strings.TrimPrefix(p, from), "/")))
 		if d.IsDir() {
-			return os.MkdirAll(target, 0o755)
+			return disk.MkdirAll(target, 0o755)
 		}
 		b, err := files.ReadFile(p)
 		if err != nil {
 			return err
 		}
 		text := strings.ReplaceAll(string(b), "@NAME@", name)
-		return os.WriteFile(strings.TrimSuffix(target, ".tmpl"), []byte(text), 0o644)
+		return atomicfile.WriteFile(strings.TrimSuffix(target, ".tmpl"), 0o644, func(w io.Writer) error {
+			_, err := io.WriteString(w, text)
+			return err
+		})
 	})
 }

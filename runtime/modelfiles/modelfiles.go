@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 )
 
 // TemplateFolder holds chat templates besides the default one.
@@ -82,7 +83,7 @@ func Copy(from, to string, except ...string) error {
 		}
 		target := filepath.Join(to, filepath.FromSlash(name))
 		if dir := filepath.Dir(target); dir != filepath.Clean(to) {
-			if err := os.MkdirAll(dir, 0o755); err != nil {
+			if err := disk.MkdirAll(dir, 0o755); err != nil {
 				return err
 			}
 		}

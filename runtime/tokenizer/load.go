@@ -154,7 +154,7 @@ func (t *Tokenizer) Save(dir string) error {
 	if len(t.files.templates) == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Join(dir, templateFolder), 0o755); err != nil {
+	if err := disk.MkdirAll(filepath.Join(dir, templateFolder), 0o755); err != nil {
 		return fmt.Errorf("save tokenizer: %w", err)
 	}
 	for name, text := range t.files.templates {

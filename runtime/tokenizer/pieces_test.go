@@ -1,6 +1,9 @@
 package tokenizer
 
 import (
+	"cmp"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -160,5 +163,46 @@ func TestMergingFollowsTheDefinition(t *testing.T) {
 	}
 	if !merged {
 		t.Error("nothing was merged")
+	}
+}
+
+// Small vocabularies of every shape: merges that overlap, and a merged token with the id 0.
+func TestMergingFollowsTheDefinitionInRandomVocabularies(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		texts := []string{"a", "b", "c"}
+		for len(texts) < 9 {
+			text := texts[r.IntN(len(texts))] + texts[r.IntN(len(texts))]
+			if !slices.Contains(texts, text) {
+				texts = append(texts, text)
+			}
+		}
+		m := bpe{vocab: map[string]int32{}, merges: map[pair]merge{}, unk: -1}
+		for i, id := range r.Perm(len(texts)) {
+			m.vocab[texts[i]] = int32(id)
+		}
+		for _, left := range texts {
+			for _, right := range texts {
+				if into, ok := m.vocab[left+right]; ok {
+					m.merges[pair{m.vocab[left], m.vocab[right]}] = merge{into: into}
+				}
+			}
+		}
+		ranks := r.Perm(len(m.merges))
+		pairs := slices.SortedFunc(maps.Keys(m.merges), func(a, b pair) int { return cmp.Or(cmp.Compare(a.left, b.left), cmp.Compare(a.right, b.right)) })
+		for i, p := range pairs {
+			m.merges[p] = merge{rank: int32(ranks[i]), into: m.merges[p].into}
+		}
+		for range 20 {
+			ids := make([]int32, r.IntN(12))
+			text := ""
+			for i := range ids {
+				c := texts[r.IntN(3)]
+				ids[i], text = m.vocab[c], text+c
+			}
+			if got, want := m.mergeAll(m.symbols(text)), naive(&m, slices.Clone(ids)); !slices.Equal(got, want) {
+				t.Fatalf("seed %d: %q is merged to %v, want %v; tokens %v, merges %v", seed, text, got, want, m.vocab, m.merges)
+			}
+		}
 	}
 }

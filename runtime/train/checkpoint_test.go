@@ -2,6 +2,7 @@ package train
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"os"
 	"path/filepath"
@@ -74,6 +75,23 @@ func TestEveryFlippedBitAndEveryTruncationIsDamage(t *testing.T) {
 		}
 		if _, err := parseCheckpoint(bytes.NewReader(raw[:i]), int64(i)); !errors.Is(err, ErrDamaged) {
 			t.Fatalf("cut to %d bytes: %v", i, err)
+		}
+	}
+}
+
+func TestACheckpointEndsWithItsLastTensor(t *testing.T) {
+	raw := writeSample(t, filepath.Join(t.TempDir(), "c"))
+	body := raw[:len(raw)-sha256.Size]
+	for extra, want := range map[int]string{-1: "tensor adam_m/a/max has 1 elements, 3 bytes are left", 0: "", 1: "1 bytes follow the last tensor", 4: "4 bytes follow the last tensor"} {
+		changed := slices.Clone(body[:len(body)+min(extra, 0)])
+		in := sealed(append(changed, make([]byte, max(extra, 0))...)) // its checksum is right
+		_, err := parseCheckpoint(bytes.NewReader(in), int64(len(in)))
+		if want == "" {
+			if err != nil {
+				t.Error(err)
+			}
+		} else if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+d bytes: %v", extra, err)
 		}
 	}
 }

@@ -201,3 +201,36 @@ func TestWeightsInInt8AreNotTrainedThemselves(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestGoodStepsAreCountedFromTheLastOverflow(t *testing.T) {
+	s := newLossScale()
+	for range lossScaleSteps - 1 {
+		s.taken()
+	}
+	if err := s.overflowed(); err != nil {
+		t.Fatal(err)
+	}
+	want := lossScale{Factor: firstLossScale / 2, Skipped: 1}
+	if *s != want {
+		t.Errorf("after an overflow: %+v, want %+v", *s, want)
+	}
+	for range lossScaleSteps - 1 {
+		s.taken()
+	}
+	if s.Factor != firstLossScale/2 {
+		t.Errorf("the scale is %g a step too soon", s.Factor)
+	}
+	if s.taken(); s.Factor != firstLossScale {
+		t.Errorf("after %d good steps the scale is %g", lossScaleSteps, s.Factor)
+	}
+}
+
+func TestTheSmallestLossScaleIsStillUsed(t *testing.T) {
+	s := &lossScale{Factor: 2 * smallestLossScale}
+	if err := s.overflowed(); err != nil || s.Factor != smallestLossScale {
+		t.Errorf("at the smallest scale: %+v, %v", s, err)
+	}
+	if err := s.overflowed(); !errors.Is(err, ErrNotFinite) {
+		t.Errorf("below it: %v", err)
+	}
+}
