@@ -147,7 +147,8 @@ func TestRuntimeKnowsNoHTTP(t *testing.T) {
 // whose operations tests record, fail and replay after a power cut.
 var notThroughDisk = map[string]string{
 	"runtime/filelock/filelock.go":         "a lock is no data",
-	"runtime/sandbox/host.go":              "a compilation cache can be lost",
+	"runtime/sandbox/cache.go":             "a compilation cache can be lost",
+	"runtime/sandbox/limit_linux.go":       "the kernel's own files",
 	"server/cli/sandbox.go":                "the same cache",
 	"server/store/open.go":                 "bbolt takes its file from there",
 	"runtime/finetunebench/bench.go":       "a benchmark's own files",
