@@ -10,7 +10,7 @@ import (
 )
 
 func TestTheShippedSampleIsFreeOfDuplicatesAndLeaks(t *testing.T) {
-	p, err := Prepare(Options{InputPath: "../../configs/sample", Strict: true, ValRatio: 0.1, TestRatio: 0.2, Seed: 42})
+	p, err := Prepare(context.Background(), Options{InputPath: "../../configs/sample", Strict: true, ValRatio: 0.1, TestRatio: 0.2, Seed: 42}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,10 +40,10 @@ func TestTheShippedSampleIsFreeOfDuplicatesAndLeaks(t *testing.T) {
 			}
 		}
 	}
-	for _, pair := range p.Near {
+	for _, pair := range p.Near.Pairs {
 		a, b := rows[pair.I], rows[pair.J]
 		if a.Group != b.Group {
-			t.Errorf("%s:%d and %s:%d are alike (%.2f): %q %q", a.File, a.Line, b.File, b.Line, pair.Similarity, a.Text(), b.Text())
+			t.Errorf("%s:%d and %s:%d are alike: %q %q", a.File, a.Line, b.File, b.Line, a.Text(), b.Text())
 		}
 		if p.Assign[pair.I] != p.Assign[pair.J] {
 			t.Errorf("near-duplicates in %s and %s", SplitNames[p.Assign[pair.I]], SplitNames[p.Assign[pair.J]])
@@ -57,7 +57,7 @@ func TestXSafetyConverts(t *testing.T) {
 		t.Skip("the XSafety data is not there: ", err)
 	}
 	o := Options{InputPath: input, Format: "completion", MaxLength: 4000, ValRatio: 0.1, TestRatio: 0.2, Seed: 42}
-	p, err := Prepare(o)
+	p, err := Prepare(context.Background(), o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package dataset
 
 import (
+	"context"
+	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,7 +43,7 @@ func TestReadTakesFilesAsTheyComeFromEditors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(files(t, map[string]string{"a.jsonl": tt.text}), "a.jsonl")
-			rows, err := Read(path, false)
+			rows, err := Read(context.Background(), path, false, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,7 +55,7 @@ func TestReadTakesFilesAsTheyComeFromEditors(t *testing.T) {
 					t.Errorf("problem %q, want %q", rows.Problems[i], want)
 				}
 			}
-			_, err = Read(path, true)
+			_, err = Read(context.Background(), path, true, nil)
 			if strict := len(tt.problems) > 0; (err != nil) != strict {
 				t.Errorf("strict: error %v, want one: %v", err, strict)
 			} else if strict && (!strings.Contains(err.Error(), tt.problems[0]) || !strings.Contains(err.Error(), "data.strict") || experiments.CodeOf(err) != experiments.CodeInvalid) {
@@ -66,13 +68,13 @@ func TestReadTakesFilesAsTheyComeFromEditors(t *testing.T) {
 func TestReadSaysWhatIsWrongWithTheInput(t *testing.T) {
 	dir := files(t, map[string]string{"empty.jsonl": "", "bad.jsonl": "nothing\n", "other.jsonl": goodLine, "four_class_a.jsonl": goodLine, "four_class_b.jsonl": goodLine + "\n" + goodLine})
 	t.Run("a folder stands for its four_class files, in order", func(t *testing.T) {
-		rows, err := Read(dir, true)
+		rows, err := Read(context.Background(), dir, true, nil)
 		if err != nil || len(rows.Rows) != 3 || len(rows.Files) != 2 || rows.Rows[2].Line != 2 || filepath.Base(rows.Rows[2].File) != "four_class_b.jsonl" {
 			t.Errorf("%+v %v", rows, err)
 		}
 	})
 	t.Run("a pattern stands for what it matches", func(t *testing.T) {
-		rows, err := Read(filepath.Join(dir, "*_b.jsonl"), true)
+		rows, err := Read(context.Background(), filepath.Join(dir, "*_b.jsonl"), true, nil)
 		if err != nil || len(rows.Rows) != 2 {
 			t.Errorf("%+v %v", rows, err)
 		}
@@ -90,7 +92,7 @@ func TestReadSaysWhatIsWrongWithTheInput(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Read(tt.input, false)
+			_, err := Read(context.Background(), tt.input, false, nil)
 			if err == nil || experiments.CodeOf(err) != tt.code {
 				t.Fatalf("error %v, want code %s", err, tt.code)
 			}
@@ -107,17 +109,20 @@ func FuzzReadRows(f *testing.F) {
 	f.Add([]byte("\xef\xbb\xbf" + goodLine + "\r\n\n{}\n" + goodLine))
 	f.Add([]byte("\n\n\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		var rs Rows
-		if err := rs.read(strings.NewReader(string(text)), "f", false); err != nil {
+		path := filepath.Join(t.TempDir(), "f")
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var rs, strict Rows
+		if err := rs.readFile(context.Background(), path, false, sha256.New(), silent{}); err != nil {
 			t.Fatal(err)
 		}
 		lines := strings.Count(string(text), "\n") + 1
-		if len(rs.Rows)+len(rs.Problems) > lines {
-			t.Errorf("%d rows and %d problems from %d lines", len(rs.Rows), len(rs.Problems), lines)
+		if len(rs.Rows)+rs.Skipped > lines {
+			t.Errorf("%d rows and %d problems from %d lines", len(rs.Rows), rs.Skipped, lines)
 		}
-		var strict Rows
-		if err := strict.read(strings.NewReader(string(text)), "f", true); (err == nil) != (len(rs.Problems) == 0) {
-			t.Errorf("strict: %v; %d problems", err, len(rs.Problems))
+		if err := strict.readFile(context.Background(), path, true, sha256.New(), silent{}); (err == nil) != (rs.Skipped == 0) {
+			t.Errorf("strict: %v; %d problems", err, rs.Skipped)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -28,6 +29,12 @@ func TestABadRowIsRefusedWithItsFieldAndTheMend(t *testing.T) {
 		{"two wrong fields, of which the first by name is named", `{"output":2,"input":1,"four_class_label":"DENY"}`, "input: want text, have 1"},
 		{"a long wrong value, of which the start is shown", `{"input":[` + strings.Repeat("1,", 100) + `1],"four_class_label":"DENY"}`, "…"},
 		{"neither instruction nor input", `{"instruction":" ","output":"b","four_class_label":"DENY"}`, "instruction, input: both are empty"},
+		{"a field that is given twice", `{"input":"a","input":"b","output":"c","four_class_label":"DENY"}`, "input: is given twice"},
+		{"half a character", `{"input":"a\ud800","output":"b","four_class_label":"DENY"}`, `input: \ud800 is half of a character`},
+		{"the other half", `{"input":"a","output":"\uDC00b","four_class_label":"DENY"}`, `output: \uDC00 is half of a character`},
+		{"two first halves", `{"input":"a\ud83d\ud83d\ude00","output":"b","four_class_label":"DENY"}`, `input: \ud83d is half of a character`},
+		{"half a character in a further field", `{"input":"a","output":"b","four_class_label":"DENY","x":{"y":["\udfff"]}}`, `x: \udfff is half of a character`},
+		{"half a character in a name", `{"input":"a","output":"b","four_class_label":"DENY","x\ud800":1}`, `\ud800 is half of a character`},
 		{"no answer", `{"input":"a","output":" \n","four_class_label":"DENY"}`, "output: is empty"},
 	}
 	for _, tt := range tests {
@@ -51,14 +58,29 @@ func TestARowKeepsEveryField(t *testing.T) {
 	if r.Instruction != "i" || r.Input != "n" || r.Output != "o" || r.Label != "REFUSE" || r.Domain != "d" || r.Safety != "s" || r.Thinking != "t" || r.Group != "g" || r.Language != "fr" {
 		t.Errorf("row %+v", r)
 	}
-	want := map[string]string{"style": "plain", "score": "0.5", "tags": `["a","b"]`, "none": ""}
-	for k, v := range want {
-		if got, ok := r.Extra[k]; !ok || got != v {
-			t.Errorf("extra %s = %q, want %q", k, got, v)
-		}
+	want := []Field{{"none", Value{}}, {"score", Value{Float, "0.5"}}, {"style", Value{String, "plain"}}, {"tags", Value{JSON, `["a","b"]`}}}
+	if !slices.Equal(r.Extra, want) {
+		t.Errorf("extra fields %+v", r.Extra)
 	}
-	if len(r.Extra) != len(want) {
-		t.Errorf("extra fields %v", r.Extra)
+}
+
+func TestWholeCharactersAndWhatLooksLikeHalfOfOneAreRead(t *testing.T) {
+	r, err := ParseRow([]byte(`{"input":"\ud83d\ude00 \\ud800 \\\ud83d\ude00 \u00e9","output":"b","four_class_label":"DENY"}`))
+	if want := "😀 \\ud800 \\😀 é"; err != nil || r.Input != want {
+		t.Errorf("input %q, %v; want %q", r.Input, err, want)
+	}
+}
+
+func TestAValueKeepsItsTypeAndItsDigits(t *testing.T) {
+	for raw, want := range map[string]Value{
+		"null": {}, "true": {Bool, "true"}, `"a\nb"`: {String, "a\nb"}, `""`: {String, ""}, "[1, 2]": {JSON, "[1, 2]"}, `{"a":"}"}`: {JSON, `{"a":"}"}`},
+		"0": {Int, "0"}, "-7": {Int, "-7"}, "9007199254740993": {Int, "9007199254740993"}, "9223372036854775807": {Int, "9223372036854775807"},
+		"9223372036854775808": {Number, "9223372036854775808"}, "-0": {Float, "-0"}, "1.0": {Float, "1.0"}, "1e3": {Float, "1e3"}, "1e400": {Number, "1e400"},
+	} {
+		r, err := ParseRow([]byte(strings.TrimSuffix(goodLine, "}") + `, "x" : ` + raw + " }"))
+		if got, ok := r.Get("x"); err != nil || !ok || got != want {
+			t.Errorf("%s: %+v, %v, %v; want %+v", raw, got, ok, err, want)
+		}
 	}
 }
 

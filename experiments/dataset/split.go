@@ -101,37 +101,23 @@ func (r *Row) groupName() string {
 
 // clusters joins rows by group and by near-duplicate pair, in the order of their first row.
 func clusters(rows []Row, pairs []Pair) [][]int {
-	parent := make([]int, len(rows))
-	for i := range parent {
-		parent[i] = i
-	}
-	find := func(i int) int {
-		for parent[i] != i {
-			parent[i] = parent[parent[i]]
-			i = parent[i]
-		}
-		return i
-	}
-	join := func(a, b int) {
-		ra, rb := find(a), find(b)
-		parent[max(ra, rb)] = min(ra, rb)
-	}
+	f := newForest(len(rows))
 	first := map[string]int{}
 	for i := range rows {
 		g := rows[i].groupName()
-		if f, ok := first[g]; ok {
-			join(f, i)
+		if at, ok := first[g]; ok {
+			f.join(at, i)
 		} else {
 			first[g] = i
 		}
 	}
 	for _, p := range pairs {
-		join(p.I, p.J)
+		f.join(p.I, p.J)
 	}
 	index := map[int]int{}
 	var out [][]int
 	for i := range rows {
-		root := find(i)
+		root := f.find(i)
 		g, ok := index[root]
 		if !ok {
 			g = len(out)

@@ -10,8 +10,8 @@ import (
 	"triality/experiments"
 )
 
-// corpus makes rows: n groups of one to three rows each, labels in turn.
-func corpus(n int) []Row {
+// manyRows makes rows: n groups of one to three rows each, labels in turn.
+func manyRows(n int) []Row {
 	rng := rand.New(rand.NewPCG(3, 4))
 	var rows []Row
 	for g := range n {
@@ -35,7 +35,7 @@ func split(t *testing.T, rows []Row, pairs []Pair, o SplitOptions) []int {
 var tenTwenty = SplitOptions{ValRatio: 0.1, TestRatio: 0.2, Seed: 7}
 
 func TestRowsOfOneGroupNeverStraddleSplits(t *testing.T) {
-	rows := corpus(120)
+	rows := manyRows(120)
 	of := map[string]int{}
 	for i, s := range split(t, rows, nil, tenTwenty) {
 		if had, ok := of[rows[i].Group]; ok && had != s {
@@ -46,7 +46,7 @@ func TestRowsOfOneGroupNeverStraddleSplits(t *testing.T) {
 }
 
 func TestRowsWithoutAGroupAreGroupedByTheirText(t *testing.T) {
-	rows := corpus(60)
+	rows := manyRows(60)
 	for i := range rows {
 		rows[i].Group = ""
 	}
@@ -62,13 +62,13 @@ func TestRowsWithoutAGroupAreGroupedByTheirText(t *testing.T) {
 }
 
 func TestNearDuplicatesNeverStraddleSplits(t *testing.T) {
-	rows := corpus(80)
+	rows := manyRows(80)
 	rng := rand.New(rand.NewPCG(9, 9))
 	var pairs []Pair
 	for range 40 {
 		i, j := rng.IntN(len(rows)), rng.IntN(len(rows))
 		if i != j {
-			pairs = append(pairs, Pair{I: min(i, j), J: max(i, j), Similarity: 0.9})
+			pairs = append(pairs, Pair{I: min(i, j), J: max(i, j)})
 		}
 	}
 	for seed := range uint64(10) {
@@ -82,7 +82,7 @@ func TestNearDuplicatesNeverStraddleSplits(t *testing.T) {
 }
 
 func TestEachLabelsGroupsAreSharedOutInTheRatios(t *testing.T) {
-	rows := corpus(203)
+	rows := manyRows(203)
 	assign := split(t, rows, nil, tenTwenty)
 	groups := map[string][3]map[string]bool{}
 	for i, s := range assign {
@@ -104,14 +104,14 @@ func TestEachLabelsGroupsAreSharedOutInTheRatios(t *testing.T) {
 }
 
 func TestTheSeedDecidesTheSplitAndTheOrderOfTheRowsDoesNot(t *testing.T) {
-	rows := corpus(100)
+	rows := manyRows(100)
 	// Groups of mixed labels must not depend on which row comes first either.
 	for i := range rows {
 		if i%7 == 0 {
 			rows[i].Label = "REFUSE"
 		}
 	}
-	pairs := []Pair{{I: 3, J: 90, Similarity: 0.8}, {I: 10, J: 40, Similarity: 0.8}}
+	pairs := []Pair{{I: 3, J: 90}, {I: 10, J: 40}}
 	first := split(t, rows, pairs, tenTwenty)
 	for i, s := range split(t, rows, pairs, tenTwenty) {
 		if s != first[i] {
@@ -155,9 +155,9 @@ func TestAnEmptySplitIsAnErrorThatNamesTheRatio(t *testing.T) {
 		o     SplitOptions
 		split string
 	}{
-		{"too few groups for validation", corpus(8), SplitOptions{ValRatio: 0.1, TestRatio: 0.5}, "the val split is empty"},
-		{"too few groups for the test", corpus(8), SplitOptions{ValRatio: 0.5, TestRatio: 0.1}, "the test split is empty"},
-		{"nothing left to train on", corpus(4), SplitOptions{ValRatio: 0, TestRatio: 0.9}, "the train split is empty"},
+		{"too few groups for validation", manyRows(8), SplitOptions{ValRatio: 0.1, TestRatio: 0.5}, "the val split is empty"},
+		{"too few groups for the test", manyRows(8), SplitOptions{ValRatio: 0.5, TestRatio: 0.1}, "the test split is empty"},
+		{"nothing left to train on", manyRows(4), SplitOptions{ValRatio: 0, TestRatio: 0.9}, "the train split is empty"},
 		{"one group of many rows", []Row{{Input: "a", Label: "DENY", Group: "g"}, {Input: "b", Label: "DENY", Group: "g"}}, SplitOptions{ValRatio: 0.5, TestRatio: 0.2}, "split is empty"},
 	}
 	for _, tt := range tests {
@@ -173,7 +173,7 @@ func TestAnEmptySplitIsAnErrorThatNamesTheRatio(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Split(corpus(8), nil, SplitOptions{}); err != nil {
+	if _, err := Split(manyRows(8), nil, SplitOptions{}); err != nil {
 		t.Errorf("a ratio of 0 wants no rows: %v", err)
 	}
 }

@@ -2,6 +2,8 @@ package dataset
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"triality/experiments"
 	"triality/runtime/hfdataset"
@@ -43,53 +45,44 @@ func ownColumns() map[string]bool {
 	return own
 }
 
-// table collects the columns of one split.
+// table is rows as the dataset has them.
 type table struct {
-	extra                  []string
-	rows                   []*Row
-	text                   []string
-	ids, attention, labels [][]int32
+	rows    []*Row
+	text    []string
+	encoded []Encoded
 }
 
-func (t *table) add(r *Row, text string, e Encoded) {
-	t.rows = append(t.rows, r)
-	t.text = append(t.text, text)
-	attention, labels := make([]int32, len(e.IDs)), make([]int32, len(e.IDs))
-	for i, id := range e.IDs {
-		attention[i], labels[i] = 1, id
-		if i < e.Prompt {
-			labels[i] = masked
-		}
-	}
-	t.ids, t.attention, t.labels = append(t.ids, e.IDs), append(t.attention, attention), append(t.labels, labels)
+// schema is the dataset's columns without their values.
+func schema(extra []extraColumn, tokenized bool) []hfdataset.Column {
+	var t table
+	return t.columns(extra, tokenized)
 }
 
-func (t *table) columns(tokenized bool) []hfdataset.Column {
+func (t *table) columns(extra []extraColumn, tokenized bool) []hfdataset.Column {
 	var out []hfdataset.Column
-	column := func(name string, at func(*Row) string) {
+	for _, f := range fields {
 		values := make([]string, len(t.rows))
 		for i, r := range t.rows {
-			values[i] = at(r)
+			values[i] = *f.at(r)
 		}
-		out = append(out, hfdataset.Strings(name, values))
+		out = append(out, hfdataset.Strings(f.name, values))
 	}
-	taken := ownColumns()
-	for _, f := range fields {
-		column(f.name, func(r *Row) string { return *f.at(r) })
-	}
-	for _, name := range t.extra {
-		kept := name
-		for taken[kept] {
-			kept = "extra_" + kept // the dataset's own columns have these names
-		}
-		taken[kept] = true
-		column(kept, func(r *Row) string { return r.Extra[name] })
+	for i := range extra {
+		out = append(out, extra[i].values(t.rows))
 	}
 	out = append(out, hfdataset.Strings(columnText, t.text))
-	if tokenized {
-		out = append(out, hfdataset.Lists(columnIDs, t.ids), hfdataset.Lists(columnAttention, t.attention), hfdataset.Lists(columnLabels, t.labels))
+	if !tokenized {
+		return out
 	}
-	return out
+	ids, attention, labels := make([][]int32, len(t.rows)), make([][]int32, len(t.rows)), make([][]int32, len(t.rows))
+	for i, e := range t.encoded {
+		ids[i] = e.IDs
+		attention[i], labels[i] = slices.Repeat([]int32{1}, len(e.IDs)), slices.Clone(e.IDs)
+		for k := range e.Prompt {
+			labels[i][k] = masked
+		}
+	}
+	return append(out, hfdataset.Lists(columnIDs, ids), hfdataset.Lists(columnAttention, attention), hfdataset.Lists(columnLabels, labels))
 }
 
 // Stored is one split of a dataset on disk.
@@ -131,10 +124,13 @@ func openSplit(split *hfdataset.Split) (*Stored, error) {
 		}
 	}
 	own := ownColumns()
-	for _, c := range split.Columns {
-		if c.Kind == hfdataset.String && !own[c.Name] {
-			s.addExtra(c.Name, c.Strings)
+	for i := range split.Columns {
+		if c := &split.Columns[i]; !own[c.Name] && c.Kind != hfdataset.ListInt32 {
+			s.addExtra(c)
 		}
+	}
+	for i := range s.Rows {
+		slices.SortFunc(s.Rows[i].Extra, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
 	}
 	for i := range s.Rows {
 		if experiments.LabelIndex(s.Rows[i].Label) < 0 {
@@ -157,15 +153,11 @@ func openSplit(split *hfdataset.Split) (*Stored, error) {
 	return s, nil
 }
 
-// addExtra takes over a column that the schema does not know; a row without the field has empty text.
-func (s *Stored) addExtra(name string, values []string) {
-	for i, v := range values {
-		if v == "" {
-			continue
+// addExtra takes over a column that the schema does not know; a row without a value does not get the field.
+func (s *Stored) addExtra(c *hfdataset.Column) {
+	for i := range s.Rows {
+		if v := valueAt(c, i); v.Kind != Null {
+			s.Rows[i].Extra = append(s.Rows[i].Extra, Field{c.Name, v})
 		}
-		if s.Rows[i].Extra == nil {
-			s.Rows[i].Extra = map[string]string{}
-		}
-		s.Rows[i].Extra[name] = v
 	}
 }

@@ -18,6 +18,8 @@ const (
 	String    Kind = iota // Column.Strings
 	Int64                 // Column.Ints
 	ListInt32             // Column.Lists, such as token ids
+	Float64               // Column.Floats
+	Bool                  // Column.Bools
 )
 
 func (k Kind) String() string {
@@ -28,6 +30,10 @@ func (k Kind) String() string {
 		return "int64"
 	case ListInt32:
 		return "list<int32>"
+	case Float64:
+		return "float64"
+	case Bool:
+		return "bool"
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
 }
@@ -40,6 +46,10 @@ type Column struct {
 	Strings []string
 	Ints    []int64
 	Lists   [][]int32
+	Floats  []float64
+	Bools   []bool
+	// Valid says which rows have a value, where not all have; nil: all. Lists always have one.
+	Valid []bool
 }
 
 // Strings makes a column of text.
@@ -47,6 +57,12 @@ func Strings(name string, v []string) Column { return Column{Name: name, Kind: S
 
 // Ints makes a column of integers.
 func Ints(name string, v []int64) Column { return Column{Name: name, Kind: Int64, Ints: v} }
+
+// Floats makes a column of numbers.
+func Floats(name string, v []float64) Column { return Column{Name: name, Kind: Float64, Floats: v} }
+
+// Bools makes a column of truth values.
+func Bools(name string, v []bool) Column { return Column{Name: name, Kind: Bool, Bools: v} }
 
 // Lists makes a column of integer lists.
 func Lists(name string, v [][]int32) Column { return Column{Name: name, Kind: ListInt32, Lists: v} }
@@ -58,6 +74,10 @@ func (c *Column) Len() int {
 		return len(c.Strings)
 	case Int64:
 		return len(c.Ints)
+	case Float64:
+		return len(c.Floats)
+	case Bool:
+		return len(c.Bools)
 	}
 	return len(c.Lists)
 }
@@ -92,6 +112,18 @@ var splitName = regexp.MustCompile(`^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$`)
 
 // check reports what keeps splits from being written.
 func check(splits []Split) error {
+	for i := range splits {
+		s := &splits[i]
+		b := s.batches()
+		if err := b.fits(s.Columns, 0); err != nil {
+			return fmt.Errorf("split %q: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+// checkNames reports what is wrong with the names and kinds of splits and columns.
+func checkNames(splits []Batches) error {
 	if len(splits) == 0 {
 		return fmt.Errorf("there are no splits")
 	}
@@ -104,36 +136,31 @@ func check(splits []Split) error {
 			return fmt.Errorf("split %q is given twice", s.Name)
 		}
 		names[s.Name] = true
-		if err := s.check(); err != nil {
+		if err := checkColumns(s.Columns); err != nil {
 			return fmt.Errorf("split %q: %w", s.Name, err)
 		}
 	}
 	return nil
 }
 
-func (s *Split) check() error {
-	if len(s.Columns) == 0 {
+func checkColumns(columns []Column) error {
+	if len(columns) == 0 {
 		return fmt.Errorf("there are no columns")
 	}
 	names := map[string]bool{}
-	for i := range s.Columns {
-		c := &s.Columns[i]
+	for i := range columns {
+		c := &columns[i]
 		switch {
 		case c.Name == "" || !utf8.ValidString(c.Name):
 			return fmt.Errorf("column %q: the name is empty or not UTF-8", c.Name)
 		case names[c.Name]:
 			return fmt.Errorf("column %q is given twice", c.Name)
-		case c.Kind > ListInt32:
+		case c.Kind > Bool:
 			return fmt.Errorf("column %q: unknown %s", c.Name, c.Kind)
-		case c.Len() != s.Rows():
-			return fmt.Errorf("column %q has %d rows, column %q has %d", c.Name, c.Len(), s.Columns[0].Name, s.Rows())
+		case c.Kind == ListInt32 && c.Valid != nil:
+			return fmt.Errorf("column %q: lists cannot be without a value", c.Name)
 		}
 		names[c.Name] = true
-		for row, v := range c.Strings {
-			if !utf8.ValidString(v) {
-				return fmt.Errorf("column %q, row %d is not UTF-8", c.Name, row)
-			}
-		}
 	}
 	return nil
 }

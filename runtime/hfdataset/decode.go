@@ -94,6 +94,10 @@ func kindOf(t arrow.DataType) (Kind, bool) {
 		return ListInt32, arrow.IsInteger(t.Elem().ID())
 	case *arrow.LargeListType:
 		return ListInt32, arrow.IsInteger(t.Elem().ID())
+	case *arrow.Float32Type, *arrow.Float64Type:
+		return Float64, true
+	case *arrow.BooleanType:
+		return Bool, true
 	}
 	return Int64, arrow.IsInteger(t.ID())
 }
@@ -105,12 +109,8 @@ func (c *Column) appendArray(a arrow.Array, row int) error {
 			return fmt.Errorf("rows from %d: %w: %w", row, ErrStream, err)
 		}
 	}
-	if a.NullN() > 0 {
-		for i := range a.Len() {
-			if a.IsNull(i) {
-				return fmt.Errorf("row %d is null", row+i)
-			}
-		}
+	if err := c.appendValid(a, row); err != nil {
+		return err
 	}
 	switch c.Kind {
 	case String:
@@ -123,13 +123,43 @@ func (c *Column) appendArray(a arrow.Array, row int) error {
 		value := integers(a)
 		for i := range a.Len() {
 			v, ok := value(i)
-			if !ok {
+			if !ok && !a.IsNull(i) {
 				return fmt.Errorf("row %d does not fit int64", row+i)
 			}
 			c.Ints = append(c.Ints, v)
 		}
+	case Float64:
+		switch a := a.(type) {
+		case *array.Float64:
+			c.Floats = append(c.Floats, a.Float64Values()...)
+		case *array.Float32:
+			for _, v := range a.Float32Values() {
+				c.Floats = append(c.Floats, float64(v))
+			}
+		}
+	case Bool:
+		for i := range a.Len() {
+			c.Bools = append(c.Bools, a.(*array.Boolean).Value(i))
+		}
 	case ListInt32:
 		return c.appendLists(a.(array.ListLike), row)
+	}
+	return nil
+}
+
+// appendValid notes which rows have a value; those that have not get their kind's zero.
+func (c *Column) appendValid(a arrow.Array, row int) error {
+	if a.NullN() == 0 && c.Valid == nil {
+		return nil
+	}
+	for len(c.Valid) < row { // the batches before had every value
+		c.Valid = append(c.Valid, true)
+	}
+	for i := range a.Len() {
+		if a.IsNull(i) && c.Kind == ListInt32 {
+			return fmt.Errorf("row %d is null", row+i)
+		}
+		c.Valid = append(c.Valid, !a.IsNull(i))
 	}
 	return nil
 }

@@ -2,9 +2,6 @@ package hfdataset
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 )
@@ -59,7 +56,7 @@ func features(cols []Column) (json.RawMessage, error) {
 		}
 		b.Write(name)
 		switch c.Kind {
-		case String, Int64:
+		case String, Int64, Float64, Bool:
 			fmt.Fprintf(&b, `:{"dtype":%q,"_type":"Value"}`, c.Kind)
 		case ListInt32:
 			b.WriteString(`:{"feature":{"dtype":"int32","_type":"Value"},"_type":"Sequence"}`)
@@ -67,42 +64,4 @@ func features(cols []Column) (json.RawMessage, error) {
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
-}
-
-// fingerprint is 16 hexadecimal digits that depend on the split's name, columns
-// and values alone.
-func fingerprint(s *Split) string {
-	h := sha256.New()
-	number := func(n int64) {
-		var b [8]byte
-		binary.LittleEndian.PutUint64(b[:], uint64(n))
-		h.Write(b[:])
-	}
-	text := func(v string) {
-		number(int64(len(v)))
-		h.Write([]byte(v))
-	}
-	text(s.Name)
-	number(int64(len(s.Columns)))
-	var list []byte
-	for _, c := range s.Columns {
-		text(c.Name)
-		number(int64(c.Kind))
-		number(int64(c.Len()))
-		for _, v := range c.Strings {
-			text(v)
-		}
-		for _, v := range c.Ints {
-			number(v)
-		}
-		for _, v := range c.Lists {
-			number(int64(len(v)))
-			list = list[:0]
-			for _, x := range v {
-				list = binary.LittleEndian.AppendUint32(list, uint32(x))
-			}
-			h.Write(list)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
 }

@@ -15,8 +15,8 @@ import (
 // Read reads every split of the dataset at dir. With columns only those are
 // read, in that order, and each split must have them; otherwise all are, and
 // each must be of a type that fits a Kind: string or large_string; any integer
-// type (as int64); a list or large_list of integers (as int32). A value that is
-// null or does not fit is an error that names the file, the column and the row.
+// type (as int64); float32 or float64; bool; a list or large_list of integers (as int32). A value
+// that does not fit, or is null in or for a list, is an error that names the file, the column and the row.
 func Read(dir string, columns ...string) ([]Split, error) {
 	var d dict
 	path := filepath.Join(dir, dictName)
@@ -84,11 +84,24 @@ func (s *Split) extend(cols []Column) error {
 	}
 	for i := range cols {
 		c := &s.Columns[i]
+		if had := c.Len(); c.Valid != nil || cols[i].Valid != nil {
+			c.Valid = append(c.allValid(had), cols[i].allValid(cols[i].Len())...)
+		}
+		c.Floats = append(c.Floats, cols[i].Floats...)
+		c.Bools = append(c.Bools, cols[i].Bools...)
 		c.Strings = append(c.Strings, cols[i].Strings...)
 		c.Ints = append(c.Ints, cols[i].Ints...)
 		c.Lists = append(c.Lists, cols[i].Lists...)
 	}
 	return nil
+}
+
+// allValid is Valid of n rows, written out.
+func (c *Column) allValid(n int) []bool {
+	for len(c.Valid) < n {
+		c.Valid = append(c.Valid, true)
+	}
+	return c.Valid
 }
 
 func readJSON(dir, name string, v any) error {

@@ -21,14 +21,22 @@ const shardBytes = 500_000_000
 // dir is replaced; a folder that is not a dataset is left alone and an error. The same splits always give
 // the same bytes.
 func Write(dir string, splits []Split) error {
-	if err := write(dir, splits, shardBytes); err != nil {
+	if err := check(splits); err != nil {
 		return fmt.Errorf("write dataset %s: %w", dir, err)
 	}
-	return nil
+	return WriteBatches(dir, cutAll(splits))
 }
 
-func write(dir string, splits []Split, shardBytes int64) error {
-	if err := check(splits); err != nil {
+func cutAll(splits []Split) []Batches {
+	out := make([]Batches, len(splits))
+	for i := range splits {
+		out[i] = splits[i].batches()
+	}
+	return out
+}
+
+func write(dir string, splits []Batches, shardBytes int64) error {
+	if err := checkNames(splits); err != nil {
 		return err
 	}
 	if err := replaceable(dir); err != nil {
@@ -57,7 +65,7 @@ func replaceable(dir string) error {
 	return nil
 }
 
-func fill(dir string, splits []Split, shardBytes int64) error {
+func fill(dir string, splits []Batches, shardBytes int64) error {
 	var d dict
 	for i := range splits {
 		s := &splits[i]
@@ -69,7 +77,7 @@ func fill(dir string, splits []Split, shardBytes int64) error {
 	return writeJSON(filepath.Join(dir, dictName), d, "")
 }
 
-func fillSplit(dir string, s *Split, shardBytes int64) error {
+func fillSplit(dir string, s *Batches, shardBytes int64) error {
 	if err := disk.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
@@ -77,41 +85,26 @@ func fillSplit(dir string, s *Split, shardBytes int64) error {
 	if err != nil {
 		return err
 	}
-	st := state{Fingerprint: fingerprint(s), FormatKwargs: map[string]any{}, Split: &s.Name}
-	shards := int(dataBytes(s)/shardBytes) + 1
-	shards = max(1, min(shards, s.Rows()))
-	at := 0
-	for i := range shards {
-		name := fmt.Sprintf("data-%05d-of-%05d.arrow", i, shards)
-		st.DataFiles = append(st.DataFiles, dataFile{name})
-		end := at + s.Rows()/shards
-		if i < s.Rows()%shards {
-			end++
-		}
-		if err := writeStream(filepath.Join(dir, name), s, at, end, feats); err != nil {
+	r := &rest{Batches: s, prints: newPrints(len(s.Columns))}
+	var shards []string // under names of their own until it is known how many there are
+	for len(shards) == 0 || len(r.batch) > 0 {
+		shards = append(shards, filepath.Join(dir, fmt.Sprintf("data-%05d.arrow", len(shards))))
+		if err := writeStream(shards[len(shards)-1], r, shardBytes, feats); err != nil {
 			return err
 		}
-		at = end
+	}
+	st := state{FormatKwargs: map[string]any{}, Split: &s.Name, Fingerprint: r.prints.sum(s.Name, s.Columns, r.rows)}
+	for i, path := range shards {
+		name := fmt.Sprintf("data-%05d-of-%05d.arrow", i, len(shards))
+		if err := disk.Rename(path, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+		st.DataFiles = append(st.DataFiles, dataFile{name})
 	}
 	if err := writeJSON(filepath.Join(dir, stateName), st, "  "); err != nil {
 		return err
 	}
-	return writeJSON(filepath.Join(dir, infoName), info{Features: feats}, "  ")
-}
-
-// dataBytes is the size of the split's values in Arrow's layout.
-func dataBytes(s *Split) int64 {
-	var n int64
-	for _, c := range s.Columns {
-		for _, v := range c.Strings {
-			n += 4 + int64(len(v))
-		}
-		n += 8 * int64(len(c.Ints))
-		for _, v := range c.Lists {
-			n += 4 + 4*int64(len(v))
-		}
-	}
-	return n
+	return writeJSON(filepath.Join(dir, infoName), info{Features: feats}, "  ") // syncs the folder
 }
 
 func writeJSON(path string, v any, indent string) error {

@@ -1,0 +1,128 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"triality/experiments"
+)
+
+// Find lists the files that input names: a file, a folder of four_class_*.jsonl, or a glob pattern. All are
+// regular files.
+func Find(input string) ([]string, error) {
+	info, err := os.Stat(input)
+	if err == nil && !info.IsDir() {
+		return []string{input}, regular(input, info)
+	}
+	pattern := input
+	if err == nil {
+		pattern = filepath.Join(input, "four_class_*.jsonl")
+	}
+	files, globErr := filepath.Glob(pattern)
+	if globErr != nil {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "data.input_path: %q is not a valid pattern: %w", input, globErr)
+	}
+	if len(files) == 0 {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, experiments.Errorf(experiments.CodeInvalid, "data.input_path: %w", err)
+		}
+		return nil, experiments.Errorf(experiments.CodeNotFound, "data.input_path: no file matches %s", pattern)
+	}
+	slices.Sort(files)
+	for _, name := range files {
+		info, err := os.Stat(name)
+		if err != nil {
+			return nil, experiments.Errorf(experiments.CodeInvalid, "read rows: %w", err)
+		}
+		if err := regular(name, info); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// regular is an error about what is no file with an end: a folder, a pipe, a device or a socket.
+func regular(name string, info fs.FileInfo) error {
+	kind := "a device"
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		kind = "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		kind = "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		kind = "a socket"
+	}
+	return experiments.Errorf(experiments.CodeInvalid, "%s: is %s, want a regular file; write what it gives into one", name, kind)
+}
+
+// source is a file to read as it is when it is opened.
+type source struct {
+	*os.File
+	name string
+	size int64
+}
+
+// open opens a regular file.
+func open(name string) (*source, error) {
+	info, err := os.Stat(name) // before opening: a pipe without a writer would be waited for
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, experiments.Errorf(experiments.CodeNotFound, "%s: no such file", name)
+	}
+	if err == nil {
+		err = regular(name, info)
+	}
+	if err != nil {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "read rows: %w", err)
+	}
+	f, err := os.Open(name)
+	if err == nil {
+		if info, err = f.Stat(); err == nil {
+			err = regular(name, info)
+		}
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}
+	if err != nil {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "read rows: %w", err)
+	}
+	return &source{f, name, info.Size()}, nil
+}
+
+// grown says what came to the file while it was read, and is not used.
+func (s *source) grown() (string, error) {
+	info, err := s.Stat()
+	switch {
+	case err != nil:
+		return "", experiments.Errorf(experiments.CodeInvalid, "read rows: %w", err)
+	case info.Size() < s.size:
+		return "", s.shrunk()
+	case info.Size() > s.size:
+		return fmt.Sprintf("%s grew while it was read: its first %d bytes are used", s.name, s.size), nil
+	}
+	return "", nil
+}
+
+func (s *source) shrunk() error {
+	return experiments.Errorf(experiments.CodeInvalid, "%s became shorter while it was read; read it again when nothing writes to it", s.name)
+}
+
+// ReadText reads a whole text file.
+func ReadText(name string) ([]byte, error) {
+	s, err := open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	text := make([]byte, s.size)
+	if _, err := s.ReadAt(text, 0); err != nil && s.size > 0 {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "read %s: %w", name, err)
+	}
+	return text, nil
+}
