@@ -3,7 +3,8 @@ package experiments
 // ABResult is what the abtest step measured. Matrices and per-class slices follow Labels.
 type ABResult struct {
 	Rows        int               `json:"rows"`
-	Arms        [2]ArmResult      `json:"arms"` // A, B
+	TestSet     *TestSet          `json:"test_set,omitempty"` // nil in results of before it was kept
+	Arms        [2]ArmResult      `json:"arms"`               // A, B
 	Differences []Difference      `json:"differences"`
 	McNemar     McNemar           `json:"mcnemar"`
 	Baselines   []Baseline        `json:"baselines"` // majority class, naive Bayes floor

@@ -69,7 +69,7 @@ func Prepare(ctx context.Context, o Options, tell Teller) (*Prepared, error) {
 func thirds(tell Teller, rows int, what string) func(int) {
 	start := time.Now()
 	return func(n int) {
-		p := experiments.Progress{Done: int64(n / 3), Total: int64(rows), Unit: "rows", Note: what}
+		p := experiments.Progress{Done: int64(n / 3), Total: int64(rows), Unit: "texts", Note: what}
 		p.Rate = float64(p.Done) / max(1e-9, time.Since(start).Seconds())
 		tell.Progress(p)
 	}

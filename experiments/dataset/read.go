@@ -5,12 +5,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"path/filepath"
 	"slices"
+	"unicode/utf8"
 
 	"triality/experiments"
 	"triality/runtime/ordered"
@@ -238,4 +240,40 @@ func (p *filePart) add(line []byte, first bool) {
 	}
 	row.Line = n
 	p.rows = append(p.rows, row)
+}
+
+// EachLine calls do for each line of a JSONL file that is not blank, without the white space around it. An
+// error, of do or about the line, ends it and names file and line: what answers a file line by line skips none.
+func EachLine(name string, do func(line []byte) error) error {
+	text, err := ReadText(name)
+	if err != nil {
+		return err
+	}
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	n := 0
+	for line := range bytes.SplitSeq(text, []byte("\n")) {
+		n++
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		err := checkText(line)
+		if err == nil {
+			err = do(line)
+		}
+		if err != nil {
+			return experiments.Errorf(experiments.CodeInvalid, "%s:%d: %w", name, n, err)
+		}
+	}
+	return nil
+}
+
+// checkText says what a JSON decoder would replace in a line without a word.
+func checkText(line []byte) error {
+	if !utf8.Valid(line) {
+		return errors.New("is not valid UTF-8: save the file as UTF-8")
+	}
+	if escape, lone := loneSurrogate(line); lone && json.Valid(line) {
+		return fmt.Errorf("%s is half of a character (a lone surrogate): write both halves, or leave it out", escape)
+	}
+	return nil
 }

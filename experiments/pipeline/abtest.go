@@ -19,6 +19,8 @@ import (
 type ABTestOptions struct {
 	ModelA, ModelB string // folders, or "org/name" of the Hub
 	TestData       string // a .jsonl file, a dataset folder (its test split), or a folder of jsonl files
+	TrainData      string // what the models were trained on, likewise (its train split); empty: TestData's own train split, or not known
+	Strict         bool   // refuse bad lines instead of skipping them
 	OutDir         string // gets results.json
 	Format         string
 	MaxLength      int
@@ -39,10 +41,11 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*exper
 	if err := e.checkModules(ctx, o.Modules, !o.Test.Generate.IsZero()); err != nil {
 		return nil, err
 	}
-	rows, train, err := testRows(o.TestData)
+	set, err := readTestSet(ctx, o, sink)
 	if err != nil {
 		return nil, err
 	}
+	rows := set.rows
 	var sources [2]Source
 	for i, name := range []string{o.ModelA, o.ModelB} {
 		if sources[i], err = e.Locate(ctx, name, hub.ModelFiles, sink); err != nil {
@@ -61,8 +64,9 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*exper
 		}
 		r.Environment["arms"] = "one after the other: the device does not hold both models at once"
 	}
+	r.TestSet = &set.facts
 	r.Device = e.Device.Info().String()
-	r.Baselines = baselines(train, rows)
+	r.Baselines = baselines(set.train, rows)
 	for _, m := range o.Modules {
 		result := e.EvaluateModule(ctx, m, r)
 		if result.Error != "" {
@@ -77,26 +81,6 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*exper
 		return nil, fmt.Errorf("abtest: %w", err)
 	}
 	return r, writeJSON(filepath.Join(o.OutDir, resultsName), r)
-}
-
-// testRows reads the rows to test on, and the training rows for the baselines where there are any.
-func testRows(path string) (test, train []dataset.Row, err error) {
-	if exists(filepath.Join(path, "dataset_dict.json")) {
-		splits, err := dataset.Open(path)
-		if err != nil {
-			return nil, nil, err
-		}
-		s := splits["test"]
-		if s == nil || len(s.Rows) == 0 {
-			return nil, nil, experiments.Errorf(experiments.CodeInvalid, "dataset %s: the test split is empty; raise data.test_ratio or name test.test_data_path", path)
-		}
-		if t := splits["train"]; t != nil {
-			train = t.Rows
-		}
-		return s.Rows, train, nil
-	}
-	rows, err := dataset.Read(path, false)
-	return rows.Rows, nil, err
 }
 
 // compare computes every figure of the two arms' answers.

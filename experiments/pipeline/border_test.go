@@ -52,7 +52,7 @@ func TestATokenizerThatEndsTextsDoesNotEndPrompts(t *testing.T) {
 	if whole := tok.Encode("a", true); len(whole) < 3 || int32(whole[len(whole)-1]) != eos {
 		t.Fatalf("the tokenizer does not end its texts: %v", whole)
 	}
-	rows, err := dataset.Read(filepath.Join(dir, "rows.jsonl"), true)
+	rows, err := dataset.Read(t.Context(), filepath.Join(dir, "rows.jsonl"), true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

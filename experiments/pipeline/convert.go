@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"triality/experiments"
 	"triality/experiments/dataset"
 	"triality/runtime/disk"
 	"triality/runtime/hub"
@@ -24,8 +23,8 @@ func (e *Engine) Convert(ctx context.Context, o ConvertOptions, sink Sink) error
 	rows := o.Rows
 	if rows == nil {
 		var err error
-		if rows, err = dataset.Prepare(o.Options); err != nil {
-			return err
+		if rows, err = dataset.Prepare(ctx, o.Options, sink); err != nil {
+			return trainError(err)
 		}
 	}
 	var enc dataset.Encoder
@@ -43,16 +42,11 @@ func (e *Engine) Convert(ctx context.Context, o ConvertOptions, sink Sink) error
 	if err := disk.MkdirAll(o.OutDir, 0o755); err != nil {
 		return fmt.Errorf("convert: %w", err)
 	}
-	summary, err := rows.Convert(ctx, filepath.Join(o.OutDir, "dataset"), enc, o.Options, func(done, total int) {
-		sink.Progress(experiments.Progress{Done: int64(done), Total: int64(total), Unit: "rows"})
-	})
+	summary, err := rows.Convert(ctx, filepath.Join(o.OutDir, "dataset"), enc, o.Options, sink)
 	if err != nil {
-		return err
+		return trainError(err)
 	}
-	for _, p := range summary.Problems {
-		sink.Note("skipped " + p)
-	}
-	sink.Note(fmt.Sprintf("%s in %s; %d skipped, %d dropped, %d near-duplicate pairs, %d of them across splits",
+	sink.Note(fmt.Sprintf("%s in %s; %d skipped, %d dropped, %d near-duplicates, %d leaks across splits",
 		plural(summary.Rows, "row"), plural(summary.Groups, "group"), summary.Skipped, summary.Dropped, summary.Duplicates, summary.Leaks))
 	return writeJSON(filepath.Join(o.OutDir, summaryName), summary)
 }

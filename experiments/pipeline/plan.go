@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -48,17 +49,14 @@ func (p *plan) dir(kind experiments.StepKind) string { return p.step(kind).dir }
 
 // makePlan reads the inputs and computes the keys. device is the name of the device that computes:
 // what is trained on one differs in its last bits from what is trained on another.
-func makePlan(cfg config.Pipeline, modules []Module, device string, found sources) (*plan, error) {
+func makePlan(ctx context.Context, cfg config.Pipeline, modules []Module, device string, found sources, tell Teller) (*plan, error) {
 	p := &plan{cfg: cfg, modules: modules, device: device, sources: found}
 	var err error
-	if p.rows, err = dataset.Prepare(convertOptions(cfg.Data, cfg.Seed)); err != nil {
-		return nil, err
+	if p.rows, err = dataset.Prepare(ctx, convertOptions(cfg.Data, cfg.Seed), tell); err != nil {
+		return nil, trainError(err)
 	}
-	inputs, err := hashFiles(p.rows.Files...)
-	if err != nil {
-		return nil, err
-	}
-	baseKey, err := p.planBase()
+	inputs := p.rows.Digest // of what was read, not of what the files may be by now
+	baseKey, err := p.planBase(ctx, tell)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +102,7 @@ func makePlan(cfg config.Pipeline, modules []Module, device string, found source
 		if test, err = hashTestData(path); err != nil {
 			return nil, err
 		}
+		test += convert // its rows are checked against the training rows, which the floors are made of
 	}
 	compare := cfg.Test
 	compare.Metrics = slices.Clone(compare.Metrics)
@@ -137,7 +136,7 @@ func (p *plan) addAt(kind experiments.StepKind, key, dir string) {
 
 // planBase finds the base model: the commit of the Hub or the folder that model.base_model names, or beside it one made from
 // model.create, whose name carries its key so that no created model overwrites another.
-func (p *plan) planBase() (key string, err error) {
+func (p *plan) planBase(ctx context.Context, tell Teller) (key string, err error) {
 	c, named := p.cfg.Model.Create, p.cfg.Model.BaseModel
 	if source, ok := p.sources["model.base_model"]; ok {
 		p.base = source.Name
@@ -160,7 +159,7 @@ func (p *plan) planBase() (key string, err error) {
 		return "", experiments.Errorf(experiments.CodeInvalid, "model.base_model: %s has no config.json; it is not a model in Hugging Face form", named)
 	}
 	if c.Text != "" {
-		p.docs, err = PretrainText(c.Text, p.cfg.Data.FormatType)
+		p.docs, err = PretrainText(ctx, c.Text, p.cfg.Data.FormatType, p.cfg.Data.Strict, tell)
 	} else {
 		p.docs, err = prompts(p.rows.Of(0), p.cfg.Data.FormatType)
 	}
@@ -195,7 +194,7 @@ func convertOptions(d config.Data, seed uint64) dataset.Options {
 
 // hashTestData hashes the files of a test set: a dataset folder's, or the .jsonl files.
 func hashTestData(path string) (string, error) {
-	if exists(filepath.Join(path, "dataset_dict.json")) {
+	if isDataset(path) {
 		files, err := filepath.Glob(filepath.Join(path, "*", "*.arrow"))
 		if err != nil {
 			return "", fmt.Errorf("hash test data: %w", err)

@@ -26,7 +26,7 @@ func changed(t *testing.T, a, b config.Pipeline) string {
 			}
 			modules = append(modules, module)
 		}
-		p, err := makePlan(cfg, modules, "cpu", nil)
+		p, err := makePlan(t.Context(), cfg, modules, "cpu", nil, &notes{})
 		if err != nil {
 			t.Fatal(err)
 		}

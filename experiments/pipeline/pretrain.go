@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,10 +24,11 @@ import (
 const endOfText = "<|endoftext|>"
 
 // PretrainText reads documents to train a base model on: the paragraphs of a .txt file, or the
-// prompts of a .jsonl file in the row schema, without their answers.
-func PretrainText(path, format string) ([]string, error) {
+// prompts of a .jsonl file in the row schema, without their answers. Its bad lines are skipped and told, or with strict
+// refused.
+func PretrainText(ctx context.Context, path, format string, strict bool, tell Teller) ([]string, error) {
 	if filepath.Ext(path) == ".jsonl" {
-		rows, err := dataset.Read(path, false)
+		rows, err := dataset.Read(ctx, path, strict, tell)
 		if err != nil {
 			return nil, err
 		}
@@ -38,9 +38,9 @@ func PretrainText(path, format string) ([]string, error) {
 		}
 		return prompts(refs, format)
 	}
-	text, err := os.ReadFile(path)
+	text, err := dataset.ReadText(path)
 	if err != nil {
-		return nil, experiments.Errorf(experiments.CodeNotFound, "pre-training text: %w", err)
+		return nil, fmt.Errorf("pre-training text: %w", err)
 	}
 	var docs []string
 	for doc := range strings.SplitSeq(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n\n") {

@@ -68,7 +68,7 @@ func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (ru
 	if err != nil {
 		return run, false, err
 	}
-	p, err := makePlan(pinned, modules, r.Engine.Device.Info().Name, found)
+	p, err := makePlan(ctx, pinned, modules, r.Engine.Device.Info().Name, found, planTeller{r, o.RunID, experiments.StepConvert})
 	if err != nil {
 		return run, false, err
 	}
@@ -274,7 +274,7 @@ func (e *execution) abtest(ctx context.Context, dir string, sink Sink) error {
 	cfg := e.plan.cfg
 	o := ABTestOptions{
 		ModelA: or(cfg.Test.ModelAPath, e.plan.base), ModelB: or(cfg.Test.ModelBPath, filepath.Join(e.plan.dir(experiments.StepReplace), "model")),
-		TestData: or(cfg.Test.TestDataPath, e.dataset()), OutDir: dir, Format: cfg.Data.FormatType, MaxLength: cfg.Data.MaxLength,
+		TestData: or(cfg.Test.TestDataPath, e.dataset()), TrainData: e.dataset(), Strict: cfg.Data.Strict, OutDir: dir, Format: cfg.Data.FormatType, MaxLength: cfg.Data.MaxLength,
 		Test: cfg.Test, Modules: e.plan.modules, Seed: cfg.Seed, Environment: e.environment(),
 	}
 	result, err := e.Engine.ABTest(ctx, o, sink)

@@ -155,7 +155,11 @@ func TestAnInterruptedRunResumesToTheSameBytes(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			r.Watcher = &interrupter{kind: tt.kind, done: tt.done, cancel: cancel}
+			i := &interrupter{kind: tt.kind, done: tt.done, cancel: cancel}
+			if tt.kind == experiments.StepConvert {
+				i.unit = "rows" // not the planning's texts
+			}
+			r.Watcher = i
 			run, _, err := r.Run(ctx, smallConfig(t, dir), RunOptions{})
 			if err == nil || strings.Count(err.Error(), "resumes") != 1 || run.Status != experiments.Interrupted || tracker.runs[run.ID].Status != experiments.Interrupted {
 				t.Fatalf("error %v, status %s, stored %s", err, run.Status, tracker.runs[run.ID].Status)

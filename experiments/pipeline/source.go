@@ -118,7 +118,7 @@ func (r *Runner) locate(ctx context.Context, cfg config.Pipeline, runID string) 
 		if *m.name == "" || m.name == &cfg.Model.BaseModel && cfg.Model.Create.Shape != "" {
 			continue // made on the spot
 		}
-		s, err := r.Engine.Locate(ctx, *m.name, hub.ModelFiles, planTeller{r, runID})
+		s, err := r.Engine.Locate(ctx, *m.name, hub.ModelFiles, planTeller{r, runID, experiments.StepBase})
 		if err != nil {
 			return cfg, nil, fmt.Errorf("%s: %w", m.key, err)
 		}
@@ -129,23 +129,25 @@ func (r *Runner) locate(ctx context.Context, cfg config.Pipeline, runID string) 
 	return cfg, out, nil
 }
 
-// planTeller shows a download that happens before a run's first step as the base model's.
+// planTeller shows what happens before a run's first step as that of a step: a download as the base model's, reading
+// rows as convert's.
 type planTeller struct {
 	*Runner
 	runID string // empty: the run has no record yet
+	kind  experiments.StepKind
 }
 
 func (t planTeller) Progress(p experiments.Progress) {
 	if t.runID != "" {
-		t.Tracker.Progress(t.runID, experiments.StepBase, p)
+		t.Tracker.Progress(t.runID, t.kind, p)
 	}
 	if t.Watcher != nil {
-		t.Watcher.Progress(experiments.StepBase, p)
+		t.Watcher.Progress(t.kind, p)
 	}
 }
 
 func (t planTeller) Note(text string) {
 	if t.Watcher != nil {
-		t.Watcher.Note(experiments.StepBase, text)
+		t.Watcher.Note(t.kind, text)
 	}
 }

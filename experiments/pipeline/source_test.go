@@ -111,7 +111,7 @@ func TestWhereAModelIsLookedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	server, commit := inHub(t, r.Engine, "org/there", filepath.Join("org", "here"))
-	tell := planTeller{r, ""}
+	tell := planTeller{r, "", experiments.StepBase}
 	locate := func(name string) (Source, error) {
 		return r.Engine.Locate(t.Context(), name, hub.TokenizerFiles, tell)
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 
@@ -28,8 +29,16 @@ var schemaColumns = map[string]func(*experiments.Sample) string{
 // ownColumns are what a row has beside what a sample names.
 func ownColumns(r *dataset.Row) map[string]any {
 	out := map[string]any{}
-	for name, v := range r.Extra {
-		out[name] = v
+	for _, f := range r.Extra {
+		switch f.Kind {
+		case dataset.Null:
+		case dataset.String:
+			out[f.Name] = f.Text
+		case dataset.Int, dataset.Float, dataset.Number:
+			out[f.Name] = json.Number(f.Text) // every digit
+		default:
+			out[f.Name] = json.RawMessage(f.Text)
+		}
 	}
 	for name, v := range map[string]string{"safety_label": r.Safety, "thinking_format": r.Thinking} {
 		if v != "" {

@@ -96,7 +96,7 @@ func TestBothArmsWriteTextsAndMetricsReadThem(t *testing.T) {
 	}
 	// The texts are the models' own, one by one, whatever they are batched with; the SO8T arm's too.
 	var stored dataset.Row
-	file, err := dataset.Read(rows, false)
+	file, err := dataset.Read(t.Context(), rows, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

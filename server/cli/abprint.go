@@ -12,7 +12,10 @@ import (
 
 // printABResult prints an A/B test as a small table.
 func printABResult(w io.Writer, r *experiments.ABResult) {
-	fmt.Fprintf(w, "\nA/B test on %d rows (%s)\n", r.Rows, r.Device)
+	fmt.Fprintf(w, "\nA/B test on %d rows (%s)\n%s\n", r.Rows, r.Device, r.TestSet.Sentence())
+	if t := r.TestSet; t != nil && t.Skipped > 0 {
+		fmt.Fprintf(w, "%d bad lines of the test data were skipped, the first: %s\n", t.Skipped, t.Problems[0])
+	}
 	for _, a := range r.Arms {
 		fmt.Fprintf(w, "  %s  %s  (%s)\n", a.Name, printable.Line(a.Model), a.Kind)
 	}

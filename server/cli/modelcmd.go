@@ -53,7 +53,7 @@ func setupModelInit(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 		if err := need(map[string]string{"output": *output, "text": *text}); err != nil {
 			return err
 		}
-		docs, err := pipeline.PretrainText(*text, "instruction")
+		docs, err := pipeline.PretrainText(ctx, *text, "instruction", false, stepSink{newTerminal(e.stderr), experiments.StepBase})
 		if err != nil {
 			return err
 		}
@@ -219,7 +219,7 @@ func setupPretrain(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 		if err := need(map[string]string{"model": *source, "text": *text, "output": *output}); err != nil {
 			return err
 		}
-		docs, err := pipeline.PretrainText(*text, "instruction")
+		docs, err := pipeline.PretrainText(ctx, *text, "instruction", false, stepSink{newTerminal(e.stderr), experiments.StepBase})
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"triality/experiments/dataset"
 	"triality/runtime/chat"
 	"triality/runtime/generate"
 	"triality/runtime/tokenizer"
@@ -88,20 +88,14 @@ func (g generation) ask(prompt string) chat.Messages {
 
 // lines reads the file of --prompts.
 func (g generation) lines(p *prompter) ([]request, error) {
-	raw, err := os.ReadFile(g.prompts)
+	var out []request
+	err := dataset.EachLine(g.prompts, func(line []byte) error {
+		r, err := g.line(p, line)
+		out = append(out, r)
+		return err
+	})
 	if err != nil {
 		return nil, err
-	}
-	var out []request
-	for i, line := range bytes.Split(raw, []byte("\n")) {
-		if line = bytes.TrimSpace(line); len(line) == 0 {
-			continue
-		}
-		r, err := g.line(p, line)
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", g.prompts, i+1, err)
-		}
-		out = append(out, r)
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%s is empty", g.prompts)

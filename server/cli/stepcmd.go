@@ -153,6 +153,7 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 	a := fs.String("model-a", "", "model A, plain or SO8T: a `folder`, or org/name@revision of the Hub")
 	b := fs.String("model-b", "", "model B, likewise: a `folder`, or a name of the Hub")
 	data := fs.String("test-data", "", "a .jsonl `file`, or a dataset folder, whose test split is used")
+	train := fs.String("train-data", "", "what the models were trained on, to check that the test rows are not in it and for the floors: a dataset `folder`, whose train split is used, or a .jsonl file (default: --test-data's own train split)")
 	output := fs.String("output-dir", "", "`folder` that gets results.json")
 	cfgPath := fs.String("config", "", "pipeline `YAML`; its data and test sections are used")
 	device := fs.String("device", "", "auto, cpu or cuda (default: the configuration's)")
@@ -176,7 +177,7 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 		if cfg.Test.Generate, err = texts(cfg.Test.Generate, *maxNew, *temperature); err != nil {
 			return err
 		}
-		o := pipeline.ABTestOptions{ModelA: *a, ModelB: *b, TestData: *data, OutDir: *output,
+		o := pipeline.ABTestOptions{ModelA: *a, ModelB: *b, TestData: *data, TrainData: *train, Strict: cfg.Data.Strict, OutDir: *output,
 			Format: cfg.Data.FormatType, MaxLength: cfg.Data.MaxLength, Test: cfg.Test, Seed: cfg.Seed}
 		for _, m := range cfg.Test.Metrics {
 			module, err := pipeline.ReadModule(m.Module, m.Params, m.Timeout.Duration())
