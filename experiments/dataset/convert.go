@@ -43,6 +43,7 @@ func Prepare(ctx context.Context, o Options, tell Teller) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer thrifty(rows.Bytes)()
 	p := &Prepared{Rows: rows, Assign: make([]int, len(rows.Rows)), found: look(rows.Rows)}
 	p.extra, p.types = extraColumns(rows.Rows)
 	for _, n := range slices.Concat(p.found.said, p.types) {
@@ -96,6 +97,7 @@ func (p *Prepared) Convert(ctx context.Context, dir string, enc Encoder, o Optio
 	if err != nil {
 		return experiments.DatasetSummary{}, p.reason(err)
 	}
+	defer thrifty(p.Bytes)()
 	sum := p.summary(o)
 	w := &writer{Prepared: p, ctx: ctx, enc: enc, format: format, length: o.MaxLength, tell: tell, began: time.Now()}
 	var splits []hfdataset.Batches
@@ -116,6 +118,7 @@ func (p *Prepared) Convert(ctx context.Context, dir string, enc Encoder, o Optio
 		return sum, p.reason(err)
 	}
 	sum.Dropped = w.dropped
+	w.enc, w.format = nil, nil // the tokenizer may be large
 	sum.Missing = missing(sum.Splits)
 	for _, m := range sum.Missing {
 		tell.Note(m)
@@ -124,15 +127,16 @@ func (p *Prepared) Convert(ctx context.Context, dir string, enc Encoder, o Optio
 	return sum, err
 }
 
-// leaks compares what was written of each split with the others, whatever the split was made by.
+// leaks compares what was written of each split with what was written of those after it, whatever the split was
+// made by.
 func (w *writer) leaks(sum *experiments.DatasetSummary) error {
-	for i := 1; i < len(w.splits); i++ {
-		var before []*Row
-		for k := range i {
-			before = append(before, w.splits[k].written...)
+	for i := range w.splits[:max(1, len(w.splits))-1] {
+		var after []*Row
+		for _, later := range w.splits[i+1:] {
+			after = append(after, later.written...)
 		}
-		held := w.splits[i].written
-		o, err := Compare(w.ctx, before, held, thirds(w.tell, len(before)+len(held), "looking for leaks into "+w.splits[i].info.Name))
+		of := w.splits[i].written
+		o, err := Compare(w.ctx, of, after, thirds(w.tell, len(of)+len(after), "looking for rows of "+w.splits[i].info.Name+" in later splits"))
 		if err != nil {
 			return err
 		}
@@ -237,7 +241,7 @@ func (s *splitWriter) batches() (next func() ([]hfdataset.Column, error), stop f
 
 // encode renders and tokenizes rows; those whose answer does not fit are left out.
 func (s *splitWriter) encode(rows []*Row, t *table) error {
-	t.rows, t.text, t.encoded = t.rows[:0], t.text[:0], t.encoded[:0]
+	*t = table{text: make([]string, 0, len(rows))} // what was there is being written
 	for _, r := range rows {
 		if err := s.ctx.Err(); err != nil {
 			return err

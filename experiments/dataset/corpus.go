@@ -113,8 +113,6 @@ func newCorpus(ctx context.Context, texts []string, done func(int)) (*corpus, er
 	return c, c.index(ctx, rankers, report)
 }
 
-func bucketOf(key uint64, buckets int) uint32 { return uint32(key>>16) & uint32(buckets-1) }
-
 // classify puts texts of the same set together.
 func (c *corpus) classify(prints []print) {
 	slices.SortFunc(prints, func(a, b print) int {
@@ -139,26 +137,31 @@ func indexed(size int) int { return size - needed(size, size) + 1 }
 type ranker struct {
 	shingler
 	set
-	order []ranked
+	order []uint64
 }
 
-type ranked struct {
-	rarity uint32
-	key    uint64
-}
+// rarityBits is how much of an element's rank is how often its bucket is in the texts; the rest is the highest bits
+// of its key, of which the lowest are its bucket.
+const rarityBits = 20
 
-// rank lists a class's elements, the rarest first.
-func (r *ranker) rank(c *corpus, class int) []ranked {
+// bucketOf is the bucket of an element, and bucketAt that of its rank.
+func bucketOf(key uint64, buckets int) uint32 {
+	return uint32(key>>rarityBits) & uint32(buckets-1)
+}
+func bucketAt(rank uint64, buckets int) uint32 { return uint32(rank) & uint32(buckets-1) }
+
+// rank lists a class's elements, the rarest first, as rarity and key in one number. Elements that share a rank share a
+// bucket too, so to the index they are one.
+func (r *ranker) rank(c *corpus, class int) []uint64 {
 	r.fill(r.of(c.text(class)))
 	r.order = r.order[:0]
 	for _, key := range r.keys {
 		if key != 0 {
-			r.order = append(r.order, ranked{c.rarity[bucketOf(key, len(c.rarity))], key})
+			rarity := min(uint64(c.rarity[bucketOf(key, len(c.rarity))]), 1<<rarityBits-1)
+			r.order = append(r.order, rarity<<(64-rarityBits)|key>>rarityBits)
 		}
 	}
-	slices.SortFunc(r.order, func(a, b ranked) int {
-		return cmp.Or(cmp.Compare(a.rarity, b.rarity), cmp.Compare(a.key, b.key))
-	})
+	slices.Sort(r.order)
 	return r.order
 }
 
@@ -175,10 +178,10 @@ func (c *corpus) index(ctx context.Context, rankers []ranker, report func()) err
 	err := each(ctx, c.classes(), func(w, k int) error {
 		order, sign := rankers[w].rank(c, k), c.signature(k)
 		for i, e := range order {
-			h := mix(e.key)
+			h := mix(e << rarityBits)
 			sign[h>>6&uint64(c.words-1)] ^= 1 << (h & 63)
 			if i < at[k+1]-at[k] {
-				b := bucketOf(e.key, len(c.rarity))
+				b := bucketAt(e, len(c.rarity))
 				buckets[at[k]+i] = b
 				atomic.AddUint32(&c.bucket[b+1], 1)
 			}

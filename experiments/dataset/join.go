@@ -29,8 +29,9 @@ type joiner struct {
 // prober is what one goroutine compares with.
 type prober struct {
 	ranker
-	seen []uint32 // by class: the last x that looked at it, plus one
-	hubs []uint32 // by hub: the last x that is known to be near one of it, plus one
+	spans [][]uint32
+	seen  []uint32 // by class: the last x that looked at it, plus one
+	hubs  []uint32 // by hub: the last x that is known to be near one of it, plus one
 }
 
 // pair is two classes; checked is false where they were not compared.
@@ -110,10 +111,9 @@ func (j *joiner) probe(p *prober, x int) (out []pair) {
 		out = append(out, pair{x, y, true})
 	}
 	// Where the index has more entries to look at than there are classes, these are looked at in turn.
-	var spans [][]uint32
-	entries := 0
+	spans, entries := p.spans[:0], 0
 	for i, e := range order[:probed(size)] {
-		b := bucketOf(e.key, len(j.rarity))
+		b := bucketAt(e, len(j.rarity))
 		list := j.posting[j.bucket[b]:j.bucket[b+1]]
 		// With i elements passed, the sets have at most size − i in common: y cannot be larger than this.
 		most := min(size, 17*(size-i)/7-size)
@@ -129,6 +129,7 @@ func (j *joiner) probe(p *prober, x int) (out []pair) {
 			entries += to - from
 		}
 	}
+	p.spans = spans
 	if entries > x-low {
 		for y := low; y < x; y++ {
 			try(y)

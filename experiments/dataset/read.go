@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"unicode/utf8"
@@ -33,6 +34,7 @@ type Rows struct {
 	Skipped  int      // bad lines
 	Problems []string // "file:line: field: reason" of the first of them
 	Notes    []string // what else is to be said of the files
+	Bytes    int64    // of the files
 	Digest   string   // SHA-256 of the files' names and of what was read of them
 }
 
@@ -59,7 +61,8 @@ func Read(ctx context.Context, input string, strict bool, tell Teller) (Rows, er
 	if err != nil {
 		return Rows{}, err
 	}
-	out := Rows{Files: files}
+	out := Rows{Files: files, Bytes: sizes(files)}
+	defer thrifty(out.Bytes)()
 	digest := sha256.New()
 	for _, name := range files {
 		if err := out.readFile(ctx, name, strict, digest, tell); err != nil {
@@ -76,6 +79,16 @@ func Read(ctx context.Context, input string, strict bool, tell Teller) (Rows, er
 		return Rows{}, experiments.Errorf(experiments.CodeInvalid, "data.input_path: %s holds no usable row; %s", input, detail)
 	}
 	return out, nil
+}
+
+// sizes is what files hold; one that cannot be looked at is reported by who reads it.
+func sizes(files []string) (n int64) {
+	for _, name := range files {
+		if info, err := os.Stat(name); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
 }
 
 // tell lists the bad lines.

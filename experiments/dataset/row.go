@@ -52,7 +52,11 @@ func (r *Row) Get(name string) (Value, bool) {
 func ParseRow(line []byte) (Row, error) { return (&parser{}).row(line) }
 
 // parser reads rows. What many rows repeat it keeps once.
-type parser struct{ kept map[string]string }
+type parser struct {
+	kept  map[string]string
+	names []string // of the row
+	extra []Field
+}
 
 // keep is the text in a place that others of the same text share.
 func (p *parser) keep(text string) string {
@@ -89,13 +93,13 @@ func (p *parser) row(line []byte) (Row, error) {
 	}
 	var r Row
 	var faults []fault
-	given := make(map[string]bool, 12)
+	p.names, p.extra = p.names[:0], p.extra[:0]
 	err := members(line, func(rawName, raw []byte) error {
 		name := p.keep(unquote(rawName))
-		if given[name] {
+		if slices.Contains(p.names, name) {
 			faults = append(faults, fault{name, "is given twice"})
 		}
-		given[name] = true
+		p.names = append(p.names, name)
 		for _, part := range [][]byte{rawName, raw} {
 			if escape, lone := loneSurrogate(part); lone {
 				faults = append(faults, fault{name, escape + " is half of a character (a lone surrogate): write both halves, or leave it out"})
@@ -104,7 +108,7 @@ func (p *parser) row(line []byte) (Row, error) {
 		target := r.field(name)
 		switch {
 		case target == nil:
-			r.Extra = append(r.Extra, Field{name, valueOf(raw)})
+			p.extra = append(p.extra, Field{name, valueOf(raw)})
 		case raw[0] == '"' && unique(name):
 			*target = unquote(raw)
 		case raw[0] == '"':
@@ -120,6 +124,9 @@ func (p *parser) row(line []byte) (Row, error) {
 	if len(faults) > 0 { // of two faults it is always the same one that is named
 		f := slices.MinFunc(faults, func(a, b fault) int { return strings.Compare(a.field, b.field) })
 		return Row{}, fmt.Errorf("%s: %s", f.field, f.reason)
+	}
+	if len(p.extra) > 0 {
+		r.Extra = slices.Clone(p.extra)
 	}
 	slices.SortFunc(r.Extra, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
 	if err := r.check(); err != nil {
