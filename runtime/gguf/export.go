@@ -25,6 +25,8 @@ var ErrSO8T = errors.New("an SO8T model cannot be exported as it is: fold its ro
 type Options struct {
 	Type Type   // of the matrices: F16, Q8_0 or F32
 	Name string // general.name; empty takes the folder's
+	// Config is how config.json is read.
+	Config []model.Option
 	// Progress is told the elements done and all of them now and then; nil is fine.
 	Progress func(done, total int64)
 }
@@ -62,7 +64,7 @@ func export(ctx context.Context, dir, out string, o Options) (r Report, err erro
 	if err := refuseSO8T(dir); err != nil {
 		return r, err
 	}
-	cfg, err := model.LoadConfig(dir)
+	cfg, err := model.LoadConfig(dir, o.Config...)
 	if err != nil {
 		return r, err
 	}
@@ -75,10 +77,10 @@ func export(ctx context.Context, dir, out string, o Options) (r Report, err erro
 	}
 	weights, err := safetensors.OpenModel(dir)
 	if err != nil {
-		return r, fmt.Errorf("model weights: %w", err)
+		return r, err
 	}
 	defer weights.Close()
-	x := &exporter{ctx: ctx, arch: arch, cfg: cfg, weights: weights, o: o}
+	x := &exporter{ctx: ctx, arch: arch, cfg: cfg, weights: weights, stored: model.StoredNames(cfg, weights), o: o}
 	tensors, err := x.tensors()
 	if err != nil {
 		return r, err
@@ -120,6 +122,7 @@ type exporter struct {
 	arch     string
 	cfg      model.Config
 	weights  *safetensors.Model
+	stored   func(name string) string // what the files call a weight
 	o        Options
 	name     string // of the model
 	fallback []string
@@ -133,13 +136,18 @@ func (x *exporter) tensors() ([]Tensor, error) {
 	list := ropeTensors(x.cfg)
 	want := map[string]bool{}
 	for _, s := range x.cfg.Specs() {
-		want[s.Name] = true
-		info, ok := x.weights.Info(s.Name)
+		stored := x.stored(s.Name)
+		want[stored] = true
+		info, ok := x.weights.Info(stored)
 		switch {
 		case !ok:
-			return nil, fmt.Errorf("weight %s %v is missing", s.Name, s.Shape)
+			return nil, fmt.Errorf("weight %s %v is missing", stored, s.Shape)
 		case !slices.Equal(info.Shape, s.Shape):
-			return nil, fmt.Errorf("weight %s is %v, config.json makes it %v", s.Name, info.Shape, s.Shape)
+			return nil, fmt.Errorf("weight %s is %v, config.json makes it %v", stored, info.Shape, s.Shape)
+		}
+		if halves, ok := x.halves(s); ok {
+			list = append(list, halves...)
+			continue
 		}
 		t, err := x.tensor(s, s.Name)
 		if err != nil {
@@ -155,7 +163,7 @@ func (x *exporter) tensors() ([]Tensor, error) {
 		}
 	}
 	for _, n := range x.weights.Names() {
-		if !want[n] && !(n == "lm_head.weight" && x.cfg.TieEmbeddings) && !strings.HasSuffix(n, ".rotary_emb.inv_freq") {
+		if _, explained := x.cfg.Unused(n); !want[n] && !explained {
 			return nil, fmt.Errorf("weight %s is unexpected for a %s model", n, x.cfg.ModelType)
 		}
 	}
@@ -175,14 +183,36 @@ func (x *exporter) tensor(s model.Spec, as string) (Tensor, error) {
 	if heads, ok := permuted(x.arch, s.Name); ok {
 		t.Read = x.permuting(s, heads(x.cfg))
 	}
-	switch {
-	case len(s.Shape) == 1 || strings.HasSuffix(name, "_norm.weight"):
-		t.Type = F32
-	case t.Type == Q8_0 && s.Shape[len(s.Shape)-1]%blockQ8 != 0:
-		t.Type = F16
-		x.fallback = append(x.fallback, name)
+	return x.typed(t), nil
+}
+
+// halves is a feed-forward's gate and up, which llama.cpp wants apart where the model has them as one.
+func (x *exporter) halves(s model.Spec) ([]Tensor, bool) {
+	layer, ok := strings.CutSuffix(strings.TrimPrefix(s.Name, "model.layers."), ".shared_mlp.input_linear.weight")
+	if !ok {
+		return nil, false
 	}
-	return t, nil
+	rows, width := s.Shape[0]/2, s.Shape[1]
+	var list []Tensor
+	for i, name := range []string{"ffn_gate", "ffn_up"} {
+		list = append(list, x.typed(Tensor{
+			Name: "blk." + layer + "." + name + ".weight", Type: x.o.Type, Shape: []int{rows, width},
+			Read: func(dst []float32, at int) error { return x.read(s.Name, dst, at+i*rows*width) },
+		}))
+	}
+	return list, true
+}
+
+// typed gives vectors, norms and what is in no blocks of 32 the types they are stored as.
+func (x *exporter) typed(t Tensor) Tensor {
+	switch {
+	case len(t.Shape) == 1 || strings.HasSuffix(t.Name, "_norm.weight"):
+		t.Type = F32
+	case t.Type == Q8_0 && t.Shape[len(t.Shape)-1]%blockQ8 != 0:
+		t.Type = F16
+		x.fallback = append(x.fallback, t.Name)
+	}
+	return t
 }
 
 // permuting reads rows in llama.cpp's order.
@@ -205,7 +235,7 @@ func (x *exporter) read(name string, dst []float32, at int) error {
 	if err := x.ctx.Err(); err != nil {
 		return err
 	}
-	if err := x.weights.ReadFloat32At(name, dst, at); err != nil {
+	if err := x.weights.ReadFloat32At(x.stored(name), dst, at); err != nil {
 		return err
 	}
 	x.mu.Lock()

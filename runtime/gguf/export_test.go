@@ -72,11 +72,17 @@ func exported(t testing.TB, dir string, o Options) (*File, Report) {
 }
 
 var families = map[string]string{
-	"llama":   `{"model_type":"llama","tie_word_embeddings":false,"attention_bias":true,"head_dim":32,"rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":64}}`,
-	"mistral": `{"model_type":"mistral","tie_word_embeddings":false,"sliding_window":16}`,
-	"qwen2":   `{"model_type":"qwen2","tie_word_embeddings":true,"rope_scaling":{"type":"yarn","factor":4.0,"original_max_position_embeddings":64}}`,
-	"qwen3":   `{"model_type":"qwen3","tie_word_embeddings":true,"head_dim":32}`,
-	"phi3":    `{"model_type":"phi3","tie_word_embeddings":true,"original_max_position_embeddings":64,"rope_scaling":{"type":"longrope","short_factor":[1.0,1.1,1.2,1.3,1.4,1.5,1.6,1.7],"long_factor":[1.0,1.5,2.5,4.0,7.5,9.0,12.0,15.0]}}`,
+	"llama":      `{"model_type":"llama","tie_word_embeddings":false,"attention_bias":true,"head_dim":32,"rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":64}}`,
+	"mistral":    `{"model_type":"mistral","tie_word_embeddings":false,"sliding_window":16}`,
+	"qwen2":      `{"model_type":"qwen2","tie_word_embeddings":true,"rope_scaling":{"type":"yarn","factor":4.0,"original_max_position_embeddings":64}}`,
+	"qwen3":      `{"model_type":"qwen3","tie_word_embeddings":true,"head_dim":32}`,
+	"phi3":       `{"model_type":"phi3","tie_word_embeddings":true,"original_max_position_embeddings":64,"rope_scaling":{"type":"longrope","short_factor":[1.0,1.1,1.2,1.3,1.4,1.5,1.6,1.7],"long_factor":[1.0,1.5,2.5,4.0,7.5,9.0,12.0,15.0]}}`,
+	"ministral":  `{"model_type":"ministral","tie_word_embeddings":false,"sliding_window":16,"layer_types":["full_attention","sliding_attention"]}`,
+	"ministral3": `{"model_type":"ministral3","tie_word_embeddings":true,"head_dim":32,"rope_parameters":{"rope_type":"yarn","factor":16.0,"original_max_position_embeddings":32,"mscale":1.0,"mscale_all_dim":1.0,"llama_4_scaling_beta":0.1,"rope_theta":1000000.0}}`,
+	"smollm3":    `{"model_type":"smollm3","num_hidden_layers":5,"rope_theta":5000000.0}`,
+	"granite":    `{"model_type":"granite","tie_word_embeddings":true,"embedding_multiplier":12.0,"logits_scaling":16.0,"residual_multiplier":0.22,"attention_multiplier":0.0078125}`,
+	"granite4":   `{"model_type":"granitemoehybrid","tie_word_embeddings":true,"embedding_multiplier":12.0,"logits_scaling":6.0,"residual_multiplier":0.25,"attention_multiplier":0.0625,"num_local_experts":0,"shared_intermediate_size":96,"layer_types":["attention","attention"],"position_embedding_type":null}`,
+	"phi4-mini":  `{"model_type":"phi3","tie_word_embeddings":true,"partial_rotary_factor":0.75,"original_max_position_embeddings":64,"rope_scaling":{"type":"longrope","short_factor":[1.0,1.1,1.2,1.3,1.4,1.5],"long_factor":[1.0,1.5,2.5,4.0,7.5,9.0]}}`,
 }
 
 // turned is a weight's rows as llama.cpp's converter lays them out: each head's rows seen as
@@ -107,15 +113,27 @@ func TestEveryTensorOfEachFamilyIsTheSources(t *testing.T) {
 				if r.Tensors != len(f.Names()) || len(r.Fallback) > 0 {
 					t.Errorf("report %+v for %d tensors", r, len(f.Names()))
 				}
+				var weights []model.Param // those of two parts each by itself
 				for _, w := range p.Names() {
 					x, _ := p.Get(w)
+					gate, isBoth := strings.CutSuffix(w, "shared_mlp.input_linear.weight")
+					if !isBoth {
+						weights = append(weights, *x)
+						continue
+					}
+					half := []int{x.Shape[0] / 2, x.Shape[1]}
+					weights = append(weights, model.Param{Name: gate + "mlp.gate_proj.weight", Shape: half, Data: x.Data[:len(x.Data)/2]},
+						model.Param{Name: gate + "mlp.up_proj.weight", Shape: half, Data: x.Data[len(x.Data)/2:]})
+				}
+				for _, x := range weights {
+					w := x.Name
 					as, err := tensorName(w)
 					if err != nil {
 						t.Fatal(err)
 					}
 					info, ok := f.Info(as)
 					want := x.Data
-					if name == "llama" || name == "mistral" {
+					if !slices.Contains([]string{"qwen2", "qwen3", "phi3"}, architectures[cfg.ModelType]) {
 						if strings.Contains(w, "q_proj") {
 							want = turned(want, cfg.Heads, x.Shape[0])
 						} else if strings.Contains(w, "k_proj") {
@@ -176,6 +194,22 @@ func TestTheMetadataIsWhatConfigAndTokenizerSay(t *testing.T) {
 		"phi3": {
 			"general.architecture": "phi3", "phi3.attention.sliding_window": uint32(0), "phi3.rope.scaling.original_context_length": uint32(64),
 			"phi3.rope.scaling.attn_factor": float32(math.Sqrt(1 + math.Log(4)/math.Log(64))),
+		},
+		"phi4-mini": {"general.architecture": "phi3", "phi3.rope.dimension_count": uint32(12), "phi3.attention.key_length": uint32(16)},
+		"smollm3":   {"general.architecture": "smollm3", "smollm3.rope.freq_base": float32(5e6)},
+		"granite": {
+			"general.architecture": "granite", "granite.attention.scale": float32(0.0078125), "granite.embedding_scale": float32(12),
+			"granite.residual_scale": float32(0.22), "granite.logit_scale": float32(16), "granite.rope.scaling.finetuned": true,
+		},
+		"granite4": {
+			"general.architecture": "granite", "granite.feed_forward_length": uint32(96), "granite.logit_scale": float32(6),
+			"granite.rope.scaling.finetuned": false,
+		},
+		"ministral": {"general.architecture": "llama", "llama.attention.sliding_window": uint32(16)},
+		"ministral3": {
+			"general.architecture": "mistral3", "mistral3.attention.temperature_scale": float32(0.1), "mistral3.rope.scaling.type": "yarn",
+			"mistral3.rope.scaling.factor": float32(16), "mistral3.rope.scaling.yarn_log_multiplier": float32(1),
+			"mistral3.rope.scaling.original_context_length": uint32(32), "mistral3.rope.scaling.attn_factor": nil,
 		},
 	} {
 		dir, _, _ := folder(t, safetensors.BF16, families[name])
@@ -257,12 +291,15 @@ func TestExportRefusesWhatLlamaCppWouldComputeOtherwise(t *testing.T) {
 		"4 heads of 32 are not hidden_size 64, and llama.cpp's qwen2": {`{"model_type":"qwen2","tie_word_embeddings":true,"head_dim":32}`, nil},
 		"llama.cpp's qwen3 has no biases":                             {`{"model_type":"qwen3","tie_word_embeddings":true,"head_dim":32,"attention_bias":true}`, nil},
 		`rope_scaling of type "llama3", which llama.cpp's qwen2`:      {strings.Replace(families["llama"], `"llama","tie_word_embeddings":false,"attention_bias":true,"head_dim":32`, `"qwen2","tie_word_embeddings":true`, 1), nil},
-		"truncate false":                                  {strings.Replace(families["qwen2"], `"factor"`, `"truncate":false,"factor"`, 1), nil},
-		"there is no tokenizer.json":                      {families["qwen3"], remove("tokenizer.json")},
-		"neither model.safetensors":                       {families["qwen3"], remove("model.safetensors")},
-		"weight lm_head.weight [":                         {families["qwen2"], edit("tie_word_embeddings", false)},
-		"model.layers.1.input_layernorm.weight is unexpe": {families["qwen2"], edit("num_hidden_layers", 1)},
-		"64], config.json makes it [":                     {families["qwen2"], edit("hidden_size", 128)},
+		"every fourth, and no_rope_layers says otherwise":             {`{"model_type":"smollm3","no_rope_layer_interval":2}`, nil},
+		"llama.cpp's smollm3 has no biases":                           {`{"model_type":"smollm3","num_hidden_layers":4,"attention_bias":true}`, nil},
+		"attention factor of 1.27":                                    {strings.Replace(families["ministral3"], `"mscale_all_dim":1.0,`, "", 1), nil},
+		"truncate false":                                              {strings.Replace(families["qwen2"], `"factor"`, `"truncate":false,"factor"`, 1), nil},
+		"there is no tokenizer.json":                                  {families["qwen3"], remove("tokenizer.json")},
+		"neither model.safetensors":                                   {families["qwen3"], remove("model.safetensors")},
+		"weight lm_head.weight [":                                     {families["qwen2"], edit("tie_word_embeddings", false)},
+		"model.layers.1.input_layernorm.weight is unexpe":             {families["qwen2"], edit("num_hidden_layers", 1)},
+		"64], config.json makes it [":                                 {families["qwen2"], edit("hidden_size", 128)},
 	} {
 		dir, _, _ := folder(t, safetensors.F32, c.config)
 		if c.spoil != nil {
@@ -313,5 +350,61 @@ func change(t testing.TB, path, key string, v any) {
 	}
 	if err := os.WriteFile(path, raw, 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestAHeadThatIsNotTheEmbeddingIsExportedThoughConfigTiesThem(t *testing.T) {
+	dir, _, p := folder(t, safetensors.F32, families["qwen2"])
+	embed, _ := p.Get("model.embed_tokens.weight")
+	head := model.Param{Name: "lm_head.weight", Shape: embed.Shape, Data: slices.Clone(embed.Data)}
+	for _, own := range []bool{false, true} {
+		if own {
+			head.Data[7]++
+		}
+		if err := p.Set(head); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Save(dir, safetensors.F32); err != nil {
+			t.Fatal(err)
+		}
+		f, _ := exported(t, dir, Options{Type: F32})
+		got, err := f.Float32("output.weight")
+		if own && (err != nil || !slices.Equal(got, head.Data)) || !own && err == nil {
+			t.Errorf("the head differs: %t; output.weight gives %v", own, err)
+		}
+	}
+}
+
+func TestTheTextModelOfALargerOneIsExportedAsItWouldBeByItself(t *testing.T) {
+	dir, _, p := folder(t, safetensors.F32, families["ministral3"])
+	alone, _ := exported(t, dir, Options{Type: F32, Name: "m"})
+	raw, err := os.ReadFile(filepath.Join(dir, model.ConfigFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer := fmt.Sprintf(`{"model_type":"mistral3","tie_word_embeddings":true,"vision_config":{"model_type":"pixtral"},"text_config":%s}`, raw)
+	if err := os.WriteFile(filepath.Join(dir, model.ConfigFile), []byte(outer), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	list := []safetensors.Tensor{{Name: "vision_tower.ln_pre.weight", Shape: []int{2}, Float32: []float32{1, 2}}}
+	for _, name := range p.Names() {
+		x, _ := p.Get(name)
+		list = append(list, safetensors.Tensor{Name: "language_model." + name, Shape: x.Shape, Float32: x.Data})
+	}
+	if err := safetensors.WriteModel(dir, list, nil, safetensors.MaxShard); err != nil {
+		t.Fatal(err)
+	}
+	nested, _ := exported(t, dir, Options{Type: F32, Name: "m"})
+	if !slices.Equal(nested.Names(), alone.Names()) {
+		t.Fatalf("tensors %v, by itself %v", nested.Names(), alone.Names())
+	}
+	for _, name := range alone.Names() {
+		a, err := alone.Float32(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := nested.Float32(name); err != nil || !slices.Equal(a, b) {
+			t.Errorf("%s differs (%v)", name, err)
+		}
 	}
 }

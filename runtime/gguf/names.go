@@ -2,15 +2,23 @@ package gguf
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"triality/runtime/model"
 )
 
-// architectures has llama.cpp's name for each family: it knows Mistral as llama.
+// architectures has llama.cpp's name for each family: it knows Mistral as llama, and a dense Granite 4 as
+// granite.
 var architectures = map[string]string{
-	"llama": "llama", "mistral": "llama", "phi3": "phi3", "qwen2": "qwen2", "qwen3": "qwen3",
+	"llama": "llama", "mistral": "llama", "ministral": "llama", "ministral3": "mistral3", "phi3": "phi3", "qwen2": "qwen2",
+	"qwen3": "qwen3", "smollm3": "smollm3", "granite": "granite", "granitemoehybrid": "granite",
+}
+
+// known says whether Export makes files of an architecture.
+func known(arch string) bool {
+	return slices.Contains(slices.Collect(maps.Values(architectures)), arch)
 }
 
 // headTensor and embedTensor are the only two matrices of the vocabulary's height.
@@ -28,7 +36,8 @@ var (
 		"self_attn.o_proj": "attn_output", "self_attn.qkv_proj": "attn_qkv",
 		"self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
 		"mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-		"mlp.gate_up_proj": "ffn_up", // gate first in both
+		"mlp.gate_up_proj":         "ffn_up", // gate first in both
+		"shared_mlp.output_linear": "ffn_down",
 	}
 )
 
@@ -50,11 +59,13 @@ func tensorName(name string) (string, error) {
 	return "", fmt.Errorf("weight %s has no name in GGUF", name)
 }
 
-// permuted says whether the rows of a weight change their order: llama.cpp's llama turns neighbours
-// (2i, 2i+1) of a head where Hugging Face turns (i, i+d/2); its other architectures turn as Hugging
-// Face does.
+// neighbours are llama.cpp's architectures that turn neighbours (2i, 2i+1) of a head where Hugging Face
+// turns (i, i+d/2); its others turn as Hugging Face does.
+var neighbours = []string{"llama", "mistral3", "smollm3", "granite"}
+
+// permuted says whether the rows of a weight change their order, for llama.cpp's way to turn a head.
 func permuted(arch, name string) (heads func(model.Config) int, ok bool) {
-	if arch != "llama" {
+	if !slices.Contains(neighbours, arch) {
 		return nil, false
 	}
 	parts := strings.Split(name, ".")

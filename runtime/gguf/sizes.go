@@ -14,8 +14,16 @@ func check(arch string, c model.Config) error {
 	switch {
 	case (arch == "qwen2" || arch == "phi3") && wide:
 		return fmt.Errorf("%d heads of %d are not hidden_size %d, and llama.cpp's %s has no other form", c.Heads, c.HeadDim, c.HiddenSize, arch)
-	case arch == "qwen3" && (c.QKVBias || c.OutputBias):
-		return fmt.Errorf("attention_bias is set, and llama.cpp's qwen3 has no biases")
+	case (arch == "granite" || arch == "smollm3") && wide:
+		return fmt.Errorf("head_dim %d of %d heads is not that of hidden_size %d, and llama.cpp's %s has no other form", c.HeadDim, c.Heads, c.HiddenSize, arch)
+	case (arch == "qwen3" || arch == "smollm3" || arch == "mistral3") && (c.QKVBias || c.OutputBias):
+		return fmt.Errorf("attention_bias is set, and llama.cpp's %s has no biases", arch)
+	case c.Rotary() != c.HeadDim && arch != "phi3":
+		return fmt.Errorf("partial_rotary_factor, which llama.cpp's %s has not", arch)
+	case arch == "smollm3" && !everyFourth(c):
+		return fmt.Errorf("llama.cpp's smollm3 turns all layers but every fourth, and no_rope_layers says otherwise")
+	case arch == "mistral3" && (c.Rope.Type != "yarn" || c.Rope.Attention != 1):
+		return fmt.Errorf("llama.cpp's mistral3 has rope_parameters of type yarn with mscale and mscale_all_dim alike; this is %q with an attention factor of %g", c.Rope.Type, c.Rope.Attention)
 	case arch == "phi3" && !slices.Contains([]string{"", "linear", "yarn", "longrope"}, c.Rope.Type),
 		arch != "phi3" && c.Rope.Type == "longrope",
 		arch != "llama" && c.Rope.Type == "llama3":
@@ -36,10 +44,18 @@ func sizes(arch string, c model.Config) []Pair {
 		u("attention.head_count", c.Heads), u("attention.head_count_kv", c.KVHeads),
 		u("attention.key_length", c.HeadDim), u("attention.value_length", c.HeadDim),
 		f("attention.layer_norm_rms_epsilon", c.RMSNormEps),
-		u("rope.dimension_count", c.HeadDim), f("rope.freq_base", c.RopeTheta),
+		u("rope.dimension_count", c.Rotary()), f("rope.freq_base", c.RopeTheta),
 	}
 	if window := widest(c.Windows); window > 0 || arch == "phi3" { // phi3 must have one; 0 is none
 		list = append(list, u("attention.sliding_window", window))
+	}
+	switch arch {
+	case "granite":
+		list = append(list, f("attention.scale", c.Multipliers.Attention), f("embedding_scale", c.Multipliers.Embedding),
+			f("residual_scale", c.Multipliers.Residual), f("logit_scale", 1/c.Multipliers.Logits),
+			Pair{arch + ".rope.scaling.finetuned", c.Turns(0)}) // which llama.cpp reads as: turned at all
+	case "mistral3":
+		list = append(list, f("attention.temperature_scale", c.Rope.QueryGrowth), f("rope.scaling.yarn_log_multiplier", 1))
 	}
 	switch c.Rope.Type {
 	case "linear":
@@ -51,13 +67,24 @@ func sizes(arch string, c model.Config) []Pair {
 			list = append(list, f("rope.scaling.yarn_beta_fast", c.Rope.BetaFast), f("rope.scaling.yarn_beta_slow", c.Rope.BetaSlow))
 		}
 		// llama.cpp multiplies by YaRN's own 1 + 0.1·ln(factor) in any case.
-		if ratio := c.Rope.Attention / yarnAttention(c.Rope.Factor); math.Abs(ratio-1) > 1e-6 {
+		// mistral3 takes that back by the yarn_log_multiplier.
+		if ratio := c.Rope.Attention / yarnAttention(c.Rope.Factor); arch != "mistral3" && math.Abs(ratio-1) > 1e-6 {
 			list = append(list, f("rope.scaling.attn_factor", ratio))
 		}
 	case "longrope":
 		list = append(list, f("rope.scaling.attn_factor", c.Rope.Attention), u("rope.scaling.original_context_length", c.Rope.Original))
 	}
 	return list
+}
+
+// everyFourth says whether the layers without rotary embedding are those that llama.cpp takes for granted.
+func everyFourth(c model.Config) bool {
+	for i := range c.Layers {
+		if c.Turns(i) != ((i+1)%4 != 0) {
+			return false
+		}
+	}
+	return true
 }
 
 func yarnAttention(factor float64) float64 { return 1 + 0.1*math.Log(max(factor, 1)) }

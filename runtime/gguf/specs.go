@@ -11,8 +11,8 @@ import (
 // not make is an error.
 func (f *File) Specs() ([]model.Spec, error) {
 	arch := f.Architecture()
-	if _, ok := architectures[arch]; !ok {
-		return nil, fmt.Errorf("general.architecture is %q; llama, phi3, qwen2 and qwen3 are known", arch)
+	if !known(arch) {
+		return nil, fmt.Errorf("general.architecture is %q; granite, llama, mistral3, phi3, qwen2, qwen3 and smollm3 are known", arch)
 	}
 	c := model.Config{Fused: arch == "phi3", QKNorm: arch == "qwen3", MaxPositions: 1, RMSNormEps: 1, RopeTheta: 1, ModelType: arch}
 	for _, k := range []struct {
@@ -34,6 +34,10 @@ func (f *File) Specs() ([]model.Spec, error) {
 	}
 	if n, ok := f.Int(arch + ".attention.key_length"); ok {
 		c.HeadDim = n
+	}
+	turned := c.HeadDim
+	if n, ok := f.Int(arch + ".rope.dimension_count"); ok && n > 0 && n <= c.HeadDim {
+		turned = n
 	}
 	embed, ok := f.h.infos[embedTensor+".weight"]
 	if !ok || len(embed.Shape) != 2 {
@@ -59,7 +63,7 @@ func (f *File) Specs() ([]model.Spec, error) {
 	}
 	for _, name := range []string{"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"} {
 		if has(name) {
-			specs = append(specs, model.Spec{Name: name, Shape: []int{c.HeadDim / 2}})
+			specs = append(specs, model.Spec{Name: name, Shape: []int{turned / 2}})
 		}
 	}
 	return specs, nil
