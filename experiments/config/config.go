@@ -30,10 +30,11 @@ type Data struct {
 
 // Model names the base model.
 type Model struct {
-	BaseModel     string  `yaml:"base_model" doc:"folder in Hugging Face form: config.json, model.safetensors, tokenizer.json; or, where there is no such folder, org/name or org/name@revision of the Hub, whose commit is kept with the run"`
-	LoadIn8bit    bool    `yaml:"load_in_8bit" doc:"hold the layers' linear modules in int8 after LLM.int8(), in training and in every model that is compared; written models are not quantized"`
-	Int8Threshold float64 `yaml:"llm_int8_threshold" doc:"magnitude from which an activation's column is an outlier, which int8 leaves in full; 0: none is"`
-	Create        Create  `yaml:"create" doc:"makes base_model once when the folder is missing; leave out to require it"`
+	BaseModel          string  `yaml:"base_model" doc:"folder in Hugging Face form: config.json, model.safetensors, tokenizer.json; or, where there is no such folder, org/name or org/name@revision of the Hub, whose commit is kept with the run"`
+	LoadIn8bit         bool    `yaml:"load_in_8bit" doc:"hold the layers' linear modules in int8 after LLM.int8(), in training and in every model that is compared; written models are not quantized"`
+	AllowUnknownConfig bool    `yaml:"allow_unknown_config" doc:"go on without the fields of a model's config.json that the engine does not know and that may change what the model computes, and train without the dropouts it names; else they are refused by name"`
+	Int8Threshold      float64 `yaml:"llm_int8_threshold" doc:"magnitude from which an activation's column is an outlier, which int8 leaves in full; 0: none is"`
+	Create             Create  `yaml:"create" doc:"makes base_model once when the folder is missing; leave out to require it"`
 }
 
 // Create describes a base model made on the spot: `triality model init`, then `triality pretrain`.

@@ -35,7 +35,7 @@ type arm struct {
 // openArm loads a model folder, plain or SO8T. Either answers with the label it holds likeliest as the
 // continuation of the prompt, so that both arms are judged by the same rule; what an SO8T model's
 // safety and authority heads say is measured beside it.
-func openArm(dev device.Device, st model.Storage, source Source, format string, maxLength int) (_ *arm, err error) {
+func openArm(dev device.Device, st model.Storage, source Source, format string, maxLength int, options ...model.Option) (_ *arm, err error) {
 	a := &arm{name: source.Name, kind: "hf"}
 	defer func() {
 		if err != nil {
@@ -57,7 +57,7 @@ func openArm(dev device.Device, st model.Storage, source Source, format string, 
 		longest = max(longest, len(ids))
 		a.answers = append(a.answers, ids)
 	}
-	isSO8T, cfg, params, err := loadModel(dev, source.Dir, st)
+	isSO8T, cfg, params, err := loadModel(dev, source.Dir, st, options...)
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ var choices = []struct {
 	{"rsLoRA with paged states", map[string]string{
 		"device": "cpu", "data.format_type": "instruction", "model.create.shape": "micro", "training.lr_scheduler_type": "cosine",
 		"training.optim": "paged_adamw_32bit", "training.finetuning_type": "lora",
-		"training.use_rslora": "true", "training.fp16": "true", "training.tf32": "true", "data.strict": "true",
+		"model.allow_unknown_config": "true", "training.use_rslora": "true", "training.fp16": "true", "training.tf32": "true", "data.strict": "true",
 	}},
 	{"full fine-tuning with paged states in 8 bits", map[string]string{
 		"device": "cpu", "data.format_type": "completion", "model.create.shape": "micro",

@@ -52,6 +52,11 @@ func Recompute(t config.Training) string {
 	return train.RecomputeNone
 }
 
+// ModelConfig is how the configuration says that models' config.json are read.
+func ModelConfig(cfg config.Pipeline) []model.Option {
+	return []model.Option{model.AllowUnknown(cfg.Model.AllowUnknownConfig)}
+}
+
 // StorageOn is how a configuration's models are held on a device: the cpu device has no narrow floats.
 func StorageOn(dev device.Device, cfg config.Pipeline) model.Storage {
 	s := model.Storage{Int8: cfg.Model.LoadIn8bit, Threshold: cfg.Model.Int8Threshold}

@@ -19,9 +19,11 @@ type Engine struct {
 	Storage model.Storage // how models are held on Device
 	// Recompute is train.Options.Recompute of every training on Device.
 	Recompute string
-	Notes     []string // what opening the device had to say
-	Sandbox   *sandbox.Host
-	Hub       *hub.Options // where models named "org/name" come from; nil: what the HF_ variables say
+	// Config is how the models' config.json are read.
+	Config  []model.Option
+	Notes   []string // what opening the device had to say
+	Sandbox *sandbox.Host
+	Hub     *hub.Options // where models named "org/name" come from; nil: what the HF_ variables say
 }
 
 // loadTokenizer reads a model folder's tokenizer; a folder without one is told what to add.

@@ -45,7 +45,7 @@ func (e *Engine) answer(ctx context.Context, sources []Source, rows []dataset.Ro
 	arms, prompts := make([]*arm, len(sources)), make([][][]int32, len(sources))
 	out = make([]verdict, len(sources))
 	for a, source := range sources {
-		if arms[a], err = openArm(e.Device, e.Storage, source, o.Format, o.MaxLength); err != nil {
+		if arms[a], err = openArm(e.Device, e.Storage, source, o.Format, o.MaxLength, e.Config...); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, arms[a].close()) }()

@@ -48,7 +48,7 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 	if err != nil {
 		return err
 	}
-	cfg, err := model.LoadConfig(base.Dir)
+	cfg, err := model.LoadConfig(base.Dir, e.Config...)
 	if err != nil {
 		return invalid(err)
 	}
@@ -102,8 +102,8 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 }
 
 // Merge folds an adapter folder into its base model and writes the result to out.
-func Merge(ctx context.Context, base, adapter, out string) error {
-	cfg, err := model.LoadConfig(base)
+func Merge(ctx context.Context, base, adapter, out string, options ...model.Option) error {
+	cfg, err := model.LoadConfig(base, options...)
 	if err != nil {
 		return invalid(err)
 	}

@@ -47,8 +47,8 @@ func InitModel(dir, family, shape string, vocab int, docs []string, seed uint64)
 
 // InitLike makes a model of the configuration and with the tokenizer of the folder like, with fresh
 // weights stored as the configuration says. Its own weights are not looked at, and need not be there.
-func InitLike(ctx context.Context, dir, like string, seed uint64) error {
-	cfg, err := model.LoadConfig(like)
+func InitLike(ctx context.Context, dir, like string, seed uint64, options ...model.Option) error {
+	cfg, err := model.LoadConfig(like, options...)
 	if err != nil {
 		return invalid(err)
 	}

@@ -7,8 +7,8 @@ import (
 )
 
 // LoadModel puts a model folder, plain or SO8T, on a device, with the hooks that its graph needs.
-func LoadModel(dev device.Device, dir string, st model.Storage) (model.Config, *model.DeviceParams, model.Hooks, error) {
-	isSO8T, cfg, params, err := loadModel(dev, dir, st)
+func LoadModel(dev device.Device, dir string, st model.Storage, options ...model.Option) (model.Config, *model.DeviceParams, model.Hooks, error) {
+	isSO8T, cfg, params, err := loadModel(dev, dir, st, options...)
 	if isSO8T {
 		return cfg, params, so8t.Hooks(), err
 	}
@@ -16,12 +16,12 @@ func LoadModel(dev device.Device, dir string, st model.Storage) (model.Config, *
 }
 
 // loadModel is LoadModel, saying which kind of model it is.
-func loadModel(dev device.Device, dir string, st model.Storage) (isSO8T bool, cfg model.Config, on *model.DeviceParams, err error) {
+func loadModel(dev device.Device, dir string, st model.Storage, options ...model.Option) (isSO8T bool, cfg model.Config, on *model.DeviceParams, err error) {
 	if isSO8T, err = so8t.IsModel(dir); err != nil {
 		return false, cfg, nil, invalid(err)
 	}
 	if isSO8T {
-		m, err := so8t.Load(dir)
+		m, err := so8t.Load(dir, options...)
 		if err != nil {
 			return true, cfg, nil, invalid(err)
 		}
@@ -29,7 +29,7 @@ func loadModel(dev device.Device, dir string, st model.Storage) (isSO8T bool, cf
 		on, err = m.Upload(dev, st)
 		return true, m.Source, on, err
 	}
-	if cfg, err = model.LoadConfig(dir); err != nil {
+	if cfg, err = model.LoadConfig(dir, options...); err != nil {
 		return false, cfg, nil, invalid(err)
 	}
 	weights, err := model.OpenFolder(dir, cfg)

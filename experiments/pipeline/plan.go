@@ -71,6 +71,9 @@ func makePlan(ctx context.Context, cfg config.Pipeline, modules []Module, device
 	training.SaveSteps, training.SaveTotalLimit, training.CheckpointInterval = 0, 0, 0 // no result depends on these
 	// Every model of the run is held as these say.
 	numbers := []any{cfg.Model.LoadIn8bit, training.FP16, training.BF16, training.TF32}
+	if cfg.Model.AllowUnknownConfig {
+		numbers = append(numbers, "allow_unknown_config")
+	}
 	if cfg.Model.LoadIn8bit {
 		numbers = append(numbers, cfg.Model.Int8Threshold)
 	}

@@ -90,7 +90,7 @@ func (e *Engine) Pretrain(ctx context.Context, o PretrainOptions, sink Sink) err
 		return err
 	}
 	defer release()
-	cfg, err := model.LoadConfig(o.ModelDir)
+	cfg, err := model.LoadConfig(o.ModelDir, e.Config...)
 	if err != nil {
 		return invalid(err)
 	}

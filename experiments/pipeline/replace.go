@@ -72,7 +72,7 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 	}
 
 	c := so8tConfig(o.SO8T, o.MaxLength, o.Seed)
-	c.Storage, c.Recompute = e.Storage, e.Recompute
+	c.Storage, c.Recompute, c.ModelConfig = e.Storage, e.Recompute, e.Config
 	// A finished model that is there stays until the new one is finished. What a killed call left of that
 	// is made anew: replacement itself takes seconds, its training resumes.
 	unfinished := filepath.Join(o.OutDir, "model.unfinished")
@@ -88,7 +88,7 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 	}
 	sink.Note(fmt.Sprintf("replaced: largest logit difference %.3g over %d tokens (relative %.3g, tolerance %.3g)",
 		report.MaxLogitDifference, report.ProbeTokens, report.RelativeDifference, report.Tolerance))
-	m, err := so8t.Load(unfinished)
+	m, err := so8t.Load(unfinished, e.Config...)
 	if err != nil {
 		return err
 	}

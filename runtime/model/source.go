@@ -119,12 +119,21 @@ func product(shape []int) int {
 }
 
 // Save writes weights to dir, which is there already, as F32, F16 or BF16: one file, or shards
-// where they take more than Hugging Face's tools put into one. A few parts at a time are in memory.
+// where they take more than Hugging Face's tools put into one. A value that is infinite or no number is an
+// error. A few parts at a time are in memory.
 func Save(dir string, s Source, dtype safetensors.DType) error {
 	var list []safetensors.Tensor
 	for _, n := range s.Names() {
 		shape, _ := s.Shape(n)
-		list = append(list, safetensors.Tensor{Name: n, DType: dtype, Shape: shape, Read: func(dst []float32, at int) error { return s.ReadAt(n, dst, at) }})
+		list = append(list, safetensors.Tensor{Name: n, DType: dtype, Shape: shape, Read: func(dst []float32, at int) error {
+			if err := s.ReadAt(n, dst, at); err != nil {
+				return err
+			}
+			if i := notFinite(dst); i >= 0 {
+				return fmt.Errorf("%s%v is %g", n, Place(at+i, shape), dst[i])
+			}
+			return nil
+		}})
 	}
 	if err := safetensors.WriteModel(dir, list, map[string]string{"format": "pt"}, safetensors.MaxShard); err != nil {
 		return fmt.Errorf("save model weights: %w", err)

@@ -50,9 +50,7 @@ func TestWhatPythonIsToRead(t *testing.T) {
 		must(t, err)
 		for name, dtype := range map[string]safetensors.DType{"merged": safetensors.F32, "merged_bf16": safetensors.BF16, "merged_f16": safetensors.F16} {
 			f.save(t, filepath.Join(dir, name), merged, dtype)
-			stored, err := model.LoadParams(filepath.Join(dir, name), f.cfg)
-			must(t, err)
-			logitsOf(name, f.engine(t, stored, nil))
+			logitsOf(name, f.read(t, filepath.Join(dir, name)))
 		}
 		f.exportSO8T(t, dir, logitsOf, keep)
 		must(t, safetensors.Write(filepath.Join(dir, "expected.safetensors"), tensors, nil))
@@ -115,7 +113,17 @@ func (f *fixture) exportSO8T(t *testing.T, dir string, logitsOf func(string, *ge
 		}
 		keep("so8t.classes."+name, p, 4)
 	}
-	p, err := model.LoadParams(burned, f.cfg)
+	logitsOf("burned", f.read(t, burned))
+}
+
+// read is the engine over a folder that was written.
+func (f *fixture) read(t *testing.T, dir string) *generate.Engine {
+	t.Helper()
+	cfg, err := model.LoadConfig(dir)
 	must(t, err)
-	logitsOf("burned", f.engine(t, p, nil))
+	p, err := model.LoadParams(dir, cfg)
+	must(t, err)
+	g := *f
+	g.cfg = cfg
+	return g.engine(t, p, nil)
 }

@@ -90,7 +90,7 @@ FAMILIES = {
          "rope_scaling": {"type": "longrope", "short_factor": [1.0, 1.1, 1.3, 1.6],
                           "long_factor": [1.0, 2.5, 7.5, 15.0]}},
         {"target_modules": "all-linear", "use_rslora": True}, False),
-    # A head is stored that is not the embedding, though config.json ties the two: see untie.
+    # A head is stored that is not the embedding, though config.json ties the two.
     "qwen2-head": (
         {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "rope_theta": 1000000.0,
          "tie_word_embeddings": True, "use_sliding_window": False, "sliding_window": 4, "max_window_layers": 2},
@@ -335,7 +335,7 @@ def family(name, fields, adapter, whole, data, out, seed):
     config = {**COMMON, **fields}
     if "text_config" in fields:
         config = {**fields, "text_config": {**COMMON, **fields["text_config"]}}
-    own_head = name == "qwen2-head"
+    own_head = name in ("qwen2-head", "mistral3")  # config.json says or takes for granted that the head is tied
     write = lambda config: (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     write({**config, "tie_word_embeddings": False} if own_head else config)
     tensors, expected = {}, {}

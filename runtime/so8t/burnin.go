@@ -15,16 +15,16 @@ import (
 // no place in a plain model and are left behind. dtype stores the folded weights; "" keeps each
 // weight's own type, which in F16 and BF16 rounds the folded ones once more. A few parts at a time
 // are in memory.
-func BurnIn(ctx context.Context, srcDir, outDir string, dtype safetensors.DType) error {
-	err := stage(outDir, func(dir string) error { return burnIn(ctx, srcDir, dir, dtype) })
+func BurnIn(ctx context.Context, srcDir, outDir string, dtype safetensors.DType, options ...model.Option) error {
+	err := stage(outDir, func(dir string) error { return burnIn(ctx, srcDir, dir, dtype, options...) })
 	if err != nil {
 		return fmt.Errorf("burn in %s: %w", srcDir, err)
 	}
 	return nil
 }
 
-func burnIn(ctx context.Context, srcDir, dir string, dtype safetensors.DType) error {
-	m, err := Load(srcDir)
+func burnIn(ctx context.Context, srcDir, dir string, dtype safetensors.DType, options ...model.Option) error {
+	m, err := Load(srcDir, options...)
 	if err != nil {
 		return err
 	}

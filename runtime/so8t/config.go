@@ -30,6 +30,8 @@ type Config struct {
 	Seed                 uint64  `yaml:"seed"`
 	// Storage is how the models are held on the device.
 	Storage model.Storage `yaml:"-"`
+	// ModelConfig is how the source's config.json is read.
+	ModelConfig []model.Option `yaml:"-"`
 	// Recompute is train.Options.Recompute: it saves memory and changes no result.
 	Recompute string `yaml:"-"`
 

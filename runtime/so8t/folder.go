@@ -108,17 +108,19 @@ func formatConfig(cfg model.Config) ([]byte, error) {
 	return append(out, '\n'), err
 }
 
-// storage gives the type each weight of a folder is stored as.
-func storage(dir string) (map[string]safetensors.DType, error) {
+// storage gives the type each weight of a folder is stored as, by the weight's name in the plain model.
+func storage(dir string, cfg model.Config) (map[string]safetensors.DType, error) {
 	f, err := safetensors.OpenModel(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	types := map[string]safetensors.DType{}
-	for _, name := range f.Names() {
-		info, _ := f.Info(name)
-		types[name] = info.DType
+	stored := model.StoredNames(cfg, f)
+	for _, s := range append(cfg.Specs(), specs(cfg)...) {
+		if info, ok := f.Info(stored(s.Name)); ok {
+			types[s.Name] = info.DType
+		}
 	}
 	return types, nil
 }

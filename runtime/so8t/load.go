@@ -18,7 +18,7 @@ func Load(dir string, options ...model.Option) (_ *Model, err error) {
 	if err != nil {
 		return nil, err
 	}
-	dtypes, err := storage(dir)
+	dtypes, err := storage(dir, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -175,6 +175,9 @@ class SO8TForCausalLM(PreTrainedModel, GenerationMixin):
         hidden = outputs.last_hidden_state
         keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(hidden[:, keep, :])
+        scaling = getattr(self.config, "logits_scaling", None)  # Granite's, which is not part of its lm_head
+        if scaling is not None:
+            logits = logits / scaling
         loss = None
         if labels is not None:
             shifted = logits[:, :-1].float()

@@ -105,7 +105,7 @@ func Replace(ctx context.Context, dev device.Device, srcDir, outDir string, cfg 
 // replace fills dir. It has closed the files of both folders when it returns: Windows renames no folder
 // with an open one.
 func replace(ctx context.Context, dev device.Device, srcDir, dir string, cfg Config, probes [][]int32, progress Progress) (rep Report, err error) {
-	source, err := model.LoadConfig(srcDir)
+	source, err := model.LoadConfig(srcDir, cfg.ModelConfig...)
 	if err != nil {
 		return rep, err
 	}
@@ -114,7 +114,7 @@ func replace(ctx context.Context, dev device.Device, srcDir, dir string, cfg Con
 		return rep, err
 	}
 	defer base.Close()
-	types, err := storage(srcDir)
+	types, err := storage(srcDir, source)
 	if err != nil {
 		return rep, err
 	}
@@ -139,7 +139,7 @@ func replace(ctx context.Context, dev device.Device, srcDir, dir string, cfg Con
 		return rep, err
 	}
 	m.Base = weights
-	written, err := Load(dir)
+	written, err := Load(dir, cfg.ModelConfig...)
 	if err != nil {
 		return rep, fmt.Errorf("reading back: %w", err)
 	}

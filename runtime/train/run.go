@@ -29,7 +29,7 @@ type LanguageResult struct {
 // opt.Adapter is set, the whole model otherwise (fine-tuning, or pretraining from model.Init with every token labelled).
 // params is not changed. dir, checkpoints, eval, observer and errors are Loop's.
 func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.Source, train, eval []Example, dir string, opt Options, observer Observer) (_ *LanguageResult, err error) {
-	if err := opt.Validate(); err != nil {
+	if err := errors.Join(opt.Validate(), cfg.CheckTrainable()); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	task := Task{Vocab: cfg.VocabSize, Longest: cfg.MaxPositions, Storage: opt.Storage.Matrices}

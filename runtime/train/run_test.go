@@ -231,3 +231,25 @@ func TestRunNamesAnUnknownTargetModule(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestTrainingRefusesADropoutThatItWouldLeaveOut(t *testing.T) {
+	text := []byte(`{"model_type": "llama", "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
+		"num_attention_heads": 2, "tie_word_embeddings": true, "attention_dropout": 0.5}`)
+	for _, allowed := range []bool{false, true} {
+		cfg, err := model.ParseConfig(text, model.AllowUnknown(allowed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := model.Init(cfg, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := DefaultOptions()
+		o.Epochs, o.LoggingSteps = 1, 1
+		o.LoRA = &lora.Config{R: 2, Alpha: 4, TargetModules: []string{"q_proj"}}
+		_, err = Run(t.Context(), reference.New(), cfg, p, []Example{{IDs: []int32{3, 4, 5}, Labels: []int32{-100, 4, 5}}}, nil, t.TempDir(), o, nil)
+		if allowed != (err == nil) || !allowed && !strings.Contains(err.Error(), "attention_dropout is 0.5") {
+			t.Errorf("allowed %t: %v", allowed, err)
+		}
+	}
+}

@@ -29,6 +29,7 @@ type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	json           bool // results are printed as JSON
+	allowUnknown   bool // with --allow-unknown-config
 }
 
 // Main runs a command line and gives the exit status.

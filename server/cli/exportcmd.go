@@ -24,6 +24,7 @@ func setupModelExport(e *env, flags *flag.FlagSet) func(context.Context, []strin
 	output := flags.String("output", "", "`file` to make, .gguf")
 	kind := flags.String("type", "f16", "how matrices are stored: f16, q8_0 or f32; vectors are f32")
 	name := flags.String("name", "", "the model's name in the file (default: the folder's)")
+	e.unknownFlag(flags)
 	e.jsonFlag(flags)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *source, "output": *output}); err != nil {
@@ -42,7 +43,7 @@ func setupModelExport(e *env, flags *flag.FlagSet) func(context.Context, []strin
 			*name = path.Base(repo)
 		}
 		progress, done := e.elements("export")
-		r, err := gguf.Export(ctx, dir, *output, gguf.Options{Type: t, Name: *name, Progress: progress})
+		r, err := gguf.Export(ctx, dir, *output, gguf.Options{Type: t, Name: *name, Config: e.modelConfig(), Progress: progress})
 		done()
 		if err != nil {
 			return invalid(err)
@@ -70,6 +71,7 @@ func setupModelConvert(e *env, flags *flag.FlagSet) func(context.Context, []stri
 	source := flags.String("model", "", "plain model `folder`, or its name on the Hub")
 	output := flags.String("output", "", "`folder` to make")
 	kind := flags.String("dtype", "", "how weights are stored: float32, float16 or bfloat16")
+	e.unknownFlag(flags)
 	e.jsonFlag(flags)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *source, "output": *output, "dtype": *kind}); err != nil {
@@ -84,7 +86,7 @@ func setupModelConvert(e *env, flags *flag.FlagSet) func(context.Context, []stri
 			return err
 		}
 		progress, done := e.elements("convert")
-		err = modelfolder.Convert(ctx, dir, *output, modelfolder.ConvertOptions{DType: t, Progress: progress})
+		err = modelfolder.Convert(ctx, dir, *output, modelfolder.ConvertOptions{DType: t, Config: e.modelConfig(), Progress: progress})
 		done()
 		if err != nil {
 			return invalid(err)
@@ -94,6 +96,7 @@ func setupModelConvert(e *env, flags *flag.FlagSet) func(context.Context, []stri
 }
 
 func setupModelVerify(e *env, flags *flag.FlagSet) func(context.Context, []string) error {
+	e.unknownFlag(flags)
 	e.jsonFlag(flags)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
@@ -108,7 +111,7 @@ func setupModelVerify(e *env, flags *flag.FlagSet) func(context.Context, []strin
 		}
 		var checks []modelfolder.Check
 		if info.IsDir() {
-			checks = modelfolder.Verify(ctx, args[0])
+			checks = modelfolder.Verify(ctx, args[0], e.modelConfig()...)
 		} else {
 			checks = modelfolder.VerifyGGUF(ctx, args[0])
 		}

@@ -54,6 +54,7 @@ func setupGenerate(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	fs.StringVar(&g.prompts, "prompts", "", "JSONL `file` of many prompts, each {\"prompt\": …} or {\"messages\": […]}; gives a line of JSON for each")
 	fs.IntVar(&g.atOnce, "at-once", 8, "with --prompts, texts made together")
 	g.held.register(fs)
+	e.unknownFlag(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *dir}); err != nil {
@@ -112,7 +113,7 @@ func (e *env) generate(ctx context.Context, g generation) error {
 		return err
 	}
 	defer dev.Close()
-	m, params, hooks, err := pipeline.LoadModel(dev, g.dir, pipeline.StorageOn(dev, cfg))
+	m, params, hooks, err := pipeline.LoadModel(dev, g.dir, pipeline.StorageOn(dev, cfg), e.modelConfig()...)
 	if err != nil {
 		return err
 	}

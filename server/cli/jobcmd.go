@@ -139,5 +139,5 @@ func openEngine(cfg config.Pipeline, log *slog.Logger) (*pipeline.Engine, func()
 	if err != nil {
 		return nil, nil, errors.Join(err, host.Close())
 	}
-	return &pipeline.Engine{Device: dev, Storage: pipeline.StorageOn(dev, cfg), Recompute: pipeline.Recompute(cfg.Training), Notes: notes, Sandbox: host}, func() error { return errors.Join(host.Close(), dev.Close()) }, nil
+	return &pipeline.Engine{Device: dev, Storage: pipeline.StorageOn(dev, cfg), Recompute: pipeline.Recompute(cfg.Training), Config: pipeline.ModelConfig(cfg), Notes: notes, Sandbox: host}, func() error { return errors.Join(host.Close(), dev.Close()) }, nil
 }

@@ -45,6 +45,7 @@ func setupModelInit(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 	text := fs.String("text", "", ".txt or .jsonl `file` that the tokenizer is trained on")
 	like := fs.String("like", "", "instead: configuration and tokenizer of a `model`, a folder or a name on the Hub, of which no weights are read")
 	seed := fs.Uint64("seed", config.Default().Seed, "seed of the weights")
+	e.unknownFlag(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if *like != "" {
@@ -81,13 +82,14 @@ func (e *env) initLike(ctx context.Context, fs *flag.FlagSet, like, output strin
 	if err != nil {
 		return err
 	}
-	if err := pipeline.InitLike(ctx, output, dir, seed); err != nil {
+	if err := pipeline.InitLike(ctx, output, dir, seed, e.modelConfig()...); err != nil {
 		return err
 	}
 	return e.describeModel(output)
 }
 
 func setupModelInfo(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	e.unknownFlag(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
@@ -110,14 +112,14 @@ func (e *env) describeModel(dir string) error {
 	var elements int
 	kind := ""
 	if isSO8T {
-		m, err := so8t.Load(dir)
+		m, err := so8t.Load(dir, e.modelConfig()...)
 		if err != nil {
 			return invalid(err)
 		}
 		defer m.Close()
 		cfg, elements, kind = m.Source, model.Elements(m.Base), "so8t over "
 	} else {
-		if cfg, err = model.LoadConfig(dir); err != nil {
+		if cfg, err = model.LoadConfig(dir, e.modelConfig()...); err != nil {
 			return invalid(err)
 		}
 		weights, err := model.OpenFolder(dir, cfg)
@@ -172,6 +174,7 @@ func setupModelMerge(e *env, fs *flag.FlagSet) func(context.Context, []string) e
 	base := fs.String("base-model", "", "model the adapter was trained on: a `folder`, or org/name@revision of the Hub")
 	adapter := fs.String("adapter", "", "PEFT adapter `folder`")
 	output := fs.String("output", "", "`folder` to make")
+	e.unknownFlag(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"base-model": *base, "adapter": *adapter, "output": *output}); err != nil {
@@ -181,7 +184,7 @@ func setupModelMerge(e *env, fs *flag.FlagSet) func(context.Context, []string) e
 		if err != nil {
 			return err
 		}
-		if err := pipeline.Merge(ctx, dir, *adapter, *output); err != nil {
+		if err := pipeline.Merge(ctx, dir, *adapter, *output, e.modelConfig()...); err != nil {
 			return err
 		}
 		return e.made(*output)
@@ -191,12 +194,13 @@ func setupModelMerge(e *env, fs *flag.FlagSet) func(context.Context, []string) e
 func setupBurnIn(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	source := fs.String("model", "", "SO8T model `folder`")
 	output := fs.String("output", "", "`folder` to make")
+	e.unknownFlag(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *source, "output": *output}); err != nil {
 			return err
 		}
-		if err := so8t.BurnIn(ctx, *source, *output, ""); err != nil {
+		if err := so8t.BurnIn(ctx, *source, *output, "", e.modelConfig()...); err != nil {
 			return invalid(err)
 		}
 		return e.made(*output)
@@ -214,6 +218,7 @@ func setupPretrain(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	length := fs.Int("max-length", d.Data.MaxLength, "tokens a sequence")
 	seed := fs.Uint64("seed", d.Seed, "seed of the order")
 	device := fs.String("device", "auto", "auto, cpu or cuda")
+	e.unknownFlag(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model": *source, "text": *text, "output": *output}); err != nil {

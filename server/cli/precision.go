@@ -4,6 +4,7 @@ import (
 	flag "github.com/spf13/pflag"
 
 	"triality/experiments/config"
+	"triality/runtime/model"
 )
 
 // precision is the flags of commands without a configuration that say how a model is held.
@@ -31,4 +32,14 @@ func (p *precision) config() (config.Pipeline, error) {
 		return cfg, usagef("--device-memory-limit: %v", err)
 	}
 	return cfg, nil
+}
+
+// unknownFlag lets a command that reads models go on without fields of config.json that nothing knows.
+func (e *env) unknownFlag(fs *flag.FlagSet) {
+	fs.BoolVar(&e.allowUnknown, "allow-unknown-config", false, "go on without the fields of config.json that the engine does not know, which else are refused by name")
+}
+
+// modelConfig is how models' config.json are read.
+func (e *env) modelConfig() []model.Option {
+	return []model.Option{model.AllowUnknown(e.allowUnknown)}
 }

@@ -50,6 +50,7 @@ func quote(s string) string { return fmt.Sprintf("%q", s) }
 // withEngine opens the engine for one step; device, where not empty, wins over the configuration's.
 func (e *env) withEngine(cfg config.Pipeline, device string, kind experiments.StepKind, do func(*pipeline.Engine, stepSink) error) error {
 	cfg.Device = or(device, cfg.Device)
+	cfg.Model.AllowUnknownConfig = cfg.Model.AllowUnknownConfig || e.allowUnknown
 	engine, closeEngine, err := openEngine(cfg, e.logger(slog.LevelWarn))
 	if err != nil {
 		return err
@@ -101,6 +102,7 @@ func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	output := fs.String("output", "", "`folder` that gets adapter/, merged/ and checkpoints/")
 	cfgPath := fs.String("config", "", "pipeline `YAML`; its training section and data.max_length are used")
 	device := fs.String("device", "", "auto, cpu or cuda (default: the configuration's)")
+	e.unknownFlag(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"base-model": *base, "dataset": *data, "output": *output}); err != nil {
@@ -130,6 +132,7 @@ func setupReplace(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 	data := fs.String("dataset", "", "dataset `folder` that trains rotations and heads; without it the identity is kept")
 	cfgPath := fs.String("so8t-config", "", "pipeline `YAML`; its so8t section and data.max_length are used")
 	device := fs.String("device", "", "auto, cpu or cuda (default: the configuration's)")
+	e.unknownFlag(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"finetuned-model": *source, "output": *output}); err != nil {
@@ -160,6 +163,7 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 	maxNew := fs.Int("generate-max-new-tokens", 0, "tokens of the text that both models write on every row, for metrics that compare texts (default: the configuration's)")
 	temperature := fs.Float64("generate-temperature", 0, "how far those texts stray from the likeliest token (default: the configuration's)")
 	metrics := fs.String("metrics", "", "WebAssembly metric `files`, separated by commas, besides the configuration's")
+	e.unknownFlag(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if err := need(map[string]string{"model-a": *a, "model-b": *b, "test-data": *data, "output-dir": *output}); err != nil {
