@@ -1,13 +1,9 @@
 package lora
 
 import (
-	"errors"
 	"slices"
 
-	G "gorgonia.org/gorgonia"
-
 	"triality/runtime/device"
-	"triality/runtime/graph"
 	"triality/runtime/model"
 )
 
@@ -19,128 +15,134 @@ type Adapter struct {
 	Config
 	BaseModel string   // base_model_name_or_path, for adapter_config.json
 	Modules   []Module // in the model's order
+	Saved     []Saved  // weights trained outright, in the model's order
+	// Base are weights of the model that the adapter's file brings along, which stand for the model's own:
+	// peft writes those of an embedding or head that has an adapter.
+	Base []Saved
+	// Unmatched are names of the configuration that no module of the model has.
+	Unmatched []string
 }
 
-// Module is the adapter of one linear module.
+// Module is the adapter of one module: scaling·B·A is added to its weight [Out, In].
 type Module struct {
-	Name string // for example "model.layers.0.self_attn.q_proj"
-	In   int
-	Out  int
-	A    []float32 // [R, In]
-	B    []float32 // [Out, R]
-	M    []float32 // [Out], the magnitudes, with DoRA
+	Name      string // for example "model.layers.0.self_attn.q_proj"
+	In        int
+	Out       int
+	Embedding bool // of which B is lora_embedding_A transposed, and A lora_embedding_B transposed
+	R         int
+	Scaling   float64
+	A         []float32 // [R, In]
+	B         []float32 // [Out, R]
+	M         []float32 // [Out], the magnitudes, with DoRA
 }
+
+// Saved is a weight that is trained outright.
+type Saved struct {
+	Name  string // as the model has it
+	Shape []int
+	Data  []float32
+}
+
+// prefix stands before a model's names in an adapter's file.
+const prefix = "base_model.model."
 
 // WeightA and WeightB are the names of the module's weights in files, as peft has them.
-func (m Module) WeightA() string { return "base_model.model." + m.Name + ".lora_A.weight" }
+func (m Module) WeightA() string {
+	if m.Embedding {
+		return prefix + m.Name + ".lora_embedding_B"
+	}
+	return prefix + m.Name + ".lora_A.weight"
+}
 
 // WeightB is the other one.
-func (m Module) WeightB() string { return "base_model.model." + m.Name + ".lora_B.weight" }
+func (m Module) WeightB() string {
+	if m.Embedding {
+		return prefix + m.Name + ".lora_embedding_A"
+	}
+	return prefix + m.Name + ".lora_B.weight"
+}
 
 // WeightM is the name of the magnitudes, with DoRA.
-func (m Module) WeightM() string { return "base_model.model." + m.Name + ".lora_magnitude_vector" }
+func (m Module) WeightM() string { return prefix + m.Name + ".lora_magnitude_vector" }
 
-// Tensor is one weight of an adapter under its name in files.
+// Tensor is one weight of an adapter under the name that its leaf has in a graph.
 type Tensor struct {
 	Name  string
 	Shape []int
 	Data  *[]float32 // of the module; a new slice may be put there
+	Saved bool       // it is a weight of the model itself
 }
 
-// Tensors lists the weights in the order of the modules.
+// Tensors lists the weights in the order of the modules, those trained outright last.
 func (a *Adapter) Tensors() []Tensor {
 	var list []Tensor
 	for i := range a.Modules {
 		m := &a.Modules[i]
-		list = append(list, Tensor{m.WeightA(), []int{a.R, m.In}, &m.A}, Tensor{m.WeightB(), []int{m.Out, a.R}, &m.B})
+		list = append(list, Tensor{m.WeightA(), []int{m.R, m.In}, &m.A, false}, Tensor{m.WeightB(), []int{m.Out, m.R}, &m.B, false})
 		if a.DoRA {
-			list = append(list, Tensor{m.WeightM(), []int{m.Out}, &m.M})
+			list = append(list, Tensor{m.WeightM(), []int{m.Out}, &m.M, false})
 		}
+	}
+	for i := range a.Saved {
+		s := &a.Saved[i]
+		list = append(list, Tensor{s.Name, s.Shape, &s.Data, true})
 	}
 	return list
 }
 
-// New makes an adapter for a model as peft initialises it: A Kaiming uniform, B zero, so that it
-// changes nothing yet. With DoRA, InitMagnitudes must follow.
+// New makes an adapter for a model as peft initialises it: of a linear module A Kaiming uniform, of an
+// embedding A normal, B zero, so that it changes nothing yet. With DoRA, or weights trained outright, Begin
+// must follow.
 func New(c Config, cfg model.Config, seed uint64) (*Adapter, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-	a := &Adapter{Config: c}
-	modules, err := targets(c, cfg)
+	a, err := Empty(c, cfg)
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range modules {
-		m.A, m.B = make([]float32, c.R*m.In), make([]float32, m.Out*c.R)
-		kaimingUniform(m.A, m.In, seed, m.Name)
-		a.Modules = append(a.Modules, m)
+	for i := range a.Modules {
+		m := &a.Modules[i]
+		m.A, m.B = make([]float32, m.R*m.In), make([]float32, m.Out*m.R)
+		if m.Embedding {
+			normal(m.A, seed, m.Name)
+		} else {
+			kaimingUniform(m.A, m.In, seed, m.Name)
+		}
 	}
 	return a, nil
 }
 
-// targets lists the targeted modules of a model, without weights.
-func targets(c Config, cfg model.Config) ([]Module, error) {
-	linears := cfg.Linears()
-	names := make([]string, len(linears))
-	for i, l := range linears {
-		names[i] = l.Name
-	}
-	found, err := c.resolve(names)
-	if err != nil {
+// Empty is an adapter for a model without values.
+func Empty(c Config, cfg model.Config) (*Adapter, error) {
+	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	var out []Module
-	for _, l := range linears {
-		if slices.Contains(found, l.Name) {
-			out = append(out, Module{Name: l.Name, Out: l.Shape[0], In: l.Shape[1]})
-		}
-	}
-	return out, nil
+	a := &Adapter{Config: c}
+	var err error
+	a.Modules, a.Saved, a.Unmatched, err = targets(c, cfg)
+	return a, err
 }
 
-// Linear is the hook that adds the adapter to a model's graph: y + scaling·dropout(x)·Aᵀ·Bᵀ, with
-// leaves named as in files. Dropout is there only in training, from the leaf DropoutKey;
-// every module draws its own mask.
-func (a *Adapter) Linear(training bool) func(b *model.Builder, out model.Rows, x, y *G.Node) (*G.Node, error) {
-	return func(b *model.Builder, out model.Rows, x, y *G.Node) (*G.Node, error) {
-		i := slices.IndexFunc(a.Modules, func(m Module) bool { return m.Name == out.Module })
-		if i < 0 {
-			return y, nil
-		}
-		m := a.Modules[i]
-		wa, wb := b.Leaf(m.WeightA(), device.Float, a.R, m.In), b.Leaf(m.WeightB(), device.Float, m.Out, a.R)
-		if err := b.Err(); err != nil {
-			return nil, err
-		}
-		var err error
-		var dropped *G.Node
-		if training && a.Dropout > 0 {
-			key := b.Leaf(DropoutKey, device.Int32, 2)
-			if x, err = graph.Dropout(x, key, uint32(i), a.Dropout); err != nil {
-				return nil, errors.Join(err, b.Err())
-			}
-			dropped = x
-		}
-		down, err := graph.MatMul(x, wa, false, true)
+// Clone has modules and saved weights of its own; their values are shared.
+func (a *Adapter) Clone() *Adapter {
+	out := *a
+	out.Modules, out.Saved = slices.Clone(a.Modules), slices.Clone(a.Saved)
+	return &out
+}
+
+// Begin sets what a fresh adapter takes from its model (Model's): the values of the weights trained
+// outright, and the magnitudes of DoRA, the lengths of the rows of W + scaling·B·A, as peft does, so that
+// it changes nothing.
+func (a *Adapter) Begin(dev device.Device, base model.Source) error {
+	for i := range a.Saved {
+		p, err := model.Read(base, a.Saved[i].Name)
 		if err != nil {
-			return nil, errors.Join(err, b.Err())
+			return err
 		}
-		if wb, err = out.Of(wb); err != nil {
-			return nil, err
-		}
-		up, err := graph.MatMul(down, wb, false, true)
-		if err != nil {
-			return nil, errors.Join(err, b.Err())
-		}
-		if up, err = graph.Scale(up, a.Scaling()); err != nil {
-			return nil, err
-		}
-		if a.DoRA {
-			return a.weighDecomposed(b, m, out, dropped, wa, wb, y, up)
-		}
-		return graph.Add(y, up)
+		a.Saved[i].Data = p.Data
 	}
+	if !a.DoRA {
+		return nil
+	}
+	return a.initMagnitudes(dev, base)
 }
 
 // Put uploads the adapter's weights beside a model's, for graphs that only read them.
@@ -150,5 +152,5 @@ func (a *Adapter) Put(d *model.DeviceParams) error {
 			return err
 		}
 	}
-	return nil
+	return a.PutConstants(d)
 }

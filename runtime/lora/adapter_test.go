@@ -60,20 +60,24 @@ func trained(t *testing.T, c Config, cfg model.Config) *Adapter {
 	return a
 }
 
-func hidden(t *testing.T, cfg model.Config, p *model.Params, a *Adapter) []float64 {
+func logits(t *testing.T, cfg model.Config, p model.Source, a *Adapter) []float64 {
 	t.Helper()
-	return hiddenIn(t, cfg, p, a, false)
+	return logitsIn(t, cfg, p, a, false)
 }
 
-func hiddenInTraining(t *testing.T, cfg model.Config, p *model.Params, a *Adapter) []float64 {
+func logitsInTraining(t *testing.T, cfg model.Config, p model.Source, a *Adapter) []float64 {
 	t.Helper()
-	return hiddenIn(t, cfg, p, a, true)
+	return logitsIn(t, cfg, p, a, true)
 }
 
-func hiddenIn(t *testing.T, cfg model.Config, p *model.Params, a *Adapter, training bool) []float64 {
+// logitsIn is the logits of a few tokens.
+func logitsIn(t *testing.T, cfg model.Config, p model.Source, a *Adapter, training bool) []float64 {
 	t.Helper()
 	dev := reference.New()
 	defer dev.Close()
+	if a != nil {
+		cfg, p = a.Model(cfg, p)
+	}
 	d, err := model.Upload(dev, cfg, p)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +85,7 @@ func hiddenIn(t *testing.T, cfg model.Config, p *model.Params, a *Adapter, train
 	defer d.Close()
 	var hooks model.Hooks
 	if a != nil {
-		hooks.Linear = a.Linear(training)
+		hooks = a.Hooks(hooks, training)
 		if err := a.Put(d); err != nil {
 			t.Fatal(err)
 		}
@@ -91,6 +95,9 @@ func hiddenIn(t *testing.T, cfg model.Config, p *model.Params, a *Adapter, train
 	in := b.Inputs(T)
 	h, err := b.Hidden(in)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err = b.Logits(h); err != nil {
 		t.Fatal(err)
 	}
 	m, err := graph.Compile(dev, G.Nodes{h})
@@ -120,19 +127,20 @@ func hiddenIn(t *testing.T, cfg model.Config, p *model.Params, a *Adapter, train
 	if err := m.RunAll(); err != nil {
 		t.Fatal(err)
 	}
-	out := make([]float64, T*cfg.HiddenSize)
+	out := make([]float64, T*cfg.VocabSize)
 	if err := dev.Download(out, m.Output(h)); err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
+// distance is the largest difference, relative to the largest value.
 func distance(a, b []float64) float64 {
-	d := 0.0
+	d, most := 0.0, 0.0
 	for i := range a {
-		d = math.Max(d, math.Abs(a[i]-b[i]))
+		d, most = math.Max(d, math.Abs(a[i]-b[i])), math.Max(most, math.Abs(a[i]))
 	}
-	return d
+	return d / most
 }
 
 func TestAFreshAdapterChangesNothing(t *testing.T) {
@@ -144,8 +152,90 @@ func TestAFreshAdapterChangesNothing(t *testing.T) {
 	if len(a.Modules) != 14 {
 		t.Errorf("%d modules", len(a.Modules))
 	}
-	if d := distance(hidden(t, cfg, p, nil), hidden(t, cfg, p, a)); d != 0 {
+	if d := distance(logits(t, cfg, p, nil), logits(t, cfg, p, a)); d != 0 {
 		t.Errorf("off by %g", d)
+	}
+}
+
+func TestAFreshAdapterOfTheEndsChangesNothing(t *testing.T) {
+	for _, c := range []Config{
+		{R: 4, Alpha: 8, TargetModules: []string{"embed_tokens", "lm_head"}},
+		{R: 4, Alpha: 8, TargetModules: []string{"q_proj"}, SaveModules: []string{"embed_tokens", "lm_head"}},
+	} {
+		cfg, p := smallModel(t, "llama") // tied
+		a, err := New(c, cfg, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, base := a.Model(cfg, p)
+		if err := a.Begin(reference.New(), base); err != nil {
+			t.Fatal(err)
+		}
+		if d := distance(logits(t, cfg, p, nil), logits(t, cfg, p, a)); d > 1e-12 {
+			t.Errorf("%+v: off by %g", c, d)
+		}
+	}
+}
+
+func TestWeightsThatPeftWritesBesideAnAdapterStandForTheModelsOwn(t *testing.T) {
+	cfg, p := smallModel(t, "llama")
+	a := trained(t, Config{R: 2, Alpha: 4, TargetModules: []string{"lm_head"}}, cfg)
+	head, _ := p.Get("model.embed_tokens.weight")
+	data := make([]float32, len(head.Data))
+	for i := range data {
+		data[i] = 2 * head.Data[i]
+	}
+	a.Base = []Saved{{"lm_head.weight", head.Shape, data}}
+	dir := t.TempDir()
+	if err := a.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	f, err := safetensors.Open(filepath.Join(dir, WeightsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, ok := f.Info("base_model.model.lm_head.base_layer.weight"); !ok {
+		t.Errorf("the file has %v", f.Names())
+	}
+	got, err := Read(dir, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// In peft's model the head's weight is the embedding itself: loading writes both.
+	double := p.Clone()
+	twice, _ := double.Get("model.embed_tokens.weight")
+	copy(twice.Data, data)
+	a.Base = nil
+	if d := distance(logits(t, cfg, p, got), logits(t, cfg, double, a)); d != 0 {
+		t.Errorf("off by %g", d)
+	}
+}
+
+func TestAnEmbeddingsWeightsHavePeftsNamesAndShapes(t *testing.T) {
+	cfg, _ := smallModel(t, "llama")
+	dir := t.TempDir()
+	a := trained(t, Config{R: 3, Alpha: 8, TargetModules: []string{"embed_tokens"}, SaveModules: []string{"lm_head"}}, cfg)
+	a.Saved[0].Data = make([]float32, 19*16)
+	if err := a.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	f, err := safetensors.Open(filepath.Join(dir, WeightsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for name, shape := range map[string][]int{
+		"base_model.model.model.embed_tokens.lora_embedding_A": {3, 19}, "base_model.model.model.embed_tokens.lora_embedding_B": {16, 3},
+		"base_model.model.lm_head.weight": {19, 16},
+	} {
+		if info, ok := f.Info(name); !ok || !reflect.DeepEqual(info.Shape, shape) {
+			t.Errorf("%s is %v; the file has %v", name, info.Shape, f.Names())
+		}
+	}
+	va, _ := f.Float32("base_model.model.model.embed_tokens.lora_embedding_A")
+	if len(f.Names()) != 3 || va[1] != a.Modules[0].B[3] { // token 1, rank 0
+		t.Errorf("%v, %v", f.Names(), va[:3])
 	}
 }
 
@@ -170,44 +260,90 @@ func TestAIsKaimingUniform(t *testing.T) {
 }
 
 func TestTheMergedModelEqualsTheAdapterApplied(t *testing.T) {
-	for _, c := range []Config{
-		{R: 4, Alpha: 8, Dropout: 0.5, TargetModules: []string{AllLinear}},
-		{R: 3, Alpha: 6, RSLoRA: true, TargetModules: []string{"o_proj", "down_proj"}},
-		{R: 4, Alpha: 8, DoRA: true, TargetModules: []string{AllLinear}},
+	for name, c := range map[string]Config{
+		"every linear module":           {R: 4, Alpha: 8, Dropout: 0.5, TargetModules: []string{AllLinear}},
+		"rank-stabilised":               {R: 3, Alpha: 6, RSLoRA: true, TargetModules: []string{"o_proj", "down_proj"}},
+		"DoRA":                          {R: 4, Alpha: 8, DoRA: true, TargetModules: []string{AllLinear}},
+		"the head":                      {R: 4, Alpha: 8, TargetModules: []string{"lm_head"}},
+		"the embedding":                 {R: 4, Alpha: 8, TargetModules: []string{"embed_tokens"}},
+		"both, and layers":              {R: 4, Alpha: 8, RSLoRA: true, TargetPattern: "lm_head|model.embed_tokens|.*o_proj"},
+		"weights trained outright":      {R: 4, Alpha: 8, TargetModules: []string{"o_proj"}, SaveModules: []string{"lm_head", "embed_tokens", "model.norm"}},
+		"the head alone outright":       {R: 4, Alpha: 8, TargetModules: []string{"o_proj", "embed_tokens"}, SaveModules: []string{"lm_head"}},
+		"the embedding alone outright":  {R: 4, Alpha: 8, TargetModules: []string{"o_proj", "lm_head"}, SaveModules: []string{"embed_tokens"}},
+		"ranks and alphas of their own": {R: 4, Alpha: 8, TargetModules: []string{AllLinear}, RankPattern: []Pattern[int]{{"o_proj", 2}, {"layers.1.*", 5}}, AlphaPattern: []Pattern[float64]{{"down_proj", 1}}},
 	} {
 		for _, family := range []string{"qwen2", "llama", "phi3"} {
-			t.Run(fmt.Sprint(family, " ", c.TargetModules, " ", c.DoRA), func(t *testing.T) {
-				cfg, p := smallModel(t, family)
-				before := values(p)
-				a := trained(t, c, cfg)
-				lengthen(t, a, p)
-				folded, err := a.Merge(reference.New(), p)
-				if err != nil {
-					t.Fatal(err)
-				}
-				merged, err := model.ReadAll(folded)
-				if err != nil {
-					t.Fatal(err)
-				}
-				plain, applied, after := hidden(t, cfg, p, nil), hidden(t, cfg, p, a), hidden(t, cfg, merged, nil)
-				if distance(plain, applied) < 0.01 {
-					t.Error("the adapter has no effect")
-				}
-				if d := distance(applied, after); d > 1e-5 { // merged weights are rounded to float32
-					t.Errorf("off by %g", d)
-				}
-				if !reflect.DeepEqual(before, values(p)) {
-					t.Error("Merge changed the base")
-				}
-			})
+			for _, tied := range []bool{true, false} {
+				t.Run(fmt.Sprint(name, " ", family, " tied ", tied), func(t *testing.T) {
+					cfg, p := smallModel(t, family)
+					if cfg.TieEmbeddings = tied; !tied {
+						untie(t, cfg, p)
+					}
+					before := values(p)
+					a := trained(t, c, cfg)
+					lengthen(t, a, cfg, p)
+					for i := range a.Saved {
+						for j := range a.Saved[i].Data {
+							a.Saved[i].Data[j] *= 1 + 0.3*float32(math.Sin(float64(j)))
+						}
+					}
+					plain, applied := logits(t, cfg, p, nil), logits(t, cfg, p, a)
+					whole, base := a.Model(cfg, p)
+					folded, err := a.Merge(reference.New(), base)
+					if err != nil {
+						t.Fatal(err)
+					}
+					merged, err := model.ReadAll(folded)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if ends := strings.Contains(name, "head") || strings.Contains(name, "embedding") || strings.Contains(name, "both") || strings.Contains(name, "outright"); whole.TieEmbeddings != (tied && !ends) {
+						t.Errorf("tied: %v", whole.TieEmbeddings)
+					}
+					if distance(plain, applied) < 0.01 {
+						t.Error("the adapter has no effect")
+					}
+					if d := distance(applied, logits(t, whole, merged, nil)); d > 5e-6 { // merged weights are rounded to float32
+						t.Errorf("off by %g", d)
+					}
+					if !reflect.DeepEqual(before, values(p)) {
+						t.Error("Merge changed the base")
+					}
+					dir := t.TempDir()
+					if err := a.Write(dir); err != nil {
+						t.Fatal(err)
+					}
+					again, err := Read(dir, cfg)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if d := distance(applied, logits(t, cfg, p, again)); d != 0 {
+						t.Errorf("written and read, it is off by %g", d)
+					}
+				})
+			}
 		}
 	}
 }
 
-// lengthen gives a DoRA adapter magnitudes that are not the rows' lengths.
-func lengthen(t *testing.T, a *Adapter, p *model.Params) {
+// untie gives a model a head of its own.
+func untie(t *testing.T, cfg model.Config, p *model.Params) {
 	t.Helper()
-	if err := a.InitMagnitudes(reference.New(), p); err != nil {
+	head, _ := p.Get("model.embed_tokens.weight")
+	data := make([]float32, len(head.Data))
+	for i := range data {
+		data[i] = head.Data[len(data)-1-i]
+	}
+	if err := p.Set(model.Param{Name: "lm_head.weight", Shape: head.Shape, Data: data}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lengthen gives a DoRA adapter magnitudes that are not the rows' lengths.
+func lengthen(t *testing.T, a *Adapter, cfg model.Config, p model.Source) {
+	t.Helper()
+	_, p = a.Model(cfg, p)
+	if err := a.Begin(reference.New(), p); err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range a.Modules {
@@ -222,12 +358,12 @@ func TestAFreshDoRAAdapterChangesNothing(t *testing.T) {
 		cfg, p := smallModel(t, family)
 		a, err := New(Config{R: 4, Alpha: 8, DoRA: true, TargetModules: []string{AllLinear}}, cfg, 1)
 		if err == nil {
-			err = a.InitMagnitudes(reference.New(), p)
+			err = a.Begin(reference.New(), p)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := distance(hidden(t, cfg, p, nil), hidden(t, cfg, p, a)); d > 1e-6 {
+		if d := distance(logits(t, cfg, p, nil), logits(t, cfg, p, a)); d > 1e-6 {
 			t.Errorf("%s: off by %g", family, d)
 		}
 	}
@@ -236,13 +372,13 @@ func TestAFreshDoRAAdapterChangesNothing(t *testing.T) {
 func TestDoRAUnderDropoutThatTakesNothingIsDoRAWithout(t *testing.T) {
 	cfg, p := smallModel(t, "qwen2")
 	a := trained(t, Config{R: 4, Alpha: 8, Dropout: 1e-12, DoRA: true, TargetModules: []string{AllLinear}}, cfg)
-	lengthen(t, a, p)
-	without, with := hidden(t, cfg, p, a), hiddenInTraining(t, cfg, p, a)
+	lengthen(t, a, cfg, p)
+	without, with := logits(t, cfg, p, a), logitsInTraining(t, cfg, p, a)
 	if d := distance(without, with); d > 1e-9 {
 		t.Errorf("off by %g", d)
 	}
 	a.Dropout = 0.5
-	if d := distance(without, hiddenInTraining(t, cfg, p, a)); d < 0.01 {
+	if d := distance(without, logitsInTraining(t, cfg, p, a)); d < 0.01 {
 		t.Errorf("dropout of half the inputs changes only %g", d)
 	}
 }
@@ -272,7 +408,7 @@ func TestAnAdapterReadsBackAsWritten(t *testing.T) {
 	cfg, p := smallModel(t, "qwen2")
 	dir := t.TempDir()
 	a := trained(t, Config{R: 4, Alpha: 8, Dropout: 0.1, RSLoRA: true, DoRA: true, TargetModules: []string{AllLinear}}, cfg)
-	lengthen(t, a, p)
+	lengthen(t, a, cfg, p)
 	a.BaseModel = "org/base"
 	if err := a.Write(dir); err != nil {
 		t.Fatal(err)
@@ -323,7 +459,7 @@ func TestWeightsThatDoNotFitAreNamed(t *testing.T) {
 		"another rank":    {`"r": 4`, `"r": 2`, "lora_A.weight is [4 16], want [2 16]"},
 		"more targets":    {`"k_proj"`, `"k_proj", "v_proj"`, "v_proj.lora_A.weight is missing"},
 		"other targets":   {`"k_proj"`, `"v_proj"`, "k_proj.lora_B.weight is unexpected"},
-		"unknown targets": {`"k_proj"`, `"c_attn"`, `no module is called "c_attn"; there are down_proj`},
+		"unknown targets": {`"k_proj"`, `"c_attn"`, `no module matches ["c_attn"]; there are down_proj, embed_tokens, gate_proj`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -43,34 +43,6 @@ func TestScaling(t *testing.T) {
 	}
 }
 
-func TestTargetsMatchFullNamesAndEndings(t *testing.T) {
-	modules := []string{"model.layers.0.self_attn.q_proj", "model.layers.0.mlp.up_proj", "model.layers.1.self_attn.q_proj", "model.layers.1.mlp.up_proj"}
-	tests := map[string]struct {
-		targets []string
-		want    []int
-	}{
-		"an ending":       {[]string{"q_proj"}, []int{0, 2}},
-		"a longer ending": {[]string{"1.mlp.up_proj"}, []int{3}},
-		"a full name":     {[]string{"model.layers.0.self_attn.q_proj"}, []int{0}},
-		"two, in order":   {[]string{"up_proj", "q_proj"}, []int{0, 1, 2, 3}},
-		"all":             {[]string{AllLinear}, []int{0, 1, 2, 3}},
-	}
-	for name, tt := range tests {
-		got, err := Config{TargetModules: tt.targets}.resolve(modules)
-		var want []string
-		for _, i := range tt.want {
-			want = append(want, modules[i])
-		}
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("%s: %v %v", name, got, err)
-		}
-	}
-	_, err := Config{TargetModules: []string{"q_proj", "roj"}}.resolve(modules)
-	if err == nil || !strings.Contains(err.Error(), `"roj"; there are q_proj, up_proj`) {
-		t.Errorf("unknown target: %v", err)
-	}
-}
-
 // peftFile has the fields that peft 0.15 writes.
 const peftFile = `{
   "alpha_pattern": {}, "auto_mapping": null, "base_model_name_or_path": "org/base", "bias": "none",
@@ -93,16 +65,10 @@ func TestAConfigurationByPeftIsRead(t *testing.T) {
 func TestFeaturesThatAreNotAppliedAreRefusedByName(t *testing.T) {
 	for from, to := range map[string]string{
 		`"bias": "none"`:               `"bias": "lora_only"`,
-		`"modules_to_save": null`:      `"modules_to_save": ["lm_head"]`,
-		`"rank_pattern": {}`:           `"rank_pattern": {"q_proj": 4}`,
-		`"alpha_pattern": {}`:          `"alpha_pattern": {"q_proj": 4}`,
-		`"layers_to_transform": null`:  `"layers_to_transform": [0]`,
 		`"fan_in_fan_out": false`:      `"fan_in_fan_out": true`,
 		`"init_lora_weights": true`:    `"init_lora_weights": "pissa"`,
 		`"peft_type": "LORA"`:          `"peft_type": "LOHA"`,
-		`["v_proj", "q_proj"]`:         `".*_proj"`,
 		`"lora_bias": false`:           `"lora_bias": true`,
-		`"exclude_modules": null`:      `"exclude_modules": ["o_proj"]`,
 		`"layer_replication": null`:    `"layer_replication": [[0, 1]]`,
 		`"trainable_token_indices": n`: `"trainable_token_indices": [1], "x": n`,
 	} {
@@ -111,9 +77,6 @@ func TestFeaturesThatAreNotAppliedAreRefusedByName(t *testing.T) {
 			t.Fatalf("%s is not in the sample", from)
 		}
 		field, _, _ := strings.Cut(strings.Trim(to, `"`), `"`)
-		if strings.HasPrefix(field, ".") {
-			field = "target_modules"
-		}
 		_, _, err := parsePEFT([]byte(changed))
 		if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: %v", to, err)
@@ -124,6 +87,8 @@ func TestFeaturesThatAreNotAppliedAreRefusedByName(t *testing.T) {
 func FuzzParsePEFT(f *testing.F) {
 	f.Add([]byte(peftFile))
 	f.Add([]byte(`{"peft_type":"LORA","r":1,"lora_alpha":1,"target_modules":"all-linear"}`))
+	f.Add([]byte(`{"peft_type":"LORA","r":1,"lora_alpha":1,"target_modules":".*[qv]_proj","exclude_modules":["a"],"rank_pattern":{"b":2,"a":3},"alpha_pattern":{"a":1.5}}`))
+	f.Add([]byte(`{"peft_type":"LORA","r":1,"lora_alpha":1,"target_modules":["q"],"layers_to_transform":3,"layers_pattern":"layers","modules_to_save":["lm_head"]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var c Config
 		var base string
@@ -139,7 +104,8 @@ func FuzzParsePEFT(f *testing.F) {
 			t.Fatal(err)
 		}
 		c2, base2, err := parsePEFT(again)
-		if err != nil || base2 != base || c2.R != c.R || c2.Alpha != c.Alpha || !slices.Equal(c2.TargetModules, c.TargetModules) {
+		if err != nil || base2 != base || c2.R != c.R || c2.Alpha != c.Alpha || !slices.Equal(c2.TargetModules, c.TargetModules) ||
+			c2.TargetPattern != c.TargetPattern || c2.ExcludePattern != c.ExcludePattern || len(c2.RankPattern) != len(c.RankPattern) || !slices.Equal(c2.Layers, c.Layers) {
 			t.Fatalf("%+v became %+v: %v", c, c2, err)
 		}
 	})

@@ -28,7 +28,7 @@ func (a *Adapter) weighDecomposed(b *model.Builder, m Module, out model.Rows, dr
 	if err != nil {
 		return nil, err
 	}
-	if delta, err = graph.Scale(delta, a.Scaling()); err != nil {
+	if delta, err = graph.Scale(delta, m.Scaling); err != nil {
 		return nil, err
 	}
 	if delta, err = graph.Add(w, delta); err != nil {

@@ -12,10 +12,17 @@ import (
 )
 
 // Merge is the model with the adapter folded in: W + scaling·B·A, each row brought to its magnitude
-// with DoRA. It reads base, which is not changed, as it is read itself; dev computes the products, a few
-// rows at a time.
+// with DoRA, and the weights trained outright in their places. It reads base, which is Model's and is not
+// changed, as it is read itself; dev computes the products, a few rows at a time.
 func (a *Adapter) Merge(dev device.Device, base model.Source) (model.Source, error) {
-	s := &merged{Source: base, adapter: a, dev: dev, modules: make(map[string]Module, len(a.Modules))}
+	saved := make(map[string]Saved, len(a.Saved))
+	for _, x := range a.Saved {
+		if shape, ok := base.Shape(x.Name); !ok || !slices.Equal(shape, x.Shape) {
+			return nil, fmt.Errorf("merge adapter: the model has no weight %s of shape %v: the adapter belongs to another model", x.Name, x.Shape)
+		}
+		saved[x.Name] = x
+	}
+	s := &merged{Source: overridden{base, saved}, adapter: a, dev: dev, modules: make(map[string]Module, len(a.Modules))}
 	for _, m := range a.Modules {
 		if err := m.fits(base); err != nil {
 			return nil, fmt.Errorf("merge adapter: %w", err)
@@ -25,12 +32,7 @@ func (a *Adapter) Merge(dev device.Device, base model.Source) (model.Source, err
 	return s, nil
 }
 
-// InitMagnitudes sets the magnitudes of a DoRA adapter to the lengths of the rows of W + scaling·B·A,
-// as peft does, so that a fresh adapter changes nothing. Without DoRA there is nothing to set.
-func (a *Adapter) InitMagnitudes(dev device.Device, base model.Source) error {
-	if !a.DoRA {
-		return nil
-	}
+func (a *Adapter) initMagnitudes(dev device.Device, base model.Source) error {
 	s := &merged{Source: base, adapter: a, dev: dev}
 	for i := range a.Modules {
 		m := &a.Modules[i]
@@ -105,9 +107,8 @@ func (s *merged) add(m Module, rows []float32, at int) error {
 	if err != nil {
 		return err
 	}
-	scaling := s.adapter.Scaling()
 	for i, d := range delta {
-		rows[i] = float32(float64(rows[i]) + scaling*float64(d))
+		rows[i] = float32(float64(rows[i]) + m.Scaling*float64(d))
 	}
 	return nil
 }
@@ -116,7 +117,7 @@ func (s *merged) add(m Module, rows []float32, at int) error {
 func (s *merged) product(m Module, row, n int) (out []float32, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.adapter.R
+	r := m.R
 	var bufs []device.Buffer
 	put := func(size int, values []float32) device.Buffer {
 		if err != nil {

@@ -20,6 +20,11 @@ type Hooks struct {
 	// Linear may add to the plain output y of a linear module, as LoRA does; x is the module's input.
 	// A module whose output is used in parts, as Phi-3's qkv_proj, is computed a part at a time.
 	Linear func(b *Builder, out Rows, x, y *G.Node) (*G.Node, error)
+	// Embedding may add to the embeddings h of tokens, as LoRA on the embedding does.
+	Embedding func(b *Builder, ids, h *G.Node) (*G.Node, error)
+	// Head may change what the language-model head multiplies: hidden rows h[T, D] and a weight w[V, D],
+	// for some D. The head's leaf is "lm_head.weight" unless it is tied.
+	Head func(b *Builder, h, w *G.Node) (*G.Node, *G.Node, error)
 	// AttentionInput may change the normed hidden state before q, k and v.
 	AttentionInput func(b *Builder, layer int, h *G.Node) (*G.Node, error)
 	// HiddenStates sees each layer's output.
@@ -140,6 +145,9 @@ func (b *Builder) Inputs(T int) Inputs {
 // Hidden is the final normed hidden state [T, HiddenSize].
 func (b *Builder) Hidden(in Inputs) (*G.Node, error) {
 	h, err := graph.Embedding(b.weight(embedName, b.cfg.VocabSize, b.cfg.HiddenSize), in.IDs)
+	if err == nil && b.hooks.Embedding != nil {
+		h, err = b.hooks.Embedding(b, in.IDs, h)
+	}
 	if err == nil {
 		h, err = scaled(h, b.cfg.Multipliers.Embedding)
 	}

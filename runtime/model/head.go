@@ -11,6 +11,12 @@ import (
 	"triality/runtime/safetensors"
 )
 
+// Names of the modules that a model has beside its layers, as Hugging Face has them.
+const (
+	EmbedModule = "model.embed_tokens"
+	HeadModule  = "lm_head"
+)
+
 // HeadName is the weight that gives the logits: lm_head.weight, or the embedding where they are tied.
 func (c Config) HeadName() string {
 	if c.TieEmbeddings {
@@ -21,21 +27,33 @@ func (c Config) HeadName() string {
 
 // Logits is the language-model head of rows of Hidden: h[T, HiddenSize] gives [T, VocabSize].
 func (b *Builder) Logits(h *G.Node) (*G.Node, error) {
-	h, err := scaled(h, b.cfg.Multipliers.Logits)
+	h, w, err := b.operands(h)
 	if err != nil {
 		return nil, err
 	}
-	return graph.MatMul(h, b.head(), false, true)
+	return graph.MatMul(h, w, false, true)
 }
 
 // NLL is −log softmax(Logits(h))[label] of each row, [T]; 0 where the label is negative. The logits are
 // not kept.
 func (b *Builder) NLL(h, labels *G.Node) (*G.Node, error) {
-	h, err := scaled(h, b.cfg.Multipliers.Logits)
+	h, w, err := b.operands(h)
 	if err != nil {
 		return nil, err
 	}
-	return graph.CrossEntropy(h, b.head(), labels)
+	return graph.CrossEntropy(h, w, labels)
+}
+
+// operands are what the head multiplies.
+func (b *Builder) operands(h *G.Node) (_, w *G.Node, err error) {
+	if h, err = scaled(h, b.cfg.Multipliers.Logits); err != nil {
+		return nil, nil, err
+	}
+	w = b.head()
+	if b.hooks.Head != nil {
+		return b.hooks.Head(b, h, w)
+	}
+	return h, w, nil
 }
 
 // head is lm_head.weight or the tied embedding, [VocabSize, HiddenSize].

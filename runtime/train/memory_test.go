@@ -34,9 +34,10 @@ var sevenB = model.Config{
 // planned compiles the training graph of an adapter on a frozen model, without running it.
 func planned(t *testing.T, cfg model.Config, c lora.Config, st model.Storage, rows int, recompute string) *compiled {
 	t.Helper()
-	adapter := &lora.Adapter{Config: c}
-	for _, l := range cfg.Linears() {
-		adapter.Modules = append(adapter.Modules, lora.Module{Name: l.Name, Out: l.Shape[0], In: l.Shape[1]})
+	c.TargetModules = []string{lora.AllLinear}
+	adapter, err := lora.Empty(c, cfg)
+	if err != nil {
+		t.Fatal(err)
 	}
 	var slots []*slot
 	for _, w := range adapter.Tensors() {

@@ -12,7 +12,7 @@ import (
 func TestRecomputationChangesNoByteOfTheResult(t *testing.T) {
 	dora := testLoRA
 	dora.DoRA = true
-	for name, c := range map[string]*lora.Config{"lora": &testLoRA, "dora": &dora, "whole model": nil} {
+	for name, c := range map[string]*lora.Config{"lora": &testLoRA, "dora": &dora, "ends": &testEnds, "whole model": nil} {
 		t.Run(name, func(t *testing.T) {
 			devices(t, func(t *testing.T, dev device.Device) {
 				cfg, p := testModel(t, "qwen2")

@@ -33,13 +33,23 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	task := Task{Vocab: cfg.VocabSize, Longest: cfg.MaxPositions, Storage: opt.Storage.Matrices}
-	adapter, err := startAdapter(dev, cfg, params, opt)
+	adapter, err := startAdapter(cfg, opt)
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
+	var trained []string // weights of the model itself, beside an adapter
 	if adapter != nil {
+		cfg, params = adapter.Model(cfg, params)
+		if opt.LoRA != nil {
+			if err := adapter.Begin(dev, params); err != nil {
+				return nil, fmt.Errorf("train: %w", err)
+			}
+		}
 		for _, t := range adapter.Tensors() {
-			task.Weights = append(task.Weights, Weight{Name: t.Name, Shape: t.Shape, Data: *t.Data, Decay: true})
+			task.Weights = append(task.Weights, Weight{Name: t.Name, Shape: t.Shape, Data: *t.Data, Decay: decays(t.Name)})
+			if t.Saved {
+				trained = append(trained, t.Name)
+			}
 		}
 	} else if opt.Storage.Int8 {
 		return nil, errors.New("train: load_in_8bit: weights in int8 are not trained themselves; set lora_r")
@@ -51,7 +61,7 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.
 		task.Weights, params = wholeModel(all), all
 	}
 	base := hashing(params)
-	frozen, err := uploadFrozen(dev, cfg, base, opt.Storage, adapter != nil)
+	frozen, err := uploadFrozen(dev, cfg, base, opt.Storage, adapter, trained)
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
@@ -86,55 +96,81 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.
 	return out, err
 }
 
-// startAdapter is the adapter with the values that training starts from; nil trains the whole model.
-func startAdapter(dev device.Device, cfg model.Config, params model.Source, opt Options) (*lora.Adapter, error) {
-	switch {
-	case opt.LoRA != nil:
-		a, err := lora.New(*opt.LoRA, cfg, opt.Seed)
-		if err != nil {
+// startAdapter is the adapter that training starts from; nil trains the whole model.
+func startAdapter(cfg model.Config, opt Options) (*lora.Adapter, error) {
+	a := opt.Adapter
+	if opt.LoRA != nil {
+		var err error
+		if a, err = lora.New(*opt.LoRA, cfg, opt.Seed); err != nil {
 			return nil, err
 		}
-		return a, a.InitMagnitudes(dev, params)
-	case opt.Adapter != nil:
-		a := *opt.Adapter
-		a.Modules = slices.Clone(a.Modules)
-		return &a, nil
+	} else if a != nil {
+		a = a.Clone()
 	}
-	return nil, nil
+	if a != nil && opt.Storage.Int8 {
+		for _, l := range cfg.Linears() {
+			if slices.ContainsFunc(a.Saved, func(s lora.Saved) bool { return s.Name == l.Name+".weight" }) {
+				return nil, fmt.Errorf("load_in_8bit: %s, of lora_modules_to_save, is held in int8 and cannot be trained itself", l.Name)
+			}
+		}
+	}
+	return a, nil
 }
 
-// wholeModel makes every weight trainable; norms and biases do not decay (transformers'
+// decays says whether weight decay applies: not to norms and biases (transformers'
 // get_decay_parameter_names).
+func decays(name string) bool {
+	return !strings.HasSuffix(name, ".bias") && !strings.HasSuffix(name, "norm.weight")
+}
+
+// wholeModel makes every weight trainable.
 func wholeModel(params *model.Params) []Weight {
 	var weights []Weight
 	for _, name := range params.Names() {
 		p, _ := params.Get(name)
 		weights = append(weights, Weight{
 			Name: name, Shape: p.Shape, Data: p.Data,
-			Decay: !strings.HasSuffix(name, ".bias") && !strings.HasSuffix(name, "norm.weight"),
+			Decay: decays(name),
 		})
 	}
 	return weights
 }
 
-// uploadFrozen uploads what is not trained: the whole model under an adapter, else only what is
-// computed from the configuration.
-func uploadFrozen(dev device.Device, cfg model.Config, base model.Source, st model.Storage, all bool) (*model.DeviceParams, error) {
-	if all {
-		return model.UploadAs(dev, cfg, base, st)
+// uploadFrozen uploads what is not trained: under an adapter the model but for the weights that are trained
+// outright, else only what is computed from the configuration.
+func uploadFrozen(dev device.Device, cfg model.Config, base model.Source, st model.Storage, adapter *lora.Adapter, trained []string) (*model.DeviceParams, error) {
+	if adapter == nil {
+		none, err := model.NewParams()
+		if err != nil {
+			return nil, err
+		}
+		return model.UploadAs(dev, cfg, none, st)
 	}
-	none, err := model.NewParams()
+	frozen, err := model.UploadAs(dev, cfg, less{base, trained}, st)
 	if err != nil {
 		return nil, err
 	}
-	return model.UploadAs(dev, cfg, none, st)
+	if err := adapter.PutConstants(frozen); err != nil {
+		return nil, errors.Join(err, frozen.Close())
+	}
+	return frozen, nil
+}
+
+// less is a model.Source without some of its weights.
+type less struct {
+	model.Source
+	out []string
+}
+
+func (l less) Names() []string {
+	return slices.DeleteFunc(slices.Clone(l.Source.Names()), func(n string) bool { return slices.Contains(l.out, n) })
 }
 
 // languageProgram is the graph of next-token loss on packed batches.
 func languageProgram(cfg model.Config, adapter *lora.Adapter, frozen *model.DeviceParams, rows int, training bool) (*Program, error) {
 	hooks := model.Hooks{Storage: frozen.Storage()}
 	if adapter != nil {
-		hooks.Linear = adapter.Linear(training)
+		hooks = adapter.Hooks(hooks, training)
 	}
 	var layers G.Nodes
 	hooks.HiddenStates = func(_ int, h *G.Node) { layers = append(layers, h) }
@@ -197,6 +233,19 @@ func modelIdentity(cfg model.Config, base string, st model.Storage, c *lora.Adap
 		id["lora_target_modules"], id["use_rslora"] = strings.Join(c.TargetModules, " "), strconv.FormatBool(c.RSLoRA)
 		if c.DoRA {
 			id["use_dora"] = "true"
+		}
+		for _, m := range c.Modules {
+			if m.R != c.R || m.Scaling != c.Scaling() {
+				id["lora_pattern "+m.Name] = strconv.Itoa(m.R) + " " + number(m.Scaling)
+			}
+		}
+		for name, value := range map[string]string{
+			"lora_target_pattern": c.TargetPattern, "lora_exclude_modules": strings.Join(c.ExcludeModules, " ") + c.ExcludePattern,
+			"lora_layers": fmt.Sprint(c.Layers, c.LayersPattern), "lora_modules_to_save": strings.Join(c.SaveModules, " "),
+		} {
+			if value != "" && value != "[] []" {
+				id[name] = value
+			}
 		}
 	}
 	return id, nil

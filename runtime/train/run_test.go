@@ -54,8 +54,17 @@ func languageOptions(c *lora.Config) Options {
 
 var testLoRA = lora.Config{R: 2, Alpha: 4, Dropout: 0.2, TargetModules: []string{"q_proj", "down_proj"}}
 
+// testEnds has adapters on embedding and head, and testSaved trains them outright.
+var (
+	testEnds = lora.Config{
+		R: 2, Alpha: 4, Dropout: 0.2, TargetModules: []string{"q_proj", "lm_head", "embed_tokens"},
+		RankPattern: []lora.Pattern[int]{{Key: "lm_head", Value: 3}}, AlphaPattern: []lora.Pattern[float64]{{Key: "embed_tokens", Value: 1}},
+	}
+	testSaved = lora.Config{R: 2, Alpha: 4, TargetModules: []string{"q_proj"}, SaveModules: []string{"lm_head", "embed_tokens", "model.norm"}}
+)
+
 func TestALanguageModelCutBySignalsEndsAsOneThatWasNot(t *testing.T) {
-	for name, c := range map[string]*lora.Config{"lora with dropout": &testLoRA, "whole model": nil} {
+	for name, c := range map[string]*lora.Config{"lora with dropout": &testLoRA, "lora on the ends": &testEnds, "weights trained outright": &testSaved, "whole model": nil} {
 		t.Run(name, func(t *testing.T) {
 			devices(t, func(t *testing.T, dev device.Device) {
 				cfg, p := testModel(t, "qwen2")
@@ -157,6 +166,71 @@ func TestRunTrainsTheAdapterAndLeavesTheModel(t *testing.T) {
 	}
 	if moved == 0 {
 		t.Error("B did not move")
+	}
+}
+
+func TestRunTrainsTheEndsAndUntiesThem(t *testing.T) {
+	for name, c := range map[string]lora.Config{"lora": testEnds, "outright": testSaved} {
+		t.Run(name, func(t *testing.T) {
+			cfg, p := testModel(t, "llama")
+			before := hashOf(t, p)
+			dev := reference.New()
+			defer dev.Close()
+			c.Dropout = 0
+			opt := languageOptions(&c)
+			opt.Epochs, opt.LearningRate = 8, 0.05
+			res, err := Run(context.Background(), dev, cfg, p, sentences(1, 20), sentences(2, 5), t.TempDir(), opt, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := res.Records[0].Values["loss"]
+			if last, _ := res.Last("loss"); last > first-0.2 {
+				t.Errorf("loss %g → %g", first, last)
+			}
+			if hashOf(t, p) != before {
+				t.Error("the base changed")
+			}
+			trained, base := res.Adapter.Model(cfg, p)
+			if !cfg.TieEmbeddings || trained.TieEmbeddings {
+				t.Errorf("tied %v, then %v", cfg.TieEmbeddings, trained.TieEmbeddings)
+			}
+			folded, err := res.Adapter.Merge(dev, base)
+			if err != nil {
+				t.Fatal(err)
+			}
+			merged, err := model.ReadAll(folded)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range []string{"model.embed_tokens.weight", "lm_head.weight"} {
+				was, err := model.Read(base, n)
+				if now, _ := merged.Get(n); err != nil || slices.Equal(was.Data, now.Data) {
+					t.Errorf("%s did not change (%v)", n, err)
+				}
+			}
+			// The evaluation that training ended with is that of the merged model.
+			opt.LoRA, opt.MaxSteps, opt.LearningRate = nil, 1, 0
+			again, err := Run(context.Background(), dev, trained, merged, sentences(1, 20), sentences(2, 5), t.TempDir(), opt, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, _ := res.Last("eval_loss")
+			if got, _ := again.Last("eval_loss"); math.Abs(got/want-1) > 1e-5 {
+				t.Errorf("merged, the loss is %g, was %g", got, want)
+			}
+		})
+	}
+}
+
+func TestWeightsInInt8AreNotTrainedOutright(t *testing.T) {
+	cfg, p := testModel(t, "llama")
+	dev := reference.New()
+	defer dev.Close()
+	opt := languageOptions(&lora.Config{R: 2, Alpha: 4, TargetModules: []string{"q_proj"}, SaveModules: []string{"o_proj"}})
+	opt.Storage.Int8 = true
+	_, err := Run(context.Background(), dev, cfg, p, sentences(1, 6), nil, t.TempDir(), opt, nil)
+	if err == nil || !strings.Contains(err.Error(), "load_in_8bit: model.layers.0.self_attn.o_proj") {
+		t.Errorf("got %v", err)
 	}
 }
 
