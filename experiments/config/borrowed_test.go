@@ -9,7 +9,7 @@ import (
 func TestKeysOfOtherTrainersAreAnsweredWithWhatToDo(t *testing.T) {
 	keys := Keys()
 	for name, text := range borrowed {
-		if slices.ContainsFunc(keys, func(k string) bool { _, last := split(k); return last == name }) {
+		if slices.Contains(keys, "training."+name) { // another section may have one
 			t.Errorf("%s is a key of ours and cannot be borrowed", name)
 		}
 		_, err := Parse("x.yaml", []byte("data: {input_path: a}\nmodel: {base_model: b}\ntraining:\n  "+name+": 1\n"))

@@ -49,34 +49,40 @@ type Create struct {
 
 // Training configures finetune.
 type Training struct {
-	Epochs                float64  `yaml:"num_train_epochs" doc:"passes over the training split"`
-	BatchSize             int      `yaml:"per_device_train_batch_size" doc:"rows a micro-batch"`
-	EvalBatchSize         int      `yaml:"per_device_eval_batch_size" doc:"rows an evaluation batch"`
-	GradientAccumulation  int      `yaml:"gradient_accumulation_steps" doc:"micro-batches an optimizer step; the loss is normalised by all their trained tokens"`
-	Packing               bool     `yaml:"packing" doc:"put rows together until they fill data.max_length; a batch size then counts such sequences, and attention does not cross from one row into another"`
-	LearningRate          float64  `yaml:"learning_rate" doc:"peak learning rate"`
-	WeightDecay           float64  `yaml:"weight_decay" doc:"AdamW's decoupled decay"`
-	WarmupRatio           float64  `yaml:"warmup_ratio" doc:"share of the steps with a rising learning rate"`
-	Scheduler             string   `yaml:"lr_scheduler_type" doc:"cosine, linear or constant"`
-	MaxGradNorm           float64  `yaml:"max_grad_norm" doc:"clipping of the global gradient norm; 0 turns it off"`
-	LoggingSteps          int      `yaml:"logging_steps" doc:"optimizer steps between metric points"`
-	SaveSteps             int      `yaml:"save_steps" doc:"optimizer steps between checkpoints; 0: by time only"`
-	SaveTotalLimit        int      `yaml:"save_total_limit" doc:"checkpoints kept; 0 keeps all"`
-	CheckpointInterval    Duration `yaml:"checkpoint_interval" doc:"time between checkpoints, such as 5m"`
-	EvalSteps             int      `yaml:"eval_steps" doc:"optimizer steps between evaluations; 0: at the end only"`
-	FP16                  bool     `yaml:"fp16" doc:"matrices and activations in float16 on the cuda device, with dynamic loss scaling; sums, norms and what is trained are float32; the cpu device computes in float32 and says so"`
-	BF16                  bool     `yaml:"bf16" doc:"the same in bfloat16, without loss scaling"`
-	TF32                  bool     `yaml:"tf32" doc:"round the operands of float32 matrix products to TF32 on the cuda device"`
-	GradientCheckpointing bool     `yaml:"gradient_checkpointing" doc:"compute activations again for the gradient instead of keeping them; no result changes"`
-	CheckpointingPolicy   string   `yaml:"gradient_checkpointing_policy" doc:"layer keeps each layer's output alone; selective keeps the results of products and attention too"`
-	Optim                 string   `yaml:"optim" doc:"adamw_torch, adamw_8bit (states in 8-bit codes), paged_adamw_32bit or paged_adamw_8bit (states in the host's memory)"`
-	FinetuningType        string   `yaml:"finetuning_type" doc:"lora, or full: every weight is trained and there is no adapter"`
-	LoraR                 int      `yaml:"lora_r" doc:"rank of the adapters"`
-	LoraAlpha             float64  `yaml:"lora_alpha" doc:"adapter scaling is lora_alpha / lora_r"`
-	LoraDropout           float64  `yaml:"lora_dropout" doc:"dropout on the adapters' input"`
-	UseRSLoRA             bool     `yaml:"use_rslora" doc:"adapter scaling is lora_alpha / √lora_r instead"`
-	UseDoRA               bool     `yaml:"use_dora" doc:"weight-decomposed adapters (DoRA)"`
-	LoraTargetModules     []string `yaml:"lora_target_modules" doc:"projections that get an adapter, or all-linear"`
+	Epochs                float64            `yaml:"num_train_epochs" doc:"passes over the training split"`
+	BatchSize             int                `yaml:"per_device_train_batch_size" doc:"rows a micro-batch"`
+	EvalBatchSize         int                `yaml:"per_device_eval_batch_size" doc:"rows an evaluation batch"`
+	GradientAccumulation  int                `yaml:"gradient_accumulation_steps" doc:"micro-batches an optimizer step; the loss is normalised by all their trained tokens"`
+	Packing               bool               `yaml:"packing" doc:"put rows together until they fill data.max_length; a batch size then counts such sequences, and attention does not cross from one row into another"`
+	LearningRate          float64            `yaml:"learning_rate" doc:"peak learning rate"`
+	WeightDecay           float64            `yaml:"weight_decay" doc:"AdamW's decoupled decay"`
+	WarmupRatio           float64            `yaml:"warmup_ratio" doc:"share of the steps with a rising learning rate"`
+	Scheduler             string             `yaml:"lr_scheduler_type" doc:"cosine, linear or constant"`
+	MaxGradNorm           float64            `yaml:"max_grad_norm" doc:"clipping of the global gradient norm; 0 turns it off"`
+	LoggingSteps          int                `yaml:"logging_steps" doc:"optimizer steps between metric points"`
+	SaveSteps             int                `yaml:"save_steps" doc:"optimizer steps between checkpoints; 0: by time only"`
+	SaveTotalLimit        int                `yaml:"save_total_limit" doc:"checkpoints kept; 0 keeps all"`
+	CheckpointInterval    Duration           `yaml:"checkpoint_interval" doc:"time between checkpoints, such as 5m"`
+	EvalSteps             int                `yaml:"eval_steps" doc:"optimizer steps between evaluations; 0: at the end only"`
+	FP16                  bool               `yaml:"fp16" doc:"matrices and activations in float16 on the cuda device, with dynamic loss scaling; sums, norms and what is trained are float32; the cpu device computes in float32 and says so"`
+	BF16                  bool               `yaml:"bf16" doc:"the same in bfloat16, without loss scaling"`
+	TF32                  bool               `yaml:"tf32" doc:"round the operands of float32 matrix products to TF32 on the cuda device"`
+	GradientCheckpointing bool               `yaml:"gradient_checkpointing" doc:"compute activations again for the gradient instead of keeping them; no result changes"`
+	CheckpointingPolicy   string             `yaml:"gradient_checkpointing_policy" doc:"layer keeps each layer's output alone; selective keeps the results of products and attention too"`
+	Optim                 string             `yaml:"optim" doc:"adamw_torch, adamw_8bit (states in 8-bit codes), paged_adamw_32bit or paged_adamw_8bit (states in the host's memory)"`
+	FinetuningType        string             `yaml:"finetuning_type" doc:"lora, or full: every weight is trained and there is no adapter"`
+	LoraR                 int                `yaml:"lora_r" doc:"rank of the adapters"`
+	LoraAlpha             float64            `yaml:"lora_alpha" doc:"adapter scaling is lora_alpha / lora_r"`
+	LoraDropout           float64            `yaml:"lora_dropout" doc:"dropout on the adapters' input"`
+	UseRSLoRA             bool               `yaml:"use_rslora" doc:"adapter scaling is lora_alpha / √lora_r instead"`
+	UseDoRA               bool               `yaml:"use_dora" doc:"weight-decomposed adapters (DoRA)"`
+	LoraTargetModules     []string           `yaml:"lora_target_modules" doc:"modules that get an adapter: ends of their names, lm_head and embed_tokens among them, or all-linear (which leaves out those two), or one regular expression that whole names match, such as .*layers\\.[0-3]\\..*_proj"`
+	LoraExcludeModules    []string           `yaml:"lora_exclude_modules" doc:"modules that get none all the same: ends of names, or one regular expression"`
+	LoraRankPattern       map[string]int     `yaml:"lora_rank_pattern" doc:"another rank for modules, by a regular expression that their names end with, such as {down_proj: 4}"`
+	LoraAlphaPattern      map[string]float64 `yaml:"lora_alpha_pattern" doc:"another alpha, likewise"`
+	LoraLayersToTransform []int              `yaml:"lora_layers_to_transform" doc:"numbers of the layers that lora_target_modules means; empty: all"`
+	LoraLayersPattern     []string           `yaml:"lora_layers_pattern" doc:"what stands before the layer's number in a name; empty: anything"`
+	LoraModulesToSave     []string           `yaml:"lora_modules_to_save" doc:"modules whose own weights are trained and kept with the adapter, by the ends of their names, such as lm_head and embed_tokens; the two, where tied, are so no longer"`
 }
 
 // SO8T configures replace.

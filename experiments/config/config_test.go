@@ -63,7 +63,7 @@ func TestBadInputIsNamedWithFileLineAndKey(t *testing.T) {
 		{"a duration without a unit", minimal + "training:\n  checkpoint_interval: 5\n", nil,
 			[]string{"x.yaml:6: training.checkpoint_interval", "5m"}},
 		{"a value out of range", minimal + "training:\n  lora_dropout: 1.5\n", nil,
-			[]string{"training.lora_dropout", "below 1", "1.5"}},
+			[]string{"training.lora_dropout", "less than 1", "1.5"}},
 		{"a key given twice", minimal + "seed: 1\nseed: 2\n", nil, []string{"seed"}},
 		{"a scheduler that is not there", minimal + "training:\n  lr_scheduler_type: cosin\n", nil,
 			[]string{"cosine, linear, constant", "cosin"}},

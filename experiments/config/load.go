@@ -101,7 +101,7 @@ func (l *loader) decode(n *yaml.Node, v reflect.Value, key string) {
 		v.Set(out)
 	case v.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode:
 		// One word where a list is wanted: lora_target_modules: all-linear.
-		v.Set(reflect.ValueOf([]string{n.Value}))
+		l.decodeScalar(&yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Line: n.Line, Value: n.Value, Content: []*yaml.Node{n}}, v, key)
 	default:
 		l.decodeScalar(n, v, key)
 	}

@@ -72,10 +72,13 @@ func (p *Pipeline) problems(file string) []string {
 	atLeast("training.eval_steps", float64(t.EvalSteps), 0)
 	check(t.FinetuningType == "lora" || !p.Model.LoadIn8bit, "training.finetuning_type", "full trains the weights themselves, which model.load_in_8bit freezes: choose one")
 	check(!t.FP16 || !t.BF16, "training.fp16, training.bf16", "are both true: choose one")
-	atLeast("training.lora_r", float64(t.LoraR), 1)
-	positive("training.lora_alpha", t.LoraAlpha)
-	check(t.LoraDropout >= 0 && t.LoraDropout < 1, "training.lora_dropout", "must be at least 0 and below 1, is %v", t.LoraDropout)
-	check(len(t.LoraTargetModules) > 0, "training.lora_target_modules", "must name at least one projection, or all-linear")
+	if c := t.LoRA(); c != nil {
+		if err := c.Validate(); err != nil {
+			for fault := range strings.SplitSeq(err.Error(), "\n") {
+				out = append(out, fmt.Sprintf("%s: training.%s", file, fault))
+			}
+		}
+	}
 
 	epochs("so8t.num_train_epochs", p.SO8T.Epochs, 0)
 	positive("so8t.learning_rate", p.SO8T.LearningRate)

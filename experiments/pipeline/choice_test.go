@@ -30,11 +30,15 @@ var choices = []struct {
 		"training.gradient_checkpointing": "true", "training.gradient_checkpointing_policy": "selective",
 		"training.optim": "adamw_8bit", "training.finetuning_type": "lora", "report.language": "en",
 		"model.load_in_8bit": "true", "training.use_dora": "true", "training.bf16": "true", "so8t.packing": "true",
+		"training.lora_target_modules": `.*\.(q|v)_proj`, "training.lora_modules_to_save": "[lm_head, model.norm]",
 	}},
 	{"rsLoRA with paged states", map[string]string{
 		"device": "cpu", "data.format_type": "instruction", "model.create.shape": "micro", "training.lr_scheduler_type": "cosine",
 		"training.optim": "paged_adamw_32bit", "training.finetuning_type": "lora",
 		"model.allow_unknown_config": "true", "training.use_rslora": "true", "training.fp16": "true", "training.tf32": "true", "data.strict": "true",
+		"training.lora_target_modules": "[q_proj, up_proj, lm_head, embed_tokens]", "training.lora_exclude_modules": "0.mlp.up_proj",
+		"training.lora_rank_pattern": "{lm_head: 1}", "training.lora_alpha_pattern": "{lm_head: 2}",
+		"training.lora_layers_to_transform": "1", "training.lora_layers_pattern": "layers",
 	}},
 	{"full fine-tuning with paged states in 8 bits", map[string]string{
 		"device": "cpu", "data.format_type": "completion", "model.create.shape": "micro",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"triality/experiments"
@@ -88,13 +89,18 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 	}
 	var merged model.Source = result.Params
 	if a := result.Adapter; a != nil {
+		if len(a.Unmatched) > 0 {
+			sink.Note(fmt.Sprintf("the model has no module called %s", strings.Join(a.Unmatched, ", ")))
+		}
 		a.BaseModel = or(base.Repo, o.BaseModel) // peft finds a repository by its name
 		if err := stageFolder(filepath.Join(o.OutDir, "adapter"), a.Write); err != nil {
 			return err
 		}
 		host := cpu.New(cpu.Options{}) // the card may be full
 		defer host.Close()
-		if merged, err = a.Merge(host, weights); err != nil {
+		var whole model.Source
+		cfg, whole = a.Model(cfg, weights)
+		if merged, err = a.Merge(host, whole); err != nil {
 			return err
 		}
 	}
@@ -121,7 +127,8 @@ func Merge(ctx context.Context, base, adapter, out string, options ...model.Opti
 	}
 	host := cpu.New(cpu.Options{})
 	defer host.Close()
-	merged, err := a.Merge(host, weights)
+	cfg, whole := a.Model(cfg, weights)
+	merged, err := a.Merge(host, whole)
 	if err != nil {
 		return invalid(err)
 	}
@@ -164,10 +171,7 @@ func trainOptions(t config.Training, maxLength int, seed uint64) train.Options {
 	o.Packing = packing(t.Packing, maxLength)
 	o.Seed = seed
 	o.Optimizer = Optimizer(t.Optim)
-	if t.FinetuningType == "full" {
-		return o
-	}
-	o.LoRA = &lora.Config{R: t.LoraR, Alpha: t.LoraAlpha, Dropout: t.LoraDropout, TargetModules: t.LoraTargetModules, RSLoRA: t.UseRSLoRA, DoRA: t.UseDoRA}
+	o.LoRA = t.LoRA()
 	return o
 }
 
