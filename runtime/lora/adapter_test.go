@@ -482,7 +482,7 @@ func TestAMergedModelReadsTheSameInParts(t *testing.T) {
 		t.Run(fmt.Sprintf("DoRA %t", c.DoRA), func(t *testing.T) {
 			cfg, p := smallModel(t, "llama")
 			a := trained(t, c, cfg)
-			lengthen(t, a, p)
+			lengthen(t, a, cfg, p)
 			dev := &oneAtATime{Device: reference.New(), t: t}
 			folded, err := a.Merge(dev, p)
 			if err != nil {
