@@ -3,8 +3,8 @@
 //
 // Three fences stand one behind the other. Preflight reads the module with
 // code of our own and refuses counts, sizes and nesting that would hurt a
-// decoder, imports beyond ten WASI functions, and exports with wrong
-// signatures. A worker process (this binary, re-executed) then adds an account
+// decoder, imports other than WASI's functions, which reach nothing here, and
+// exports with wrong signatures. A worker process (this binary, re-executed) then adds an account
 // of fuel to the code, compiles it and runs it under limits on memory and
 // processor time that the operating system keeps; a clock and a random source
 // that never change make its answer, and the fuel it takes, a function of its
