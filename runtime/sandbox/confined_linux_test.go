@@ -27,6 +27,7 @@ const confined = "TRIALITY_TEST_CONFINED"
 // confinedMain evaluates a module and prints what came of it.
 func confinedMain(scenario string) int {
 	m, o := wasmtest.Good(), sandbox.Options{Timeout: time.Minute, MemoryBytes: 512 << 20}
+	rows := 1
 	memoryFilter := map[string]uint32{"seccomp denies": unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM), "seccomp kills": unix.SECCOMP_RET_KILL_PROCESS}
 	switch scenario {
 	case "seccomp denies", "seccomp kills":
@@ -49,6 +50,12 @@ func confinedMain(scenario string) int {
 			fmt.Println(err)
 			return 1
 		}
+	case "large results":
+		values := make([]float64, 16<<10) // of a column, 128 KiB
+		m.Pages = 16
+		m.Returns(wasmtest.Results(wasmtest.Value{Name: "x", Kind: 1, V: []float64{2}}, wasmtest.Value{Name: "c", Kind: 3, V: values}))
+		rows = len(values)
+		m.Alloc.Body = wasmtest.I32c(8 * 65536)
 	case "cache":
 		o.CacheDir = filepath.Join(os.Getenv("HOME"), "cache")
 		m.More = make([]wasmtest.Function, 5000)
@@ -59,7 +66,10 @@ func confinedMain(scenario string) int {
 		return 1
 	}
 	defer h.Close()
-	results, u, err := h.Evaluate(context.Background(), m.Bytes(), table(1), nil)
+	results, u, err := h.Evaluate(context.Background(), m.Bytes(), table(rows), nil)
+	if len(results) > 1 {
+		results = results[:1]
+	}
 	var e *sandbox.Error
 	if errors.As(err, &e) {
 		fmt.Printf("code %s\n", string(e.Code))
@@ -146,6 +156,7 @@ func TestLimitsThatAProcessWasStartedWithHoldAndAreNamed(t *testing.T) {
 	t.Run("smaller files", func(t *testing.T) {
 		said := under(t, "ulimit -f 8", "cache") // 4 KiB
 		wants(t, said, good, "file too large", "compiled without it")
+		wants(t, under(t, "ulimit -f 256", "large results"), good, "error <nil>") // 128 KiB: the table fits, the results behind it do not
 	})
 	t.Run("limits above what is asked for", func(t *testing.T) {
 		wants(t, under(t, "ulimit -v 100000000 && ulimit -t 100000", "plain"), good, "notes \n")
