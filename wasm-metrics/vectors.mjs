@@ -1,4 +1,4 @@
-// Holds a module with the templates' metric to the vectors, without anything of
+// Holds a module with the templates' metric, or with that of version 1.1, to the vectors, without anything of
 // Triality but the files: a second reading of ABI.md.
 //
 //   node vectors.mjs MODULE.wasm
@@ -49,6 +49,16 @@ function evaluate(module, table) {
   return new Uint8Array(memory.buffer, Number(packed >> 32n), Number(packed & 0xffffffffn)).slice();
 }
 
+/** What metric_describe gives. */
+function describe(module) {
+  let memory;
+  const { exports } = new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi(() => memory) });
+  memory = exports.memory;
+  exports._initialize?.();
+  const packed = BigInt.asUintN(64, exports.metric_describe());
+  return JSON.parse(new TextDecoder().decode(new Uint8Array(memory.buffer, Number(packed >> 32n), Number(packed & 0xffffffffn))));
+}
+
 /** A block as name → kind and values, each its 64 bits in hexadecimal or null. */
 function decode(block) {
   const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
@@ -59,10 +69,17 @@ function decode(block) {
   const out = {};
   for (let i = 0; i < word(12); i++) {
     const [kind, dtype, name, nameSize, data, size, validity, reserved] = [...Array(8).keys()].map((j) => word(16 + 32 * i + 4 * j));
-    if (dtype !== 3 || reserved !== 0) throw new Error(`result ${i}: dtype ${dtype}, reserved ${reserved}`);
+    const grouped = kind === 5 || kind === 6; // of version 1.1
+    if (dtype !== 3 || (reserved !== 0) !== grouped) throw new Error(`result ${i}: dtype ${dtype}, reserved ${reserved}`);
     const values = Array.from({ length: size / 8 }, (_, j) =>
       validity !== 0 && ((block[validity + (j >> 3)] >> (j & 7)) & 1) === 0 ? null : view.getBigUint64(data + 8 * j, true).toString(16));
-    out[text(name, nameSize)] = { kind, values };
+    const groups = [];
+    const n = grouped ? values.length / (kind === 6 ? 3 : 1) : 0;
+    for (let j = 0; j < n; j++) {
+      const from = word(reserved + 4 * j);
+      groups.push(text(reserved + 4 * (n + 1) + from, word(reserved + 4 * (j + 1)) - from));
+    }
+    out[text(name, nameSize)] = { kind, values, groups };
   }
   return out;
 }
@@ -76,7 +93,7 @@ if (!file) {
 }
 const module = new WebAssembly.Module(readFileSync(file));
 const index = JSON.parse(readFileSync(join(folder, "index.json"), "utf8"));
-for (const { table, results, note } of index.metric) {
+for (const { table, results, note } of describe(module).abi === "1.1" ? index.metric_v1_1 : index.metric) {
   const want = readFileSync(join(folder, results));
   let outcome;
   try {

@@ -24,7 +24,17 @@ var update = flag.Bool("update", false, "write wasm-metrics/vectors anew")
 // vectorIndex is vectors/index.json. ABI.md says how to use it.
 type vectorIndex struct {
 	Metric  []metricVector `json:"metric"`
+	Newer   []metricVector `json:"metric_v1_1"`
+	Slices  []sliceVector  `json:"slices"`
 	Results []blockVector  `json:"results"`
+}
+
+// sliceVector is a table, some of its rows, and the table of those.
+type sliceVector struct {
+	Table string `json:"table"`
+	Rows  []int  `json:"rows"`
+	Slice string `json:"slice"`
+	Note  string `json:"note"`
 }
 
 // metricVector is a table and what the metric of the templates makes of it.
@@ -122,7 +132,18 @@ func block(results []metricabi.Result) []byte {
 			validity = len(b)
 			b = append(b, bitmap...)
 		}
-		for j, v := range []int{int(r.Kind), 3, name, len(r.Name), data, 8 * len(r.Values), validity, 0} {
+		groups := 0
+		if r.Kind == metricabi.Groups || r.Kind == metricabi.GroupIntervals {
+			groups = len(b)
+			end := 0
+			b = le.AppendUint32(b, 0)
+			for _, g := range r.Groups {
+				end += len(g)
+				b = le.AppendUint32(b, uint32(end))
+			}
+			b = append(b, strings.Join(r.Groups, "")...)
+		}
+		for j, v := range []int{int(r.Kind), 3, name, len(r.Name), data, 8 * len(r.Values), validity, groups} {
 			le.PutUint32(b[16+32*i+4*j:], uint32(v))
 		}
 	}
@@ -261,7 +282,8 @@ func blocks() map[string]struct {
 		"results_257":         no("257 results", many(257)),
 		"count_overflows":     no("count × 32 is 0 in 32 bits", put(12, 1<<27)),
 		"kind_0":              no("kind 0", put(16, 0)),
-		"kind_4":              no("kind 4", put(16, 4)),
+		"kind_4":              no("kind 4, an interval, of one value", put(16, 4)),
+		"kind_7":              no("kind 7", put(16, 7)),
 		"dtype_i64":           no("dtype i64", put(20, 2)),
 		"reserved":            no("the reserved word is 1", put(16+28, 1)),
 		"name_outside":        no("the name ends behind the block", put(24, 0x6b)),
@@ -288,6 +310,9 @@ func blocks() map[string]struct {
 		"error_not_utf8":      no("an error text that is not UTF-8", failure("\xc3")),
 		"error_length_minus1": no("an error length of 2³²−1", with(func(b []byte) { b[8] = 1; le.PutUint32(b[12:], math.MaxUint32) })),
 	}
+	for name, e := range newerBlocks() {
+		out[name] = entry{e.v, e.b}
+	}
 	out["error"] = entry{blockVector{Accept: true, Error: "bad", Because: "the example of an error text"}, failure("bad")}
 	return out
 }
@@ -305,6 +330,7 @@ func vectors() map[string][]byte {
 		out[v.Table], out[v.Results] = b, block(quadraticScore(m.table))
 		index.Metric = append(index.Metric, v)
 	}
+	addNewer(out, &index)
 	for name, e := range blocks() {
 		e.v.File, e.v.Rows = "results/"+name+".bin", 3
 		out[e.v.File] = e.b
@@ -369,7 +395,7 @@ func TestTheVectorsAreReadAsTheyAreMeant(t *testing.T) {
 	if err := json.Unmarshal(files["index.json"], &index); err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range index.Metric {
+	for _, v := range slices.Concat(index.Metric, index.Newer) {
 		table, err := metricabi.Decode(files[v.Table])
 		if err != nil {
 			t.Errorf("%s: %v", v.Table, err)
@@ -378,8 +404,18 @@ func TestTheVectorsAreReadAsTheyAreMeant(t *testing.T) {
 		if again, err := metricabi.Encode(table); err != nil || !bytes.Equal(again, files[v.Table]) {
 			t.Errorf("%s: encoding what was decoded gives other bytes (%v)", v.Table, err)
 		}
-		if got, err := metricabi.DecodeResults(files[v.Results], metricabi.DefaultLimits(table.Rows)); err != nil || len(got) != 2 {
+		if got, err := metricabi.DecodeResults(files[v.Results], metricabi.DefaultLimits(table.Rows)); err != nil || len(got) < 2 {
 			t.Errorf("%s: %d results, %v", v.Results, len(got), err)
+		}
+	}
+	for _, v := range index.Slices {
+		table, err := metricabi.Decode(files[v.Table])
+		if err != nil {
+			t.Errorf("%s: %v", v.Table, err)
+			continue
+		}
+		if got, err := metricabi.Encode(table.Slice(v.Rows)); err != nil || !bytes.Equal(got, files[v.Slice]) {
+			t.Errorf("%s: the rows %v are other bytes than %s (%v)", v.Table, v.Rows, v.Slice, err)
 		}
 	}
 	for _, v := range index.Results {

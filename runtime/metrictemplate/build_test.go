@@ -27,9 +27,15 @@ var built = struct {
 // why, where the toolchain is missing.
 func module(t *testing.T, lang string) []byte {
 	t.Helper()
+	return build(t, lang, lang, nil)
+}
+
+// build is module with files of the template replaced, kept under a key.
+func build(t *testing.T, lang, key string, replace map[string]string) []byte {
+	t.Helper()
 	built.Lock()
 	defer built.Unlock()
-	if b := built.wasm[lang]; b != nil {
+	if b := built.wasm[key]; b != nil {
 		return b
 	}
 	shims := t.TempDir()
@@ -42,6 +48,11 @@ func module(t *testing.T, lang string) []byte {
 		t.Fatal(err)
 	}
 	folder := filepath.Join(dir, name)
+	for file, text := range replace {
+		if err := os.WriteFile(filepath.Join(folder, file), []byte(strings.ReplaceAll(text, "@NAME@", name)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, line := range commands(t, filepath.Join(folder, "README.md")) {
 		if line == "npm install" { // the same packages, without a network
 			modules, err := filepath.Abs(npmModules)
@@ -64,7 +75,7 @@ func module(t *testing.T, lang string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built.wasm[lang] = b
+	built.wasm[key] = b
 	return b
 }
 

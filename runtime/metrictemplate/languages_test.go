@@ -82,7 +82,7 @@ type vector struct {
 	want    []metricabi.Result
 }
 
-func vectors(t *testing.T) []vector {
+func vectors(t *testing.T, which string) []vector {
 	t.Helper()
 	root := filepath.Join("..", "..", "wasm-metrics", "vectors")
 	read := func(name string) []byte {
@@ -92,17 +92,16 @@ func vectors(t *testing.T) []vector {
 		}
 		return b
 	}
-	var index struct {
-		Metric []struct{ Table, Results string }
-	}
+	var index map[string]json.RawMessage
 	if err := json.Unmarshal(read("index.json"), &index); err != nil {
 		t.Fatal(err)
 	}
-	if len(index.Metric) == 0 {
-		t.Fatal("the index names no metric vectors")
+	var list []struct{ Table, Results string }
+	if err := json.Unmarshal(index[which], &list); err != nil || len(list) == 0 {
+		t.Fatalf("the index names no vectors of %s: %v", which, err)
 	}
 	var out []vector
-	for _, m := range index.Metric {
+	for _, m := range list {
 		v := vector{name: m.Table}
 		var err error
 		if v.table, err = metricabi.Decode(read(m.Table)); err != nil {
@@ -124,7 +123,7 @@ func vectors(t *testing.T) []vector {
 }
 
 func TestEachTemplateGivesTheVectorsToTheBit(t *testing.T) {
-	all := vectors(t)
+	all := vectors(t, "metric")
 	eachLanguage(t, func(t *testing.T, _ string, wasm []byte) {
 		for _, v := range all {
 			got, _, err := sandboxed.Evaluate(context.Background(), wasm, v.table, map[string]any{"missing": v.missing})
@@ -152,7 +151,7 @@ func TestEachTemplateGivesTheVectorsInNodeToo(t *testing.T) {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		canonical := strings.Count(string(out), ": ok, in canonical form")
-		if lang != "wat" && canonical != len(vectors(t)) { // WAT by hand pads and always has a bitmap
+		if lang != "wat" && canonical != len(vectors(t, "metric")) { // WAT by hand pads and always has a bitmap
 			t.Errorf("an SDK that does not write the canonical form:\n%s", out)
 		}
 	})
@@ -167,6 +166,9 @@ func identical(got, want []metricabi.Result) error {
 		g, w := &got[i], &want[i]
 		if g.Name != w.Name || g.Kind != w.Kind || len(g.Values) != len(w.Values) {
 			return fmt.Errorf("%s %q of %d values, want %s %q of %d", g.Kind, g.Name, len(g.Values), w.Kind, w.Name, len(w.Values))
+		}
+		if !slices.Equal(g.Groups, w.Groups) {
+			return fmt.Errorf("%s: groups %q, want %q", g.Name, g.Groups, w.Groups)
 		}
 		for j := range g.Values {
 			if g.Defined(j) != w.Defined(j) || math.Float64bits(g.Values[j]) != math.Float64bits(w.Values[j]) {

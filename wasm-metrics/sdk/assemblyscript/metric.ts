@@ -23,12 +23,20 @@ export namespace Role {
   export const Extra: u32 = 8;
   export const Class: u32 = 9;
   export const Parameter: u32 = 10;
+  // Of version 1.1, which a description asks for by "abi": "1.1".
+  export const TokenLogProb: u32 = 11;
+  export const ArmName: u32 = 12;
 }
 
 export namespace Arm {
   export const Shared: u32 = 0;
   export const A: u32 = 1;
   export const B: u32 = 2;
+}
+
+/** What an arm's result is called of an output that each arm has. */
+export function ofArm(name: string, arm: u32): string {
+  return name + "." + String.fromCharCode(64 + arm);
 }
 
 /** Ends the module with a trap; built with --use abort=…/metric/trap. */
@@ -69,6 +77,14 @@ export class Column {
   i32(i: i32): i32 { return load<i32>(this.data + ((<usize>i) << 2)); }
   i64(i: i32): i64 { return load<i64>(this.data + ((<usize>i) << 3)); }
   f64(i: i32): f64 { return load<f64>(this.data + ((<usize>i) << 3)); }
+
+  /** Row i of a f64_list column. */
+  list(i: i32): f64[] {
+    const at = this.table + load<u32>(this.record, 24) + ((<usize>i) << 2);
+    const out: f64[] = [];
+    for (let j = load<i32>(at); j < load<i32>(at, 4); j++) out.push(this.f64(j));
+    return out;
+  }
 
   text(i: i32): string { return String.UTF8.decodeUnsafe(this.start(i), this.bytes(i)); }
 
@@ -161,6 +177,17 @@ export class Table {
     return out;
   }
 
+  /** Names of the arms, in version 1.1; arm i + 1 is the i-th. */
+  arms(): string[] {
+    const out: string[] = [];
+    let c = this.column(Role.ArmName, 1);
+    while (c) {
+      out.push(c.constant());
+      c = this.column(Role.ArmName, out.length + 1);
+    }
+    return out;
+  }
+
   /** A parameter; the host sends every one the description names. */
   parameter(name: string): Column { return this.named(Role.Parameter, name, Arm.Shared)!; }
 
@@ -183,13 +210,22 @@ export class Results {
   private kinds: u32[] = [];
   private names: string[] = [];
   private values: f64[][] = [];
+  private named: string[][] = [];
 
   scalar(name: string, v: f64): void { this.add(1, name, [v]); }
   vector(name: string, v: f64[]): void { this.add(2, name, v); }
   /** One value a row of the table. */
   column(name: string, v: f64[]): void { this.add(3, name, v); }
 
-  private add(kind: u32, name: string, v: f64[]): void {
+  /** Of version 1.1: a value and its interval. */
+  interval(name: string, v: f64, low: f64, high: f64): void { this.add(4, name, [v, low, high]); }
+  /** Of version 1.1: one value for each of the groups, whose names are all different. */
+  groups(name: string, groups: string[], v: f64[]): void { this.add(5, name, v, groups); }
+  /** Of version 1.1: value, low and high of the first group, and so on. */
+  groupIntervals(name: string, groups: string[], v: f64[]): void { this.add(6, name, v, groups); }
+
+  private add(kind: u32, name: string, v: f64[], groups: string[] = []): void {
+    this.named.push(groups);
     this.kinds.push(kind);
     this.names.push(name);
     this.values.push(v);
@@ -201,7 +237,8 @@ export class Results {
     let size = 16 + 32 * n;
     for (let i = 0; i < n; i++) {
       const m = this.values[i].length;
-      size += String.UTF8.byteLength(this.names[i]) + 8 * m + ((m + 7) >> 3);
+      size += String.UTF8.byteLength(this.names[i]) + 8 * m + ((m + 7) >> 3) + 4;
+      for (let j = 0; j < this.named[i].length; j++) size += 4 + String.UTF8.byteLength(this.named[i][j]);
     }
     const b = header(size, 0, n);
     let end = 16 + 32 * n;
@@ -230,6 +267,20 @@ export class Results {
       store<u32>(record, all ? 0 : validity, 24);
       store<u32>(record, 0, 28);
       end = all ? validity : validity + ((v.length + 7) >> 3);
+      if (this.kinds[i] < 5) continue;
+      store<u32>(record, end, 28);
+      const offsets = b + end; // where each name begins and the last ends, then their bytes
+      const names = this.named[i];
+      const bytes = offsets + 4 * (names.length + 1);
+      let length = 0;
+      store<u32>(offsets, 0);
+      for (let j = 0; j < names.length; j++) {
+        const text = String.UTF8.encode(names[j]);
+        memory.copy(bytes + length, changetype<usize>(text), text.byteLength);
+        length += text.byteLength;
+        store<u32>(offsets + 4 * (j + 1), length);
+      }
+      end += 4 * (names.length + 1) + length;
     }
     return pack(b, end);
   }

@@ -16,7 +16,8 @@
 #include <stdint.h>
 
 enum { TM_LABEL = 1, TM_PREDICTION, TM_PROBABILITY, TM_TEXT, TM_OUTPUT,
-       TM_LATENCY, TM_GROUP, TM_EXTRA, TM_CLASS, TM_PARAMETER };
+       TM_LATENCY, TM_GROUP, TM_EXTRA, TM_CLASS, TM_PARAMETER,
+       TM_TOKEN_LOGPROB, TM_ARM /* of version 1.1, which a description asks for by "abi": "1.1" */ };
 enum { TM_SHARED, TM_A, TM_B };
 enum { TM_MAX_RESULTS = 256 };
 
@@ -24,7 +25,7 @@ enum { TM_MAX_RESULTS = 256 };
 typedef struct {
     uint32_t role, arm, dtype, size; /* size: bytes of data */
     const void *data;
-    const uint32_t *offsets; /* utf8 with one string a row, else NULL */
+    const uint32_t *offsets; /* utf8 and f64_list with one value a row, else NULL */
     const uint8_t *validity; /* NULL: every row has a value */
     const char *name;        /* name_size bytes, no NUL */
     uint32_t name_size;
@@ -41,9 +42,15 @@ typedef struct {
     uint32_t size;
 } tm_text;
 
+/* Numbers in the table's memory. */
+typedef struct {
+    const double *at;
+    uint32_t size;
+} tm_numbers;
+
 typedef struct {
     uint32_t count, rows;
-    struct { uint32_t kind, size; const char *name; const double *values; } of[TM_MAX_RESULTS];
+    struct { uint32_t kind, size; const char *name; const double *values; const tm_text *groups; uint32_t group_count; } of[TM_MAX_RESULTS];
 } tm_results;
 
 /* What the metric defines. */
@@ -164,6 +171,29 @@ static inline tm_text tm_string(const tm_column *c, uint32_t i) {
     return (tm_text){data + c->offsets[i], c->offsets[i + 1] - c->offsets[i]};
 }
 
+/* Row i of a f64_list column. */
+static inline tm_numbers tm_list(const tm_column *c, uint32_t i) {
+    return (tm_numbers){(const double *)c->data + c->offsets[i], c->offsets[i + 1] - c->offsets[i]};
+}
+
+/* How many arms there are, in version 1.1: they are 1 (A), 2 (B) and so on. What
+ * people call arm a is the column tm_find(t, TM_ARM, a, 0, &c), tm_string(&c, 0). */
+static inline uint32_t tm_arms(const tm_table *t) {
+    uint32_t n = 0;
+    while (tm_count(t, TM_ARM, n + 1)) n++;
+    return n;
+}
+
+/* What an arm's result is called of an output that each arm has. */
+static const char *tm_of_arm(const char *name, uint32_t arm) {
+    uint32_t n = tm_length(name);
+    char *s = tm_alloc(n + 3);
+    if (!s) __builtin_trap();
+    __builtin_memcpy(s, name, n);
+    s[n] = '.', s[n + 1] = (char)('A' + arm - 1), s[n + 2] = 0;
+    return s;
+}
+
 /* A parameter; the host sends every one the description names, so that a name
  * that is not there is a mistake in the metric and traps. */
 static inline tm_column tm_parameter(const tm_table *t, const char *name) {
@@ -190,6 +220,7 @@ static void tm_add(tm_results *r, uint32_t kind, const char *name, const double 
     if (r->count == TM_MAX_RESULTS) __builtin_trap();
     r->of[r->count].kind = kind, r->of[r->count].size = n;
     r->of[r->count].name = name, r->of[r->count].values = values;
+    r->of[r->count].groups = NULL, r->of[r->count].group_count = 0;
     r->count++;
 }
 static inline void tm_scalar(tm_results *r, const char *name, double v) {
@@ -204,6 +235,24 @@ static inline void tm_vector(tm_results *r, const char *name, const double *valu
 /* One value a row of the table. */
 static inline void tm_rows(tm_results *r, const char *name, const double *values) {
     tm_add(r, 3, name, values, r->rows);
+}
+
+/* Of version 1.1: a value and its interval. */
+static inline void tm_interval(tm_results *r, const char *name, double v, double low, double high) {
+    double *d = tm_doubles(3);
+    d[0] = v, d[1] = low, d[2] = high;
+    tm_add(r, 4, name, d, 3);
+}
+/* Of version 1.1: one value for each of n groups, whose names have 1 to 128 bytes
+ * and are all different; names and values stay the caller's and are read by tm_done. */
+static inline void tm_groups(tm_results *r, const char *name, const tm_text *groups, const double *values, uint32_t n) {
+    tm_add(r, 5, name, values, n);
+    r->of[r->count - 1].groups = groups, r->of[r->count - 1].group_count = n;
+}
+/* Of version 1.1: value, low and high for each of n groups. */
+static inline void tm_group_intervals(tm_results *r, const char *name, const tm_text *groups, const double *values, uint32_t n) {
+    tm_add(r, 6, name, values, 3 * n);
+    r->of[r->count - 1].groups = groups, r->of[r->count - 1].group_count = n;
 }
 
 #define TM_NAN __builtin_nan("")
@@ -246,11 +295,25 @@ static bool tm_copy(uint8_t *to, uint8_t *validity, const double *values, uint32
     return all;
 }
 
+/* Writes the names of groups: where each begins and the last ends, then the bytes. */
+static uint32_t tm_write_groups(uint8_t *to, const tm_text *groups, uint32_t n) {
+    uint32_t end = 0, bytes = 4 * (n + 1);
+    __builtin_memset(to, 0, 4);
+    for (uint32_t i = 0; i < n; i++) {
+        __builtin_memcpy(to + bytes + end, groups[i].at, groups[i].size);
+        end += groups[i].size;
+        __builtin_memcpy(to + 4 * (i + 1), &end, 4);
+    }
+    return bytes + end;
+}
+
 /* The block of results: what tm_eval returns. */
 static uint64_t tm_done(const tm_results *r) {
     uint64_t size = 16 + 32 * r->count;
-    for (uint32_t i = 0; i < r->count; i++)
-        size += tm_length(r->of[i].name) + 8ull * r->of[i].size + (r->of[i].size + 7) / 8;
+    for (uint32_t i = 0; i < r->count; i++) {
+        size += tm_length(r->of[i].name) + 8ull * r->of[i].size + (r->of[i].size + 7) / 8 + 4;
+        for (uint32_t j = 0; j < r->of[i].group_count; j++) size += 4 + r->of[i].groups[j].size;
+    }
     uint8_t *b = tm_block(size, 0, r->count);
     uint32_t end = 16 + 32 * r->count;
     for (uint32_t i = 0; i < r->count; i++) {
@@ -262,6 +325,7 @@ static uint64_t tm_done(const tm_results *r) {
         bool all = tm_copy(b + end, b + end + 8 * n, r->of[i].values, n);
         end += 8 * n;
         if (!all) record[6] = end, end += (n + 7) / 8;
+        if (r->of[i].kind >= 5) record[7] = end, end += tm_write_groups(b + end, r->of[i].groups, r->of[i].group_count);
     }
     return tm_pack(b, end);
 }

@@ -6,7 +6,8 @@ const resultMagic = 0x31524D54
 
 // Kinds of results.
 const (
-	scalar, vector, column = 1, 2, 3
+	scalar, vector, column           = 1, 2, 3
+	interval, groups, groupIntervals = 4, 5, 6 // of version 1.1
 )
 
 // Results collects what a metric returns. A value that is NaN or infinite is
@@ -15,6 +16,7 @@ type Results struct {
 	kinds  []uint32
 	names  []string
 	values [][]float64
+	groups [][]string
 }
 
 // Scalar adds one value.
@@ -26,15 +28,37 @@ func (r *Results) Vector(name string, v []float64) { r.add(vector, name, v) }
 // Column adds one value a row of the table.
 func (r *Results) Column(name string, v []float64) { r.add(column, name, v) }
 
+// Interval adds a value and its interval, in version 1.1.
+func (r *Results) Interval(name string, v, low, high float64) {
+	r.add(interval, name, []float64{v, low, high})
+}
+
+// Groups adds one value for each of the groups, in version 1.1. Their names have 1
+// to 128 bytes and are all different.
+func (r *Results) Groups(name string, names []string, v []float64) {
+	r.add(groups, name, v)
+	r.groups[len(r.groups)-1] = names
+}
+
+// GroupIntervals adds a value and its interval for each of the groups, in version
+// 1.1: values holds value, low and high of the first, and so on.
+func (r *Results) GroupIntervals(name string, names []string, values []float64) {
+	r.add(groupIntervals, name, values)
+	r.groups[len(r.groups)-1] = names
+}
+
 func (r *Results) add(kind uint32, name string, v []float64) {
-	r.kinds, r.names, r.values = append(r.kinds, kind), append(r.names, name), append(r.values, v)
+	r.kinds, r.names, r.values, r.groups = append(r.kinds, kind), append(r.names, name), append(r.values, v), append(r.groups, nil)
 }
 
 // Block returns the results as the host reads them.
 func (r *Results) Block() []byte {
 	size := 16
 	for i, name := range r.names {
-		size += 32 + len(name) + 8*len(r.values[i]) + (len(r.values[i])+7)/8
+		size += 32 + len(name) + 8*len(r.values[i]) + (len(r.values[i])+7)/8 + 4
+		for _, g := range r.groups[i] {
+			size += 4 + len(g)
+		}
 	}
 	b := header(make([]byte, 0, size), 0, len(r.names))
 	b = b[:16+32*len(r.names)]
@@ -49,10 +73,31 @@ func (r *Results) Block() []byte {
 			b = b[:len(b)+(len(values)+7)/8]
 			undefine(b[dataAt:validityAt], b[validityAt:], values)
 		}
+		groupsAt := 0
+		if k := r.kinds[i]; k == groups || k == groupIntervals {
+			groupsAt = len(b)
+			b = appendGroups(b, r.groups[i])
+		}
 		rec := b[16+32*i:]
-		for j, v := range [8]int{int(r.kinds[i]), f64, nameAt, len(name), dataAt, 8 * len(values), validityAt, 0} {
+		for j, v := range [8]int{int(r.kinds[i]), f64, nameAt, len(name), dataAt, 8 * len(values), validityAt, groupsAt} {
 			put(rec[4*j:], uint32(v))
 		}
+	}
+	return b
+}
+
+// appendGroups writes the names of groups: where each begins and the last ends,
+// then the bytes.
+func appendGroups(b []byte, names []string) []byte {
+	end, at := 0, len(b)
+	b = b[:at+4*(len(names)+1)]
+	put(b[at:], 0)
+	for i, name := range names {
+		end += len(name)
+		put(b[at+4*(i+1):], uint32(end))
+	}
+	for _, name := range names {
+		b = append(b, name...)
 	}
 	return b
 }

@@ -13,14 +13,16 @@ import (
 	"unsafe"
 )
 
-// Roles, arms and dtypes of version 1.
+// Roles, arms and dtypes of version 1; TokenLogProb, the names of arms and lists
+// are of version 1.1, which a description asks for by "abi": "1.1".
 const (
 	Label, Prediction, Probability, Text, Output = 1, 2, 3, 4, 5
 	Latency, Group, Extra, Class, Parameter      = 6, 7, 8, 9, 10
+	TokenLogProb, armName                        = 11, 12
 
 	Shared, A, B = 0, 1, 2
 
-	i32, i64, f64, utf8 = 1, 2, 3, 4
+	i32, i64, f64, utf8, f64List = 1, 2, 3, 4, 5
 )
 
 const tableMagic = 0x31544D54
@@ -95,7 +97,7 @@ func (t *Table) column(i int) *Column {
 		c.int32s = view[int32](c.data)
 	case i64:
 		c.int64s = view[int64](c.data)
-	case f64:
+	case f64, f64List:
 		c.float64s = view[float64](c.data)
 	}
 	return c
@@ -143,6 +145,21 @@ func (t *Table) Classes() []string {
 	}
 	return out
 }
+
+// Arms returns the names of the arms, in version 1.1; arm i + 1 is the i-th.
+func (t *Table) Arms() []string {
+	var out []string
+	for {
+		c := t.Column(armName, uint32(len(out)+1))
+		if c == nil {
+			return out
+		}
+		out = append(out, string(c.data))
+	}
+}
+
+// OfArm is what an arm's result is called of an output that each arm has.
+func OfArm(name string, arm uint32) string { return name + "." + string(rune('A'+arm-1)) }
 
 // Number returns a parameter of type number; the host has filled in defaults
 // and checked the type and range the description gives.
@@ -201,6 +218,9 @@ func (c *Column) Int64s() []int64 { return c.int64s }
 
 // Float64s returns all rows of an f64 column, in the table's memory.
 func (c *Column) Float64s() []float64 { return c.float64s }
+
+// List returns row i of a f64_list column, in the table's memory.
+func (c *Column) List(i int) []float64 { return c.float64s[c.offsets[i]:c.offsets[i+1]] }
 
 // String returns row i of a utf8 column.
 func (c *Column) String(i int) string { return string(c.data[c.offsets[i]:c.offsets[i+1]]) }

@@ -19,6 +19,9 @@ pub const GROUP: u32 = 7;
 pub const EXTRA: u32 = 8;
 pub const CLASS: u32 = 9;
 pub const PARAMETER: u32 = 10;
+// Of version 1.1, which a description asks for by "abi": "1.1".
+pub const TOKEN_LOGPROB: u32 = 11;
+pub const ARM: u32 = 12;
 
 pub const SHARED: u32 = 0;
 pub const A: u32 = 1;
@@ -98,6 +101,20 @@ pub fn zeros(n: usize) -> &'static mut [f64] {
     }
 }
 
+/// What an arm's result is called of an output that each arm has.
+pub fn of_arm(name: &str, arm: u32) -> &'static str {
+    let n = name.len();
+    let at = allocate(n as u64 + 2);
+    if at == 0 {
+        core::arch::wasm32::unreachable();
+    }
+    let b = unsafe { slice::from_raw_parts_mut(at as *mut u8, n + 2) };
+    b[..n].copy_from_slice(name.as_bytes());
+    b[n] = b'.';
+    b[n + 1] = b'A' + arm as u8 - 1;
+    str::from_utf8(b).unwrap_or("")
+}
+
 pub fn pack(b: &[u8]) -> u64 {
     (b.as_ptr() as u64) << 32 | b.len() as u64
 }
@@ -167,6 +184,11 @@ impl<'a> Table<'a> {
         self.columns(CLASS, SHARED).map(|c| c.constant())
     }
 
+    /// The names of the arms, in version 1.1; arm i + 1 is the i-th.
+    pub fn arms(&self) -> impl Iterator<Item = &'a str> + '_ {
+        (1u32..).map_while(move |arm| self.column(ARM, arm)).map(|c| c.constant())
+    }
+
     /// A parameter. The host sends every one the description names; another
     /// name traps.
     pub fn parameter(&self, name: &str) -> Column<'a> {
@@ -227,6 +249,12 @@ impl<'a> Column<'a> {
         str::from_utf8(&self.data[word(o, 4 * i) as usize..word(o, 4 * i + 4) as usize]).unwrap_or("")
     }
 
+    /// Row i of a f64_list column.
+    pub fn list(&self, i: usize) -> impl Iterator<Item = f64> + 'a {
+        let (c, o) = (*self, self.offsets.unwrap_or(&[]));
+        (word(o, 4 * i) as usize..word(o, 4 * i + 4) as usize).map(move |j| c.f64(j))
+    }
+
     /// The value of a constant utf8 column.
     pub fn constant(&self) -> &'a str {
         str::from_utf8(self.data).unwrap_or("")
@@ -236,7 +264,7 @@ impl<'a> Column<'a> {
 /// What a metric returns; NaN and infinities are sent as undefined.
 pub struct Results {
     count: usize,
-    of: [(u32, &'static str, &'static [f64]); MAX_RESULTS],
+    of: [(u32, &'static str, &'static [f64], &'static [u8]); MAX_RESULTS],
 }
 
 impl Results {
@@ -255,17 +283,37 @@ impl Results {
         self.add(3, name, v);
     }
 
+    /// Of version 1.1: a value and its interval.
+    pub fn interval(&mut self, name: &'static str, v: f64, low: f64, high: f64) {
+        let three = zeros(3);
+        three.copy_from_slice(&[v, low, high]);
+        self.add(4, name, three);
+    }
+
+    /// Of version 1.1: one value for each of the groups, whose names have 1 to
+    /// 128 bytes and are all different.
+    pub fn groups(&mut self, name: &'static str, groups: &[&str], v: &'static [f64]) {
+        self.add(5, name, v);
+        self.of[self.count - 1].3 = names(groups);
+    }
+
+    /// Of version 1.1: value, low and high of the first group, and so on.
+    pub fn group_intervals(&mut self, name: &'static str, groups: &[&str], v: &'static [f64]) {
+        self.add(6, name, v);
+        self.of[self.count - 1].3 = names(groups);
+    }
+
     fn add(&mut self, kind: u32, name: &'static str, v: &'static [f64]) {
-        self.of[self.count] = (kind, name, v);
+        self.of[self.count] = (kind, name, v, &[]);
         self.count += 1;
     }
 
     fn block(&self) -> u64 {
         let all = &self.of[..self.count];
-        let size: usize = all.iter().map(|(_, name, v)| 32 + name.len() + 8 * v.len() + (v.len() + 7) / 8).sum();
+        let size: usize = all.iter().map(|(_, name, v, groups)| 32 + name.len() + 8 * v.len() + (v.len() + 7) / 8 + groups.len()).sum();
         let b = header(16 + size, 0, self.count);
         let mut end = 16 + 32 * self.count;
-        for (i, (kind, name, v)) in all.iter().enumerate() {
+        for (i, (kind, name, v, groups)) in all.iter().enumerate() {
             let values = end + name.len();
             let validity = values + 8 * v.len();
             let bitmap = (v.len() + 7) / 8;
@@ -278,15 +326,37 @@ impl Results {
                 b[validity + j / 8] |= (ok as u8) << (j % 8);
                 defined &= ok;
             }
+            let at = if defined { validity } else { validity + bitmap };
+            b[at..at + groups.len()].copy_from_slice(groups);
             let record = [*kind, 3, end as u32, name.len() as u32, values as u32, 8 * v.len() as u32,
-                if defined { 0 } else { validity as u32 }, 0];
+                if defined { 0 } else { validity as u32 }, if groups.is_empty() { 0 } else { at as u32 }];
             for (j, x) in record.iter().enumerate() {
                 b[16 + 32 * i + 4 * j..20 + 32 * i + 4 * j].copy_from_slice(&x.to_le_bytes());
             }
-            end = if defined { validity } else { validity + bitmap };
+            end = at + groups.len();
         }
         pack(&b[..end])
     }
+}
+
+/// The names of groups as a block has them: where each begins and the last ends,
+/// then the bytes.
+fn names(groups: &[&str]) -> &'static [u8] {
+    let offsets = 4 * (groups.len() + 1);
+    let size: usize = groups.iter().map(|g| g.len()).sum();
+    let at = allocate((offsets + size) as u64);
+    if at == 0 {
+        core::arch::wasm32::unreachable();
+    }
+    let b = unsafe { slice::from_raw_parts_mut(at as *mut u8, offsets + size) };
+    b[..4].fill(0);
+    let mut end = 0;
+    for (i, g) in groups.iter().enumerate() {
+        b[offsets + end..offsets + end + g.len()].copy_from_slice(g.as_bytes());
+        end += g.len();
+        b[4 * i + 4..4 * i + 8].copy_from_slice(&(end as u32).to_le_bytes());
+    }
+    b
 }
 
 fn header(size: usize, status: u32, count: usize) -> &'static mut [u8] {
@@ -303,7 +373,7 @@ fn header(size: usize, status: u32, count: usize) -> &'static mut [u8] {
 
 /// Runs a metric over an encoded table and gives its packed block of results.
 pub fn evaluate(b: &'static [u8], eval: fn(&Table, &mut Results) -> Result<(), &'static str>) -> u64 {
-    let mut r = Results { count: 0, of: [(0, "", &[]); MAX_RESULTS] };
+    let mut r = Results { count: 0, of: [(0, "", &[], &[]); MAX_RESULTS] };
     let outcome = if b.len() < 16 || word(b, 0) != TABLE_MAGIC || word(b, 4) != 1 {
         Err("the table is not one of version 1")
     } else {
