@@ -1,12 +1,18 @@
 package wasmmetrics_test
 
 import (
+	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
+	"testing"
 
 	"triality/runtime/metricabi"
 )
@@ -142,6 +148,88 @@ func addNewer(out map[string][]byte, index *vectorIndex) {
 	slices.SortFunc(index.Slices, func(a, b sliceVector) int { return strings.Compare(a.Slice, b.Slice) })
 }
 
+// newerExample is the worked example of version 1.1 in ABI.md.
+func newerExample() []byte {
+	groups := finite("g", metricabi.Groups, 1, 2)
+	groups.Groups = []string{"en", "ja"}
+	return block([]metricabi.Result{finite("x", metricabi.Interval, 0.5, 0.25, 0.75), groups})
+}
+
+func TestTheExampleOfVersion11IsWhatTheDocumentSays(t *testing.T) {
+	text, err := os.ReadFile("ABI.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "### Worked example of version 1.1")
+	_, after, _ = strings.Cut(after, "```\n")
+	dump, _, ok := strings.Cut(after, "\n```")
+	if !ok {
+		t.Fatal("ABI.md has no such example")
+	}
+	var got []byte
+	for line := range strings.Lines(dump) {
+		for _, pair := range strings.Fields(line[4:min(len(line), 4+3*16)]) {
+			b, err := hex.DecodeString(pair)
+			if err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			got = append(got, b...)
+		}
+	}
+	if !bytes.Equal(got, newerExample()) {
+		t.Errorf("ABI.md has\n%swant\n%s", hex.Dump(got), hex.Dump(newerExample()))
+	}
+}
+
+func TestModulesOfVersion10RunUnchangedBesideVersion11(t *testing.T) {
+	for name, table := range map[string]metricabi.Table{"accuracy": draw(1, 50).table(), "mcc": draw(2, 50).table(), "chrf": drawTexts(3, 20).table()} {
+		wasm, err := os.ReadFile(filepath.Join("testdata", "v1_0", name+".wasm"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rep, err := sandboxed.Validate(t.Context(), wasm); err != nil || !rep.OK {
+			t.Errorf("%s: an upload refuses it: %+v %v", name, rep, err)
+		}
+		alone, _, err := sandboxed.Evaluate(t.Context(), wasm, table, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		// What version 1.1 adds to a table, before and behind its columns.
+		n := table.Rows
+		more := table
+		more.Columns = slices.Concat(metricabi.ArmColumns("A", "B", "C"), table.Columns, []metricabi.Column{
+			metricabi.Float64ListColumn(metricabi.RoleTokenLogProb, metricabi.ArmA, "", make([][]float64, n)),
+			metricabi.Int32Column(metricabi.RolePrediction, 3, "", make([]int32, n)),
+			metricabi.StringColumn(metricabi.RoleOutput, 3, "", make([]string, n)),
+			metricabi.StringColumn(metricabi.RoleExtra, metricabi.ArmShared, "topic", make([]string, n)),
+		})
+		beside, usage, err := sandboxed.Evaluate(t.Context(), wasm, more, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		d, err := sandboxed.Describe(t.Context(), wasm)
+		if err != nil || d.ABI != "" {
+			t.Fatalf("%s: abi %q, %v", name, d.ABI, err)
+		}
+		selected, err := d.Select(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parameters, err := d.ParameterColumns(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		selected.Columns = append(selected.Columns, parameters...)
+		if usage.InputBytes != selected.EncodedSize() || !reflect.DeepEqual(alone, beside) || len(alone) == 0 {
+			t.Errorf("%s: %d bytes and %+v, alone %d and %+v", name, usage.InputBytes, beside, selected.EncodedSize(), alone)
+		}
+		rows := []int{0, 3, 4}
+		if part, _, err := sandboxed.Evaluate(t.Context(), wasm, more.Slice(rows), nil); err != nil || len(part) != len(alone) {
+			t.Errorf("%s on a slice: %+v %v", name, part, err)
+		}
+	}
+}
+
 // newerBlocks are the blocks of version 1.1 that a host must accept or refuse.
 func newerBlocks() map[string]struct {
 	v blockVector
@@ -169,6 +257,7 @@ func newerBlocks() map[string]struct {
 		}{blockVector{Accept: accept, Because: because}, b}
 	}
 	nan := math.NaN()
+	add("example_v1_1", true, "the example of version 1.1 in ABI.md", newerExample())
 	add("interval", true, "a value and its interval", of(result(metricabi.Interval, nil, 0.5, 0.25, 0.75)))
 	add("interval_open", true, "an interval without an upper end", of(result(metricabi.Interval, nil, 0.5, 0.25, nan)))
 	add("interval_beside", true, "a value outside its interval, as a bootstrap's may be", of(result(metricabi.Interval, nil, 2, 0.25, 0.75)))

@@ -1,7 +1,7 @@
 //! The Rust SDK of triality_metric_v1; see ABI.md for the layout.
 //!
 //! A metric is a `no_std` program that says `mod metric;` and
-//! `metric::export!(DESCRIPTION, eval);`, where `DESCRIPTION` is the JSON and
+//! `export!(DESCRIPTION, eval);`, where `DESCRIPTION` is the JSON and
 //! `eval` is `fn(&Table, &mut Results) -> Result<(), &'static str>`. It needs
 //! core only, so that any wasm32 target will do. Memory is never given back: an
 //! instance lives for one call.

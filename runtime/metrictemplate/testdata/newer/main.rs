@@ -6,7 +6,7 @@ use metric::{of_arm, zeros, Results, Table, A, LABEL, PREDICTION, SHARED, TOKEN_
 
 const DESCRIPTION: &str = r#"@DESCRIPTION@"#;
 
-metric::export!(DESCRIPTION, eval);
+export!(DESCRIPTION, eval);
 
 const MOST: usize = 64;
 
