@@ -124,7 +124,8 @@ test('results shown together are told apart by what differs, as in experiments.M
   assert.deepEqual(withResult([result('a', { key: '1' })], result('a', { key: '2' })).length, 2);
   const labels = new Map([['0123456789abcdef', 'm n=1']]);
   assert.equal(seriesLabel('abtest/metric/m/0123456789abcdef/x.A', labels), 'x.A · m n=1');
-  assert.equal(seriesLabel('abtest/metric/m/fedcba9876543210/x.A', labels), 'abtest/metric/m/fedcba9876543210/x.A');
+  assert.equal(seriesLabel('abtest/metric/m/fedcba9876543210/x.A', labels), 'x.A · m fedcba98');
+  assert.equal(seriesLabel('abtest/metric/m/x.A'), 'abtest/metric/m/x.A'); // of before there were keys
   assert.equal(seriesLabel('train/loss', labels), 'train/loss');
 });
 

@@ -298,6 +298,8 @@ export const en = {
   'try.notInteger': '“{text}” is not a whole number.',
   'try.tooSmall': '{text} is too small: at least {min}.',
   'try.tooLarge': '{text} is too large: at most {max}.',
+  'try.slices': 'Slices by',
+  'try.slicesHint': 'Optional: class, language, domain, group or fields of the rows, separated by commas. The metric is computed on the rows of each value too.',
   'try.run': 'Run on this test',
   'try.running': 'Running …',
   'try.runningOf': '{name} is running',

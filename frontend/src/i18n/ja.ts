@@ -300,6 +300,8 @@ export const ja: Record<Key, string> = {
   'try.notInteger': '「{text}」は整数ではありません。',
   'try.tooSmall': '{text} は小さすぎます。{min} 以上にしてください。',
   'try.tooLarge': '{text} は大きすぎます。{max} 以下にしてください。',
+  'try.slices': '行を分ける項目',
+  'try.slicesHint': '任意。class、language、domain、group、または行のフィールドをコンマで区切ります。値ごとの行についても計算します。',
   'try.run': 'このテストで実行',
   'try.running': '実行しています…',
   'try.runningOf': '{name} を実行しています',

@@ -100,7 +100,7 @@ export const api = {
   replacement: (r: string) => json<Record<string, unknown>>('GET', `/runs/${id(r)}/replacement`),
   abtest: (r: string) => json<ABResult>('GET', `/runs/${id(r)}/abtest`),
   moduleResults: (r: string) => json<List<ModuleResult>>('GET', `/runs/${id(r)}/abtest/metrics`),
-  tryModule: (r: string, b: { module: string; params: Record<string, unknown> }) =>
+  tryModule: (r: string, b: { module: string; params: Record<string, unknown>; slices?: string[] }) =>
     json<ModuleResult>('POST', `/runs/${id(r)}/abtest/metrics`, b),
 
   configs: () => json<List<ConfigExample>>('GET', '/configs'),

@@ -47,11 +47,12 @@ export function moduleLabels(results: ModuleResult[]): string[] {
   });
 }
 
-/** What a series of the A/B test's modules is called in a list where those of results are known. */
-export function seriesLabel(name: string, labels: Map<string, string>): string {
-  const found = /^abtest\/metric\/[^/]+\/([0-9a-f]{16})\/(.+)$/.exec(name);
-  const label = found && labels.get(found[1]!);
-  return label ? `${found[2]} · ${label}` : name;
+/** What a series of the A/B test's modules is called: the output, and the result's label where it is known,
+ *  else the metric's name with the key, which tells it apart. Any other series keeps its name. */
+export function seriesLabel(name: string, labels?: Map<string, string>): string {
+  const found = /^abtest\/metric\/([^/]+)\/([0-9a-f]{16})\/(.+)$/.exec(name);
+  if (!found) return name;
+  return `${found[3]} · ${labels?.get(found[2]!) ?? `${found[1]} ${found[2]!.slice(0, 8)}`}`;
 }
 
 /** One value a sample, in the order of the samples. */
