@@ -315,9 +315,18 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       assert.equal(await cards.count(), want.metrics.length + 2);
       assert.equal((await metrics()).at(-1).params, undefined);
 
+      // On the rows of each class too, in the place of the result of before.
+      await part.getByLabel('Slices by').fill('class, domain');
+      assert.equal(await start(), 201);
+      const sliced = (await metrics()).at(-1).slices;
+      assert.deepEqual(sliced.slice(0, 4).map((s) => [s.by, s.value, s.rows, s.error]), ['ALLOW', 'ESCALATION', 'DENY', 'REFUSE'].map((l) => ['class', l, 30, undefined]));
+      await card.getByText(`${sliced.length} slices of the rows`).click();
+      await card.getByRole('heading', { name: 'class = DENY 30 rows' }).waitFor();
+      assert.equal(await cards.count(), want.metrics.length + 2);
+
       // Its value of each row is a column of the samples, which sorts them.
       const column = kept.at(-1).outputs.find((o) => o.kind === 'column');
-      const head = page.getByRole('columnheader', { name: new RegExp(`${column.name.replace('.', '\\.')}.*epsilon`) });
+      const head = page.getByRole('columnheader', { name: new RegExp(`${column.name.replace('.', '\\.')}.*epsilon=0`) });
       await head.getByRole('button').click();
       assert.equal(await head.getAttribute('aria-sort'), 'descending');
       const most = column.values.indexOf(Math.max(...column.values));
