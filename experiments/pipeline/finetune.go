@@ -50,6 +50,9 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 		return err
 	}
 	cfg, err := model.LoadConfig(base.Dir, e.Config...)
+	if err == nil {
+		err = cfg.CheckTrainable()
+	}
 	if err != nil {
 		return invalid(err)
 	}

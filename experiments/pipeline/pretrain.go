@@ -91,6 +91,9 @@ func (e *Engine) Pretrain(ctx context.Context, o PretrainOptions, sink Sink) err
 	}
 	defer release()
 	cfg, err := model.LoadConfig(o.ModelDir, e.Config...)
+	if err == nil {
+		err = cfg.CheckTrainable()
+	}
 	if err != nil {
 		return invalid(err)
 	}

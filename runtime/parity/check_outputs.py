@@ -22,6 +22,8 @@ from transformers import AutoModelForCausalLM
 
 # Models stored in 16 bits are compared in float32 as both sides read them.
 TOLERANCE = 1e-5
+# The gates as transformers computes them: of smollm3's it is 2e-5 off, where this engine is 3e-6 from float64.
+GATED = 3e-5
 CLASSES = 1e-4  # probabilities: a relative error of the heads' logits, some of them near 10, is an absolute one in the exponent
 failed = []
 
@@ -47,9 +49,9 @@ def check(name, data, folder):
     expected = load_file(folder / "expected.safetensors")
     inputs = {"single": data["single"], "long": data["long"]}
 
-    def plain(kind, model):
+    def plain(kind, model, tolerance=TOLERANCE):
         for which, ids in inputs.items():
-            compare(f"{name}: {kind}, {which}", outputs(model, ids).logits[0], expected[f"{kind}.{which}"])
+            compare(f"{name}: {kind}, {which}", outputs(model, ids).logits[0], expected[f"{kind}.{which}"], tolerance)
 
     wrapped = PeftModel.from_pretrained(load(folder / "base"), folder / "adapter").eval()
     plain("adapter", wrapped)
@@ -60,7 +62,7 @@ def check(name, data, folder):
         plain(kind, load(folder / kind))
 
     so8t = load(folder / "so8t", trust_remote_code=True)
-    plain("so8t", so8t)
+    plain("so8t", so8t, GATED)
     for which, ids in inputs.items():
         classes = so8t.class_probabilities(outputs(so8t, ids))
         compare(f"{name}: so8t classes, {which}", classes, expected[f"so8t.classes.{which}"], CLASSES)
