@@ -84,6 +84,9 @@ func Compile(dev device.Device, outputs G.Nodes, opts ...Option) (*Machine, erro
 		return nil, err
 	}
 	s.recompute(o.keep, o.costly)
+	if _, ok := dev.(device.ProductSum); ok {
+		s.fuse()
+	}
 	p := newPlan(s)
 	m := &Machine{
 		dev: dev, plan: p, graph: outputs[0].Graph(), arena: o.arena,

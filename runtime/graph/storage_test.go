@@ -46,7 +46,7 @@ func TestTheTypesOfResultsFollowFromThoseOfTheLeaves(t *testing.T) {
 			if want = dtypeOf(it.node); want == device.Float {
 				want = Matrices(device.BFloat16)(it.node)
 			}
-		case matMul, addBias, embedding, embeddingGrad, sum, dropout, swiGLU, swiGLUGrad, rmsNorm, rmsNormGradX, rotary, attention, attentionGrad, crossEntropyGrad:
+		case matMul, matMulAdd, addBias, embedding, embeddingGrad, sum, dropout, swiGLU, swiGLUGrad, rmsNorm, rmsNormGradX, rotary, attention, attentionGrad, crossEntropyGrad:
 			want = device.BFloat16
 		case view:
 			want = m.plan.items[it.in[0]].dtype

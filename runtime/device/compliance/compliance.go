@@ -23,6 +23,8 @@ type operation struct {
 	launch func(d device.Device, o, x, i []device.Buffer)
 	// vectors are the float inputs, and sums the outputs, that stay Float in every storage type.
 	vectors, sums []int
+	// needs tells, where it is not nil, whether a device has the operation.
+	needs func(device.Device) bool
 	// positive makes the outputs start above zero (the second moment of an optimizer is one).
 	positive bool
 }
@@ -32,7 +34,7 @@ type operation struct {
 func Run(t *testing.T, open func() device.Device, tol float64) {
 	t.Helper()
 	dev := openFor(t, open)
-	for _, op := range operations() {
+	for _, op := range on(dev, operations()) {
 		t.Run(op.name, func(t *testing.T) {
 			want := op.expected(t, device.Float)
 			got := op.run(t, dev, device.Float)
@@ -56,7 +58,7 @@ func SameBytes(t *testing.T, open ...func() device.Device) {
 	for _, o := range open {
 		devs = append(devs, openFor(t, o))
 	}
-	for _, op := range operations() {
+	for _, op := range on(devs[0], operations()) {
 		t.Run(op.name, func(t *testing.T) {
 			first := op.run(t, devs[0], device.Float)
 			for n, dev := range devs[1:] {
@@ -74,8 +76,18 @@ func SameBytes(t *testing.T, open ...func() device.Device) {
 // inputs need not cancel as exact ones do.
 func RunNarrow(t *testing.T, open func() device.Device, storage device.DType, tol float64) {
 	t.Helper()
-	dev := openFor(t, open)
-	for _, op := range operations() {
+	runNarrow(t, openFor(t, open), operations, storage, tol)
+}
+
+// RunInt8 is RunNarrow of the quantized operations alone.
+func RunInt8(t *testing.T, open func() device.Device, storage device.DType, tol float64) {
+	t.Helper()
+	runNarrow(t, openFor(t, open), quantized, storage, tol)
+}
+
+func runNarrow(t *testing.T, dev device.Device, list func() []operation, storage device.DType, tol float64) {
+	t.Helper()
+	for _, op := range on(dev, list()) {
 		t.Run(op.name, func(t *testing.T) {
 			want, got, again := op.expected(t, storage), op.run(t, dev, storage), op.run(t, dev, storage)
 			for i := range want {

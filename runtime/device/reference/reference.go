@@ -24,7 +24,10 @@ func New() *Device { return &Device{} }
 // with that storage gives where its arithmetic is exact.
 func NewRounding() *Device { return &Device{rounds: true} }
 
-var _ device.Device = (*Device)(nil)
+var (
+	_ device.Device     = (*Device)(nil)
+	_ device.ProductSum = (*Device)(nil)
+)
 
 // Info describes the device.
 func (d *Device) Info() device.Info {

@@ -71,6 +71,40 @@ template <class S> DEVICE void quantize_rows(i8 *codes, float *scale, const S *x
 }
 STORED(quantize_rows, (i8 *codes, float *scale, const S *x, const u8 *flags, int K), (codes, scale, x, flags, K))
 
+// flagsFrom is N bytes from i on, aligned where N is eight or four; zeros of no flags.
+template <int N> DEVICE u64 flagsFrom(const u8 *flags, int i) {
+  if (!flags) return 0;
+  if constexpr (N == 8) return *(const u64 *)(flags + i);
+  else if constexpr (N == 4) return *(const u32 *)(flags + i);
+  else return flags[i];
+}
+
+// dst[t,k] = scale/127·round(x·(127/scale)) with the row's scale as quantize_rows takes it, x itself in flagged
+// columns. flags may be null. One block to a row.
+template <class S> DEVICE void requantize_rows(S *dst, const S *x, const u8 *flags, int K) {
+  SHARED static float scratch[32];
+  const S *row = x + (i64)blockX() * K;
+  S *out = dst + (i64)blockX() * K;
+  bool all = aligned(x) && aligned(dst) && ((u64)flags & 7) == 0 && K % 16 == 0;
+  float most = 0.0f;
+  alongRow<S>(K, all, [&](int i, auto c) {
+    Floats<c.n> v = load<c.n>(row + i);
+    u64 flagged = flagsFrom<c.n>(flags, i);
+    UNROLL for (int k = 0; k < c.n; k++)
+      if (!(flagged >> 8 * k & 255)) most = __builtin_fmaxf(most, __builtin_fabsf(v.at[k]));
+  });
+  most = blockMost(most, scratch);
+  float f = most == 0.0f ? 0.0f : 127.0f / most, back = most / 127.0f;
+  alongRow<S>(K, all, [&](int i, auto c) {
+    Floats<c.n> v = load<c.n>(row + i);
+    u64 flagged = flagsFrom<c.n>(flags, i);
+    UNROLL for (int k = 0; k < c.n; k++)
+      if (!(flagged >> 8 * k & 255)) v.at[k] = back * __builtin_rintf(__nvvm_mul_rn_f(v.at[k], f));
+    store<c.n>(out + i, v);
+  });
+}
+STORED(requantize_rows, (S *dst, const S *x, const u8 *flags, int K), (dst, x, flags, K))
+
 // dst[n,i] = codes[n,from+i]·scale[n]/127 for i < width. One block to a row of K codes.
 template <class S> DEVICE void dequantize(S *dst, const i8 *codes, const float *scale, int K, int from, int width) {
   const i8 *row = codes + (i64)blockX() * K + from;
