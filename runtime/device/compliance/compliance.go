@@ -76,18 +76,8 @@ func SameBytes(t *testing.T, open ...func() device.Device) {
 // inputs need not cancel as exact ones do.
 func RunNarrow(t *testing.T, open func() device.Device, storage device.DType, tol float64) {
 	t.Helper()
-	runNarrow(t, openFor(t, open), operations, storage, tol)
-}
-
-// RunInt8 is RunNarrow of the quantized operations alone.
-func RunInt8(t *testing.T, open func() device.Device, storage device.DType, tol float64) {
-	t.Helper()
-	runNarrow(t, openFor(t, open), quantized, storage, tol)
-}
-
-func runNarrow(t *testing.T, dev device.Device, list func() []operation, storage device.DType, tol float64) {
-	t.Helper()
-	for _, op := range on(dev, list()) {
+	dev := openFor(t, open)
+	for _, op := range on(dev, operations()) {
 		t.Run(op.name, func(t *testing.T) {
 			want, got, again := op.expected(t, storage), op.run(t, dev, storage), op.run(t, dev, storage)
 			for i := range want {

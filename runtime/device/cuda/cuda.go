@@ -58,7 +58,6 @@ type Device struct {
 	procs        int    // multiprocessors
 	logits       int    // most logits held at once
 	narrowLogits int    // the same where their gradients are narrow
-	codesPay     bool   // productsOfCodesPay
 	int8Scratch  int    // bytes of sums or weights of int8 products held at once
 	maps         uint64 // the dynamic maps of 8-bit states, once they are needed
 	slots        [32]uint64
@@ -67,9 +66,11 @@ type Device struct {
 }
 
 var (
-	_ device.Device     = (*Device)(nil)
-	_ device.MemoryUser = (*Device)(nil)
-	_ device.ProductSum = (*Device)(nil)
+	_ device.Device          = (*Device)(nil)
+	_ device.MemoryUser      = (*Device)(nil)
+	_ device.ProductSum      = (*Device)(nil)
+	_ device.AttentionKeeper = (*Device)(nil)
+	_ device.LossAndGrad     = (*Device)(nil)
 )
 
 // Open readies a card. What is missing (ErrNoDriver, ErrNoDevice, ErrNoBLAS), too old (ErrOldDevice)
@@ -149,7 +150,7 @@ func (d *Device) find(ordinal int) error {
 		return fmt.Errorf("cuda: device %d (%s): %w", ordinal, name, err)
 	}
 	capability := int(values[0]*10 + values[1])
-	d.shared, d.procs, d.codesPay = int(values[2]), int(values[3]), productsOfCodesPay(capability)
+	d.shared, d.procs = int(values[2]), int(values[3])
 	d.info = device.Info{Name: "cuda", Model: name, SIMD: fmt.Sprintf("sm_%d", capability), Memory: memory}
 	return checkCapability(ordinal, name, capability)
 }

@@ -154,7 +154,7 @@ func TestEveryKernelThatIsLaunchedIsInThePTX(t *testing.T) {
 	for _, name := range []string{"fill", "add", "mul", "swiglu", "swiglu_grad", "scale", "scale_by", "add_bias", "dropout",
 		"column_partials", "dot_partials", "weighted_partials", "outer_partials", "pet_partials", "pet_grad", "gather",
 		"gather_sum", "scatter", "rmsnorm", "inverse_rms", "rmsnorm_grad_x", "rotary", "block_mul",
-		"divide_by_norms", "scale_columns", "flag_outliers", "quantize_rows", "requantize_rows", "dequantize", "int8_finish", "int8_product"} {
+		"divide_by_norms", "scale_columns", "flag_outliers", "quantize_rows", "requantize_rows", "dequantize", "int8_finish", "int8_product", "gather_columns", "dequantize_columns"} {
 		for _, t := range types {
 			want = append(want, name+t)
 		}
@@ -313,10 +313,18 @@ func TestBlocksAreEvenAndStayInScratch(t *testing.T) {
 	}
 }
 
-func TestProductsOfCodesAreForCardsWithTwiceTheInt8(t *testing.T) {
-	for capability, want := range map[int]bool{80: true, 86: true, 89: true, 90: false, 100: false, 103: false, 120: true} {
-		if productsOfCodesPay(capability) != want {
-			t.Errorf("sm_%d: %t", capability, !want)
+func TestCodesAreMultipliedWhereOutliersAreFew(t *testing.T) {
+	for _, c := range []struct {
+		n, k, outliers int
+		codes          uint64
+		want           bool
+	}{
+		{3584, 3584, 0, 256, true}, {3584, 3584, 256, 256, true}, {3584, 3584, 257, 256, false}, {18_944, 18_944, 18_944, 256, false},
+		{64, 64, 16, 256, true}, {64, 64, 17, 256, false}, {62, 64, 0, 256, false}, {64, 40, 0, 256, false}, {64, 64, 0, 8, false},
+	} {
+		p := int8Product{codes: c.codes, n: c.n, k: c.k, outliers: c.outliers}
+		if p.codesPay() != c.want {
+			t.Errorf("%+v: %t", c, !c.want)
 		}
 	}
 }

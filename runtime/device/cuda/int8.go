@@ -44,19 +44,13 @@ func (c *call) dequantize(dst, codes, scale uint64, N, K, from, width int) {
 	c.launch(c.kernel("dequantize"), N, 1, rowThreads((width+15)/16), 0, dst, codes, scale, i32(K), i32(from), i32(width))
 }
 
-// outlierShare is the part of x's columns that may be outliers where products of codes are used, whose
-// outliers are added on plain cores: those of one column in 128 take about as long as a half of a product
-// of floats.
-const outlierShare = 128
+// maxOutliers is the most outlier columns that are multiplied beside a product of codes, in one product of
+// floats that is as wide as a few of them. It takes time for a pass over the result.
+const maxOutliers = 256
 
-// productsOfCodesPay tells whether the card multiplies int8 faster than 16-bit floats, by enough for the
-// passes before and after. On an H200 cuBLASLt gave 610–900 TOP/s in int8 and 720–810 TFLOP/s in bfloat16;
-// cards of the next generation for servers have less int8 still. The others have at least twice as much.
-func productsOfCodesPay(capability int) bool { return capability < 90 || capability >= 120 }
-
-// MatMulInt8: dst = x·Wᵀ after LLM.int8(). Many rows are a product of codes through cuBLASLt where that
-// pays and outliers are few, and a product of floats elsewhere, so that no input takes much longer than
-// another; few rows go through a kernel of our own. The choice depends on the card and x alone.
+// MatMulInt8: dst = x·Wᵀ after LLM.int8(). Many rows are a product of codes and one of the outliers, or
+// where there are too many of them a product of floats, so that no input takes much longer than another;
+// few rows go through a kernel of our own. The choice depends on the sizes and x alone.
 func (d *Device) MatMulInt8(dst, x, codes, scale device.Buffer, T, N, K int, threshold float64) {
 	c := d.begin("matmul int8")
 	defer c.end()
@@ -68,32 +62,19 @@ func (d *Device) MatMulInt8(dst, x, codes, scale device.Buffer, T, N, K int, thr
 	}
 	switch {
 	case c.failed || T*N == 0:
-		return
 	case K == 0:
 		c.zero(p.dst, c.width()*T*N)
-		return
+	case T <= fewRows:
+		p.findOutliers(threshold)
+		p.ofFewRows()
+	default:
+		p.findOutliers(threshold)
+		if p.countOutliers(); p.codesPay() {
+			p.ofCodes()
+		} else {
+			p.ofFloats()
+		}
 	}
-	p.flag(threshold)
-	if T > fewRows && c.stored != device.Float && !d.codesPay {
-		p.ofFloats()
-		return
-	}
-	p.listOutliers()
-	if T > fewRows && p.flags != 0 && c.number(p.found) > K/outlierShare {
-		p.ofFloats()
-		return
-	}
-	p.ofCodes()
-}
-
-// number reads an int32 of the card, after all work before.
-func (c *call) number(at uint64) int {
-	n := new(int32)
-	if !c.failed {
-		c.check("copy", c.d.driver.copyOut(unsafe.Pointer(n), at, 4, c.d.stream))
-		_ = c.wait() // kept in the call
-	}
-	return int(*n)
 }
 
 // int8Product is one call of MatMulInt8. flags, list and found are the outlier columns, 0 where there is no
@@ -102,64 +83,91 @@ type int8Product struct {
 	*call
 	dst, x, codes, scale uint64
 	flags, list, found   uint64
-	t, n, k              int
+	t, n, k, outliers    int
 }
 
-// flag marks the columns of x with an element past the threshold.
-func (p *int8Product) flag(threshold float64) {
-	if threshold > 0 {
-		p.flags = p.temporary(p.k)
-		p.zero(p.flags, p.k)
-		p.perWideRow("flag_outliers", p.t, p.k, p.flags, p.x, i32(p.k), f32(threshold))
+// findOutliers marks the columns of x with an element past the threshold, lists and counts them, on the card.
+func (p *int8Product) findOutliers(threshold float64) {
+	if threshold <= 0 {
+		return
+	}
+	p.flags, p.list, p.found = p.temporary(p.k), p.temporary(4*p.k), p.temporary(4)
+	p.zero(p.flags, p.k)
+	p.perWideRow("flag_outliers", p.t, p.k, p.flags, p.x, i32(p.k), f32(threshold))
+	p.launch("list_outliers", 1, 1, 256, 0, p.list, p.found, p.flags, i32(p.k))
+}
+
+// countOutliers waits for their number.
+func (p *int8Product) countOutliers() {
+	if n := new(int32); p.flags != 0 && !p.failed {
+		p.check("copy", p.d.driver.copyOut(unsafe.Pointer(n), p.found, 4, p.d.stream))
+		_ = p.wait() // kept in the call
+		p.outliers = int(*n)
 	}
 }
 
-// listOutliers lists the flagged columns and counts them, on the card.
-func (p *int8Product) listOutliers() {
-	if p.flags != 0 {
-		p.list, p.found = p.temporary(4*p.k), p.temporary(4)
-		p.launch("list_outliers", 1, 1, 256, 0, p.list, p.found, p.flags, i32(p.k))
-	}
+// codesPay tells whether a product of codes takes no longer than one of floats.
+func (p *int8Product) codesPay() bool {
+	fits := p.n%4 == 0 && p.k%16 == 0 && p.codes%16 == 0 // cuBLASLt's conditions
+	return fits && p.outliers <= maxOutliers && 4*p.outliers <= p.k
 }
 
-// ofFloats multiplies the activations, put back from their codes and outliers as they are, by the
-// dequantized weights. Its time does not depend on the outliers. Blocks of both operands are held at once.
-func (p *int8Product) ofFloats() {
-	c, width := p.call, p.width()
-	rows, block := evenBlock(p.t, c.d.int8Scratch/width/p.k), evenBlock(p.n, c.d.int8Scratch/width/p.k)
-	x, w := c.temporary(width*rows*p.k), c.temporary(width*block*p.k)
-	for from := 0; from < p.n; from += block {
-		n := min(block, p.n-from)
-		c.dequantize(w, p.codes+uint64(from*p.k), p.scale+uint64(4*from), n, p.k, 0, p.k)
-		for top := 0; top < p.t; top += rows {
-			m := min(rows, p.t-top)
-			if from == 0 || rows < p.t {
-				c.perWideRow("requantize_rows", m, p.k, x, p.x+uint64(width*top*p.k), p.flags, i32(p.k))
-			}
-			c.product(p.dst+uint64(width*(top*p.n+from)), x, w,
-				gemm{m: m, n: n, k: p.k, transB: true, operands: c.stored, result: c.stored, stride: p.n})
-		}
-	}
+// ofFewRows is one kernel, bound by reading the weights.
+func (p *int8Product) ofFewRows() {
+	q, rows := p.temporary(p.t*p.k), p.temporary(4*p.t)
+	p.quantize(q, rows, p.x, p.flags, p.t, p.k)
+	p.launch(p.kernel("int8_product"), (p.n+7)/8, (p.t+3)/4, 256, 0,
+		p.dst, q, rows, p.scale, p.x, p.codes, p.list, p.found, i32(p.t), i32(p.n), i32(p.k))
 }
 
-// ofCodes multiplies codes, through cuBLASLt where it takes the sizes; the sums of codes are exact.
+// ofCodes multiplies the codes, whose sums are exact, and then adds the product of the outliers.
 func (p *int8Product) ofCodes() {
 	c, T, N, K := p.call, p.t, p.n, p.k
 	q, rows := c.temporary(T*K), c.temporary(4*T)
 	c.quantize(q, rows, p.x, p.flags, T, K)
 	block := evenBlock(N, c.d.int8Scratch/4/T)
-	sums := gemm{m: T, n: block, k: K, transB: true, operands: device.Int8, result: device.Int32}
-	if T <= fewRows || N%4 != 0 || K%16 != 0 || p.codes%16 != 0 {
-		c.launch(c.kernel("int8_product"), (N+7)/8, (T+3)/4, 256, 0,
-			p.dst, q, rows, p.scale, p.x, p.codes, p.list, p.found, i32(T), i32(N), i32(K))
-		return
-	}
 	acc := c.temporary(4 * T * block)
 	for from := 0; from < N; from += block {
-		sums.n = min(block, N-from)
-		c.product(acc, q, p.codes+uint64(from*K), sums)
-		c.launch(c.kernel("int8_finish"), (sums.n+63)/64, (T+63)/64, 256, 0,
-			p.dst, acc, rows, p.scale, p.x, p.codes, p.list, p.found, i32(T), i32(N), i32(K), i32(from), i32(sums.n))
+		n := min(block, N-from)
+		c.product(acc, q, p.codes+uint64(from*K), gemm{m: T, n: n, k: K, transB: true, operands: device.Int8, result: device.Int32})
+		c.launch(c.kernel("int8_finish"), (n+1023)/1024, T, 256, 0, p.dst, acc, rows, p.scale, i32(N), i32(from), i32(n))
+	}
+	if p.outliers > 0 {
+		width := (p.outliers + 63) / 64 * 64
+		x, w := c.temporary(c.width()*T*width), c.temporary(c.width()*N*width)
+		c.launch(c.kernel("gather_columns"), T, 1, 256, 0, x, p.x, p.list, i32(p.outliers), i32(K), i32(width))
+		c.launch(c.kernel("dequantize_columns"), N, 1, 256, 0, w, p.codes, p.scale, p.list, i32(p.outliers), i32(K), i32(width))
+		c.product(p.dst, x, w, gemm{m: T, n: N, k: width, transB: true, operands: c.stored, result: c.stored, accumulate: true})
+	}
+}
+
+// ofFloats multiplies the activations, put back from their codes and outliers as they are, by the
+// dequantized weights. Blocks of both are held at once.
+func (p *int8Product) ofFloats() {
+	c, width := p.call, p.width()
+	limit := c.d.int8Scratch / width / p.k
+	rows, block := evenBlock(p.t, limit), evenBlock(p.n, limit)
+	asTheyAre := p.outliers == p.k
+	var x uint64
+	if asTheyAre {
+		rows = p.t
+	} else {
+		x = c.temporary(width * rows * p.k)
+	}
+	w := c.temporary(width * block * p.k)
+	for from := 0; from < p.n; from += block {
+		n := min(block, p.n-from)
+		c.dequantize(w, p.codes+uint64(from*p.k), p.scale+uint64(4*from), n, p.k, 0, p.k)
+		for top := 0; top < p.t; top += rows {
+			m, in := min(rows, p.t-top), p.x+uint64(width*top*p.k)
+			if asTheyAre {
+				x = in
+			} else if from == 0 || rows < p.t {
+				c.perWideRow("requantize_rows", m, p.k, x, in, p.flags, i32(p.k))
+			}
+			c.product(p.dst+uint64(width*(top*p.n+from)), x, w,
+				gemm{m: m, n: n, k: p.k, transB: true, operands: c.stored, result: c.stored, stride: p.n})
+		}
 	}
 }
 

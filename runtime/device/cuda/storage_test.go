@@ -24,21 +24,6 @@ func TestTheCardCompliesInNarrowTypes(t *testing.T) {
 	}
 }
 
-func TestBothWaysOfInt8ProductsComply(t *testing.T) {
-	for storage, unit := range narrowTypes {
-		for _, codes := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%v, products of codes %t", storage, codes), func(t *testing.T) {
-				next := opener(t, cuda.Options{})
-				compliance.RunInt8(t, func() device.Device {
-					d := next().(*cuda.Device)
-					d.UseProductsOfCodes(codes)
-					return d
-				}, storage, 2*unit)
-			})
-		}
-	}
-}
-
 // stored gives a buffer of any float type.
 func stored(t testing.TB, dev device.Device, dt device.DType, x []float32) device.Buffer {
 	t.Helper()

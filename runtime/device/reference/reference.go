@@ -25,8 +25,10 @@ func New() *Device { return &Device{} }
 func NewRounding() *Device { return &Device{rounds: true} }
 
 var (
-	_ device.Device     = (*Device)(nil)
-	_ device.ProductSum = (*Device)(nil)
+	_ device.Device          = (*Device)(nil)
+	_ device.ProductSum      = (*Device)(nil)
+	_ device.AttentionKeeper = (*Device)(nil)
+	_ device.LossAndGrad     = (*Device)(nil)
 )
 
 // Info describes the device.
