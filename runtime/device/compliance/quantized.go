@@ -62,7 +62,7 @@ func planted() map[string]func(d device.Device, x device.Buffer, K int) {
 		}
 	}
 	return map[string]func(device.Device, device.Buffer, int){
-		"no outlier": columns(0), "one outlier column": columns(1), "100 outlier columns": columns(100),
+		"no outlier": columns(0), "one outlier column": columns(1), "100 outlier columns": columns(100), "300 outlier columns": columns(300),
 		"nothing but outlier columns": func(d device.Device, x device.Buffer, _ int) { d.Scale(x, x, 20) },
 	}
 }

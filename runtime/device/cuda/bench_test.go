@@ -211,7 +211,7 @@ func BenchmarkInt8(b *testing.B) {
 		back := milliseconds(func() { dev.MatMul(x, out, weights, T, K, N, false, false, false) })
 		grad := milliseconds(func() { dev.MatMulInt8Grad(x, out, codes, scale, T, N, K) })
 		b.Logf("%d by %d: bfloat16 %.3f ms, int8 gradient %.2f of its speed", N, K, exact, back/grad)
-		for _, columns := range []int{0, 1, 100, 256, 257, K} {
+		for _, columns := range []int{0, 1, 100, K / 8, K/8 + 1, K} {
 			x := filled(T * K)
 			for c := range columns {
 				at := (c*7%T)*K + c*(K/columns)

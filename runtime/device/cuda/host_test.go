@@ -319,8 +319,8 @@ func TestCodesAreMultipliedWhereOutliersAreFew(t *testing.T) {
 		codes          uint64
 		want           bool
 	}{
-		{3584, 3584, 0, 256, true}, {3584, 3584, 256, 256, true}, {3584, 3584, 257, 256, false}, {18_944, 18_944, 18_944, 256, false},
-		{64, 64, 16, 256, true}, {64, 64, 17, 256, false}, {62, 64, 0, 256, false}, {64, 40, 0, 256, false}, {64, 64, 0, 8, false},
+		{3584, 3584, 0, 256, true}, {3584, 3584, 448, 256, true}, {3584, 3584, 449, 256, false}, {18_944, 18_944, 18_944, 256, false},
+		{64, 64, 8, 256, true}, {64, 64, 9, 256, false}, {62, 64, 0, 256, false}, {64, 40, 0, 256, false}, {64, 64, 0, 8, false},
 	} {
 		p := int8Product{codes: c.codes, n: c.n, k: c.k, outliers: c.outliers}
 		if p.codesPay() != c.want {

@@ -90,14 +90,15 @@ template <class S> DEVICE void requantize_rows(S *dst, const S *x, const u8 *fla
   float most = 0.0f, f, back;
   auto look = [&](int i, auto c, Floats<c.n> v) {
     u64 flagged = flagsFrom<c.n>(flags, i);
-    UNROLL for (int k = 0; k < c.n; k++)
-      if (!(flagged >> 8 * k & 255)) most = __builtin_fmaxf(most, __builtin_fabsf(v.at[k]));
+    if (flagged) UNROLL for (int k = 0; k < c.n; k++) v.at[k] = flagged >> 8 * k & 255 ? 0.0f : v.at[k];
+    UNROLL for (int k = 0; k < c.n; k++) most = __builtin_fmaxf(most, __builtin_fabsf(v.at[k]));
   };
   auto put = [&](int i, auto c, Floats<c.n> v) {
     u64 flagged = flagsFrom<c.n>(flags, i);
-    UNROLL for (int k = 0; k < c.n; k++)
-      if (!(flagged >> 8 * k & 255)) v.at[k] = back * __builtin_rintf(__nvvm_mul_rn_f(v.at[k], f));
-    store<c.n>(out + i, v);
+    Floats<c.n> o;
+    UNROLL for (int k = 0; k < c.n; k++) o.at[k] = back * __builtin_rintf(__nvvm_mul_rn_f(v.at[k], f));
+    if (flagged) UNROLL for (int k = 0; k < c.n; k++) o.at[k] = flagged >> 8 * k & 255 ? v.at[k] : o.at[k];
+    store<c.n>(out + i, o);
   };
   u32 spans[H][4];
   if (held) {
