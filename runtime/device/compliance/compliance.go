@@ -49,6 +49,9 @@ func Run(t *testing.T, open func() device.Device, tol float64) {
 	}
 	t.Run("8-bit adamw", func(t *testing.T) { eightBitAdamW(t, dev, tol) })
 	t.Run("memory", func(t *testing.T) { memory(t, dev) })
+	if h, ok := dev.(device.HostMemory); ok {
+		t.Run("host memory", func(t *testing.T) { hostMemory(t, dev, h) })
+	}
 	t.Run("bad arguments reach Sync and touch nothing", func(t *testing.T) { badArguments(t, dev) })
 }
 

@@ -102,7 +102,9 @@ func (d *Device) Attention(dst, q, k, v, lo, hi device.Buffer, s device.Attentio
 }
 
 // keeps tells whether the kernels of a call keep statistics: those over 16-bit storage.
-func (c *call) keeps(s device.AttentionShape) bool { return c.stored != device.Float && onTensorCores(s) }
+func (c *call) keeps(s device.AttentionShape) bool {
+	return c.stored != device.Float && onTensorCores(s)
+}
 
 // AttentionKeep keeps the binary logarithm of the sum of exponentials where the kernels read it.
 func (d *Device) AttentionKeep(dst, kept, q, k, v, lo, hi device.Buffer, s device.AttentionShape) {

@@ -52,6 +52,7 @@ type Device struct {
 	kernels      map[string]uintptr
 	pool         *pool
 	staging      staging
+	locked       locked
 	kept         keptTables
 	info         device.Info
 	shared       int    // bytes of shared memory that a block may ask for
@@ -71,6 +72,7 @@ var (
 	_ device.ProductSum      = (*Device)(nil)
 	_ device.AttentionKeeper = (*Device)(nil)
 	_ device.LossAndGrad     = (*Device)(nil)
+	_ device.HostMemory      = (*Device)(nil)
 )
 
 // Open readies a card. What is missing (ErrNoDriver, ErrNoDevice, ErrNoBLAS), too old (ErrOldDevice)
@@ -83,7 +85,7 @@ func Open(o Options) (device.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{driver: drv, kernels: map[string]uintptr{}}
+	d := &Device{driver: drv, kernels: map[string]uintptr{}, locked: locked{}}
 	if err := d.open(o); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -222,6 +224,7 @@ func (d *Device) Close() error {
 		errs = append(errs, d.pool.close())
 	}
 	d.staging.close(d.driver)
+	d.locked.close(d.driver)
 	for _, m := range d.modules {
 		errs = append(errs, d.driver.moduleUnload(m))
 	}
