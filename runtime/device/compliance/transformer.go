@@ -24,7 +24,7 @@ func ranges(lengths ...int) (lo, hi []int32) {
 
 // looseGrad is for gradients that take a mean from attention's result, itself rounded: where few keys share
 // the weight, what it is subtracted from is not much larger.
-const looseGrad = 1.5
+const looseGrad = 2
 
 func keepsAttention(d device.Device) bool { _, ok := d.(device.AttentionKeeper); return ok }
 
