@@ -3,6 +3,8 @@ package graph
 import (
 	"slices"
 
+	G "gorgonia.org/gorgonia"
+
 	"triality/runtime/device"
 )
 
@@ -36,24 +38,38 @@ func (k matMulAdd) inPlace() []int {
 	return nil
 }
 
-// fusion is a schedule whose products take in the scalings and sums around them.
+// fusion is a schedule whose products take in the scalings and sums around them. What is joined is decided
+// by nodes, of which recomputation makes several items, so that it is the same with and without.
 type fusion struct {
 	*schedule
-	by   [][]int // the items that read an item, once for each reading
-	gone []bool
+	by      [][]int // the items that read an item, once for each reading
+	readers map[*G.Node]map[*G.Node]bool
+	gone    []bool
 }
 
 // fuse takes scalings and sums into the products beside them, for a device that has products with both: an
 // adapter then adds to its module's output, and in the gradient to the module's, without a pass of its own.
 func (s *schedule) fuse() {
-	f := &fusion{schedule: s, by: make([][]int, len(s.items)), gone: make([]bool, len(s.items))}
+	f := &fusion{schedule: s, by: make([][]int, len(s.items)), readers: map[*G.Node]map[*G.Node]bool{}, gone: make([]bool, len(s.items))}
 	for i, it := range s.items {
 		for _, j := range it.in {
 			f.by[j] = append(f.by[j], i)
+			of := s.items[j].node
+			if f.readers[of] == nil {
+				f.readers[of] = map[*G.Node]bool{}
+			}
+			f.readers[of][it.node] = true
+		}
+	}
+	scalings := map[*G.Node]bool{} // those that nothing but products reads
+	for i, it := range s.items {
+		if _, ok := it.kernel.(scale); ok {
+			only, seen := scalings[it.node]
+			scalings[it.node] = (only || !seen) && f.onlyProductsRead(i)
 		}
 	}
 	for i, it := range s.items {
-		if k, ok := it.kernel.(scale); ok {
+		if k, ok := it.kernel.(scale); ok && scalings[it.node] {
 			f.intoReaders(i, k.S)
 		}
 	}
@@ -70,16 +86,21 @@ func (s *schedule) fuse() {
 	f.compact()
 }
 
-// intoReaders drops a scaling whose result only products read: they scale theirs.
-func (f *fusion) intoReaders(i int, factor float64) {
+// onlyProductsRead tells whether a scaling's result is read by products alone.
+func (f *fusion) onlyProductsRead(i int) bool {
 	if f.wanted[f.items[i].node] || len(f.by[i]) == 0 {
-		return
+		return false
 	}
 	for _, r := range f.by[i] {
-		if _, _, ok := f.scaled(r, 1); !ok || slices.Index(f.items[r].in[:f.sinks(r)], i) >= 0 {
-			return
+		if _, _, ok := f.scaled(r, 1); !ok || slices.Contains(f.items[r].in[:f.sinks(r)], i) {
+			return false
 		}
 	}
+	return true
+}
+
+// intoReaders drops a scaling that products read: they scale their results.
+func (f *fusion) intoReaders(i int, factor float64) {
 	from := f.items[i].in[0]
 	for _, r := range f.by[i] { // a product that reads it twice is scaled twice
 		f.items[r].kernel, _, _ = f.scaled(r, factor)
@@ -119,7 +140,8 @@ func (f *fusion) product(i int) bool {
 	default:
 		return false
 	}
-	return len(f.by[i]) == 1 && !f.wanted[f.items[i].node]
+	node := f.items[i].node
+	return len(f.by[i]) == 1 && len(f.readers[node]) == 1 && !f.wanted[node]
 }
 
 // intoProduct makes a scaling the product that it scales, where nothing else reads that.

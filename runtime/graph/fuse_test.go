@@ -198,3 +198,41 @@ func TestJoinedProductsGiveWhatTheyGaveApart(t *testing.T) {
 		t.Errorf("only %d products were joined: the test shows little", joinedOnce)
 	}
 }
+
+// Joining changes how a result is rounded, so a node must be joined alike whether it is computed once or again.
+func TestRecomputationJoinsTheSameProducts(t *testing.T) {
+	w := newWorld(t)
+	var keep, wrt G.Nodes
+	h := w.float("input", 4, 4)
+	for i := range 3 {
+		b := w.float(fmt.Sprintf("%d.b", i), 4, 4)
+		wrt = append(wrt, b)
+		s := w.must(Scale(w.must(RMSNorm(h, w.float("norm", 4), 1e-3)), 2))
+		h = w.must(Add(s, w.must(MatMul(s, b, false, true)))) // computed again, s is read by a product alone
+		keep = append(keep, h)
+	}
+	grads, err := Grad(w.weigh(h), wrt...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernels := func(m *Machine) map[*G.Node]string {
+		of := map[*G.Node]string{}
+		for _, it := range m.plan.items {
+			text := fmt.Sprintf("%T%+v of %d", it.kernel, it.kernel, len(it.in))
+			if was, ok := of[it.node]; ok && was != text {
+				t.Errorf("%s is computed as %s and again as %s", label(it.node), was, text)
+			}
+			of[it.node] = text
+		}
+		return of
+	}
+	once, again := kernels(w.machine(grads)), kernels(w.machine(grads, WithRecompute(keep...)))
+	if len(once) != len(again) {
+		t.Errorf("%d nodes are computed once and %d with recomputation", len(once), len(again))
+	}
+	for n, text := range once {
+		if again[n] != text {
+			t.Errorf("%s is computed as %s and with recomputation as %s", label(n), text, again[n])
+		}
+	}
+}
