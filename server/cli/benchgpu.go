@@ -3,11 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"runtime/debug"
 	"slices"
 	"strings"
+
+	flag "github.com/spf13/pflag"
 
 	"triality/experiments/config"
 	"triality/experiments/pipeline"
