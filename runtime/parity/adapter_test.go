@@ -68,53 +68,65 @@ func TestAnAdapterByPeftGivesItsLogits(t *testing.T) {
 	})
 }
 
+// gradients are the loss of four examples, packed here and padded there, and those of the adapter's
+// weights; the loss is the mean over the trained tokens.
+func (f *fixture) gradients(t *testing.T, a *lora.Adapter) (loss []float32, grads map[string][]float32) {
+	t.Helper()
+	var sequences [][]int32
+	var labels []int32
+	trained := 0
+	for _, e := range f.data.Examples[:4] {
+		sequences = append(sequences, e.IDs)
+		labels = append(append(labels, e.Labels[1:]...), -100)
+	}
+	for _, l := range labels {
+		if l >= 0 {
+			trained++
+		}
+	}
+	shares := make([]float32, len(labels))
+	for i, l := range labels {
+		if l >= 0 {
+			shares[i] = 1 / float32(trained)
+		}
+	}
+	r, _ := pack(0, sequences...)
+	p := build(t, f.cfg, a, len(r.ids))
+	nll, err := p.b.NLL(p.hidden, p.b.Leaf("labels", device.Int32, len(labels)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cost, err := graph.Dot(p.b.Leaf("shares", device.Float, len(labels)), nll)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var leaves G.Nodes
+	for _, w := range a.Tensors() {
+		leaves = append(leaves, p.b.Leaves()[w.Name])
+	}
+	nodes, err := graph.Grad(cost, leaves...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := f.run(t, p, a, r, map[string]any{"labels": labels, "shares": shares}, append(G.Nodes{cost}, nodes...)...)
+	grads = map[string][]float32{}
+	for i, w := range a.Tensors() {
+		grads[w.Name] = got[1+i]
+	}
+	return got[0], grads
+}
+
 func TestLoRAGradientsAreThoseOfPeft(t *testing.T) {
 	eachAdapter(t, func(t *testing.T, f *fixture) {
 		a := f.adapter(t)
-		// Four examples, packed here and padded there; the loss is the mean over the trained tokens.
-		var sequences [][]int32
-		var labels []int32
-		trained := 0
-		for _, e := range f.data.Examples[:4] {
-			sequences = append(sequences, e.IDs)
-			labels = append(append(labels, e.Labels[1:]...), -100)
-		}
-		for _, l := range labels {
-			if l >= 0 {
-				trained++
-			}
-		}
-		shares := make([]float32, len(labels))
-		for i, l := range labels {
-			if l >= 0 {
-				shares[i] = 1 / float32(trained)
-			}
-		}
-		r, _ := pack(0, sequences...)
-		p := build(t, f.cfg, a, len(r.ids))
-		nll, err := p.b.NLL(p.hidden, p.b.Leaf("labels", device.Int32, len(labels)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		loss, err := graph.Dot(p.b.Leaf("shares", device.Float, len(labels)), nll)
-		if err != nil {
-			t.Fatal(err)
+		loss, grads := f.gradients(t, a)
+		if !a.DoRA { // whose fixture has no loss
+			closeTo(t, "loss", loss, []float64{f.AdapterLoss}, 1e-5)
 		}
 		var names []string
-		var leaves G.Nodes
-		for _, w := range a.Tensors() {
-			names, leaves = append(names, w.Name), append(leaves, p.b.Leaves()[w.Name])
-		}
-		grads, err := graph.Grad(loss, leaves...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := f.run(t, p, a, r, map[string]any{"labels": labels, "shares": shares}, append(G.Nodes{loss}, grads...)...)
-		if !a.DoRA { // whose fixture has no loss
-			closeTo(t, "loss", got[0], []float64{f.AdapterLoss}, 1e-5)
-		}
-		for i, n := range names {
-			closeTo(t, n, got[1+i], f.want(t, "grad."+inPeft(n)), 1e-4)
+		for n, got := range grads {
+			names = append(names, n)
+			closeTo(t, n, got, f.want(t, "grad."+inPeft(n)), 1e-4)
 		}
 		if have := len(f.tensors.Names()); have < len(names) {
 			t.Errorf("only %d tensors in the fixture", have)

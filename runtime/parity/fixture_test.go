@@ -188,7 +188,7 @@ func build(t testing.TB, cfg model.Config, a *lora.Adapter, rows int) pass {
 	t.Helper()
 	var hooks model.Hooks
 	if a != nil {
-		hooks.Linear = a.Linear(false)
+		hooks = a.Hooks(hooks, false)
 	}
 	p := pass{b: model.NewBuilder(cfg, hooks)}
 	p.in = p.b.Inputs(rows)

@@ -24,7 +24,7 @@ func (f *fixture) engine(t testing.TB, params *model.Params, a *lora.Adapter) *g
 	}
 	var hooks model.Hooks
 	if a != nil {
-		hooks.Linear = a.Linear(false)
+		hooks = a.Hooks(hooks, false)
 		if err := a.Put(on); err != nil {
 			t.Fatal(err)
 		}

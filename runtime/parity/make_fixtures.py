@@ -13,6 +13,7 @@ those folders. Each family's folder holds
     expected.safetensors   logits, and gradients of the adapter's weights
     expected.json          loss, greedy tokens, twenty training steps
 
+variants/ has adapters of other configurations on those models, each with what is expected of it,
 and data.json the token ids they are computed from; rotary.json has the rotary frequencies of sizes
 in use. Every number comes from the two libraries; nothing here is computed by hand.
 
@@ -167,6 +168,19 @@ FAMILIES = {
                            "num_attention_heads": 2, "head_dim": 8, "image_size": 32, "patch_size": 16,
                            "hidden_act": "silu", "rope_theta": 10000.0, "num_channels": 3, "attention_dropout": 0.0}},
         {"target_modules": "all-linear"}, True),
+}
+
+# name: (the model's folder, fields of the adapter)
+VARIANTS = {
+    "pattern": ("llama3", {"target_modules": r".*\.(q|v)_proj"}),
+    "excluded": ("qwen2", {"target_modules": ["q_proj", "up_proj", "no_module"], "exclude_modules": ["0.mlp.up_proj"]}),
+    "ranks": ("qwen3", {"target_modules": "all-linear", "rank_pattern": {"o_proj": 2, r"layers\.1\.mlp\..*": 6},
+                        "alpha_pattern": {"down_proj": 3}}),
+    "layers": ("mistral", {"target_modules": ["q_proj", "v_proj"], "layers_to_transform": [1], "layers_pattern": "layers"}),
+    "ends": ("mistral", {"target_modules": ["q_proj", "lm_head", "embed_tokens"]}),
+    "tied-ends": ("qwen2", {"target_modules": ["q_proj", "lm_head", "embed_tokens"], "use_rslora": True}),
+    "saved": ("mistral", {"target_modules": ["q_proj"], "modules_to_save": ["lm_head", "embed_tokens"]}),
+    "tied-saved": ("qwen2", {"target_modules": ["q_proj"], "modules_to_save": ["lm_head", "embed_tokens"]}),
 }
 
 # Sizes in use, whose frequencies are compared bit for bit as far as float32 arithmetic allows.
@@ -429,6 +443,43 @@ def dora(data, out):
     save_file(tensors, str(folder / "dora" / "expected.safetensors"))
 
 
+def file_name(name):
+    """The name that a parameter's values have in adapter_model.safetensors."""
+    return name.replace(".modules_to_save.default", "").replace(".default", "")
+
+
+def variant(name, base, fields, data, out, seed):
+    """An adapter of another configuration on a family's model; embeddings with an adapter are saved beside it."""
+    folder = out / "variants" / name
+    torch.manual_seed(seed)
+    trainable = lambda model: [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    wrapped = get_peft_model(load(out / base), LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, lora_dropout=0.0, **fields))
+    with torch.no_grad():
+        for n, p in trainable(wrapped):
+            if "lora_B" in n or "lora_embedding_A" in n:
+                p.normal_(0, 0.15)
+            elif "modules_to_save" in n:
+                p.mul_(1 + 0.1 * torch.randn(p.shape))
+    names = sorted(file_name(n) for n, _ in trainable(wrapped))
+    wrapped.peft_config["default"].base_model_name_or_path = "parity/" + base
+    wrapped.save_pretrained(folder, save_embedding_layers=name == "ends")
+    (folder / "README.md").unlink(missing_ok=True)
+    wrapped.eval()
+    tensors = {"adapter": logits(wrapped, data["single"])}
+    batch = padded([e["ids"] for e in data["examples"][:4]], [e["labels"] for e in data["examples"][:4]])
+    wrapped(**batch, use_cache=False).loss.backward()
+    for n, p in trainable(wrapped):
+        tensors["grad." + file_name(n)] = p.grad.clone()
+    if not name.startswith("tied"):  # where merging would write into what both share
+        tensors["merged"] = logits(wrapped.merge_and_unload(), data["single"])
+    wrapped = PeftModel.from_pretrained(load(out / base), folder, is_trainable=True)
+    if sorted(file_name(n) for n, _ in trainable(wrapped)) != names:
+        raise RuntimeError(f"loaded, it trains {[n for n, _ in trainable(wrapped)]}")
+    steps = train(wrapped, data, [{"params": [p for _, p in trainable(wrapped)], "weight_decay": TRAINING["weight_decay"]}])
+    (folder / "expected.json").write_text(json.dumps({"base": base, "lora_steps": steps}) + "\n")
+    save_file(tensors, str(folder / "expected.safetensors"))
+
+
 def rotary(out):
     result = {}
     for name, fields in ROTARY.items():
@@ -457,6 +508,8 @@ def main():
     failed = False
     jobs = [(name, lambda name=name, spec=spec, seed=seed: family(name, *spec, data, out, seed))
             for seed, (name, spec) in enumerate(FAMILIES.items(), 1)]
+    jobs += [(name, lambda name=name, spec=spec, seed=seed: variant(name, *spec, data, out, seed))
+             for seed, (name, spec) in enumerate(VARIANTS.items(), 200)]
     jobs += [("dora", lambda: dora(data, out)), ("rotary", lambda: rotary(out))]
     for name, job in jobs:
         if sys.argv[2:] and name not in sys.argv[2:]:
