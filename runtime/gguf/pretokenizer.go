@@ -11,6 +11,8 @@ import (
 const (
 	qwen2Pattern  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 	llama3Pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	gpt4oPattern  = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	tekkenPattern = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
 // step is one component of a normalizer or pre-tokenizer, with the fields that matter here.
@@ -21,6 +23,7 @@ type step struct {
 	Prepend        string `json:"prepend"`
 	Content        string `json:"content"`
 	AddPrefixSpace *bool  `json:"add_prefix_space"`
+	Individual     bool   `json:"individual_digits"`
 	UseRegex       *bool  `json:"use_regex"`
 	Scheme         string `json:"prepend_scheme"`
 	Pattern        struct {
@@ -71,6 +74,10 @@ func (v *vocabulary) setModel(f *tokenizerFile, steps []step) error {
 				return errors.New("pre_tokenizer ByteLevel has add_prefix_space, which llama.cpp's byte-level tokenizer has not")
 			}
 			if s.UseRegex == nil || *s.UseRegex {
+				if pattern == "Digits" {
+					pattern = "Digits, ByteLevel"
+					continue
+				}
 				if pattern != "" {
 					return errors.New("pre_tokenizer cuts text by a Split pattern and by ByteLevel's own, which llama.cpp has not")
 				}
@@ -81,6 +88,11 @@ func (v *vocabulary) setModel(f *tokenizerFile, steps []step) error {
 				return errors.New("pre_tokenizer has a Split that llama.cpp has not")
 			}
 			pattern = *s.Pattern.Regex
+		case "Digits":
+			if !s.Individual || pattern != "" {
+				return errors.New("pre_tokenizer Digits does something else than cutting every digit off first, which llama.cpp has not")
+			}
+			pattern = "Digits"
 		case "NFC":
 			v.notes = append(v.notes, "llama.cpp does not bring text to Unicode's NFC first: decomposed characters get other ids there")
 		case "Prepend":
@@ -108,8 +120,9 @@ func (v *vocabulary) setModel(f *tokenizerFile, steps []step) error {
 	}
 	pre, ok := map[key]string{
 		{qwen2Pattern, false}: "qwen2", {llama3Pattern, true}: "llama-bpe",
-		{llama3Pattern, false}: "smaug-bpe", // Llama 3's pattern, merges not ignored
-		{"ByteLevel", false}:   "gpt-2",
+		{llama3Pattern, false}: "smaug-bpe",                                     // Llama 3's pattern, merges not ignored
+		{"ByteLevel", false}:   "gpt-2", {"Digits, ByteLevel", false}: "refact", // Granite 3 has the latter
+		{gpt4oPattern, false}: "gpt-4o", {tekkenPattern, true}: "tekken",
 	}[key{pattern, f.Model.IgnoreMerges}]
 	if !ok {
 		return fmt.Errorf("pre_tokenizer pattern %q with ignore_merges %v is one that llama.cpp has not", pattern, f.Model.IgnoreMerges)

@@ -92,6 +92,7 @@ func TestATokenizerThatGGUFCannotHoldIsRefusedByName(t *testing.T) {
 func TestByteLevelTokenizersAreNamedByTheirPattern(t *testing.T) {
 	for _, c := range []struct{ pattern, ignore, pre string }{
 		{qwen2Pattern, "false", "qwen2"}, {llama3Pattern, "true", "llama-bpe"}, {llama3Pattern, "false", "smaug-bpe"},
+		{gpt4oPattern, "false", "gpt-4o"}, {tekkenPattern, "true", "tekken"},
 	} {
 		p, _ := json.Marshal(c.pattern)
 		v, err := parsed(t, `{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]],"ignore_merges":`+c.ignore+`},"normalizer":{"type":"NFC"},
@@ -106,6 +107,13 @@ func TestByteLevelTokenizersAreNamedByTheirPattern(t *testing.T) {
 	v, err := parsed(t, `{"model":{"vocab":{"a":0},"merges":[]},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false}}`, 1)
 	if err != nil || v.pre != "gpt-2" {
 		t.Errorf("%+v, %v", v, err)
+	}
+	digits := `{"model":{"vocab":{"a":0},"merges":[]},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{"type":"ByteLevel","add_prefix_space":false}]}}`
+	if v, err := parsed(t, digits, 1); err != nil || v.pre != "refact" {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if _, err := parsed(t, strings.Replace(digits, "true", "false", 1), 1); err == nil || !strings.Contains(err.Error(), "Digits") {
+		t.Errorf("runs of digits: %v", err)
 	}
 }
 

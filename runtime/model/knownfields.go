@@ -46,7 +46,7 @@ var inertAt = map[string]string{
 // ropeFields of rope_scaling and rope_parameters are read, or refused by their type.
 var ropeFields = fieldSet(`rope_type type rope_theta partial_rotary_factor factor low_freq_factor high_freq_factor beta_fast
 	beta_slow truncate mscale mscale_all_dim original_max_position_embeddings short_factor long_factor attention_factor
-	max_position_embeddings`)
+	max_position_embeddings finetuned`)
 
 func fieldSet(names string) map[string]bool {
 	set := map[string]bool{}

@@ -21,6 +21,9 @@ type splitter struct {
 	// lines: line ends belong to the punctuation before them, and white space up
 	// to its last line end is a word of its own.
 	lines bool
+	// byCase: a word of letters is capitals, then small letters, and marks are of it; suffix: a contraction
+	// then ends a word of letters instead of being one; slashes follow punctuation as line ends do.
+	byCase, suffix bool
 }
 
 // The patterns as tokenizer.json spells them.
@@ -28,12 +31,17 @@ const (
 	gpt2Pattern   = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 	llama3Pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 	qwen2Pattern  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	// GPT-4o's, which Phi-4-mini has, and Mistral's Tekken.
+	gpt4oPattern  = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	tekkenPattern = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
 var splitters = map[string]splitter{
 	gpt2Pattern:   {},
 	llama3Pattern: {foldCase: true, anyLead: true, digits: 3, lines: true},
 	qwen2Pattern:  {foldCase: true, anyLead: true, digits: 1, lines: true},
+	gpt4oPattern:  {foldCase: true, byCase: true, suffix: true, digits: 3, lines: true},
+	tekkenPattern: {byCase: true, digits: 1, lines: true},
 }
 
 // class is what the patterns tell characters apart by.
@@ -101,17 +109,8 @@ func run(s string, c class, max int) int {
 // next is the length in bytes of the first word of s, which is not empty. The
 // alternatives are tried in the pattern's order, the first that matches wins.
 func (p splitter) next(s string) int {
-	if n := p.contraction(s); n > 0 {
+	if n := p.letters(s); n > 0 {
 		return n
-	}
-	first, size := classAt(s)
-	// lead is the size of the optional one character before letters.
-	lead := 0
-	if p.anyLead && (first == other || first == space) || s[0] == ' ' {
-		lead = size
-	}
-	if n := run(s[lead:], letter, 0); n > 0 {
-		return lead + n
 	}
 	blank := 0 // the optional space before numbers (GPT-2) and punctuation
 	if s[0] == ' ' {
@@ -126,12 +125,32 @@ func (p splitter) next(s string) int {
 	}
 	if n := run(s[blank:], other, 0); n > 0 {
 		n += blank
-		if p.lines {
-			n += run(s[n:], lineEnd, 0)
+		for p.lines && n < len(s) && (s[n] == '\r' || s[n] == '\n' || p.byCase && s[n] == '/') {
+			n++
 		}
 		return n
 	}
 	return p.blanks(s)
+}
+
+// letters is next for a contraction or a word of letters.
+func (p splitter) letters(s string) int {
+	if p.byCase {
+		return p.cased(s)
+	}
+	if n := p.contraction(s); n > 0 {
+		return n
+	}
+	first, size := classAt(s)
+	// lead is the size of the optional one character before letters.
+	lead := 0
+	if p.anyLead && (first == other || first == space) || s[0] == ' ' {
+		lead = size
+	}
+	if n := run(s[lead:], letter, 0); n > 0 {
+		return lead + n
+	}
+	return 0
 }
 
 // blanks is next for white space: every other character was matched before.
