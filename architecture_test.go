@@ -150,13 +150,13 @@ var notThroughDisk = map[string]string{
 	"runtime/sandbox/cache.go":             "a compilation cache can be lost",
 	"runtime/sandbox/limit_linux.go":       "the kernel's own files",
 	"server/cli/sandbox.go":                "the same cache",
+	"server/worker/memory_linux.go":        "the kernel's own files",
 	"server/store/open.go":                 "bbolt takes its file from there",
 	"runtime/finetunebench/bench.go":       "a benchmark's own files",
 	"runtime/enginebench/torch.go":         "a benchmark's own files",
 	"runtime/enginebench/training.go":      "a benchmark's own files",
 	"runtime/tokenizer/tokenbench/peer.go": "a benchmark's own files",
 	"runtime/metrictemplate/copysdk.go":    "go generate runs it in the checkout",
-	"runtime/realdata/extract.go":          "go generate runs it in the checkout",
 }
 
 func TestFilesAreChangedThroughDisk(t *testing.T) {

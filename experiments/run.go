@@ -65,4 +65,32 @@ type Run struct {
 	Summary      map[string]float64 `json:"summary,omitempty"` // last value of each metric series
 	Steps        []Step             `json:"steps,omitempty"`
 	Config       string             `json:"config,omitempty"` // the YAML it ran
+	Job          *Job               `json:"job,omitempty"`    // where the server's queue runs it; else a command or a client does
+}
+
+// Reached is a place in a run: the steps that have ended, and how far the next one is.
+type Reached struct {
+	Steps int   `json:"steps"`
+	Done  int64 `json:"done"`
+}
+
+// Submission asks the queue for a run.
+type Submission struct {
+	Config   string // pipeline YAML
+	Name     string // of the run; empty: the time
+	Dir      string // absolute folder at which the configuration's relative paths begin; empty: the server's
+	Priority int    // higher runs first
+}
+
+// Job is what the queue keeps of a run that it runs. Everything is durable, so that a server that starts
+// again goes on with what waits and with what ran.
+type Job struct {
+	QueuedAt time.Time `json:"queued_at"`
+	Dir      string    `json:"dir,omitempty"`      // where relative paths begin; empty: the server's folder
+	Priority int       `json:"priority,omitempty"` // higher runs first
+	Attempt  int       `json:"attempt"`            // workers started for it so far
+	Reason   string    `json:"reason,omitempty"`   // why it waits again: how the last attempt ended
+	Death    string    `json:"death,omitempty"`    // why the last worker died, where it did
+	Deaths   int       `json:"deaths,omitempty"`   // workers in a row that died so without getting further
+	Reached  Reached   `json:"reached,omitzero"`   // how far the worker got that got furthest
 }

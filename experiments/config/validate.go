@@ -90,7 +90,9 @@ func (p *Pipeline) problems(file string) []string {
 	check(p.Test.Resamples >= 100 && p.Test.Resamples <= 100000, "test.bootstrap_resamples", "must lie between 100 and 100000, is %d", p.Test.Resamples)
 	g := p.Test.Generate
 	atLeast("test.generate.max_new_tokens", float64(g.MaxNewTokens), 0)
-	check(!g.IsZero() || reflect.ValueOf(g).IsZero(), "test.generate.max_new_tokens", "is needed: how many tokens a text may have")
+	unset := g
+	unset.Stop = nil // a list without items is none
+	check(!g.IsZero() || len(g.Stop) == 0 && reflect.ValueOf(unset).IsZero(), "test.generate.max_new_tokens", "is needed: how many tokens a text may have")
 	atLeast("test.generate.batch_size", float64(g.BatchSize), 0)
 	check(!slices.Contains(g.Stop, ""), "test.generate.stop", "an empty text would end every answer before it starts")
 	if err := (generate.Sampling{Temperature: g.Temperature, TopK: g.TopK, TopP: g.TopP, RepetitionPenalty: g.RepetitionPenalty}).Check(); err != nil {

@@ -2,11 +2,12 @@ package chat
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"triality/runtime/realdata"
 	"triality/runtime/tokenizer"
 )
 
@@ -118,7 +119,11 @@ func TestRealTemplatesAskAndAnswer(t *testing.T) {
 		"qwen3": {"<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n", "DENY<|im_end|>\n"},
 		"phi35": {"<|user|>\nHi<|end|>\n<|assistant|>\n", "DENY<|end|>\n<|endoftext|>"},
 	} {
-		tok, err := tokenizer.Load(realdata.Path(t, "tokenizers/"+path))
+		dir := filepath.Join("..", "..", "..", "shared", "tokenizers", path)
+		if _, err := os.Stat(dir); err != nil {
+			t.Skip("the real tokenizers are absent: ", err)
+		}
+		tok, err := tokenizer.Load(dir)
 		if err != nil {
 			t.Fatal(err)
 		}

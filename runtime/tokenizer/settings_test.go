@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"triality/runtime/realdata"
 )
 
 // beside is a tokenizer of the given files beside small.
@@ -163,7 +161,7 @@ func TestChatTemplatesOfAFolderHaveItsFilesNames(t *testing.T) {
 }
 
 func TestAddedTokensDecoderMakesAChatTokenOneToken(t *testing.T) {
-	whole := load(t, realdata.Path(t, "tokenizers/qwen3"))
+	whole := real(t, "tokenizers/qwen3")
 	var doc map[string]any
 	if err := json.Unmarshal(whole.files.tokenizer, &doc); err != nil {
 		t.Fatal(err)

@@ -33,13 +33,22 @@ type world struct {
 
 type jobs struct{ s *store.Store }
 
-func (j jobs) Submit(ctx context.Context, config, name string) (experiments.Run, error) {
-	if config == "bad" {
+func (j jobs) Submit(ctx context.Context, s experiments.Submission) (experiments.Run, error) {
+	if s.Config == "bad" {
 		e := experiments.Errorf(experiments.CodeInvalid, "config: line 1: unknown key")
 		e.Details = map[string]any{"line": 1}
 		return experiments.Run{}, e
 	}
-	return experiments.Run{ID: "queued", Name: name, Status: experiments.Queued, Config: config}, nil
+	return experiments.Run{ID: "queued", Name: s.Name, Status: experiments.Queued, Config: s.Config, Job: &experiments.Job{Dir: s.Dir, Priority: s.Priority}}, nil
+}
+
+func (j jobs) List(ctx context.Context) ([]experiments.Run, error) {
+	runs, _, err := j.s.Runs(ctx, store.RunFilter{Status: experiments.Queued})
+	return runs, err
+}
+
+func (j jobs) Log(id string) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("attempt 1\nconvert started\n")), nil
 }
 
 func (j jobs) Cancel(ctx context.Context, id string) error {

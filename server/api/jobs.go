@@ -1,15 +1,29 @@
 package api
 
 import (
+	"crypto/subtle"
+	"errors"
+	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"triality/experiments"
 )
 
 type newJob struct {
-	Config string `json:"config"` // the pipeline's YAML
-	Name   string `json:"name,omitempty"`
+	Config   string `json:"config"` // the pipeline's YAML
+	Name     string `json:"name,omitempty"`
+	Dir      string `json:"dir,omitempty"`      // absolute folder of this machine at which its paths begin; needs the data folder's token
+	Priority int    `json:"priority,omitempty"` // higher runs first; 0 where left out
 }
+
+// maxPriority bounds priorities either way.
+const maxPriority = 1000
 
 func (s *Server) submit(c echo.Context) error {
 	var in newJob
@@ -23,17 +37,95 @@ func (s *Server) submit(c echo.Context) error {
 	if in.Config == "" {
 		return invalid("config is missing: the pipeline's YAML")
 	}
+	if in.Dir != "" {
+		if !s.ownsData(c.Request()) {
+			return experiments.Errorf(codeForbidden, "dir: only who reads the data folder may name a folder of this machine; leave it out")
+		}
+		if info, err := os.Stat(in.Dir); !filepath.IsAbs(in.Dir) || err != nil || !info.IsDir() {
+			return invalid("dir %q: want an absolute path of a folder", in.Dir)
+		}
+	}
+	if in.Priority < -maxPriority || in.Priority > maxPriority {
+		return invalid("priority is %d, must lie between %d and %d", in.Priority, -maxPriority, maxPriority)
+	}
 	ctx, replayed, err := once(c, body)
 	if err != nil {
 		return err
 	}
-	r, err := s.opts.Jobs.Submit(ctx, in.Config, in.Name)
+	r, err := s.opts.Jobs.Submit(ctx, experiments.Submission{Config: in.Config, Name: in.Name, Dir: in.Dir, Priority: in.Priority})
 	if err != nil {
 		return err
 	}
 	replayed()
 	c.Response().Header().Set("Location", "/api/v1/runs/"+r.ID)
 	return sendJSON(c, http.StatusAccepted, r)
+}
+
+// ownsData says whether a request comes from someone who reads the data folder, where the token is.
+func (s *Server) ownsData(r *http.Request) bool {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return ok && s.opts.Token != "" && subtle.ConstantTimeCompare([]byte(token), []byte(s.opts.Token)) == 1
+}
+
+func (s *Server) queue(c echo.Context) error {
+	if s.opts.Jobs == nil {
+		return unavailable("job runner")
+	}
+	runs, err := s.opts.Jobs.List(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, list[experiments.Run]{Items: runs})
+}
+
+// runLog sends what a run's workers printed, from an offset on, so that a reader can follow.
+func (s *Server) runLog(c echo.Context) error {
+	id, err := param(c, "id")
+	if err != nil {
+		return err
+	}
+	if s.opts.Jobs == nil {
+		return unavailable("job runner")
+	}
+	from := int64(0)
+	if q := c.QueryParam("from"); q != "" {
+		if from, err = strconv.ParseInt(q, 10, 64); err != nil || from < 0 {
+			return invalid("from %.40q: want a number of bytes", q)
+		}
+	}
+	if _, err := s.store.Run(c.Request().Context(), id); err != nil {
+		return err
+	}
+	log, err := s.opts.Jobs.Log(id)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if _, err := io.CopyN(io.Discard, log, from); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	h := c.Response().Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	c.Response().WriteHeader(http.StatusOK)
+	if c.Request().Method == http.MethodHead {
+		return nil
+	}
+	_, err = io.Copy(c.Response(), log)
+	return err
+}
+
+// StoreCheck is what a check of the store found.
+type StoreCheck struct {
+	Problems []string `json:"problems"`
+}
+
+func (s *Server) checkStore(c echo.Context) error {
+	problems, err := s.store.Check(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, StoreCheck{append([]string{}, problems...)})
 }
 
 func (s *Server) cancelRun(c echo.Context) error {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"io/fs"
 	"log/slog"
 	"time"
@@ -13,12 +14,16 @@ import (
 // Jobs runs pipelines. Errors carry codes: CodeInvalid for a configuration that is wrong, CodeConflict
 // for a run in another state.
 type Jobs interface {
-	// Submit queues a pipeline; name "" lets the configuration name the run.
-	Submit(ctx context.Context, configYAML, name string) (experiments.Run, error)
+	// Submit queues a pipeline.
+	Submit(ctx context.Context, s experiments.Submission) (experiments.Run, error)
 	// Cancel stops a queued or running run.
 	Cancel(ctx context.Context, runID string) error
-	// Resume queues an interrupted or failed run again.
+	// Resume queues an interrupted or failed run again: the same run goes on.
 	Resume(ctx context.Context, runID string) (experiments.Run, error)
+	// List gives the runs under way and those that wait, in the order in which they start.
+	List(ctx context.Context) ([]experiments.Run, error)
+	// Log gives what a run's workers printed.
+	Log(runID string) (io.ReadCloser, error)
 }
 
 // Modules validates and stores metric modules, and tries them on finished A/B tests. A module that
@@ -60,6 +65,7 @@ type Options struct {
 	Frontend fs.FS // the built site: index.html, assets/…; nil or without index.html: a page says how to build it
 	Configs  []Config
 	Info     Info
+	Token    string       // of the data folder: see package client; empty: nobody may name folders
 	Logger   *slog.Logger // silent when nil
 
 	MaxArtifactBytes int64         // of one upload; default 8 GiB

@@ -119,6 +119,14 @@ var scenarios = map[string]scenario{
 
 	"a job is queued":           {method: "POST", path: "/api/v1/jobs", body: `{"config":"a: 1","name":"n"}`, status: 202, has: []string{`"status":"queued"`, `"name":"n"`}},
 	"a job whose config is bad": {method: "POST", path: "/api/v1/jobs", body: `{"config":"bad"}`, status: 400, code: iv, has: []string{`"details":{"line":1}`}},
+	"the queue":                 {method: "GET", path: "/api/v1/queue", status: 200, has: []string{`"items":[]`}},
+	"a run's log":               {method: "GET", path: "/api/v1/runs/done/log?from=10", status: 200, has: []string{"convert started"}},
+	"a log from nowhere":        {method: "GET", path: "/api/v1/runs/done/log?from=-1", status: 400, code: iv},
+	"a missing run's log":       {method: "GET", path: "/api/v1/runs/nope/log", status: 404, code: nf},
+	"the store is checked":      {method: "POST", path: "/api/v1/store/check", status: 200, has: []string{`"problems":[]`}},
+	"a job in a folder":         {method: "POST", path: "/api/v1/jobs", body: `{"config":"a: 1","dir":"/"}`, status: 403, code: codeForbidden},
+	"a job of high priority":    {method: "POST", path: "/api/v1/jobs", body: `{"config":"a: 1","priority":7}`, status: 202, has: []string{`"priority":7`}},
+	"a job of no priority":      {method: "POST", path: "/api/v1/jobs", body: `{"config":"a: 1","priority":1000000000}`, status: 400, code: iv, has: []string{"must lie between"}},
 	"a job without a config":    {method: "POST", path: "/api/v1/jobs", body: `{}`, status: 400, code: iv},
 
 	"modules are listed":         {method: "GET", path: "/api/v1/modules", status: 200, has: []string{"MOD"}},
@@ -199,6 +207,8 @@ func TestPartsThatAreMissingAreUnavailable(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Jobs, o.Modules, o.Reporter = nil, nil, nil })
 	for _, sc := range []scenario{
 		{method: "POST", path: "/api/v1/jobs", body: `{"config":"a"}`},
+		{method: "GET", path: "/api/v1/queue"},
+		{method: "GET", path: "/api/v1/runs/done/log"},
 		{method: "POST", path: "/api/v1/runs/live/cancel"},
 		{method: "POST", path: "/api/v1/runs/done/resume"},
 		{method: "POST", path: "/api/v1/modules", body: "x", headers: []string{"Content-Type: application/wasm"}},

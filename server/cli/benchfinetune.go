@@ -73,7 +73,7 @@ func setupBenchFinetune(e *env, fl *flag.FlagSet) func(context.Context, []string
 			return invalid(err)
 		}
 		if *python != "" {
-			if report.Peer, err = finetunebench.RunPeer(ctx, *python, o, finetunebench.Peer{}); err != nil {
+			if report.Peer, err = finetunebench.RunPeer(ctx, *python, o); err != nil {
 				return err
 			}
 			report.Ratio = report.Triality.TokensPerSecond / report.Peer.TokensPerSecond

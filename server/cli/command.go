@@ -34,7 +34,7 @@ func sections() []section {
 		{"step", "Its steps alone", stepCommands()},
 		{"model", "Models", slices.Concat(modelCommands(), hubCommands())},
 		{"metric", "Metrics of your own", metricCommands()},
-		{"server", "The tracker", slices.Concat(serverCommands(), dbCommands())},
+		{"server", "The tracker", slices.Concat(serverCommands(), queueCommands(), runsCommands(), dbCommands())},
 		{"tool", "Tools", slices.Concat(benchCommands(), toolCommands())},
 	}
 }
@@ -45,6 +45,8 @@ var families = map[string]string{
 	"hub":    "models of the Hugging Face Hub and its cache",
 	"metric": "WebAssembly metrics: start one, check it, try it",
 	"db":     "the tracker's database",
+	"jobs":   "the server's queue",
+	"runs":   "recorded runs",
 	"config": "the pipeline's configuration",
 	"bench":  "measurements beside a peer, as JSON",
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	flag "github.com/spf13/pflag"
 	"io"
 	"log/slog"
 	"os"
+
+	flag "github.com/spf13/pflag"
+
 	"triality/experiments"
+	"triality/server/client"
 	"triality/server/store"
 )
 
@@ -55,6 +58,13 @@ func setupDBCheck(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 // checkStore checks a store, and the pages alone of a database that is too damaged to open.
 func (e *env) checkStore(ctx context.Context, dir string, repair bool) (out checked, err error) {
 	out.Problems = []string{}
+	if c, ok := client.Of(ctx, dir); ok {
+		if repair {
+			return out, experiments.Errorf(experiments.CodeUnavailable, "--repair: the server at %s has %s open; stop it first", c.URL(), dir)
+		}
+		out.Problems, err = c.Problems(ctx)
+		return out, err
+	}
 	st, err := store.Open(dir, store.Options{Logger: e.logger(slog.LevelError)})
 	var damage *store.DamageError
 	if errors.As(err, &damage) {

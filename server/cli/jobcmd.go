@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -44,12 +43,15 @@ func setupRun(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 		if len(args) != 1 {
 			return usagef("run wants one configuration file: triality run configs/demo.yaml")
 		}
-		st, err := e.openStore(*data, slog.LevelWarn)
+		o, err := e.open(ctx, *data)
 		if err != nil {
 			return err
 		}
-		err = e.runPipeline(ctx, st, args[0], *name, set)
-		return errors.Join(err, st.Close())
+		if o.server != nil {
+			return e.runThrough(ctx, o.server, args[0], *name, set)
+		}
+		err = e.runPipeline(ctx, o.store, args[0], *name, set)
+		return errors.Join(err, o.Close())
 	}
 }
 
@@ -59,19 +61,9 @@ func dataFlag(fs *flag.FlagSet) *string {
 
 // runPipeline runs a configuration file and prints the outcome.
 func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name string, set []string) (err error) {
-	cfg, err := config.Load(path, set...)
+	cfg, yaml, err := readConfig(path, set)
 	if err != nil {
 		return err
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("read configuration: %w", err)
-	}
-	yaml := string(text)
-	if len(set) > 0 {
-		if yaml, err = cfg.YAML(); err != nil {
-			return err
-		}
 	}
 	runner, closeRunner, err := openRunner(st, cfg, e.logger(slog.LevelWarn))
 	if err != nil {
@@ -118,7 +110,7 @@ func (e *env) printOutcome(run experiments.Run, upToDate bool) error {
 }
 
 // openRunner joins engine, sandbox, tracker and reporter. The second result closes what it opened.
-func openRunner(st *store.Store, cfg config.Pipeline, log *slog.Logger) (*pipeline.Runner, func() error, error) {
+func openRunner(tracker experiments.Tracker, cfg config.Pipeline, log *slog.Logger) (*pipeline.Runner, func() error, error) {
 	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
 	if err := reporter.Check(); err != nil {
 		return nil, nil, err
@@ -127,7 +119,7 @@ func openRunner(st *store.Store, cfg config.Pipeline, log *slog.Logger) (*pipeli
 	if err != nil {
 		return nil, nil, err
 	}
-	return &pipeline.Runner{Engine: engine, Tracker: st, Reporter: reporter, Version: Version}, closeEngine, nil
+	return &pipeline.Runner{Engine: engine, Tracker: tracker, Reporter: reporter, Version: Version}, closeEngine, nil
 }
 
 func openEngine(cfg config.Pipeline, log *slog.Logger) (*pipeline.Engine, func() error, error) {

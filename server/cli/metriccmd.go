@@ -120,26 +120,13 @@ func setupMetricTry(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 		if err != nil {
 			return err
 		}
-		st, err := e.openStore(*data, slog.LevelWarn)
+		o, err := e.open(ctx, *data)
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, st.Close()) }()
-		host, err := openSandbox(0, e.logger(slog.LevelWarn))
+		defer func() { err = errors.Join(err, o.Close()) }()
+		out, err := e.tryModule(ctx, o, *run, module, slices)
 		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, host.Close()) }()
-		service := modules.New(st, host)
-		if _, err := service.Add(ctx, module.Wasm); err != nil {
-			for _, c := range checksOf(err) {
-				printLog(e.stderr, c.Log)
-			}
-			return err
-		}
-		out, err := service.Try(ctx, *run, module.SHA256, params, slices...)
-		if err != nil {
-			printLog(e.stderr, out.Log)
 			return err
 		}
 		return e.result(out, func(w io.Writer) {
@@ -147,6 +134,34 @@ func setupMetricTry(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 			fmt.Fprintf(w, "kept with run %s\n", *run)
 		})
 	}
+}
+
+// tryModule adds a module and runs it on a run's A/B test, through the server where one runs.
+func (e *env) tryModule(ctx context.Context, o owner, run string, m pipeline.Module, slices []string) (out experiments.ModuleResult, err error) {
+	add, try := func() (err error) { _, err = o.server.AddModule(ctx, m.Wasm); return err }, func() (experiments.ModuleResult, error) {
+		return o.server.TryModule(ctx, run, m.SHA256, m.Params, slices)
+	}
+	if o.server == nil {
+		host, err := openSandbox(0, e.logger(slog.LevelWarn))
+		if err != nil {
+			return out, err
+		}
+		defer func() { err = errors.Join(err, host.Close()) }()
+		service := modules.New(o.store, host)
+		add, try = func() (err error) { _, err = service.Add(ctx, m.Wasm); return err }, func() (experiments.ModuleResult, error) {
+			return service.Try(ctx, run, m.SHA256, m.Params, slices...)
+		}
+	}
+	if err := add(); err != nil {
+		for _, c := range checksOf(err) {
+			printLog(e.stderr, c.Log)
+		}
+		return out, err
+	}
+	if out, err = try(); err != nil {
+		printLog(e.stderr, out.Log)
+	}
+	return out, err
 }
 
 func parseParams(set []string) (map[string]any, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -24,18 +25,19 @@ import (
 	"triality/frontend"
 	"triality/runtime/sandbox"
 	"triality/server/store"
+	"triality/server/worker"
 )
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.WorkerArg {
 		os.Exit(sandbox.WorkerMain(os.Stdin, os.Stdout))
 	}
+	if len(os.Args) > 1 && os.Args[1] == worker.Arg {
+		os.Exit(WorkerMain(os.Stdin, os.Stdout, os.Stderr))
+	}
 	testscript.Main(m, map[string]func(){"triality": func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		if err := armToDie(); err != nil {
-			panic(err)
-		}
 		os.Exit(Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}})
 }
@@ -50,7 +52,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "lock": lock, "cut": cut, "serves": serves, "runid": runID, "same": same, "json": jsonKeys, "hub": hubServer,
+			"exits": exits, "lock": lock, "cut": cut, "serves": serves, "background": background, "killed": killed, "runid": runID, "same": same, "json": jsonKeys, "hub": hubServer,
 		},
 	})
 }
@@ -162,10 +164,11 @@ func runID(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: runid DATA")
 	}
-	st, err := store.Open(ts.MkAbs(args[0]), store.Options{})
+	e := &env{stderr: io.Discard}
+	o, err := e.open(context.Background(), ts.MkAbs(args[0]))
 	ts.Check(err)
-	runs, _, err := st.Runs(context.Background(), store.RunFilter{Limit: 1})
-	ts.Check(errors.Join(err, st.Close()))
+	runs, err := o.runs(context.Background(), "", "", 1)
+	ts.Check(errors.Join(err, o.Close()))
 	if len(runs) == 0 {
 		ts.Fatalf("%s holds no run", args[0])
 	}

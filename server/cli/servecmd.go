@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,10 +22,12 @@ import (
 	"triality/experiments/pipeline"
 	"triality/frontend"
 	"triality/server/api"
+	"triality/server/client"
 	"triality/server/jobs"
 	"triality/server/modules"
 	"triality/server/report"
 	"triality/server/store"
+	"triality/server/worker"
 )
 
 func serverCommands() []command {
@@ -109,9 +112,6 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 		return err
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
-	queue := jobs.New(st, func(cfg config.Pipeline) (jobs.Runner, func() error, error) {
-		return openRunner(st, cfg, log)
-	}, log)
 	dev, _, err := pipeline.OpenDevice(config.Default())
 	if err != nil {
 		return err
@@ -128,8 +128,13 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 	if err != nil {
 		return err
 	}
+	token := rand.Text()
+	queue, err := jobs.New(ctx, st, worker.Process{}, jobs.Options{Logger: log})
+	if err != nil {
+		return err
+	}
 	server, err := api.New(api.Options{
-		Store: st, Jobs: queue, Modules: modules.New(st, host), Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
+		Store: st, Token: token, Jobs: queue, Modules: modules.New(st, host), Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
 		Info: api.Info{Version: Version, EngineVersion: pipeline.EngineVersion, Device: api.Device{Name: info.Name, Model: info.Model, Threads: info.Threads, SIMD: info.SIMD}},
 	})
 	if err != nil {
@@ -138,6 +143,11 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	url := "http://" + l.Addr().String()
+	closeDoor, err := client.Open(*s.data, client.Door{URL: url, Token: token})
+	if err != nil {
+		return errors.Join(err, queue.Close())
+	}
+	defer func() { err = errors.Join(err, closeDoor()) }()
 	fmt.Fprintf(e.stdout, "listening on %s\n", url)
 	var readyErr error
 	checked := make(chan struct{})
@@ -183,10 +193,18 @@ func setupDemo(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	s := serveFlags(fs)
 	path := fs.String("config", "configs/demo.yaml", "pipeline `YAML`")
 	return func(ctx context.Context, args []string) (err error) {
-		st, err := e.openStore(*s.data, s.level())
+		o, err := e.open(ctx, *s.data)
 		if err != nil {
 			return err
 		}
+		if o.server != nil {
+			err := e.runThrough(ctx, o.server, *path, "", nil)
+			if err == nil {
+				fmt.Fprintf(e.stdout, "\nthe server that runs already shows it: %s\n", o.server.URL())
+			}
+			return err
+		}
+		st := o.store
 		defer func() { err = errors.Join(err, st.Close()) }()
 		if err := e.runPipeline(ctx, st, *path, "", nil); err != nil {
 			return err

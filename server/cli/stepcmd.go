@@ -231,13 +231,16 @@ func setupReport(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 		if len(args) != 1 {
 			return usagef("report wants one run id; the run page and `triality run` show it")
 		}
-		st, err := e.openStore(*data, slog.LevelWarn)
+		o, err := e.open(ctx, *data)
 		if err != nil {
 			return err
 		}
-		defer st.Close()
+		defer o.Close()
+		if o.server != nil {
+			return e.writeReport(ctx, o.server, args[0], *language, *output)
+		}
 		reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
-		in, err := api.ReportInput(ctx, st, args[0])
+		in, err := api.ReportInput(ctx, o.store, args[0])
 		if err != nil {
 			return err
 		}

@@ -1,10 +1,14 @@
-// Package jobs runs pipelines for the server, one at a time: a machine has one device.
+// Package jobs is the server's queue of pipeline runs. Each runs in a worker process; what waits and what
+// runs survives the worker and the server, and goes on by itself in the same run.
 package jobs
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -12,48 +16,78 @@ import (
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/pipeline"
+	"triality/runtime/disk"
 	"triality/server/store"
+	"triality/server/worker"
 )
 
-// Runner runs one pipeline to its end.
-type Runner interface {
-	Run(ctx context.Context, cfg config.Pipeline, o pipeline.RunOptions) (experiments.Run, bool, error)
+// Worker runs one job to its end and gives the job's own error, or a *worker.Death. It cancels the job
+// when ctx ends.
+type Worker interface {
+	Run(ctx context.Context, job worker.Job, tracker experiments.Tracker, log io.Writer) error
 }
 
-// Queue runs submitted pipelines in order.
+// Queue runs submitted pipelines: those of higher priority first, else in the order of their submission.
 type Queue struct {
-	runner func(cfg config.Pipeline) (Runner, func() error, error)
+	worker Worker
 	store  *store.Store
 	log    *slog.Logger
-
-	wake    chan struct{}
-	stop    context.CancelFunc
-	stopped chan struct{}
+	slots  int
 
 	mu      sync.Mutex
-	waiting []job
-	current *job
-	cancel  context.CancelFunc // of current
+	waiting []*job
+	running map[string]*job
 	closed  bool
+	ended   sync.WaitGroup // workers under way
 }
 
+// job is a run in the queue.
 type job struct {
-	id   string
-	cfg  config.Pipeline
-	opts pipeline.RunOptions
+	id       string
+	priority int
+	queued   time.Time
+	// stop ends the attempt under way, saying why; nil while the job waits.
+	stop context.CancelCauseFunc
+	// again is set when the run was resumed while its attempt was still ending.
+	again bool
 }
 
-// New starts a queue. open gives a runner on the device that a configuration names, and what closes it.
-func New(st *store.Store, open func(cfg config.Pipeline) (Runner, func() error, error), log *slog.Logger) *Queue {
-	ctx, stop := context.WithCancel(context.Background())
-	q := &Queue{runner: open, store: st, log: log, wake: make(chan struct{}, 1), stop: stop, stopped: make(chan struct{})}
-	go q.loop(ctx)
-	return q
+// Why an attempt is stopped.
+var (
+	errCancelled = errors.New("cancelled")
+	errStopping  = errors.New("the server is stopping")
+)
+
+// Options configure a queue.
+type Options struct {
+	Slots  int // jobs at once; 0: one, since a machine has one device
+	Logger *slog.Logger
+}
+
+// New starts a queue with the jobs that the store has waiting: see Recover.
+func New(ctx context.Context, st *store.Store, w Worker, o Options) (*Queue, error) {
+	if err := disk.MkdirAll(folder(st), 0o700); err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	q := &Queue{worker: w, store: st, log: o.Logger, slots: max(1, o.Slots), running: map[string]*job{}}
+	runs, err := allRuns(ctx, st, experiments.Queued)
+	if err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range runs {
+		if r.Job != nil {
+			q.add(&job{id: r.ID, priority: r.Job.Priority, queued: r.Job.QueuedAt})
+		}
+	}
+	q.fill()
+	return q, nil
 }
 
 // Submit checks a configuration and queues a run of it.
-func (q *Queue) Submit(ctx context.Context, yaml, name string) (experiments.Run, error) {
-	cfg, err := config.Parse("config", []byte(yaml))
+func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experiments.Run, error) {
+	cfg, err := config.Parse("config", []byte(s.Config))
 	if err != nil {
 		return experiments.Run{}, err
 	}
@@ -65,62 +99,47 @@ func (q *Queue) Submit(ctx context.Context, yaml, name string) (experiments.Run,
 	if err != nil {
 		return experiments.Run{}, err
 	}
-	now := time.Now()
-	if name == "" {
-		name = now.Format("2006-01-02 15:04:05")
+	now := time.Now().UTC()
+	if s.Name == "" {
+		s.Name = now.Local().Format("2006-01-02 15:04:05")
 	}
 	run := experiments.Run{
-		ID: id, ExperimentID: experiment.ID, Name: name, Status: experiments.Queued, CreatedAt: now.UTC(), Config: yaml,
-		Tags: map[string]string{"kind": "pipeline"},
+		ID: id, ExperimentID: experiment.ID, Name: s.Name, Status: experiments.Queued, CreatedAt: now, Config: s.Config,
+		Tags: map[string]string{"kind": "pipeline"}, Job: &experiments.Job{QueuedAt: now, Dir: s.Dir, Priority: s.Priority},
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return experiments.Run{}, experiments.Errorf(experiments.CodeUnavailable, "%w", errStopping)
 	}
 	if run, err = q.store.CreateRun(ctx, run); err != nil || run.ID != id {
 		return run, err // the run of an earlier request with the same idempotency key
 	}
-	if !q.add(job{id: id, cfg: cfg, opts: pipeline.RunOptions{RunID: id, Name: name, YAML: yaml}}) {
-		const reason = "the server is stopping"
-		return run, errors.Join(experiments.Errorf(experiments.CodeUnavailable, reason), q.mark(context.WithoutCancel(ctx), id, experiments.Interrupted, reason))
-	}
+	q.add(&job{id: id, priority: s.Priority, queued: now})
+	q.fill()
 	return run, nil
 }
 
-// add queues a job; a closed queue takes none.
-func (q *Queue) add(j job) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.addLocked(j)
-}
-
-// addLocked needs mu.
-func (q *Queue) addLocked(j job) bool {
-	if q.closed {
-		return false
-	}
-	q.waiting = append(q.waiting, j)
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-	return true
-}
-
-// waits says whether a run stands in the queue. It needs mu.
-func (q *Queue) waits(id string) bool {
-	return slices.ContainsFunc(q.waiting, func(j job) bool { return j.id == id })
-}
-
-// Cancel takes a waiting run out of the queue, or interrupts the one under way.
+// Cancel takes a waiting run out of the queue, or stops the attempt under way, which leaves a checkpoint.
 func (q *Queue) Cancel(ctx context.Context, id string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	// Waiting first: a resumed run may wait for its own former execution to let go.
 	for i, j := range q.waiting {
 		if j.id == id {
+			_, err := q.store.UpdateRun(ctx, id, func(r *experiments.Run) error {
+				end(r, experiments.Interrupted, "cancelled while it waited")
+				return nil
+			})
+			if err != nil {
+				return err
+			}
 			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
-			return q.mark(ctx, id, experiments.Interrupted, "cancelled before it started")
+			return nil
 		}
 	}
-	if q.current != nil && q.current.id == id {
-		q.cancel()
+	if j := q.running[id]; j != nil {
+		j.again = false
+		j.stop(errCancelled)
 		return nil
 	}
 	if _, err := q.store.Run(ctx, id); err != nil {
@@ -129,133 +148,134 @@ func (q *Queue) Cancel(ctx context.Context, id string) error {
 	return experiments.Errorf(experiments.CodeConflict, "run %s is neither queued nor running", id)
 }
 
-// Resume queues an interrupted or failed run again: the same run goes on. What its steps finished is
-// taken over, and a step that was cut short goes on from its newest checkpoint. A run that waits or runs
-// is given as it is, so that asking twice is asking once.
+// Resume queues an interrupted or failed run again: the same run goes on. What its steps finished is taken
+// over, and a step that was cut short goes on from its newest checkpoint. A run that waits or runs is given
+// as it is, so that asking twice is asking once.
 func (q *Queue) Resume(ctx context.Context, id string) (experiments.Run, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	run, err := q.store.Run(ctx, id)
 	if err != nil {
-		return experiments.Run{}, err
+		return run, err
 	}
 	if run.Config == "" {
-		return experiments.Run{}, experiments.Errorf(experiments.CodeConflict, "run %s has no configuration: a client logged it, so only the client goes on with it", id)
+		return run, experiments.Errorf(experiments.CodeConflict, "run %s has no configuration: a client logged it, so only the client goes on with it", id)
 	}
-	switch {
-	case run.Status == experiments.Queued, run.Status == experiments.Running, q.waits(id):
+	switch run.Status {
+	case experiments.Queued, experiments.Running:
 		return run, nil
-	case run.Status != experiments.Interrupted && run.Status != experiments.Failed:
-		return experiments.Run{}, experiments.Errorf(experiments.CodeConflict, "run %s is %s; only an interrupted or failed run resumes", id, run.Status)
+	case experiments.Interrupted, experiments.Failed:
+	default:
+		return run, experiments.Errorf(experiments.CodeConflict, "run %s is %s; only an interrupted or failed run resumes", id, run.Status)
 	}
-	cfg, err := config.Parse("config", []byte(run.Config))
-	if err != nil {
-		return experiments.Run{}, err
+	if _, err := config.Parse("config", []byte(run.Config)); err != nil {
+		return run, err
 	}
 	if q.closed {
-		return experiments.Run{}, experiments.Errorf(experiments.CodeUnavailable, "the server is stopping")
+		return run, experiments.Errorf(experiments.CodeUnavailable, "%w", errStopping)
 	}
+	now := time.Now().UTC()
 	run, err = q.store.UpdateRun(ctx, id, func(r *experiments.Run) error {
+		if r.Job == nil {
+			r.Job = &experiments.Job{Attempt: 1} // what ran it was no worker
+		}
+		r.Job.QueuedAt, r.Job.Reason, r.Job.Death, r.Job.Deaths = now, "", "", 0
 		r.Status, r.Error, r.EndedAt = experiments.Queued, "", time.Time{}
 		return nil
 	})
 	if err != nil {
-		return experiments.Run{}, err
+		return run, err
 	}
-	q.addLocked(job{id: id, cfg: cfg, opts: pipeline.RunOptions{RunID: id, Name: run.Name, YAML: run.Config, Resume: true}})
+	if j := q.running[id]; j != nil { // its last attempt is ending
+		j.again = true
+		return run, nil
+	}
+	q.add(&job{id: id, priority: run.Job.Priority, queued: now})
+	q.fill()
 	return run, nil
 }
 
-// mark ends a run that has not ended.
-func (q *Queue) mark(ctx context.Context, id string, status experiments.Status, reason string) error {
-	_, err := q.store.UpdateRun(ctx, id, func(r *experiments.Run) error {
-		if r.Status.Done() {
-			return nil
-		}
-		r.Status, r.Error, r.EndedAt = status, reason, time.Now().UTC()
-		for i := range r.Steps {
-			if r.Steps[i].Status == experiments.Running {
-				r.Steps[i].Status = status
+// add puts a job behind those of its priority. The caller holds mu.
+func (q *Queue) add(j *job) {
+	i := len(q.waiting)
+	for i > 0 && before(j, q.waiting[i-1]) {
+		i--
+	}
+	q.waiting = append(q.waiting[:i], append([]*job{j}, q.waiting[i:]...)...)
+}
+
+func before(a, b *job) bool {
+	if a.priority != b.priority {
+		return a.priority > b.priority
+	}
+	return a.queued.Before(b.queued)
+}
+
+// fill starts waiting jobs in the free slots. The caller holds mu.
+func (q *Queue) fill() {
+	for !q.closed && len(q.waiting) > 0 && len(q.running) < q.slots {
+		j := q.waiting[0]
+		q.waiting = q.waiting[1:]
+		ctx, stop := context.WithCancelCause(context.Background())
+		j.stop = stop
+		q.running[j.id] = j
+		q.ended.Go(func() {
+			err := q.attempt(ctx, j)
+			if err != nil {
+				q.log.Warn("run ended with an error", "run", j.id, "error", err)
 			}
-		}
-		return nil
-	})
-	return err
-}
-
-func (q *Queue) loop(ctx context.Context) {
-	defer close(q.stopped)
-	for {
-		j, jobCtx, ok := q.next(ctx)
-		if !ok {
-			select {
-			case <-ctx.Done():
-				return
-			case <-q.wake:
-				continue
+			stop(nil)
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			delete(q.running, j.id)
+			if j.again && !q.closed {
+				q.add(&job{id: j.id, priority: j.priority, queued: time.Now().UTC()})
 			}
-		}
-		if err := q.run(jobCtx, j); err != nil {
-			q.log.Warn("run ended with an error", "run", j.id, "error", err)
-		}
-		q.mu.Lock()
-		q.cancel()
-		q.current = nil
-		q.mu.Unlock()
+			q.fill()
+		})
 	}
 }
 
-func (q *Queue) next(ctx context.Context) (job, context.Context, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if ctx.Err() != nil || len(q.waiting) == 0 {
-		return job{}, nil, false
-	}
-	j := q.waiting[0]
-	q.waiting = q.waiting[1:]
-	jobCtx, cancel := context.WithCancel(ctx)
-	q.current, q.cancel = &j, cancel
-	return j, jobCtx, true
-}
-
-func (q *Queue) run(ctx context.Context, j job) (err error) {
-	defer func() {
-		if err == nil {
-			return
-		}
-		// The runner records how a run ended, but not one that it could not begin.
-		status, reason := experiments.Failed, err.Error()
-		if ctx.Err() != nil {
-			status, reason = experiments.Interrupted, "interrupted; the same configuration resumes"
-		}
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		if !q.waits(j.id) { // else someone has resumed it since its end was recorded
-			err = errors.Join(err, q.mark(context.WithoutCancel(ctx), j.id, status, reason))
-		}
-	}()
-	r, closeRunner, err := q.runner(j.cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeRunner()) }()
-	_, _, err = r.Run(ctx, j.cfg, j.opts)
-	return err
-}
-
-// Close interrupts the run under way and waits for it; the waiting ones are marked interrupted.
+// Close stops the jobs under way, which leave checkpoints, and waits for them. They and those that wait go
+// on when a server opens the store again.
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	q.closed = true
-	q.mu.Unlock()
-	q.stop()
-	<-q.stopped
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var err error
-	for _, j := range q.waiting {
-		err = errors.Join(err, q.mark(context.Background(), j.id, experiments.Interrupted, "the server stopped before it started"))
+	for _, j := range q.running {
+		j.stop(errStopping)
 	}
-	q.waiting = nil
-	return err
+	q.mu.Unlock()
+	q.ended.Wait()
+	return nil
 }
+
+// List gives the runs under way and those that wait, in the order in which they start.
+func (q *Queue) List(ctx context.Context) ([]experiments.Run, error) {
+	q.mu.Lock()
+	var ids []string
+	for _, j := range q.running {
+		ids = append(ids, j.id)
+	}
+	slices.Sort(ids)
+	for _, j := range q.waiting {
+		ids = append(ids, j.id)
+	}
+	q.mu.Unlock()
+	list := []experiments.Run{}
+	for _, id := range ids {
+		run, err := q.store.Run(ctx, id)
+		if experiments.CodeOf(err) == experiments.CodeNotFound {
+			continue // deleted since
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, run)
+	}
+	return list, nil
+}
+
+// folder is where the workers' logs and locks are.
+func folder(st *store.Store) string { return filepath.Join(st.Dir(), jobsDir) }
+
+const jobsDir = "jobs"

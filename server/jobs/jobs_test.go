@@ -4,60 +4,53 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"triality/experiments"
-	"triality/experiments/config"
-	"triality/experiments/pipeline"
 	"triality/server/store"
+	"triality/server/worker"
 )
 
 const yamlText = "name: %s\ndata: {input_path: rows.jsonl}\nmodel: {base_model: base}\n"
 
 func yamlOf(name string) string { return fmt.Sprintf(yamlText, name) }
 
-// fake is a runner that records a run as the pipeline does and then waits to be told how it ends.
+// fake is a worker that records a run as the pipeline does and then waits to be told how it ends.
 type fake struct {
-	st      *store.Store
-	started chan string // names of configurations, in the order they start
+	started chan worker.Job
 	end     chan error
-	device  string
-	closed  int
-
-	mu   sync.Mutex
-	opts pipeline.RunOptions
+	linger  chan struct{} // where not nil, a cancelled job waits for it before it ends
 }
 
-// last gives the options of the newest execution.
-func (f *fake) last() pipeline.RunOptions {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.opts
-}
-
-func (f *fake) Run(ctx context.Context, cfg config.Pipeline, o pipeline.RunOptions) (experiments.Run, bool, error) {
-	run, err := f.st.Run(ctx, o.RunID)
+func (f *fake) Run(ctx context.Context, job worker.Job, t experiments.Tracker, log io.Writer) error {
+	record := context.WithoutCancel(ctx)
+	run, err := t.Run(record, job.RunID)
 	if err != nil {
-		return experiments.Run{}, false, err
+		return err
 	}
-	f.mu.Lock()
-	f.opts = o
-	f.mu.Unlock()
-	run.Status = experiments.Running
-	if err := f.st.SaveRun(ctx, run); err != nil {
-		return experiments.Run{}, false, err
+	run.Name, run.Tags, run.Job = "as the worker names it", map[string]string{"kind": "pipeline"}, nil
+	run.Status, run.Steps = experiments.Running, []experiments.Step{{Kind: experiments.StepConvert, Status: experiments.Finished}, {Kind: experiments.StepFinetune, Status: experiments.Running}}
+	if err := t.SaveRun(record, run); err != nil {
+		return err
 	}
-	f.started <- cfg.Name
+	fmt.Fprintln(log, "convert started")
+	f.started <- job
 	select {
 	case err = <-f.end:
 	case <-ctx.Done():
 		err = ctx.Err()
+		if f.linger != nil {
+			<-f.linger
+		}
 	}
+	var death *worker.Death
 	switch {
+	case errors.As(err, &death):
+		return err // and records nothing
 	case err == nil:
 		run.Status = experiments.Finished
 	case ctx.Err() != nil:
@@ -65,7 +58,7 @@ func (f *fake) Run(ctx context.Context, cfg config.Pipeline, o pipeline.RunOptio
 	default:
 		run.Status, run.Error = experiments.Failed, err.Error()
 	}
-	return run, false, errors.Join(err, f.st.SaveRun(context.WithoutCancel(ctx), run))
+	return errors.Join(err, t.SaveRun(record, run))
 }
 
 func open(t *testing.T) *store.Store {
@@ -82,25 +75,31 @@ func open(t *testing.T) *store.Store {
 	return st
 }
 
-func queue(t *testing.T) (*Queue, *fake) {
+func newFake() *fake { return &fake{started: make(chan worker.Job, 8), end: make(chan error)} }
+
+func begin(t *testing.T, st *store.Store, w Worker) *Queue {
 	t.Helper()
-	st := open(t)
-	f := &fake{st: st, started: make(chan string, 8), end: make(chan error)}
-	q := New(st, func(cfg config.Pipeline) (Runner, func() error, error) {
-		f.device = cfg.Device
-		return f, func() error { f.closed++; return nil }, nil
-	}, slog.New(slog.DiscardHandler))
+	q, err := New(context.Background(), st, w, Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if err := q.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return q, f
+	return q
+}
+
+func queue(t *testing.T) (*Queue, *fake) {
+	t.Helper()
+	f := newFake()
+	return begin(t, open(t), f), f
 }
 
 func submit(t *testing.T, q *Queue, name string) experiments.Run {
 	t.Helper()
-	run, err := q.Submit(context.Background(), yamlOf(name), name)
+	run, err := q.Submit(context.Background(), experiments.Submission{Config: yamlOf(name), Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,12 +107,12 @@ func submit(t *testing.T, q *Queue, name string) experiments.Run {
 }
 
 // becomes waits for a run's status.
-func becomes(t *testing.T, st *store.Store, id string, want experiments.Status) experiments.Run {
+func becomes(t *testing.T, q *Queue, id string, want experiments.Status) experiments.Run {
 	t.Helper()
 	var run experiments.Run
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		var err error
-		if run, err = st.Run(context.Background(), id); err != nil {
+		if run, err = q.store.Run(context.Background(), id); err != nil {
 			t.Fatal(err)
 		}
 		if run.Status == want {
@@ -124,14 +123,18 @@ func becomes(t *testing.T, st *store.Store, id string, want experiments.Status) 
 	return run
 }
 
-func next(t *testing.T, f *fake) string {
+// starts waits for a run to be at work.
+func starts(t *testing.T, f *fake, id string) worker.Job {
 	t.Helper()
 	select {
-	case name := <-f.started:
-		return name
+	case job := <-f.started:
+		if job.RunID != id {
+			t.Fatalf("%s starts, want %s", job.RunID, id)
+		}
+		return job
 	case <-time.After(20 * time.Second):
 		t.Fatal("nothing starts")
-		return ""
+		return worker.Job{}
 	}
 }
 
@@ -145,55 +148,84 @@ func TestSubmittedRunsRunInOrderOneAtATime(t *testing.T) {
 		}
 		runs = append(runs, run)
 	}
-	for i, name := range []string{"one", "two", "three"} {
-		if got := next(t, f); got != name {
-			t.Fatalf("%s starts, want %s", got, name)
+	urgent, err := q.Submit(context.Background(), experiments.Submission{Config: yamlOf("urgent"), Name: "urgent", Priority: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []experiments.Run{runs[0], urgent, runs[1], runs[2]} // the first was under way
+	for i, run := range want {
+		starts(t, f, run.ID)
+		if list, err := q.List(context.Background()); err != nil || len(list) != len(want)-i || list[0].ID != run.ID {
+			t.Errorf("the queue has %d runs, %v", len(list), err)
 		}
-		for _, later := range runs[i+1:] {
-			becomes(t, f.st, later.ID, experiments.Queued)
+		for _, later := range want[i+1:] {
+			becomes(t, q, later.ID, experiments.Queued)
 		}
 		f.end <- nil
-		becomes(t, f.st, runs[i].ID, experiments.Finished)
+		becomes(t, q, run.ID, experiments.Finished)
 	}
-	e, err := f.st.EnsureExperiment(context.Background(), "two")
+	e, err := q.store.EnsureExperiment(context.Background(), "two")
 	if err != nil || runs[1].ExperimentID != e.ID {
 		t.Errorf("experiment %q, %v; run is filed under %q", e.ID, err, runs[1].ExperimentID)
 	}
-	if err := q.Close(); err != nil || f.closed != 3 || f.device != "auto" {
-		t.Errorf("%v; %d runners closed, device %q", err, f.closed, f.device)
+}
+
+func TestSeveralSlotsRunSeveralJobs(t *testing.T) {
+	f := newFake()
+	q, err := New(context.Background(), open(t), f, Options{Slots: 2, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer q.Close()
+	a, b, c := submit(t, q, "a"), submit(t, q, "b"), submit(t, q, "c")
+	seen := map[string]bool{(<-f.started).RunID: true, (<-f.started).RunID: true}
+	if !seen[a.ID] || !seen[b.ID] {
+		t.Errorf("at work: %v", seen)
+	}
+	becomes(t, q, c.ID, experiments.Queued)
+	f.end <- nil
+	starts(t, f, c.ID)
 }
 
 func TestAConfigurationWithAFaultIsRefused(t *testing.T) {
 	q, f := queue(t)
 	for name, text := range map[string]string{"unknown key": yamlOf("x") + "sed: 1\n", "not YAML": "a: ["} {
-		if _, err := q.Submit(context.Background(), text, ""); experiments.CodeOf(err) != experiments.CodeInvalid {
+		if _, err := q.Submit(context.Background(), experiments.Submission{Config: text}); experiments.CodeOf(err) != experiments.CodeInvalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if runs, _, err := f.st.Runs(context.Background(), store.RunFilter{}); err != nil || len(runs) != 0 {
+	if runs, _, err := q.store.Runs(context.Background(), store.RunFilter{}); err != nil || len(runs) != 0 {
 		t.Errorf("%d runs, %v", len(runs), err)
 	}
-	run, err := q.Submit(context.Background(), yamlOf("unnamed"), "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	run := submit(t, q, "")
 	if _, err := time.Parse("2006-01-02 15:04:05", run.Name); err != nil {
 		t.Errorf("a run without a name is called %q", run.Name)
 	}
-	next(t, f)
+	starts(t, f, run.ID)
+}
+
+func TestWhatTheJobNeedsToKnowReachesItsWorker(t *testing.T) {
+	q, f := queue(t)
+	dir := t.TempDir()
+	run, err := q.Submit(context.Background(), experiments.Submission{Config: yamlOf("x"), Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if job := starts(t, f, run.ID); job.Dir != dir || job.Config != yamlOf("x") || job.Resume || job.Lock == "" {
+		t.Errorf("%+v", job)
+	}
 }
 
 func TestCancel(t *testing.T) {
 	q, f := queue(t)
 	ctx := context.Background()
 	running, waiting, last := submit(t, q, "running"), submit(t, q, "waiting"), submit(t, q, "last")
-	next(t, f)
+	starts(t, f, running.ID)
 	t.Run("a waiting run never starts", func(t *testing.T) {
 		if err := q.Cancel(ctx, waiting.ID); err != nil {
 			t.Fatal(err)
 		}
-		if r := becomes(t, f.st, waiting.ID, experiments.Interrupted); !strings.Contains(r.Error, "before it started") || r.EndedAt.IsZero() {
+		if r := becomes(t, q, waiting.ID, experiments.Interrupted); !strings.Contains(r.Error, "while it waited") || r.EndedAt.IsZero() {
 			t.Errorf("%+v", r)
 		}
 	})
@@ -201,12 +233,12 @@ func TestCancel(t *testing.T) {
 		if err := q.Cancel(ctx, running.ID); err != nil {
 			t.Fatal(err)
 		}
-		becomes(t, f.st, running.ID, experiments.Interrupted)
-		if got := next(t, f); got != "last" {
-			t.Errorf("%s starts", got)
+		starts(t, f, last.ID)
+		if r := becomes(t, q, running.ID, experiments.Interrupted); !strings.Contains(r.Error, "cancelled") {
+			t.Errorf("reason %q", r.Error)
 		}
 		f.end <- nil
-		becomes(t, f.st, last.ID, experiments.Finished)
+		becomes(t, q, last.ID, experiments.Finished)
 	})
 	t.Run("a run that ended is in conflict, one that is not there is not found", func(t *testing.T) {
 		for id, code := range map[string]experiments.Code{last.ID: experiments.CodeConflict, waiting.ID: experiments.CodeConflict, "nothing": experiments.CodeNotFound} {
@@ -225,49 +257,39 @@ func TestCancel(t *testing.T) {
 func TestResumeGoesOnWithTheSameRun(t *testing.T) {
 	q, f := queue(t)
 	ctx := context.Background()
-	first := submit(t, q, "work")
-	next(t, f)
-	becomes(t, f.st, first.ID, experiments.Running)
-	if r, err := q.Resume(ctx, first.ID); err != nil || r.ID != first.ID || r.Status != experiments.Running {
-		t.Errorf("a running run: %+v %v", r, err)
+	run := submit(t, q, "work")
+	starts(t, f, run.ID)
+	if again, err := q.Resume(ctx, run.ID); err != nil || again.ID != run.ID || again.Status != experiments.Running {
+		t.Errorf("a running run: %+v %v", again, err)
 	}
 	f.end <- errors.New("the disk is full")
-	if r := becomes(t, f.st, first.ID, experiments.Failed); r.Error != "the disk is full" {
-		t.Errorf("failed with %q", r.Error)
+	if r := becomes(t, q, run.ID, experiments.Failed); r.Error != "the disk is full" || r.Job.Attempt != 1 {
+		t.Errorf("failed with %q after %d attempts", r.Error, r.Job.Attempt)
 	}
-	blocker := submit(t, q, "blocker") // so that the resumed run waits
-	next(t, f)
-	for range 2 {
-		r, err := q.Resume(ctx, first.ID)
-		if err != nil || r.ID != first.ID || r.Status != experiments.Queued || r.Error != "" || !r.EndedAt.IsZero() || !r.CreatedAt.Equal(first.CreatedAt) {
-			t.Fatalf("%+v %v", r, err)
+	for range 2 { // pressed twice
+		again, err := q.Resume(ctx, run.ID)
+		if err != nil || again.ID != run.ID || again.Error != "" {
+			t.Fatalf("%+v %v", again, err)
 		}
 	}
-	f.end <- nil
-	becomes(t, f.st, blocker.ID, experiments.Finished)
-	next(t, f)
-	if o := f.last(); !o.Resume || o.RunID != first.ID || o.YAML != first.Config {
-		t.Errorf("ran with %+v", o)
+	if job := starts(t, f, run.ID); !job.Resume {
+		t.Error("the worker is not told that the run has begun before")
 	}
 	f.end <- nil
-	becomes(t, f.st, first.ID, experiments.Finished)
-	if runs, _, err := f.st.Runs(ctx, store.RunFilter{}); err != nil || len(runs) != 2 {
-		t.Errorf("%d runs, %v; want the first and the blocker", len(runs), err)
+	if r := becomes(t, q, run.ID, experiments.Finished); r.Job.Attempt != 2 {
+		t.Errorf("%d attempts", r.Job.Attempt)
 	}
-	last := submit(t, q, "last") // nothing of the first waits before it
-	if got := next(t, f); got != "last" {
-		t.Errorf("%s starts", got)
+	if runs, _, err := q.store.Runs(ctx, store.RunFilter{}); err != nil || len(runs) != 1 {
+		t.Errorf("%d runs, %v", len(runs), err)
 	}
-	f.end <- nil
-	becomes(t, f.st, last.ID, experiments.Finished)
-	if _, err := q.Resume(ctx, first.ID); experiments.CodeOf(err) != experiments.CodeConflict {
+	if _, err := q.Resume(ctx, run.ID); experiments.CodeOf(err) != experiments.CodeConflict {
 		t.Errorf("a finished run: %v", err)
 	}
 	if _, err := q.Resume(ctx, "nothing"); experiments.CodeOf(err) != experiments.CodeNotFound {
 		t.Errorf("no run: %v", err)
 	}
-	logged := experiments.Run{ID: "logged", ExperimentID: first.ExperimentID, Name: "logged", Status: experiments.Failed}
-	if err := f.st.SaveRun(ctx, logged); err != nil {
+	logged := experiments.Run{ID: "logged", ExperimentID: run.ExperimentID, Name: "logged", Status: experiments.Failed}
+	if err := q.store.SaveRun(ctx, logged); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := q.Resume(ctx, "logged"); experiments.CodeOf(err) != experiments.CodeConflict || !strings.Contains(err.Error(), "no configuration") {
@@ -275,144 +297,33 @@ func TestResumeGoesOnWithTheSameRun(t *testing.T) {
 	}
 }
 
-func TestASubmissionSentAgainWithItsKeyIsOneRun(t *testing.T) {
+// A run's end is recorded before its worker has left; who resumes it then must not wait for ever, nor have
+// it run twice at once.
+func TestARunResumedWhileItsAttemptEndsGoesOnAfterwards(t *testing.T) {
 	q, f := queue(t)
-	for n := range 2 {
-		req := &store.Request{Key: "k", Of: "POST /jobs"}
-		run, err := q.Submit(store.WithRequest(context.Background(), req), yamlOf("once"), "once")
-		if err != nil || req.Replayed != (n == 1) {
-			t.Fatalf("%+v %v, replayed %v", run, err, req.Replayed)
-		}
-	}
-	next(t, f)
-	f.end <- nil
-	if runs, _, err := f.st.Runs(context.Background(), store.RunFilter{}); err != nil || len(runs) != 1 {
-		t.Errorf("%d runs, %v", len(runs), err)
-	}
-	submit(t, q, "after")
-	if got := next(t, f); got != "after" {
-		t.Errorf("%s starts", got)
-	}
-}
-
-func TestAnEndedRunStaysAsItEnded(t *testing.T) {
-	q, f := queue(t)
+	f.linger = make(chan struct{})
 	run := submit(t, q, "work")
-	next(t, f)
+	starts(t, f, run.ID)
+	if err := q.Cancel(context.Background(), run.ID); err != nil {
+		t.Fatal(err)
+	}
+	// As the worker records it, a moment before it leaves.
+	if _, err := q.store.UpdateRun(context.Background(), run.ID, func(r *experiments.Run) error {
+		r.Status = experiments.Interrupted
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Resume(context.Background(), run.ID); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-f.started:
+		t.Fatal("two workers are at one run")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(f.linger)
+	starts(t, f, run.ID)
 	f.end <- nil
-	becomes(t, f.st, run.ID, experiments.Finished)
-	if err := q.mark(context.Background(), run.ID, experiments.Interrupted, "too late"); err != nil {
-		t.Fatal(err)
-	}
-	if r, err := f.st.Run(context.Background(), run.ID); err != nil || r.Status != experiments.Finished || r.Error != "" {
-		t.Errorf("%+v %v", r, err)
-	}
-}
-
-// unable is a runner that fails before it records anything.
-type unable struct{ err error }
-
-func (u unable) Run(ctx context.Context, _ config.Pipeline, _ pipeline.RunOptions) (experiments.Run, bool, error) {
-	if u.err != nil {
-		return experiments.Run{}, false, u.err
-	}
-	<-ctx.Done()
-	return experiments.Run{ID: "made, but not stored"}, false, ctx.Err()
-}
-
-func TestARunThatCannotBeginIsNotLeftQueued(t *testing.T) {
-	tests := []struct {
-		name   string
-		open   func(config.Pipeline) (Runner, func() error, error)
-		cancel bool
-		status experiments.Status
-		reason string
-	}{
-		{"the device is not there", func(config.Pipeline) (Runner, func() error, error) { return nil, nil, errors.New("no such device") }, false, experiments.Failed, "no such device"},
-		{"the inputs have a fault", func(config.Pipeline) (Runner, func() error, error) {
-			return unable{errors.New("no rows")}, func() error { return nil }, nil
-		}, false, experiments.Failed, "no rows"},
-		{"it is cancelled before it is recorded", func(config.Pipeline) (Runner, func() error, error) { return unable{}, func() error { return nil }, nil }, true, experiments.Interrupted, "resumes"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			st := open(t)
-			q := New(st, tt.open, slog.New(slog.DiscardHandler))
-			defer q.Close()
-			run := submit(t, q, "x")
-			if tt.cancel {
-				if err := q.Cancel(context.Background(), run.ID); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if r := becomes(t, st, run.ID, tt.status); !strings.Contains(r.Error, tt.reason) && !strings.Contains(r.Error, "before it started") {
-				t.Errorf("reason %q", r.Error)
-			}
-		})
-	}
-}
-
-func TestCloseInterruptsTheRunningRunAndTheWaitingOnes(t *testing.T) {
-	q, f := queue(t)
-	running, waiting := submit(t, q, "running"), submit(t, q, "waiting")
-	next(t, f)
-	if err := q.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range []string{running.ID, waiting.ID} {
-		if r, err := f.st.Run(context.Background(), id); err != nil || r.Status != experiments.Interrupted {
-			t.Errorf("%s is %s, %v", r.Name, r.Status, err)
-		}
-	}
-	late, err := q.Submit(context.Background(), yamlOf("late"), "late")
-	if experiments.CodeOf(err) != experiments.CodeUnavailable {
-		t.Errorf("submitted to a closed queue: %v", err)
-	}
-	becomes(t, f.st, late.ID, experiments.Interrupted)
-	if err := q.Close(); err != nil {
-		t.Errorf("closed again: %v", err)
-	}
-}
-
-func TestWhatAKilledServerLeftCanBeResumed(t *testing.T) {
-	st := open(t)
-	ctx := context.Background()
-	e, err := st.EnsureExperiment(ctx, "x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range []experiments.Run{
-		{ID: "was-running", Status: experiments.Running, Config: yamlOf("x"), Steps: []experiments.Step{{Kind: experiments.StepConvert, Status: experiments.Finished}, {Kind: experiments.StepFinetune, Status: experiments.Running}}},
-		{ID: "was-queued", Status: experiments.Queued, Config: yamlOf("x")},
-		{ID: "was-finished", Status: experiments.Finished, Config: yamlOf("x")},
-		{ID: "of-a-client", Status: experiments.Running},
-	} {
-		r.ExperimentID, r.Name = e.ID, r.ID
-		if err := st.SaveRun(ctx, r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := Recover(ctx, st); err != nil {
-		t.Fatal(err)
-	}
-	f := &fake{st: st, started: make(chan string, 8), end: make(chan error)}
-	q := New(st, func(config.Pipeline) (Runner, func() error, error) { return f, func() error { return nil }, nil }, slog.New(slog.DiscardHandler))
-	defer q.Close()
-	for id, want := range map[string]experiments.Status{
-		"was-running": experiments.Interrupted, "was-queued": experiments.Interrupted, "was-finished": experiments.Finished, "of-a-client": experiments.Running,
-	} {
-		if r, err := st.Run(ctx, id); err != nil || r.Status != want {
-			t.Errorf("%s is %s, %v; want %s", id, r.Status, err, want)
-		}
-	}
-	if r, _ := st.Run(ctx, "was-running"); r.Steps[0].Status != experiments.Finished || r.Steps[1].Status != experiments.Interrupted {
-		t.Errorf("steps %+v", r.Steps)
-	}
-	again, err := q.Resume(ctx, "was-running")
-	if err != nil {
-		t.Fatal(err)
-	}
-	next(t, f)
-	f.end <- nil
-	becomes(t, st, again.ID, experiments.Finished)
+	becomes(t, q, run.ID, experiments.Finished)
 }

@@ -9,36 +9,33 @@ import (
 	"triality/server/store"
 )
 
-// Recover marks the pipeline runs that a dead process left queued or running as interrupted, so that
-// they can be resumed. Call it after opening the store, before anything runs. Runs that a client logs
-// are the client's to end.
+// Recover puts right what a dead process left: runs of the queue wait again, those of a command are
+// interrupted, so that the same command resumes. Runs that a client logs are the client's to end. Call it
+// after opening the store, before anything runs.
 func Recover(ctx context.Context, st *store.Store) error {
 	for _, status := range []experiments.Status{experiments.Running, experiments.Queued} {
-		var ids []string
-		for cursor := ""; ; {
-			runs, next, err := st.Runs(ctx, store.RunFilter{Status: status, Cursor: cursor})
-			if err != nil {
-				return fmt.Errorf("recover runs: %w", err)
-			}
-			for _, r := range runs {
-				if r.Config != "" {
-					ids = append(ids, r.ID)
-				}
-			}
-			if cursor = next; cursor == "" {
-				break
-			}
+		runs, err := allRuns(ctx, st, status)
+		if err != nil {
+			return err
 		}
-		for _, id := range ids {
-			if _, err := st.UpdateRun(ctx, id, interrupt); err != nil {
-				return fmt.Errorf("recover run %s: %w", id, err)
+		for _, r := range runs {
+			if r.Config == "" || r.Job != nil && status == experiments.Queued {
+				continue
+			}
+			if _, err := st.UpdateRun(ctx, r.ID, abandon); err != nil {
+				return fmt.Errorf("recover run %s: %w", r.ID, err)
 			}
 		}
 	}
 	return nil
 }
 
-func interrupt(r *experiments.Run) error {
+func abandon(r *experiments.Run) error {
+	if r.Job != nil {
+		end(r, experiments.Queued, "")
+		r.Job.Reason = "the server ended while it ran"
+		return nil
+	}
 	r.Status, r.Error, r.EndedAt = experiments.Interrupted, "the process that ran it ended; the same configuration resumes", time.Now().UTC()
 	for i := range r.Steps {
 		if !r.Steps[i].Status.Done() {
@@ -46,4 +43,20 @@ func interrupt(r *experiments.Run) error {
 		}
 	}
 	return nil
+}
+
+// allRuns gives every run of a status, the oldest first.
+func allRuns(ctx context.Context, st *store.Store, status experiments.Status) ([]experiments.Run, error) {
+	var all []experiments.Run
+	for cursor := ""; ; {
+		runs, next, err := st.Runs(ctx, store.RunFilter{Status: status, Cursor: cursor})
+		if err != nil {
+			return nil, fmt.Errorf("runs that are %s: %w", status, err)
+		}
+		all = append(all, runs...)
+		if cursor = next; cursor == "" {
+			break
+		}
+	}
+	return all, nil
 }

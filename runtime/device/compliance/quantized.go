@@ -35,36 +35,12 @@ func quantized() []operation {
 				})
 			}})
 	}
-	for name, plant := range planted() {
-		const T, N, K = 40, 72, 1024
-		ops = append(ops, operation{name: "int8 matmul with " + name, floats: []int{T * K, N * K, N}, vectors: []int{2}, outs: []int{T * N},
-			launch: func(d device.Device, o, x, i bufs) {
-				plant(d, x[0], K)
-				withCodes(d, x[2], x[1], N, K, func(codes device.Buffer) { d.MatMulInt8(o[0], x[0], codes, x[2], T, N, K, 6) })
-			}})
-	}
 	ops = append(ops, operation{name: "quantize rows of zeros", floats: []int{6}, outs: []int{6, 2}, sums: []int{1},
 		launch: func(d device.Device, o, x, i bufs) {
 			d.Fill(x[0].Slice(0, 3), 0)
 			withCodes(d, o[1], x[0], 2, 3, func(codes device.Buffer) { d.DequantizeRows(o[0], codes, o[1], 2, 3) })
 		}})
 	return ops
-}
-
-// planted puts outliers past a threshold of 6 into rows of K normal values.
-func planted() map[string]func(d device.Device, x device.Buffer, K int) {
-	columns := func(n int) func(device.Device, device.Buffer, int) {
-		return func(d device.Device, x device.Buffer, K int) {
-			for i := range n {
-				at := (i%7)*K + i*K/n
-				d.Fill(x.Slice(at, at+1), float64(7+i%20)*float64(1-2*(i%2)))
-			}
-		}
-	}
-	return map[string]func(device.Device, device.Buffer, int){
-		"no outlier": columns(0), "one outlier column": columns(1), "100 outlier columns": columns(100), "300 outlier columns": columns(300),
-		"nothing but outlier columns": func(d device.Device, x device.Buffer, _ int) { d.Scale(x, x, 20) },
-	}
 }
 
 // withCodes quantizes w. A device without room would fail the launch with a nil buffer, which is

@@ -52,7 +52,6 @@ type Device struct {
 	kernels      map[string]uintptr
 	pool         *pool
 	staging      staging
-	locked       locked
 	kept         keptTables
 	info         device.Info
 	shared       int    // bytes of shared memory that a block may ask for
@@ -67,12 +66,8 @@ type Device struct {
 }
 
 var (
-	_ device.Device          = (*Device)(nil)
-	_ device.MemoryUser      = (*Device)(nil)
-	_ device.ProductSum      = (*Device)(nil)
-	_ device.AttentionKeeper = (*Device)(nil)
-	_ device.LossAndGrad     = (*Device)(nil)
-	_ device.HostMemory      = (*Device)(nil)
+	_ device.Device     = (*Device)(nil)
+	_ device.MemoryUser = (*Device)(nil)
 )
 
 // Open readies a card. What is missing (ErrNoDriver, ErrNoDevice, ErrNoBLAS), too old (ErrOldDevice)
@@ -85,7 +80,7 @@ func Open(o Options) (device.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{driver: drv, kernels: map[string]uintptr{}, locked: locked{}}
+	d := &Device{driver: drv, kernels: map[string]uintptr{}}
 	if err := d.open(o); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -224,7 +219,6 @@ func (d *Device) Close() error {
 		errs = append(errs, d.pool.close())
 	}
 	d.staging.close(d.driver)
-	d.locked.close(d.driver)
 	for _, m := range d.modules {
 		errs = append(errs, d.driver.moduleUnload(m))
 	}

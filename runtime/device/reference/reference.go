@@ -24,12 +24,7 @@ func New() *Device { return &Device{} }
 // with that storage gives where its arithmetic is exact.
 func NewRounding() *Device { return &Device{rounds: true} }
 
-var (
-	_ device.Device          = (*Device)(nil)
-	_ device.ProductSum      = (*Device)(nil)
-	_ device.AttentionKeeper = (*Device)(nil)
-	_ device.LossAndGrad     = (*Device)(nil)
-)
+var _ device.Device = (*Device)(nil)
 
 // Info describes the device.
 func (d *Device) Info() device.Info {

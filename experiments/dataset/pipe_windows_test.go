@@ -1,5 +1,0 @@
-package dataset
-
-import "errors"
-
-func makePipe(string) (string, error) { return "", errors.ErrUnsupported }

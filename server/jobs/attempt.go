@@ -1,0 +1,135 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"triality/experiments"
+	"triality/server/worker"
+)
+
+// deaths is how often in a row a job's worker may die in the same way without getting further; the next time
+// would be no different.
+const deaths = 3
+
+// attempt runs a job in a worker and records how it ended.
+func (q *Queue) attempt(ctx context.Context, j *job) (err error) {
+	record := context.WithoutCancel(ctx)
+	run, err := q.store.UpdateRun(record, j.id, func(r *experiments.Run) error {
+		if r.Job == nil {
+			return experiments.Errorf(experiments.CodeConflict, "run %s is not the queue's", r.ID)
+		}
+		r.Job.Attempt++
+		r.Job.Reason = ""
+		r.Status, r.Error, r.EndedAt = experiments.Running, "", time.Time{}
+		if r.StartedAt.IsZero() {
+			r.StartedAt = time.Now().UTC()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	log, err := openLog(filepath.Join(folder(q.store), j.id+logSuffix))
+	if err != nil {
+		return errors.Join(err, q.mark(record, j.id, experiments.Failed, err.Error()))
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	fmt.Fprintf(log, "attempt %d, %s\n", run.Job.Attempt, time.Now().Format(time.RFC3339))
+	lock, err := filepath.Abs(filepath.Join(folder(q.store), j.id+".lock")) // the worker may start elsewhere
+	if err != nil {
+		return errors.Join(err, q.mark(record, j.id, experiments.Failed, err.Error()))
+	}
+	spec := worker.Job{RunID: j.id, Config: run.Config, Dir: run.Job.Dir, Resume: run.Job.Attempt > 1, Lock: lock}
+	place := &reached{}
+	err = q.worker.Run(ctx, spec, recorder{q.store, run.Job.Attempt, place}, log)
+	if err != nil {
+		fmt.Fprintf(log, "attempt %d ended: %v\n", run.Job.Attempt, err)
+	}
+	return errors.Join(err, q.settle(record, j.id, err, context.Cause(ctx), place.at()))
+}
+
+// settle records how an attempt ended: err is what the worker gave, stopped why it was stopped, if it was, and
+// place how far it got.
+func (q *Queue) settle(ctx context.Context, id string, err, stopped error, place experiments.Reached) error {
+	var death *worker.Death
+	died := errors.As(err, &death)
+	switch {
+	case err == nil:
+		return q.mark(ctx, id, experiments.Failed, "the worker ended without recording an end") // where that is so
+	case errors.Is(stopped, errCancelled):
+		return q.mark(ctx, id, experiments.Interrupted, "cancelled; it goes on from its newest checkpoint when resumed")
+	case errors.Is(stopped, errStopping):
+		return q.requeue(ctx, id, "the server stopped; it goes on when the server starts", nil, place)
+	case died:
+		return q.requeue(ctx, id, "", death, place)
+	}
+	return q.mark(ctx, id, experiments.Failed, err.Error())
+}
+
+// requeue lets a run wait for its next attempt, unless its workers have died in one way too often, none of them
+// further than the one before.
+func (q *Queue) requeue(ctx context.Context, id, reason string, death *worker.Death, place experiments.Reached) error {
+	fatal := false
+	_, err := q.store.UpdateRun(ctx, id, func(r *experiments.Run) error {
+		if r.Status != experiments.Running && r.Status != experiments.Interrupted {
+			return nil // it was stopped after its end, or has been resumed since
+		}
+		fatal = false
+		if death != nil {
+			if further := beyond(place, r.Job.Reached); further || r.Job.Death != death.Cause {
+				r.Job.Death, r.Job.Deaths = death.Cause, 0
+				if further {
+					r.Job.Reached = place
+				}
+			}
+			r.Job.Deaths++
+			reason = fmt.Sprintf("attempt %d: the worker died: %s", r.Job.Attempt, death.Cause)
+			fatal = r.Job.Deaths >= deaths
+		}
+		if fatal {
+			end(r, experiments.Failed, fmt.Sprintf("the worker died %d times in a row in the same way, without getting further: %v", r.Job.Deaths, death))
+			return nil
+		}
+		end(r, experiments.Queued, "")
+		r.Job.Reason = reason
+		return nil
+	})
+	if err != nil || death == nil || fatal {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if j := q.running[id]; j != nil {
+		j.again = true
+	}
+	return nil
+}
+
+// mark ends a run whose end the worker did not record; of an interrupted one the queue knows more.
+func (q *Queue) mark(ctx context.Context, id string, status experiments.Status, reason string) error {
+	_, err := q.store.UpdateRun(ctx, id, func(r *experiments.Run) error {
+		if r.Status == experiments.Running || r.Status == experiments.Interrupted { // else someone has resumed it since
+			end(r, status, reason)
+		}
+		return nil
+	})
+	return err
+}
+
+// end gives a run a status other than running, and its steps under way too.
+func end(r *experiments.Run, status experiments.Status, reason string) {
+	r.Status, r.Error, r.EndedAt = status, reason, time.Now().UTC()
+	step := status
+	if status == experiments.Queued {
+		r.EndedAt, step = time.Time{}, experiments.Interrupted
+	}
+	for i := range r.Steps {
+		if r.Steps[i].Status == experiments.Running {
+			r.Steps[i].Status = step
+		}
+	}
+}

@@ -1,0 +1,223 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"triality/experiments"
+	"triality/server/store"
+	"triality/server/worker"
+)
+
+func TestADeadWorkersRunGoesOnByItself(t *testing.T) {
+	q, f := queue(t)
+	run := submit(t, q, "work")
+	die := func(cause string) { f.end <- &worker.Death{Cause: cause, Detail: "its last words"} }
+	starts(t, f, run.ID)
+	die("killed")
+	starts(t, f, run.ID)
+	die("killed")
+	starts(t, f, run.ID)
+	die("panic: x") // another way of dying
+	starts(t, f, run.ID)
+	if r := becomes(t, q, run.ID, experiments.Running); r.Job.Attempt != 4 || r.Job.Deaths != 1 || r.Job.Death != "panic: x" {
+		t.Errorf("%+v", r.Job)
+	}
+	f.end <- nil
+	becomes(t, q, run.ID, experiments.Finished)
+	log, err := q.Log(run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	text, err := io.ReadAll(log)
+	if err != nil || !strings.Contains(string(text), "attempt 2 ended: the worker died: killed; its last words: its last words") || strings.Count(string(text), "convert started") != 4 {
+		t.Errorf("%v, log:\n%s", err, text)
+	}
+}
+
+func TestARunWhoseWorkersDieInOneWayThreeTimesFails(t *testing.T) {
+	q, f := queue(t)
+	run, next := submit(t, q, "work"), submit(t, q, "next")
+	for range deaths {
+		if got := <-f.started; got.RunID == next.ID { // it may have come between
+			f.end <- nil
+			<-f.started
+		}
+		f.end <- &worker.Death{Cause: "out of memory", Detail: "fatal error"}
+	}
+	r := becomes(t, q, run.ID, experiments.Failed)
+	for _, part := range []string{"3 times in a row", "out of memory", "fatal error"} {
+		if !strings.Contains(r.Error, part) {
+			t.Errorf("%q lacks %q", r.Error, part)
+		}
+	}
+	if r.Steps[1].Status != experiments.Failed || r.EndedAt.IsZero() {
+		t.Errorf("%+v", r)
+	}
+}
+
+// mute is a worker that ends without recording anything.
+type mute struct{ err error }
+
+func (m mute) Run(context.Context, worker.Job, experiments.Tracker, io.Writer) error { return m.err }
+
+func TestARunThatCannotBeginIsNotLeftQueued(t *testing.T) {
+	for reason, w := range map[string]mute{"no such device": {errors.New("no such device")}, "without recording an end": {nil}} {
+		q := begin(t, open(t), w)
+		if r := becomes(t, q, submit(t, q, "x").ID, experiments.Failed); !strings.Contains(r.Error, reason) {
+			t.Errorf("reason %q, want %q", r.Error, reason)
+		}
+	}
+}
+
+func TestAServerThatStartsAgainGoesOn(t *testing.T) {
+	st := open(t)
+	f := newFake()
+	q := begin(t, st, f)
+	running, waiting := submit(t, q, "running"), submit(t, q, "waiting")
+	starts(t, f, running.ID)
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for id, reason := range map[string]string{running.ID: "the server stopped", waiting.ID: ""} {
+		r, err := st.Run(context.Background(), id)
+		if err != nil || r.Status != experiments.Queued || !strings.Contains(r.Job.Reason, reason) {
+			t.Errorf("%s is %s (%q), %v", r.Name, r.Status, r.Job.Reason, err)
+		}
+	}
+	if _, err := q.Submit(context.Background(), experiments.Submission{Config: yamlOf("late")}); experiments.CodeOf(err) != experiments.CodeUnavailable {
+		t.Errorf("submitted to a closed queue: %v", err)
+	}
+	if err := q.Close(); err != nil {
+		t.Errorf("closed again: %v", err)
+	}
+
+	f = newFake()
+	q = begin(t, st, f)
+	if job := starts(t, f, running.ID); !job.Resume {
+		t.Error("the worker is not told that the run has begun before")
+	}
+	f.end <- nil
+	if job := starts(t, f, waiting.ID); job.Resume {
+		t.Error("the worker is told that a fresh run has begun before")
+	}
+	f.end <- nil
+	becomes(t, q, waiting.ID, experiments.Finished)
+	if runs, _, err := st.Runs(context.Background(), store.RunFilter{}); err != nil || len(runs) != 2 {
+		t.Errorf("%d runs, %v", len(runs), err)
+	}
+}
+
+func TestWhatAKilledServerLeftGoesOn(t *testing.T) {
+	st := open(t)
+	ctx := context.Background()
+	e, err := st.EnsureExperiment(ctx, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC()
+	steps := []experiments.Step{{Kind: experiments.StepConvert, Status: experiments.Finished}, {Kind: experiments.StepFinetune, Status: experiments.Running}}
+	for _, r := range []experiments.Run{
+		{ID: "was-running", Status: experiments.Running, Config: yamlOf("x"), Job: &experiments.Job{QueuedAt: now, Attempt: 1}, Steps: steps},
+		{ID: "was-queued", Status: experiments.Queued, Config: yamlOf("x"), Job: &experiments.Job{QueuedAt: now.Add(time.Second)}},
+		{ID: "was-finished", Status: experiments.Finished, Config: yamlOf("x"), Job: &experiments.Job{QueuedAt: now}},
+		{ID: "of-a-command", Status: experiments.Running, Config: yamlOf("x"), Steps: steps},
+		{ID: "of-a-client", Status: experiments.Running},
+	} {
+		r.ExperimentID, r.Name = e.ID, r.ID
+		if err := st.SaveRun(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Recover(ctx, st); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]experiments.Status{
+		"was-running": experiments.Queued, "was-queued": experiments.Queued, "was-finished": experiments.Finished,
+		"of-a-command": experiments.Interrupted, "of-a-client": experiments.Running,
+	} {
+		if r, err := st.Run(ctx, id); err != nil || r.Status != want {
+			t.Errorf("%s is %s, %v; want %s", id, r.Status, err, want)
+		}
+	}
+	r, err := st.Run(ctx, "was-running")
+	if err != nil || r.Steps[0].Status != experiments.Finished || r.Steps[1].Status != experiments.Interrupted || !strings.Contains(r.Job.Reason, "the server ended") {
+		t.Errorf("%+v %v", r, err)
+	}
+	f := newFake()
+	q := begin(t, st, f)
+	for _, id := range []string{"was-running", "was-queued"} {
+		starts(t, f, id)
+		f.end <- nil
+		becomes(t, q, id, experiments.Finished)
+	}
+}
+
+func TestWhatAPersonChangesOfARunningRunStays(t *testing.T) {
+	q, f := queue(t)
+	ctx := context.Background()
+	run := submit(t, q, "work")
+	starts(t, f, run.ID)
+	if _, err := q.store.UpdateRun(ctx, run.ID, func(r *experiments.Run) error {
+		r.Name, r.Tags = "renamed", map[string]string{"kind": "pipeline", "note": "the good one"}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	f.end <- nil
+	if r := becomes(t, q, run.ID, experiments.Finished); r.Name != "renamed" || r.Tags["note"] != "the good one" || r.Job.Attempt != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAWorkerThatAnotherTookOverFromChangesNothing(t *testing.T) {
+	q, f := queue(t)
+	run := submit(t, q, "work")
+	starts(t, f, run.ID)
+	stored := becomes(t, q, run.ID, experiments.Running)
+	stored.Status = experiments.Failed
+	if err := (recorder{q.store, 0, &reached{}}).SaveRun(context.Background(), stored); experiments.CodeOf(err) != experiments.CodeConflict {
+		t.Errorf("a late result: %v", err)
+	}
+	becomes(t, q, run.ID, experiments.Running)
+}
+
+func TestALogIsKeptInBounds(t *testing.T) {
+	q, f := queue(t)
+	run := submit(t, q, "work")
+	starts(t, f, run.ID)
+	if _, err := q.Log("../x"); experiments.CodeOf(err) != experiments.CodeInvalid {
+		t.Errorf("a path: %v", err)
+	}
+	if _, err := q.Log("nothing"); experiments.CodeOf(err) != experiments.CodeNotFound {
+		t.Errorf("no log: %v", err)
+	}
+	l, err := openLog(folder(q.store) + "/long.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := strings.Repeat("x", 1<<20-1) + "\n"
+	for i := range 30 {
+		if _, err := fmt.Fprintf(l, "%d %s", i, line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := q.Log("long")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	text, err := io.ReadAll(r)
+	if err != nil || len(text) > 2*logBytes+4<<20 || len(text) < logBytes || !strings.Contains(string(text[len(text)-len(line)-3:]), "29 x") {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+}

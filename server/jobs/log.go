@@ -1,0 +1,113 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"triality/experiments"
+	"triality/runtime/disk"
+)
+
+// What workers print is kept in two files a run: the newer one, and the one before it when that was full.
+const (
+	logSuffix = ".log"
+	oldSuffix = ".log.1"
+	logBytes  = 8 << 20 // of each
+)
+
+// logFile takes what a run's workers print. It never refuses: a full disk must not end a run.
+type logFile struct {
+	mu   sync.Mutex
+	path string
+	f    *disk.File
+	size int64
+}
+
+func openLog(path string) (*logFile, error) {
+	l := &logFile{path: path}
+	return l, l.open()
+}
+
+func (l *logFile) open() error {
+	f, err := disk.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("job log: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return errors.Join(fmt.Errorf("job log: %w", err), f.Close())
+	}
+	l.f, l.size = f, info.Size()
+	return nil
+}
+
+func (l *logFile) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.size > logBytes && l.f != nil {
+		l.f.Close()
+		l.f = nil
+		if disk.Rename(l.path, l.path[:len(l.path)-len(logSuffix)]+oldSuffix) == nil {
+			_ = l.open()
+		}
+	}
+	if l.f != nil {
+		n, _ := l.f.Write(b)
+		l.size += int64(n)
+	}
+	return len(b), nil
+}
+
+func (l *logFile) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f == nil {
+		return nil
+	}
+	return l.f.Close()
+}
+
+// Log gives what a run's workers printed, the oldest kept first.
+func (q *Queue) Log(id string) (io.ReadCloser, error) { return OpenLog(q.store.Dir(), id) }
+
+// OpenLog is Queue.Log of a data folder; no queue need run. A run that no worker ran has no log.
+func OpenLog(data, id string) (io.ReadCloser, error) {
+	if filepath.Base(id) != id {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "run id %q", id)
+	}
+	base := filepath.Join(data, jobsDir, id)
+	var parts []io.Reader
+	var closers closeAll
+	for _, suffix := range []string{oldSuffix, logSuffix} {
+		f, err := os.Open(base + suffix)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("job log: %w", err), closers.Close())
+		}
+		parts, closers = append(parts, f), append(closers, f)
+	}
+	if len(parts) == 0 {
+		return nil, experiments.Errorf(experiments.CodeNotFound, "run %s has no log: no worker of the queue ran it", id)
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(parts...), closers}, nil
+}
+
+// closeAll closes several files.
+type closeAll []io.Closer
+
+func (c closeAll) Close() error {
+	var err error
+	for _, each := range c {
+		err = errors.Join(err, each.Close())
+	}
+	return err
+}

@@ -1,0 +1,48 @@
+// Package worker runs one job in a process of its own, this program again, so that a job that takes all
+// memory, crashes or hangs in a driver takes nothing else with it.
+//
+// The two sides speak net/rpc over the worker's standard input and output; the worker calls, the parent
+// answers: it hands out the job, records for it (experiments.Tracker), and holds one call open until the
+// job is to be cancelled. What the worker prints on standard error is its log. A worker whose parent is
+// gone cancels its job by itself, and leaves after Grace whatever the job does.
+package worker
+
+import (
+	"time"
+
+	"triality/experiments"
+)
+
+// Arg is the program's only argument when it is started as a worker.
+const Arg = "triality-job-worker"
+
+// Job is what a worker is handed.
+type Job struct {
+	RunID  string
+	Config string // pipeline YAML
+	Dir    string // where its relative paths begin; empty: the parent's folder
+	Resume bool   // the run has begun before
+	Lock   string // file that the job's worker holds, so that an attempt never meets the one before it; absolute
+	Grace  time.Duration
+}
+
+// Failure is how a job's own error travels between the processes.
+type Failure struct {
+	Code    experiments.Code
+	Message string
+}
+
+func failureOf(err error) *Failure {
+	if err == nil {
+		return nil
+	}
+	return &Failure{Code: experiments.CodeOf(err), Message: err.Error()}
+}
+
+// err is the error on this side.
+func (f *Failure) err() error {
+	if f == nil {
+		return nil
+	}
+	return experiments.Errorf(f.Code, "%s", f.Message)
+}

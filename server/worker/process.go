@@ -1,0 +1,144 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/rpc"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"triality/experiments"
+)
+
+// Process starts workers.
+type Process struct {
+	// Program and Args start a worker; empty: this program with Arg.
+	Program string
+	Args    []string
+	// Memory is the most bytes that a worker may hold; 0: nine tenths of the machine's. Only Linux tells how
+	// much that is.
+	Memory int64
+	// Grace is how long a cancelled job has to leave a checkpoint before its worker is killed; 0: 30 s.
+	Grace time.Duration
+}
+
+// Death is the end of a worker that did not say how its job ended.
+type Death struct {
+	Cause  string // "killed by signal 9", "exit status 2", "out of memory": the same where it is the same
+	Detail string // the end of its log
+}
+
+func (d *Death) Error() string {
+	if d.Detail == "" {
+		return "the worker died: " + d.Cause
+	}
+	lines := strings.Split(d.Detail, "\n")
+	return "the worker died: " + d.Cause + "; its last words: " + strings.Join(lines[max(0, len(lines)-5):], " / ")
+}
+
+// Run runs a job to its end in a worker and gives the job's own error, or a *Death. It cancels the job when
+// ctx ends. log gets what the worker prints.
+func (p Process) Run(ctx context.Context, job Job, tracker experiments.Tracker, log io.Writer) error {
+	if p.Grace == 0 {
+		p.Grace = 30 * time.Second
+	}
+	if p.Memory == 0 {
+		p.Memory = machineMemory() / 10 * 9
+	}
+	job.Grace = p.Grace
+	program, args := p.Program, p.Args
+	if program == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("worker: %w", err)
+		}
+		program, args = self, []string{Arg}
+	}
+	words := &tail{}
+	alive, gone := context.WithCancel(context.WithoutCancel(ctx))
+	defer gone()
+	cmd := exec.Command(program, args...)
+	cmd.Dir = job.Dir
+	cmd.Stderr = io.MultiWriter(log, words)
+	cmd.WaitDelay = time.Second // a grandchild may hold standard error open
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	// Not StdoutPipe: Wait would close it under the last answers.
+	from, to, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	defer from.Close()
+	cmd.Stdout = to
+	if err := cmd.Start(); err != nil {
+		to.Close()
+		return fmt.Errorf("start worker: %w", err)
+	}
+	to.Close()
+
+	host := &Host{ctx: alive, job: job, tracker: tracker, cancelled: ctx.Done()}
+	server := rpc.NewServer()
+	if err := server.Register(host); err != nil {
+		return errors.Join(fmt.Errorf("worker: %w", err), cmd.Process.Kill(), cmd.Wait())
+	}
+	served := make(chan struct{})
+	go func() {
+		server.ServeConn(conn{from, in})
+		close(served)
+	}()
+	over := make(chan string, 1)
+	go watch(ctx, alive, cmd.Process, p, over)
+	waited := cmd.Wait()
+	gone()
+	<-served // what the worker said before it left has been heard
+	if said, err := host.outcome(); said {
+		return err
+	}
+	death := &Death{Cause: causeOf(waited, words.String()), Detail: words.String()}
+	select {
+	case death.Cause = <-over:
+	default:
+	}
+	return death
+}
+
+// watch kills a worker that holds too much memory, or that does not stop within its grace.
+func watch(ctx, alive context.Context, process *os.Process, p Process, over chan<- string) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	var deadline <-chan time.Time
+	stop := ctx.Done()
+	for {
+		select {
+		case <-alive.Done():
+			return
+		case <-stop:
+			stop, deadline = nil, time.After(p.Grace)
+		case <-deadline:
+			over <- fmt.Sprintf("it did not stop within %v and was killed", p.Grace)
+			_ = process.Kill() // it may have left by itself
+			return
+		case <-tick.C:
+			if held, ok := memoryOf(process.Pid); ok && p.Memory > 0 && held > p.Memory {
+				over <- fmt.Sprintf("it held more than its %.1f GiB of memory and was killed", float64(p.Memory)/(1<<30))
+				_ = process.Kill()
+				return
+			}
+		}
+	}
+}
+
+// conn joins the two pipes.
+type conn struct {
+	io.ReadCloser
+	to io.WriteCloser
+}
+
+func (c conn) Write(b []byte) (int, error) { return c.to.Write(b) }
+func (c conn) Close() error                { return errors.Join(c.to.Close(), c.ReadCloser.Close()) }
