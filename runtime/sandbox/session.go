@@ -48,8 +48,8 @@ type session struct {
 	notes          []string // what its start was short of
 }
 
-// open starts a worker and compiles the module in it. The caller has a slot,
-// which is free again where open fails.
+// open starts a worker and compiles the module in it, for calls of that much
+// fuel. The caller has a place of slots, which is free again where open fails.
 func (h *Host) open(ctx context.Context, m *Module, slots chan struct{}, interpreter bool, fuel int64) (*session, error) {
 	s, err := h.start()
 	if err != nil {
@@ -70,6 +70,7 @@ func (h *Host) open(ctx context.Context, m *Module, slots chan struct{}, interpr
 	}
 	_, rep, err := s.call(ctx, h.o.CompileTimeout, frameModule, m.wasm)
 	if err != nil {
+		h.tell(s.notes)
 		s.close()
 		return nil, err
 	}
