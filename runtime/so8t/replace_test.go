@@ -272,3 +272,34 @@ func TestBurningInTheIdentityKeepsEveryBit(t *testing.T) {
 		t.Error("the weights differ")
 	}
 }
+
+func TestAModelIsReplacedThroughALinkAndOtherFoldersAreNot(t *testing.T) {
+	fill := func(dir string) error { return writeBytes(filepath.Join(dir, "config.json"), []byte("{}")) }
+	for name, c := range map[string]struct {
+		files []string
+		want  string
+	}{
+		"a model's folder":          {[]string{"config.json", "tokenizer.json", "additional_chat_templates/rag.jinja", "LICENSE"}, ""},
+		"one with a file of one's":  {[]string{"config.json", "notes.txt"}, "notes.txt"},
+		"one with a folder of such": {[]string{"config.json", "sub/main.py"}, "sub/main.py"},
+	} {
+		dir := t.TempDir()
+		for _, f := range c.files {
+			path := filepath.Join(dir, "there", filepath.FromSlash(f))
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		link := filepath.Join(dir, "link")
+		if err := os.Symlink("there", link); err != nil {
+			t.Skip("no links here: ", err)
+		}
+		err := stage(link, fill)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

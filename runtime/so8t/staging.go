@@ -19,7 +19,7 @@ var made = []string{configFile, weightsFile, replacementFile, moduleFile}
 // stage fills a folder as atomicfile.WriteFolder does. An out that is there is replaced where it holds
 // nothing but a model's files.
 func stage(out string, fill func(dir string) error) error {
-	err := filepath.WalkDir(out, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(out+string(filepath.Separator), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
