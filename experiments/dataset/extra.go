@@ -54,11 +54,11 @@ func extraColumns(rows []Row) (columns []extraColumn, notes []string) {
 		}
 		taken[c.name] = true
 		if c.name != name {
-			notes = append(notes, fmt.Sprintf("column %s: is %s in the dataset, which has a column of that name", name, c.name))
+			notes = append(notes, fmt.Sprintf("column %s: is %s in the dataset, which has a column of that name", shown(name), shown(c.name)))
 		}
 		var note string
 		if c.kind, note = counts[name].kind(); note != "" {
-			notes = append(notes, fmt.Sprintf("column %s: %s", name, note))
+			notes = append(notes, fmt.Sprintf("column %s: %s", shown(name), note))
 		}
 		columns = append(columns, c)
 	}

@@ -39,7 +39,7 @@ func look(rows []Row) findings {
 		}
 		if named := contradicted(r); named != "" {
 			if f.mismatches++; len(mismatches) < listed {
-				mismatches = append(mismatches, fmt.Sprintf("%s: output: says %s where four_class_label is %s: %s", r.where(), named, r.Label, clip(r.Output)))
+				mismatches = append(mismatches, fmt.Sprintf("%s: output: says %s where four_class_label is %s: %s", r.where(), named, r.Label, shown(clip(r.Output))))
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -89,7 +90,7 @@ func (p *parser) row(line []byte) (Row, error) {
 	case string(line) == "null":
 		return Row{}, fmt.Errorf("is not a JSON object: it is null")
 	case line[0] != '{':
-		return Row{}, fmt.Errorf("is not a JSON object: it is %s", clip(string(line)))
+		return Row{}, fmt.Errorf("is not a JSON object: it is %s", shown(clip(string(line))))
 	}
 	var r Row
 	var faults []fault
@@ -114,7 +115,7 @@ func (p *parser) row(line []byte) (Row, error) {
 		case raw[0] == '"':
 			*target = p.keep(unquote(raw))
 		case raw[0] != 'n':
-			faults = append(faults, fault{name, "want text, have " + clip(string(raw))})
+			faults = append(faults, fault{name, "want text, have " + shown(clip(string(raw)))})
 		}
 		return nil
 	})
@@ -123,7 +124,7 @@ func (p *parser) row(line []byte) (Row, error) {
 	}
 	if len(faults) > 0 { // of two faults it is always the same one that is named
 		f := slices.MinFunc(faults, func(a, b fault) int { return strings.Compare(a.field, b.field) })
-		return Row{}, fmt.Errorf("%s: %s", f.field, f.reason)
+		return Row{}, fmt.Errorf("%s: %s", shown(f.field), f.reason)
 	}
 	if len(p.extra) > 0 {
 		r.Extra = slices.Clone(p.extra)
@@ -174,6 +175,15 @@ func guessLanguage(text string) string {
 		}
 	}
 	return "en"
+}
+
+// shown is text of a file as it can stand in a message: quoted where it has characters that are not seen, or move what
+// is.
+func shown(s string) string {
+	if q := strconv.QuoteToGraphic(s); strings.ContainsFunc(s, func(c rune) bool { return !strconv.IsGraphic(c) }) {
+		return q
+	}
+	return s
 }
 
 func clip(s string) string {

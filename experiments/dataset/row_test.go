@@ -35,6 +35,7 @@ func TestABadRowIsRefusedWithItsFieldAndTheMend(t *testing.T) {
 		{"two first halves", `{"input":"a\ud83d\ud83d\ude00","output":"b","four_class_label":"DENY"}`, `input: \ud83d is half of a character`},
 		{"half a character in a further field", `{"input":"a","output":"b","four_class_label":"DENY","x":{"y":["\udfff"]}}`, `x: \udfff is half of a character`},
 		{"half a character in a name", `{"input":"a","output":"b","four_class_label":"DENY","x\ud800":1}`, `\ud800 is half of a character`},
+		{"a wrong value that would move what is seen", "{\"input\":[\"a\u202eb\"],\"output\":\"b\",\"four_class_label\":\"DENY\"}", `\u202e`},
 		{"no answer", `{"input":"a","output":" \n","four_class_label":"DENY"}`, "output: is empty"},
 	}
 	for _, tt := range tests {

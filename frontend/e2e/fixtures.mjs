@@ -91,6 +91,7 @@ export function abResult(rows = 120) {
       difference('macro_f1', a.scores.macro_f1, b.scores.macro_f1, 0.2, 'higher'),
       difference('latency_median_ms', a.latency.median_ms, b.latency.median_ms, 0.21, 'lower'),
     ],
+    test_set: { path: 'data/test.jsonl', rows, skipped: 0, checked: true, train_rows: 640, in_training: 0, same_group: 0, near_duplicates: 0 },
     mcnemar: { only_a, only_b, statistic: (Math.abs(only_a - only_b) - 1) ** 2 / (only_a + only_b), p_value: 0.0042, exact: false },
     baselines: [
       { name: 'majority class', scores: { accuracy: 0.25, macro_f1: 0.1 }, detail: 'always ALLOW' },
