@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,16 @@ func TestResultsShownTogetherAreToldApartByWhatDiffers(t *testing.T) {
 	clipped := ModuleLabels([]ModuleResult{of("x", "1", a, map[string]any{"s": long + "1"}), of("x", "1", a, map[string]any{"s": long + "2"})})
 	if clipped[0] == clipped[1] {
 		t.Errorf("texts that differ behind what is shown: %q", clipped)
+	}
+}
+
+func TestAnOutputWithFewerValuesThanGroupsHasUndefinedOnes(t *testing.T) {
+	o := MetricOutput{Kind: "group_intervals", Groups: []string{"a", "b"}, Values: Values{1, 0, 2, 3}}
+	if got := o.Of(0); !slices.Equal(got, Values{1, 0, 2}) {
+		t.Errorf("%v", got)
+	}
+	if got := o.Of(1); len(got) != 3 || got[0] != 3 || !math.IsNaN(got[1]) || !math.IsNaN(o.Of(9)[0]) {
+		t.Errorf("%v", got)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 )
 
 // ModuleResult is what one WebAssembly metric gave with one set of parameters.
@@ -44,6 +45,18 @@ func (o *MetricOutput) Width() int {
 		return 3
 	}
 	return 1
+}
+
+// Of are the values of group i. A result that a client stored may have fewer values than groups: those are
+// undefined.
+func (o *MetricOutput) Of(i int) Values {
+	out := make(Values, o.Width())
+	for j := range out {
+		if out[j] = math.NaN(); i*len(out)+j < len(o.Values) {
+			out[j] = o.Values[i*len(out)+j]
+		}
+	}
+	return out
 }
 
 // ModuleSlice is what a module gave on the rows of which By (the class, or a column) is Value.

@@ -9,8 +9,21 @@ import (
 	"triality/runtime/generate"
 )
 
-// MaxSlices is how many columns a metric's rows may be sliced by.
-const MaxSlices = 8
+// maxSlices is how many columns a metric's rows may be sliced by.
+const maxSlices = 8
+
+// CheckSlices refuses a list of columns to slice by that is too long or names one twice.
+func CheckSlices(columns []string) error {
+	switch {
+	case len(columns) > maxSlices:
+		return fmt.Errorf("%d columns, at most %d", len(columns), maxSlices)
+	case slices.Contains(columns, ""):
+		return fmt.Errorf("a column's name is empty")
+	case len(columns) != len(slices.Compact(slices.Sorted(slices.Values(columns)))):
+		return fmt.Errorf("a column is named twice: %q", columns)
+	}
+	return nil
+}
 
 // problems lists what is wrong with the values, each with its key and what is wanted.
 func (p *Pipeline) problems(file string) []string {
@@ -100,10 +113,9 @@ func (p *Pipeline) problems(file string) []string {
 	}
 	for i, m := range p.Test.Metrics {
 		check(m.Module != "", fmt.Sprintf("test.metrics[%d].module", i), "is needed: a .wasm file or an uploaded module's SHA-256")
-		key := fmt.Sprintf("test.metrics[%d].slices", i)
-		check(len(m.Slices) <= MaxSlices, key, "names %d columns, at most %d", len(m.Slices), MaxSlices)
-		check(!slices.Contains(m.Slices, ""), key, "a column's name is empty")
-		check(len(m.Slices) == len(slices.Compact(slices.Sorted(slices.Values(m.Slices)))), key, "a column is named twice: %q", m.Slices)
+		if err := CheckSlices(m.Slices); err != nil {
+			check(false, fmt.Sprintf("test.metrics[%d].slices", i), "%v", err)
+		}
 	}
 	return out
 }

@@ -1,9 +1,11 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"triality/experiments"
@@ -51,18 +53,19 @@ func slicesBy(samples []experiments.Sample, by string) (rows map[string][]int, o
 	if len(rows) > maxSliceValues {
 		return nil, nil, fmt.Errorf("slices by %q: it has %d values, at most %d", by, len(rows), maxSliceValues)
 	}
-	if by == "class" {
-		for _, label := range experiments.Labels {
-			if rows[label] != nil {
-				order = append(order, label)
-			}
+	// A class's place is its own, which is -1 for what is none.
+	rank := func(value string) int {
+		switch {
+		case value == "":
+			return math.MaxInt
+		case by == "class":
+			return experiments.LabelIndex(value)
 		}
-		return rows, order, nil
+		return 0
 	}
-	order = slices.Sorted(maps.Keys(rows))
-	if order[0] == "" {
-		order = append(order[1:], "")
-	}
+	order = slices.SortedFunc(maps.Keys(rows), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+	})
 	return rows, order, nil
 }
 

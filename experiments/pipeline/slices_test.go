@@ -64,6 +64,31 @@ func TestAMetricIsComputedOnTheRowsOfEachValueOfAColumn(t *testing.T) {
 	}
 }
 
+func TestRowsThatAClientStoredNeedNotBeWhole(t *testing.T) {
+	r, _ := newRunner(t)
+	for name, wasm := range map[string][]byte{
+		"all columns": metrictest.Needing("m", 1, `{"role":"label"},{"role":"prediction","arm":"A"},{"role":"probability","arm":"B"},{"role":"latency","arm":"A"}`),
+	} {
+		ab := &experiments.ABResult{Samples: []experiments.Sample{{}, {Label: "ALLOW", PredictionA: "MAYBE", ProbabilityB: []float64{1}}}}
+		got := r.Engine.EvaluateModule(t.Context(), Module{Name: "m", Wasm: wasm, Slices: []string{"class", "language"}}, ab)
+		if got.Error != "" || len(got.Slices) != 3 {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if got := r.Engine.EvaluateModule(t.Context(), Module{Name: "m", Wasm: wasm, Slices: []string{"language"}}, &experiments.ABResult{}); len(got.Slices) != 0 {
+			t.Errorf("%s, no rows: %+v", name, got)
+		}
+	}
+	table, err := metricTable([]experiments.Sample{{Label: "ALLOW", PredictionA: "MAYBE"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range table.Columns {
+		if has := c.Valid(0); (c.Role == metricabi.RoleProbability || c.Role == metricabi.RolePrediction) && has || c.Role == metricabi.RoleLabel && !has {
+			t.Errorf("%s %s has a value: %v", c.Role, c.Arm, has)
+		}
+	}
+}
+
 func TestAMetricOfVersion11ReadsArmsListsAndLogProbabilities(t *testing.T) {
 	r := sliced()
 	for i := range r.Samples {

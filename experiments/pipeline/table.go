@@ -52,13 +52,13 @@ func ownColumns(r *dataset.Row) map[string]any {
 // fields it has those that needs names, in the dtype that it names.
 func metricTable(samples []experiments.Sample, needs []metricabi.Need) (metricabi.Table, error) {
 	n := len(samples)
-	label := make([]int32, n)
+	label := make([]string, n)
 	group, text := make([]string, n), make([]string, n)
 	for i, s := range samples {
-		label[i], group[i], text[i] = int32(experiments.LabelIndex(s.Label)), s.Group, s.Text
+		label[i], group[i], text[i] = s.Label, s.Group, s.Text
 	}
 	t := metricabi.Table{Rows: n, Columns: []metricabi.Column{
-		metricabi.Int32Column(metricabi.RoleLabel, metricabi.ArmShared, "", label),
+		classColumn(metricabi.RoleLabel, metricabi.ArmShared, label),
 		metricabi.StringColumn(metricabi.RoleGroup, metricabi.ArmShared, "", group),
 		metricabi.StringColumn(metricabi.RoleText, metricabi.ArmShared, "", text),
 	}}
@@ -85,6 +85,20 @@ func metricTable(samples []experiments.Sample, needs []metricabi.Need) (metricab
 		}
 	}
 	return t, nil
+}
+
+// classColumn is a column of class ids. What names no class has no value.
+func classColumn(role metricabi.Role, arm metricabi.Arm, names []string) metricabi.Column {
+	ids, valid := make([]int32, len(names)), make([]bool, len(names))
+	for i, name := range names {
+		ids[i] = int32(experiments.LabelIndex(name))
+		valid[i] = ids[i] >= 0
+	}
+	c := metricabi.Int32Column(role, arm, "", ids)
+	if slices.Contains(valid, false) {
+		c.SetValid(valid)
+	}
+	return c
 }
 
 // textColumn is a shared column of text; ok is false where no row has any. A row without a reference has
@@ -132,18 +146,21 @@ var sampleArms = []sampleArm{
 // columns are what the arm said of every row. It has an output where the test had it write.
 func (a *sampleArm) columns(samples []experiments.Sample) []metricabi.Column {
 	n := len(samples)
-	prediction, ms := make([]int32, n), make([]float64, n)
+	prediction, ms := make([]string, n), make([]float64, n)
 	output, wrote, some := make([]string, n), make([]bool, n), false
 	logProbs := make([][]float64, n)
-	probability := make([][]float64, len(experiments.Labels))
+	probability, complete := make([][]float64, len(experiments.Labels)), make([]bool, n)
 	for c := range probability {
 		probability[c] = make([]float64, n)
 	}
 	for i := range samples {
 		s := &samples[i]
-		prediction[i], ms[i] = int32(experiments.LabelIndex(a.prediction(s))), a.latency(s)
-		for c := range probability {
-			probability[c][i] = a.probability(s)[c]
+		prediction[i], ms[i] = a.prediction(s), a.latency(s)
+		p := a.probability(s)
+		if complete[i] = len(p) == len(probability); complete[i] { // a client may have stored fewer
+			for c := range probability {
+				probability[c][i] = p[c]
+			}
 		}
 		if text := a.output(s); text != nil {
 			output[i], wrote[i], some = *text, true, true
@@ -152,7 +169,7 @@ func (a *sampleArm) columns(samples []experiments.Sample) []metricabi.Column {
 			}
 		}
 	}
-	out := []metricabi.Column{metricabi.Int32Column(metricabi.RolePrediction, a.arm, "", prediction)}
+	out := []metricabi.Column{classColumn(metricabi.RolePrediction, a.arm, prediction)}
 	if some {
 		texts := metricabi.StringColumn(metricabi.RoleOutput, a.arm, "", output)
 		lists := metricabi.Float64ListColumn(metricabi.RoleTokenLogProb, a.arm, "", logProbs)
@@ -164,7 +181,11 @@ func (a *sampleArm) columns(samples []experiments.Sample) []metricabi.Column {
 	}
 	out = append(out, metricabi.Float64Column(metricabi.RoleLatency, a.arm, "", ms))
 	for c, name := range experiments.Labels {
-		out = append(out, metricabi.Float64Column(metricabi.RoleProbability, a.arm, name, probability[c]))
+		p := metricabi.Float64Column(metricabi.RoleProbability, a.arm, name, probability[c])
+		if slices.Contains(complete, false) {
+			p.SetValid(complete)
+		}
+		out = append(out, p)
 	}
 	return out
 }

@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -59,6 +61,9 @@ func (a *arm) write(ctx context.Context, rows []dataset.Row, prompts [][]int32, 
 		for _, r := range results {
 			t := written{text: r.Text, logProbs: make([]float32, len(r.LogProbs))}
 			for i, v := range r.LogProbs {
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					return nil, fmt.Errorf("model %s: the probability of a token is not a number; the weights are damaged", a.name)
+				}
 				t.logProbs[i] = float32(v)
 			}
 			out = append(out, t)

@@ -61,8 +61,8 @@ func (s *Server) tryModule(c echo.Context) error {
 	if in.Module == "" {
 		return invalid("module is missing: the SHA-256 of a stored module")
 	}
-	if len(in.Slices) > config.MaxSlices {
-		return invalid("slices names %d columns, at most %d", len(in.Slices), config.MaxSlices)
+	if err := config.CheckSlices(in.Slices); err != nil {
+		return invalid("slices: %v", err)
 	}
 	out, err := s.opts.Modules.Try(c.Request().Context(), id, in.Module, in.Params, in.Slices...)
 	if err != nil {

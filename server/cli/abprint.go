@@ -41,8 +41,8 @@ func printABResult(w io.Writer, r *experiments.ABResult) {
 // printModuleResult prints a metric's scalars, or why it gave none, under its label among the others; and
 // what it had to say.
 func printModuleResult(w io.Writer, label string, m experiments.ModuleResult) {
-	name := m.Name
-	if label == name {
+	name := printable.Line(label)
+	if label == m.Name {
 		label += " " + m.Version
 	}
 	label = printable.Line(label)
@@ -50,7 +50,7 @@ func printModuleResult(w io.Writer, label string, m experiments.ModuleResult) {
 	case m.System:
 		fmt.Fprintf(w, "  metric %s could not be run here: %s\n", label, printable.Line(m.Error))
 	case m.Error != "":
-		fmt.Fprintf(w, "  metric %s failed: %s\n", printable.Line(name), printable.Line(m.Error))
+		fmt.Fprintf(w, "  metric %s failed: %s\n", name, printable.Line(m.Error))
 	}
 	for _, o := range m.Outputs {
 		printOutput(w, o, "metric "+label)
@@ -83,27 +83,27 @@ func printLog(w io.Writer, log string) {
 
 // printOutput prints what has a value of its own, with its interval, and each group's.
 func printOutput(w io.Writer, o experiments.MetricOutput, what string) {
-	n := o.Width()
 	switch {
 	case o.Groups != nil:
 		for i, g := range o.Groups {
-			fmt.Fprintf(w, "  %-24s %10s   %s\n", printable.Line(o.Name+" "+g), intervalText(o, i*n), what)
+			fmt.Fprintf(w, "  %-24s %10s   %s\n", printable.Line(o.Name+" "+g), valueText(o, i), what)
 		}
-	case len(o.Values) == n && o.Kind != "column" && o.Kind != "vector":
-		fmt.Fprintf(w, "  %-24s %10s   %s\n", printable.Line(o.Name), intervalText(o, 0), what)
+	case len(o.Values) == o.Width() && o.Kind != "column" && o.Kind != "vector":
+		fmt.Fprintf(w, "  %-24s %10s   %s\n", printable.Line(o.Name), valueText(o, 0), what)
 	}
 }
 
-// intervalText is the value at i, and the interval behind it where there is one.
-func intervalText(o experiments.MetricOutput, i int) string {
+// valueText is the value of group i, or the only one, and the interval behind it where there is one.
+func valueText(o experiments.MetricOutput, i int) string {
+	v := o.Of(i)
 	one := func(v float64) string {
 		if math.IsNaN(v) {
 			return "undefined"
 		}
 		return fmt.Sprintf("%.4f", v)
 	}
-	if o.Width() == 1 {
-		return one(o.Values[i])
+	if len(v) == 1 {
+		return one(v[0])
 	}
-	return fmt.Sprintf("%s [%s, %s] (%g %%)", one(o.Values[i]), one(o.Values[i+1]), one(o.Values[i+2]), 100*o.Level)
+	return fmt.Sprintf("%s [%s, %s] (%g %%)", one(v[0]), one(v[1]), one(v[2]), 100*o.Level)
 }

@@ -103,8 +103,8 @@ func setupMetricTry(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 	var slices many
 	fs.Var(&slices, "slice", "compute it on the rows of each value of this `column` too: class, language, domain, group or a field of the rows; may be repeated")
 	return func(ctx context.Context, args []string) (err error) {
-		if len(slices) > config.MaxSlices {
-			return usagef("--slice: %d columns, at most %d", len(slices), config.MaxSlices)
+		if err := config.CheckSlices(slices); err != nil {
+			return usagef("--slice: %v", err)
 		}
 		if err := need(map[string]string{"run": *run}); err != nil {
 			return err

@@ -52,9 +52,10 @@ func (s *Service) Add(ctx context.Context, wasm []byte) (experiments.Module, err
 	return s.store.AddModule(ctx, m, wasm)
 }
 
-// Try runs a stored module on a run's A/B test and, where it gives a result, keeps it with the run: in
-// the test's result and as metrics, on the rows of each value of the columns that slices names too. The same module with the same parameters replaces its earlier
-// result. A module that fails is a CodeInvalid error, and the run stays as it was.
+// Try runs a stored module on a run's A/B test, and on the rows of each value of the columns that slices
+// names, and, where it gives a result, keeps it with the run: in the test's result and as metrics. The same
+// module with the same parameters replaces its earlier result. A module that fails is a CodeInvalid error,
+// and the run stays as it was.
 func (s *Service) Try(ctx context.Context, runID, sha256 string, params map[string]any, slices ...string) (experiments.ModuleResult, error) {
 	record, wasm, err := s.store.Module(ctx, sha256)
 	if err != nil {

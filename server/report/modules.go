@@ -67,7 +67,7 @@ func (b *builder) figures(m experiments.ModuleResult) (rows [][]cell) {
 		}
 		for i, g := range o.Groups[:min(len(o.Groups), mostGroups)] {
 			one := o
-			one.Groups, one.Values = nil, o.Values[i*o.Width():(i+1)*o.Width()]
+			one.Groups, one.Values = nil, o.Of(i)
 			rows = append(rows, []cell{{Text: name + " · " + g, Class: "text"}, b.output(one), direction})
 		}
 		if more := len(o.Groups) - mostGroups; more > 0 {
