@@ -29,6 +29,10 @@ func TestScoresAgreeWithHandCountedFigures(t *testing.T) {
 	per := PerClass(c, experiments.Labels)
 	near(t, "precision of class 0", per[0].Precision, 0.5, 1e-15)
 	near(t, "recall of class 0", per[0].Recall, 2.0/3, 1e-15)
+	near(t, "F1 of class 0", per[0].F1, 4.0/7, 1e-15)
+	if empty := Score(nil, nil, 4); empty != (experiments.Scores{}) {
+		t.Errorf("no rows: %+v", empty)
+	}
 	near(t, "F1 of a class that never occurs", per[3].F1, 0, 0)
 	if per[1].Support != 2 {
 		t.Errorf("support %d", per[1].Support)
@@ -53,6 +57,13 @@ func TestMcNemarAgreesWithPublishedValues(t *testing.T) {
 	m = McNemar(gold, a, b)
 	near(t, "statistic", m.Statistic, 61.0*61/180, 1e-12)
 	near(t, "p", m.PValue, 5.45e-6, 2e-8)
+	// P(X ≤ 3 | 12, ½) = (1 + 12 + 66 + 220)/4096; from 25 discordant rows on it is chi-squared.
+	near(t, "exact p of more", McNemar(discordant(3, 9)).PValue, 2*299.0/4096, 1e-12)
+	for n, exact := range map[int]bool{24: true, 25: false} {
+		if m := McNemar(discordant(5, n-5)); m.Exact != exact {
+			t.Errorf("%d discordant rows: %+v", n, m)
+		}
+	}
 	gold, a, b = discordant(0, 0)
 	near(t, "p without discordant rows", McNemar(gold, a, b).PValue, 1, 0)
 }
@@ -108,18 +119,20 @@ func TestTheBootstrapIntervalTakes95PercentOfTheResamples(t *testing.T) {
 	// whose 2.5 % and 97.5 % points are 250 and 9750.
 	const resamples = 10001
 	calls := 0
-	st := Statistic{Name: "x", A: func([]int) float64 { return 0 }, B: func([]int) float64 {
+	st := Statistic{Name: "x", A: func([]int) float64 { return 10 }, B: func([]int) float64 {
 		calls++
 		return float64((calls * 7919) % resamples) // the first call is the figure of all rows
 	}}
 	got := Differences(3, []Statistic{st}, resamples, 1)[0]
-	near(t, "low", got.Low, 250, 1e-9)
-	near(t, "high", got.High, 9750, 1e-9)
+	near(t, "delta", got.Delta, 7919-10, 1e-9)
+	near(t, "low", got.Low, 250-10, 1e-9)
+	near(t, "high", got.High, 9750-10, 1e-9)
 }
 
 func TestPercentilesInterpolate(t *testing.T) {
 	v := []float64{1, 2, 3, 4}
 	near(t, "median", Percentile(v, 0.5), 2.5, 1e-15)
+	near(t, "largest", Percentile(v, 1), 4, 0)
 	near(t, "p95", Percentile(v, 0.95), 3.85, 1e-12)
 	l := Latencies([]float64{4, 1, 3, 2})
 	near(t, "median latency", l.MedianMS, 2.5, 1e-15)
