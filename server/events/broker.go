@@ -174,6 +174,13 @@ func (s *Subscription) Take(bytes int) (out []experiments.Event, err error) {
 	return out, err
 }
 
+// Pending says whether Take has something to give, an error included.
+func (s *Subscription) Pending() bool {
+	s.broker.mu.Lock()
+	defer s.broker.mu.Unlock()
+	return s.err != nil || s.broker.has(s)
+}
+
 // Ready gives a value when there may be something to take.
 func (s *Subscription) Ready() <-chan struct{} { return s.wake }
 

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -74,7 +73,7 @@ type Store struct {
 	file    *os.File // the database's, as bbolt has it open
 	broker  events.Broker
 	health  health
-	replays chan struct{}     // a place for each watch that reads the log
+	turns   events.Turnstile  // of watches
 	notes   []boltpages.Fault // what opening found and could live with
 	writer  *writer
 	sweeper *sweeper
@@ -102,7 +101,7 @@ func Open(dir string, o Options) (*Store, error) {
 		// bbolt would make a database of it, hiding that something emptied the file.
 		return nil, experiments.Errorf(experiments.CodeInvalid, "open store: %s is empty: restore a backup, or remove the file to start anew", path)
 	}
-	s := &Store{path: path, log: o.Logger, opts: o, replays: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+	s := &Store{path: path, log: o.Logger, opts: o}
 	s.broker.Limits = events.Limits{Events: o.WatchEvents, Bytes: o.WatchBytes}
 	if err := s.openFile(); err != nil {
 		return nil, err

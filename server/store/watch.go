@@ -76,10 +76,20 @@ func (w *Watch) Next(ctx context.Context) (experiments.Event, error) {
 // More says whether Next would not wait.
 func (w *Watch) More() bool { return len(w.page) > 0 }
 
-// fill gets the next events, waiting for them.
+// fill gets the next events, waiting for them and for its turn.
 func (w *Watch) fill(ctx context.Context) error {
 	if !w.live {
 		return w.replay(ctx)
+	}
+	for !w.sub.Pending() {
+		select {
+		case <-w.sub.Ready():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if err := w.s.turns.Wait(ctx); err != nil {
+		return err
 	}
 	taken, err := w.sub.Take(watchBytes)
 	if err != nil {
@@ -90,25 +100,13 @@ func (w *Watch) fill(ctx context.Context) error {
 			w.page = append(w.page, ev)
 		}
 	}
-	if len(taken) > 0 {
-		return nil
-	}
-	select {
-	case <-w.sub.Ready():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return nil
 }
 
-// replay reads a page of the log. Few do at once, so that thousands who come back together leave the
-// writer its share of the machine.
+// replay reads a page of the log.
 func (w *Watch) replay(ctx context.Context) error {
-	select {
-	case w.s.replays <- struct{}{}:
-		defer func() { <-w.s.replays }()
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := w.s.turns.Wait(ctx); err != nil {
+		return err
 	}
 	return w.s.view(ctx, func(tx *bbolt.Tx) error {
 		page, _, err := eventsAfter(tx, w.last, watchBytes)
