@@ -67,20 +67,20 @@ func TestATokenizerThatGGUFCannotHoldIsRefusedByName(t *testing.T) {
 		return `{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":` + string(p) + `}},{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]}`
 	}
 	for want, text := range map[string]string{
-		"add_prefix_space, which llama.cpp's":           level(`{"type":"ByteLevel"}`, "null", "false"),
-		`with ignore_merges true is one that`:           level(split(qwen2Pattern), "null", "true"),
-		`pre_tokenizer pattern "x+" with`:               level(split("x+"), "null", "false"),
-		"Digits, a step":                                level(`{"type":"Sequence","pretokenizers":[{"type":"Digits"},`+plain+`]}`, "null", "false"),
-		"Lowercase, a step":                             level(plain, `{"type":"Lowercase"}`, "false"),
-		"normalizer Replace does":                       level(plain, `{"type":"Replace","pattern":{"String":"x"},"content":"y"}`, "false"),
-		"by a Split pattern and by ByteLevel's":         level(strings.Replace(split(qwen2Pattern), `"use_regex":false`, `"use_regex":true`, 1), "null", "false"),
-		"neither byte-level BPE nor":                    level("null", "null", "false"),
-		`token "a" has id 20, config.json's vocab_size`: strings.Replace(level(plain, "null", "false"), `"a":0`, `"a":20`, 1),
-		`model.merges[0] has 3 tokens`:                  strings.Replace(level(plain, "null", "false"), `["a","b"]`, `"a b c"`, 1),
-		`model.merges[0]: ["a " "b"] holds a space`:     strings.Replace(level(plain, "null", "false"), `["a","b"]`, `["a ","b"]`, 1),
-		`tokens 12 and 13 are both "[PAD13]"`:           strings.Replace(spm, `"th":11`, `"th":11,"[PAD13]":12`, 1),
-		`model.merges[3]: "▁t" is made by merges apart`: strings.Replace(spm, `"▁t h","▁ th"`, `"▁t h","▁ t"`, 1),
-		`model.merges lacks ["▁" "th"] for "▁th"`:       strings.Replace(spm, `,"▁ th"`, "", 1),
+		"add_prefix_space, which llama.cpp's":                     level(`{"type":"ByteLevel"}`, "null", "false"),
+		`with ignore_merges true is one that`:                     level(split(qwen2Pattern), "null", "true"),
+		`pre_tokenizer pattern "x+" with`:                         level(split("x+"), "null", "false"),
+		"Digits does something else than cutting every digit off": level(`{"type":"Sequence","pretokenizers":[{"type":"Digits"},`+plain+`]}`, "null", "false"),
+		"Lowercase, a step":                                       level(plain, `{"type":"Lowercase"}`, "false"),
+		"normalizer Replace does":                                 level(plain, `{"type":"Replace","pattern":{"String":"x"},"content":"y"}`, "false"),
+		"by a Split pattern and by ByteLevel's":                   level(strings.Replace(split(qwen2Pattern), `"use_regex":false`, `"use_regex":true`, 1), "null", "false"),
+		"neither byte-level BPE nor":                              level("null", "null", "false"),
+		`token "a" has id 20, config.json's vocab_size`:           strings.Replace(level(plain, "null", "false"), `"a":0`, `"a":20`, 1),
+		`model.merges[0] has 3 tokens`:                            strings.Replace(level(plain, "null", "false"), `["a","b"]`, `"a b c"`, 1),
+		`model.merges[0]: ["a " "b"] holds a space`:               strings.Replace(level(plain, "null", "false"), `["a","b"]`, `["a ","b"]`, 1),
+		`tokens 12 and 13 are both "[PAD13]"`:                     strings.Replace(spm, `"th":11`, `"th":11,"[PAD13]":12`, 1),
+		`model.merges[3]: "▁t" is made by merges apart`:           strings.Replace(spm, `"▁t h","▁ th"`, `"▁t h","▁ t"`, 1),
+		`model.merges lacks ["▁" "th"] for "▁th"`:                 strings.Replace(spm, `,"▁ th"`, "", 1),
 	} {
 		if _, err := parsed(t, text, 14); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
