@@ -141,6 +141,30 @@ func TestCheckFindsDamagedMissingAndForgottenFiles(t *testing.T) {
 	}
 }
 
+func TestOrphansAreRemovedOnRequest(t *testing.T) {
+	s, _ := fresh(t, Options{})
+	a, err := s.SaveArtifact(ctx, "r", "f", "", strings.NewReader("held"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	orphan := s.blobs.path(strings.Repeat("ab", 32))
+	stray := filepath.Join(s.blobs.dir, "sha256", "notes.txt")
+	err = errors.Join(os.MkdirAll(filepath.Dir(orphan), 0o700), os.WriteFile(orphan, nil, 0o600), os.WriteFile(stray, nil, 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems, err := s.Check(ctx); err != nil || len(problems) != 2 || !strings.Contains(problems[0], "--repair") {
+		t.Errorf("problems %q, %v", problems, err)
+	}
+	if removed, err := s.RemoveOrphans(ctx); err != nil || len(removed) != 2 {
+		t.Errorf("removed %q, %v", removed, err)
+	}
+	if _, err := os.Stat(s.blobs.path(a.SHA256)); err != nil {
+		t.Error(err)
+	}
+	sound(t, s)
+}
+
 func TestWhatAKilledUploadLeftIsRemovedOnOpen(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{})

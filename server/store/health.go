@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"triality/experiments"
 )
 
 // The parts of a store that can fail by themselves.
@@ -65,6 +67,10 @@ func (h *health) commit(writes int, took time.Duration) {
 	h.stats.CommitTime += took
 }
 
+// leastSpace is how much must be free for a store to be well: less takes small writes, and refuses the next
+// that is not.
+const leastSpace = 4 << 20
+
 // probe says whether a part failed so long ago that trying it again is due, and the first reason why
 // the store is not well.
 func (h *health) probe() (due []string, err error) {
@@ -90,7 +96,7 @@ func (h *health) probe() (due []string, err error) {
 	return due, err
 }
 
-// Health is nil when the last write worked, else why it did not. After a refused write it tries, once a
+// Health is nil when the last write worked and the disk has room, else why not. After a refused write it tries, once a
 // second at most, a small one of the same kind, so that a disk with room again is well without anyone's
 // writing.
 func (s *Store) Health(ctx context.Context) error {
@@ -107,6 +113,13 @@ func (s *Store) Health(ctx context.Context) error {
 	}
 	if len(due) > 0 {
 		_, err = s.health.probe()
+	}
+	if err != nil {
+		return err
+	}
+	free, err := s.FreeBytes()
+	if err == nil && free < leastSpace {
+		return experiments.Errorf(experiments.CodeUnavailable, "store: %d bytes are left on the disk of %s, want at least %d: make room", free, s.Dir(), leastSpace)
 	}
 	return err
 }

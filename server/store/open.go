@@ -40,6 +40,8 @@ type Options struct {
 	MaxBytes int
 	// LockTimeout is how long to wait for another process to let go of the file (1 s).
 	LockTimeout time.Duration
+
+	pinWriter bool // keeps the writer on one thread, for tests that count its system calls
 }
 
 func (o Options) withDefaults() Options {

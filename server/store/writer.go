@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -106,6 +107,9 @@ func (s *Store) queue(ctx context.Context, req *write) error {
 
 func (w *writer) run() {
 	defer close(w.stopped)
+	if w.s.opts.pinWriter {
+		runtime.LockOSThread()
+	}
 	busy := false // the last group had company: another is worth a short wait
 	for first := range w.queue {
 		group := w.gather(first, busy)
