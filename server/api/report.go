@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"github.com/labstack/echo/v4"
 
@@ -25,6 +24,7 @@ const (
 	reportPoints = 1000
 	reportSeries = 2000
 	reportBytes  = 64 << 20
+	reportRows   = 100_000 // on which the arms disagree
 )
 
 var unsafeInName = regexp.MustCompile(`[^\p{L}\p{N}._-]+`)
@@ -93,7 +93,7 @@ func ReportInput(ctx context.Context, st *store.Store, id string) (in experiment
 	if b != nil {
 		in.Data = &experiments.DatasetSummary{}
 		if err := decodeBounded(b, in.Data); err != nil {
-			return in, invalid("artifact %s of run %s: %w", artifactData, id, err)
+			return in, unusable(artifactData, id, err)
 		}
 	}
 	if in.Replacement, err = optional(ctx, st, id, artifactReplacement); err != nil {
@@ -104,11 +104,19 @@ func ReportInput(ctx context.Context, st *store.Store, id string) (in experiment
 	}
 	if b != nil {
 		if in.AB, err = decodeAB(b); err != nil {
-			return in, invalid("artifact %s of run %s: %w", artifactAB, id, err)
+			return in, unusable(artifactAB, id, err)
 		}
 		in.Environment = in.AB.Environment
 	}
 	return in, nil
+}
+
+// unusable says which artifact is wrong. One too large keeps its code.
+func unusable(p, run string, err error) error {
+	if experiments.CodeOf(err) == experiments.CodeTooLarge {
+		return fmt.Errorf("artifact %s of run %s: %w", p, run, err)
+	}
+	return invalid("artifact %s of run %s: %w", p, run, err)
 }
 
 // chosenSeries leaves out what is more than a report shows: first what no step of ours logs.
@@ -232,9 +240,9 @@ func disagreements(rows []byte) (out []experiments.Sample, err error) {
 	if _, err := dec.Token(); err != nil {
 		return nil, err
 	}
-	size := int64(0)
+	var x experiments.Sample
 	for dec.More() {
-		var x experiments.Sample
+		x = experiments.Sample{}
 		if err := dec.Decode(&x); err != nil {
 			return nil, err
 		}
@@ -242,8 +250,8 @@ func disagreements(rows []byte) (out []experiments.Sample, err error) {
 			continue
 		}
 		x.ProbabilityA, x.ProbabilityB = nil, nil // no part of a report
-		if size += int64(unsafe.Sizeof(x)); size > reportBytes {
-			return nil, experiments.Errorf(experiments.CodeTooLarge, "the arms disagree on more than %d rows, too many for a report", len(out))
+		if len(out) == reportRows {
+			return nil, experiments.Errorf(experiments.CodeTooLarge, "the arms disagree on more than %d rows, too many for a report", reportRows)
 		}
 		out = append(out, x)
 	}

@@ -30,8 +30,8 @@ var (
 	pages   = []query{{"limit", "how many items, 1 to 1000"}, {"cursor", "next_cursor of the page before"}}
 	missing = []experiments.Code{experiments.CodeNotFound}
 	wrong   = []experiments.Code{experiments.CodeInvalid, codeMedia, experiments.CodeTooLarge}
-	disk    = []experiments.Code{experiments.CodeUnavailable, experiments.CodeUnknown} // of every write
-	writing = with(wrong, disk...)
+	fragile = []experiments.Code{experiments.CodeUnavailable, experiments.CodeUnknown} // of every write
+	writing = with(wrong, fragile...)
 )
 
 // atRoot are the routes that stand where others look for them, not under /api/v1.
@@ -62,15 +62,15 @@ func (s *Server) routes() []route {
 		{method: "POST", path: "/experiments", summary: "Make an experiment; names are unique", body: newExperiment{}, status: 201, answer: store.ExperimentInfo{}, once: true, errors: with(writing, cf), handler: s.createExperiment},
 		{method: "GET", path: "/experiments/:id", summary: "One experiment", answer: store.ExperimentInfo{}, errors: missing, handler: s.experiment},
 		{method: "PATCH", path: "/experiments/:id", summary: "Change an experiment; a tag that is null is removed", body: experimentPatch{}, answer: store.ExperimentInfo{}, errors: with(writing, nf, cf), handler: s.patchExperiment},
-		{method: "DELETE", path: "/experiments/:id", summary: "Remove an experiment with its runs, none of which may be under way", status: 204, once: true, errors: with(disk, nf, cf), handler: s.deleteExperiment},
+		{method: "DELETE", path: "/experiments/:id", summary: "Remove an experiment with its runs, none of which may be under way", status: 204, once: true, errors: with(fragile, nf, cf), handler: s.deleteExperiment},
 
 		{method: "GET", path: "/runs", summary: "Runs, the newest first", query: append([]query{{"experiment_id", "of this experiment"}, {"status", "of this status"}, {"q", "with this text in name, id, parameters, tags or a metric's name"}}, pages...), answer: list[experiments.Run]{}, errors: []experiments.Code{iv, nf}, handler: s.runs},
 		{method: "POST", path: "/runs", summary: "Make a run that a client logs. It is running and begins now, unless its times and status say otherwise: a run of the past is taken over so", body: newRun{}, status: 201, answer: experiments.Run{}, once: true, errors: with(writing, nf), handler: s.createRun},
 		{method: "GET", path: "/runs/:id", summary: "One run", answer: experiments.Run{}, errors: missing, handler: s.run},
 		{method: "PATCH", path: "/runs/:id", summary: "Change a run; a parameter or tag that is null is removed; the status of a pipeline's run is the pipeline's", body: runPatch{}, answer: experiments.Run{}, errors: with(writing, nf, cf), handler: s.patchRun},
-		{method: "DELETE", path: "/runs/:id", summary: "Remove a run that has ended, with its points and artifacts", status: 204, once: true, errors: with(disk, nf, cf), handler: s.deleteRun},
-		{method: "POST", path: "/runs/:id/cancel", summary: "Stop a queued or running run", status: 202, answer: experiments.Run{}, errors: with(disk, nf, cf), handler: s.cancelRun},
-		{method: "POST", path: "/runs/:id/resume", summary: "Queue an interrupted or failed run again: the same run goes on. One that waits or runs already is given as it is", status: 202, answer: experiments.Run{}, errors: with(disk, nf, cf), handler: s.resumeRun},
+		{method: "DELETE", path: "/runs/:id", summary: "Remove a run that has ended, with its points and artifacts", status: 204, once: true, errors: with(fragile, nf, cf), handler: s.deleteRun},
+		{method: "POST", path: "/runs/:id/cancel", summary: "Stop a queued or running run", status: 202, answer: experiments.Run{}, errors: with(fragile, nf, cf), handler: s.cancelRun},
+		{method: "POST", path: "/runs/:id/resume", summary: "Queue an interrupted or failed run again: the same run goes on. One that waits or runs already is given as it is", status: 202, answer: experiments.Run{}, errors: with(fragile, nf, cf), handler: s.resumeRun},
 
 		{method: "GET", path: "/runs/:id/log", summary: "What the run's workers printed, the last 16 MB", query: []query{{"from", "offset in bytes"}}, answerType: "text/plain", errors: with(missing, iv, un), handler: s.runLog},
 		{method: "GET", path: "/runs/:id/metrics", summary: "A run's metric series with their last points", answer: list[store.SeriesInfo]{}, errors: missing, handler: s.metrics},
@@ -79,13 +79,13 @@ func (s *Server) routes() []route {
 
 		{method: "GET", path: "/runs/:id/artifacts", summary: "A run's files", answer: list[experiments.Artifact]{}, errors: missing, handler: s.artifacts},
 		{method: "GET", path: "/runs/:id/artifacts/*", summary: "A file's content; ranges are served", query: []query{{"download", "1: as an attachment"}}, answerType: "*/*", errors: missing, handler: s.artifact},
-		{method: "PUT", path: "/runs/:id/artifacts/*", summary: "Store a file; the same path replaces it", bodyType: "*/*", status: 201, answer: experiments.Artifact{}, errors: with(disk, nf, iv, experiments.CodeTooLarge), handler: s.putArtifact},
+		{method: "PUT", path: "/runs/:id/artifacts/*", summary: "Store a file; the same path replaces it", bodyType: "*/*", status: 201, answer: experiments.Artifact{}, errors: with(fragile, nf, iv, experiments.CodeTooLarge), handler: s.putArtifact},
 		{method: "GET", path: "/runs/:id/abtest", summary: "Result of the A/B test", answer: experiments.ABResult{}, errors: missing, handler: s.jsonArtifact(artifactAB)},
 		{method: "GET", path: "/runs/:id/abtest/metrics", summary: "What metric modules gave on the A/B test, each with its key; a value a row is left out, which the A/B test's result has", answer: list[experiments.ModuleResult]{}, errors: missing, handler: s.moduleResults},
 		{method: "POST", path: "/runs/:id/abtest/metrics", summary: "Run a stored metric module on the A/B test and keep its result with the run", body: newTrial{}, status: 201, answer: experiments.ModuleResult{}, errors: with(writing, nf, cf), handler: s.tryModule},
 		{method: "GET", path: "/runs/:id/data", summary: "What the convert step found", answer: experiments.DatasetSummary{}, errors: missing, handler: s.jsonArtifact(artifactData)},
 		{method: "GET", path: "/runs/:id/replacement", summary: "replacement.json of the SO8T model", answer: map[string]any{}, errors: missing, handler: s.jsonArtifact(artifactReplacement)},
-		{method: "GET", path: "/runs/:id/report", summary: "The report as one offline HTML file", query: []query{{"lang", "en or ja"}, {"download", "1: as an attachment"}}, answerType: "text/html", errors: with(missing, iv, un), handler: s.report},
+		{method: "GET", path: "/runs/:id/report", summary: "The report as one offline HTML file", query: []query{{"lang", "en or ja"}, {"download", "1: as an attachment"}}, answerType: "text/html", errors: with(missing, iv, experiments.CodeTooLarge, un), handler: s.report},
 
 		{method: "POST", path: "/jobs", summary: "Queue a pipeline", body: newJob{}, status: 202, answer: experiments.Run{}, once: true, errors: with(writing, cf, codeForbidden), handler: s.submit},
 		{method: "GET", path: "/queue", summary: "The pipelines under way and those that wait, in the order in which they start", answer: list[experiments.Run]{}, errors: []experiments.Code{un}, handler: s.queue},

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -99,6 +100,9 @@ func (s site) serve(c echo.Context) error {
 		if small != nil {
 			b = small
 			h.Set("Content-Encoding", "gzip")
+			if c.Request().Header.Get("Range") == "" { // ServeContent tells no length of what is encoded
+				h.Set("Content-Length", strconv.Itoa(len(b)))
+			}
 			h.Set("ETag", strings.TrimSuffix(h.Get("ETag"), `"`)+`-gzip"`)
 		}
 	}
