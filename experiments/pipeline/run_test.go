@@ -301,3 +301,43 @@ func TestARealModelIsABaseModel(t *testing.T) {
 		t.Errorf("%+v %v", result.Arms, err)
 	}
 }
+
+func TestARunThatIsResumedIsTheSameRunWithItsCurvesOnce(t *testing.T) {
+	dir, r, tracker := afterOneRun(t)
+	want := firstPoints(t)
+	for _, s := range firstRun(t).Steps {
+		if s.Kind == experiments.StepFinetune {
+			if err := os.RemoveAll(inCopy(t, dir, s.Output)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r.Watcher = &interrupter{kind: experiments.StepFinetune, done: 2, cancel: cancel}
+	first, _, err := r.Run(ctx, smallConfig(t, dir), RunOptions{Name: "mine"})
+	if err == nil || first.Status != experiments.Interrupted {
+		t.Fatalf("%s, %v", first.Status, err)
+	}
+	tagged := tracker.runs[first.ID]
+	tagged.Tags = map[string]string{"kind": "pipeline", "team": "Tokyo"}
+	tracker.runs[first.ID] = tagged
+	tracker.points[first.ID]["own"] = []experiments.Point{{Step: 1}} // logged by someone else
+	r.Watcher = nil
+	again, _, err := r.Run(context.Background(), smallConfig(t, dir), RunOptions{RunID: first.ID, Resume: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stored := tracker.runs[first.ID]; again.ID != first.ID || stored.Status != experiments.Finished || stored.Error != "" || !stored.CreatedAt.Equal(first.CreatedAt) || stored.Name != "mine" || stored.Tags["team"] != "Tokyo" {
+		t.Errorf("%+v", stored)
+	}
+	got := tracker.points[first.ID]
+	for _, name := range []string{"pretrain/loss", "train/loss", "eval/loss", "abtest/a/accuracy"} {
+		if len(got[name]) != len(want[name]) {
+			t.Errorf("%s has %d points, want %d", name, len(got[name]), len(want[name]))
+		}
+	}
+	if len(got["own"]) != 1 {
+		t.Error("a series that the pipeline does not log was touched")
+	}
+}

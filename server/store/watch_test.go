@@ -160,6 +160,11 @@ func TestWhatTheReplayGaveIsNotGivenAgainLive(t *testing.T) {
 			t.Fatalf("event %d, want %d", ev.ID, id)
 		}
 	}
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if ev, err := w.Next(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("event %d, %v; nothing is new", ev.ID, err)
+	}
 	logOne(t, s, "r", 3)
 	if ev := next(t, w); ev.ID != 5 {
 		t.Fatalf("event %d, want 5", ev.ID)
