@@ -110,3 +110,15 @@ func FuzzParsePEFT(f *testing.F) {
 		}
 	})
 }
+
+func TestTheSmallestRankIsOneAndAlphaIsMoreThanZero(t *testing.T) {
+	for c, valid := range map[*Config]bool{
+		{R: 1, Alpha: 0.5, TargetModules: []string{"q_proj"}}: true,
+		{R: 0, Alpha: 1, TargetModules: []string{"q_proj"}}:   false,
+		{R: 1, Alpha: 0, TargetModules: []string{"q_proj"}}:   false,
+	} {
+		if err := c.Validate(); (err == nil) != valid {
+			t.Errorf("rank %d, alpha %v: %v", c.R, c.Alpha, err)
+		}
+	}
+}
