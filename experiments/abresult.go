@@ -113,5 +113,5 @@ type Sample struct {
 	LogProbA []float32 `json:"logprob_a,omitempty"`
 	LogProbB []float32 `json:"logprob_b,omitempty"`
 	// Columns are the row's fields that the schema does not know, as JSON has them.
-	Columns map[string]any `json:"columns,omitempty"`
+	Columns Columns `json:"columns,omitempty"`
 }

@@ -74,8 +74,15 @@ func ownColumn(samples []experiments.Sample, need metricabi.Need) (c metricabi.C
 
 // asText is a text itself, and anything else as JSON has it.
 func asText(v any) (string, error) {
-	if s, ok := v.(string); ok {
-		return s, nil
+	switch raw := v.(type) {
+	case string:
+		return raw, nil
+	case json.RawMessage: // in the form that it has once it was stored
+		var c experiments.Columns
+		if err := json.Unmarshal(fmt.Appendf(nil, `{"v":%s}`, raw), &c); err != nil {
+			return "", err
+		}
+		v = c["v"]
 	}
 	b, err := json.Marshal(v)
 	return string(b), err

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,6 +62,28 @@ func TestAMetricIsComputedOnTheRowsOfEachValueOfAColumn(t *testing.T) {
 	// A metric that fails on one slice fails there alone.
 	if got := r.Engine.EvaluateModule(t.Context(), Module{Name: "m", Wasm: metrictest.OfRows("picky", 9), Slices: []string{"class"}}, sliced()); got.Error != "" || len(got.Slices) != 3 || got.Slices[0].Error == "" {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestAColumnIsTheSameOnceItWasStored(t *testing.T) {
+	live := experiments.Sample{Columns: experiments.Columns{"n": json.Number("9007199254740993"), "f": json.Number("5.0"), "list": json.RawMessage(`[ 1,  2.50 ]`), "o": json.RawMessage(`{"b": 1, "a": true}`), "s": "x"}}
+	text, err := json.MarshalIndent(live, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored experiments.Sample
+	if err := json.Unmarshal(text, &stored); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"n": "9007199254740993", "f": "5.0", "list": "[1,2.50]", "o": `{"a":true,"b":1}`, "s": "x"} {
+		a, errA := asText(live.Columns[name])
+		b, errB := asText(stored.Columns[name])
+		if a != want || b != want || errA != nil || errB != nil {
+			t.Errorf("%s: %q, stored %q, want %q (%v %v)", name, a, b, want, errA, errB)
+		}
+	}
+	if n, err := asInteger(stored.Columns["n"], 64); err != nil || n != 9007199254740993 {
+		t.Errorf("%d %v", n, err)
 	}
 }
 
