@@ -44,6 +44,7 @@ type Options struct {
 	Accumulation int    // micro-batches of a step
 	Steps        int
 	LearningRate float64
+	Outliers     int // input channels that each layer's norms make loud; more than the width is all
 	Seed         uint64
 	Observer     train.Observer // may be nil
 }
@@ -56,6 +57,7 @@ type Result struct {
 	Device          string    `json:"device"`
 	Storage         string    `json:"storage"`
 	Int8            bool      `json:"load_in_8bit"`
+	Outliers        int       `json:"outlier_channels,omitempty"`
 	Optimizer       string    `json:"optim"`
 	Recompute       string    `json:"gradient_checkpointing"`
 	Sequence        int       `json:"sequence"`
@@ -102,11 +104,10 @@ func Run(ctx context.Context, dev device.Device, o Options) (_ *Result, err erro
 	if err != nil {
 		return nil, fmt.Errorf("bench finetune: %w", err)
 	}
-	weights, err := model.NewFresh(cfg, o.Seed)
+	weights, err := newWeights(cfg, o.Seed, min(o.Outliers, cfg.HiddenSize))
 	if err != nil {
 		return nil, fmt.Errorf("bench finetune: %w", err)
 	}
-	weights.Std = 0.02 // transformers' initializer_range, which the peer has
 	dir, err := os.MkdirTemp("", "triality-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("bench finetune: %w", err)
@@ -126,7 +127,7 @@ func Run(ctx context.Context, dev device.Device, o Options) (_ *Result, err erro
 	i := dev.Info()
 	r := &Result{
 		Model: o.Shape.Name, Parameters: model.Elements(weights), Device: i.Name + " " + i.Model,
-		Storage: o.Storage.Matrices.String(), Int8: o.Storage.Int8, Optimizer: o.Optimizer, Recompute: o.Recompute,
+		Storage: o.Storage.Matrices.String(), Int8: o.Storage.Int8, Outliers: o.Outliers, Optimizer: o.Optimizer, Recompute: o.Recompute,
 		Sequence: o.Sequence, MicroBatch: o.MicroBatch, Accumulation: o.Accumulation,
 	}
 	for _, w := range result.Weights {

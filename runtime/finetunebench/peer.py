@@ -1,5 +1,4 @@
-# The same training as package finetunebench's, by transformers and peft: bfloat16, gradient checkpointing,
-# PyTorch's AdamW. Reads the job as JSON from the standard input and writes the result to the
+# The same training as package finetunebench's, by transformers and peft: bfloat16, PyTorch's AdamW. Reads the job as JSON from the standard input and writes the result to the
 # standard output.
 import json
 import statistics
@@ -22,11 +21,16 @@ torch.set_default_dtype(torch.bfloat16)
 with torch.device("cuda"):
     model = Qwen2ForCausalLM(config)
 torch.set_default_dtype(torch.float32)
-model.gradient_checkpointing_enable()
-model.enable_input_require_grads()
+if job["checkpointing"]:
+    model.gradient_checkpointing_enable()
+    model.enable_input_require_grads()
 model = get_peft_model(model, LoraConfig(
-    r=job["r"], lora_alpha=2 * job["r"], lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"))
+    r=job["r"], lora_alpha=2 * job["r"], lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"),
+    autocast_adapter_dtype=not job["narrow_adapters"])
+if job["narrow_adapters"]:
+    model.to(torch.bfloat16)
 model.train()
+forward = torch.compile(model) if job["compile"] else model
 weights = [p for p in model.parameters() if p.requires_grad]
 optimizer = torch.optim.AdamW(weights, lr=job["learning_rate"], weight_decay=0.0)
 ids = torch.tensor(job["ids"], device="cuda")
@@ -37,7 +41,7 @@ for step in range(job["steps"]):
     torch.cuda.synchronize()
     start, total = time.perf_counter(), 0.0
     for part in ids.split(micro):
-        loss = model(input_ids=part, labels=part).loss * len(part) / len(ids)
+        loss = forward(input_ids=part, labels=part).loss * len(part) / len(ids)
         loss.backward()
         total += loss.detach()
     torch.nn.utils.clip_grad_norm_(weights, 1.0)

@@ -48,10 +48,17 @@ type scratch struct{}
 func (scratch) launch(device.Device, []device.Buffer, []device.Buffer) {}
 func (scratch) signature() string                                      { return ">f" }
 
-// matMulInto adds a product to a sink.
-type matMulInto struct{ matMul }
+// matMulInto adds a product, times S, to a sink.
+type matMulInto struct {
+	matMul
+	S float64
+}
 
 func (k matMulInto) launch(dev device.Device, out, in []device.Buffer) {
+	if k.S != 1 { // by fuse alone
+		dev.(device.ProductSum).MatMulAdd(out[0], out[0], in[1], in[2], k.M, k.N, k.K, k.TransA, k.TransB, k.S)
+		return
+	}
 	dev.MatMul(out[0], in[1], in[2], k.M, k.N, k.K, k.TransA, k.TransB, true)
 }
 func (matMulInto) signature() string { return "fmm>f" }
@@ -89,6 +96,7 @@ func (s *schedule) gather() error {
 	}
 	for i, it := range s.items {
 		if fused[i] {
+			delete(s.index, it.node)
 			continue
 		}
 		in := moved(it.in)
@@ -96,7 +104,7 @@ func (s *schedule) gather() error {
 			g := s.items[it.in[1]]
 			switch {
 			case fused[it.in[1]]:
-				it.kernel = matMulInto{g.kernel.(matMul)}
+				it.kernel = matMulInto{g.kernel.(matMul), 1}
 				in = append([]int{in[0]}, moved(g.in)...)
 			case g.dtype != device.Float:
 				items = append(items, item{node: it.node, kernel: scratch{}, n: min(it.n, chunk), dtype: device.Float})

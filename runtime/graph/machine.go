@@ -84,6 +84,7 @@ func Compile(dev device.Device, outputs G.Nodes, opts ...Option) (*Machine, erro
 		return nil, err
 	}
 	s.recompute(o.keep, o.costly)
+	s.join(dev)
 	p := newPlan(s)
 	m := &Machine{
 		dev: dev, plan: p, graph: outputs[0].Graph(), arena: o.arena,
@@ -102,6 +103,22 @@ func Compile(dev device.Device, outputs G.Nodes, opts ...Option) (*Machine, erro
 		m.leaves[n] = nil
 	}
 	return m, nil
+}
+
+// join puts operations together that the device does at once.
+func (s *schedule) join(dev device.Device) {
+	if _, ok := dev.(device.ProductSum); ok {
+		s.fuse()
+	}
+	if _, ok := dev.(device.AttentionKeeper); ok {
+		s.keepStatistics()
+	}
+	if _, ok := dev.(device.LossAndGrad); ok {
+		s.joinLoss()
+	}
+	if _, ok := dev.(device.Int8Sharer); ok {
+		s.shareActivations()
+	}
 }
 
 // Set binds a leaf to a buffer of its type and size. The buffer is read at each run (and written, if

@@ -39,6 +39,12 @@ type inPlacer interface{ inPlace() []int }
 // node at partOffsets, the plan gives each its own memory.
 type multi interface{ parts() []int }
 
+// partTyped kernels have results of several types. stored is that of the first.
+type partTyped interface {
+	multi
+	partType(part int, stored device.DType) device.DType
+}
+
 // trimmable kernels do without their last results: parts after the last that is read are nil.
 type trimmable interface {
 	multi

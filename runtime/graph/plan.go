@@ -69,6 +69,9 @@ func newPlan(s *schedule) *plan {
 			st := p.overwritable(it, n, i)
 			if st == nil {
 				st = &storage{dtype: it.dtype, n: n, def: i}
+				if k, ok := it.kernel.(partTyped); ok {
+					st.dtype = k.partType(part, it.dtype)
+				}
 				p.stores = append(p.stores, st)
 			}
 			st.end = end

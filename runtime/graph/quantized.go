@@ -86,3 +86,36 @@ func (k dequantize) launch(dev device.Device, out, in []device.Buffer) {
 	dev.DequantizeRows(out[0], in[0], in[1], k.N, k.K)
 }
 func (dequantize) signature() string { return "qf>m" }
+
+// quantizedLinearShared is one of several products in a row of the same activations. Again: not the first;
+// Keep: not the last.
+type quantizedLinearShared struct {
+	quantizedLinear
+	Again, Keep bool
+}
+
+func (k quantizedLinearShared) launch(dev device.Device, out, in []device.Buffer) {
+	dev.(device.Int8Sharer).MatMulInt8Shared(out[0], in[0], in[1], in[2], k.T, k.N, k.K, k.Threshold, k.Again, k.Keep)
+}
+
+// shareActivations tells int8 products of the one before and the one after where those have the same
+// activations, which then lie unchanged in their memory.
+func (s *schedule) shareActivations() {
+	last := -1
+	for i, it := range s.items {
+		k, ok := it.kernel.(quantizedLinear)
+		if !ok {
+			continue
+		}
+		mine := quantizedLinearShared{quantizedLinear: k}
+		if last >= 0 && s.items[last].in[0] == it.in[0] {
+			before := s.items[last].kernel.(quantizedLinearShared)
+			if before.T == k.T && before.K == k.K && before.Threshold == k.Threshold {
+				before.Keep, mine.Again = true, true
+				s.items[last].kernel = before
+			}
+		}
+		s.items[i].kernel = mine
+		last = i
+	}
+}

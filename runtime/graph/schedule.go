@@ -133,14 +133,7 @@ func (s *schedule) recompute(keep G.Nodes, costly bool) {
 		kept[n] = true
 		last = max(last, n.ID())
 	}
-	backward := make([]bool, len(s.items)) // depends on the seed that Grad made
-	for i, it := range s.items {
-		_, seed := it.kernel.(fill)
-		backward[i] = seed
-		for _, j := range it.in {
-			backward[i] = backward[i] || backward[j]
-		}
-	}
+	backward := s.backward()
 	droppable := func(i int) bool {
 		it := s.items[i]
 		if it.kernel == nil || backward[i] || s.wanted[it.node] {

@@ -46,16 +46,25 @@ func TestTheTypesOfResultsFollowFromThoseOfTheLeaves(t *testing.T) {
 			if want = dtypeOf(it.node); want == device.Float {
 				want = Matrices(device.BFloat16)(it.node)
 			}
-		case matMul, addBias, embedding, embeddingGrad, sum, dropout, swiGLU, swiGLUGrad, rmsNorm, rmsNormGradX, rotary, attention, attentionGrad, crossEntropyGrad:
+		case matMul, matMulAdd, addBias, embedding, embeddingGrad, sum, dropout, swiGLU, swiGLUGrad, rmsNorm, rmsNormGradX, rotary, attention, attentionGrad, attentionKept, attentionGradKept, crossEntropyGrad, crossEntropyBoth:
 			want = device.BFloat16
 		case view:
-			want = m.plan.items[it.in[0]].dtype
+			from := m.plan.items[it.in[0]]
+			want = from.dtype
+			if k, ok := from.kernel.(partTyped); ok {
+				part, _ := m.plan.part(i)
+				want = k.partType(part, want)
+			}
 		}
 		if it.dtype != want {
 			t.Errorf("%s is %v, want %v", label(it.node), it.dtype, want)
 		}
-		for _, v := range m.plan.values[i] {
-			if v.storage != nil && v.dtype != it.dtype {
+		for part, v := range m.plan.values[i] {
+			want := it.dtype
+			if k, ok := it.kernel.(partTyped); ok {
+				want = k.partType(part, it.dtype)
+			}
+			if v.storage != nil && v.dtype != want {
 				t.Errorf("%s lies in memory of %v", label(it.node), v.dtype)
 			}
 		}

@@ -46,8 +46,8 @@ func (ms *moments) add(n int) (_ moment, err error) {
 		}
 	}
 	if ms.paged {
-		m.host = ms.data(m)
-		return m, nil
+		m.host, err = ms.hostMemory(m)
+		return m, err
 	}
 	m.buf, err = ms.dev.Alloc(m.dtype(), n)
 	return m, err
@@ -61,6 +61,9 @@ func (m moment) dtype() device.DType {
 }
 
 func (m moment) free(dev device.Device) {
+	if h, ok := dev.(device.HostMemory); ok && m.host != nil {
+		h.FreeHost(m.host)
+	}
 	for _, b := range []device.Buffer{m.buf, m.max} {
 		if b != nil {
 			dev.Free(b)
@@ -68,12 +71,23 @@ func (m moment) free(dev device.Device) {
 	}
 }
 
-// data makes a slice for a moment's content.
-func (ms *moments) data(m moment) any {
-	if m.code {
-		return make([]int8, m.n)
+// hostMemory is room for a moment's content on the host, the device's own where it has some.
+func (ms *moments) hostMemory(m moment) (any, error) {
+	if h, ok := ms.dev.(device.HostMemory); ok {
+		return h.AllocHost(m.dtype(), m.n)
 	}
-	return floats(ms.bits, m.n)
+	if m.code {
+		return make([]int8, m.n), nil
+	}
+	return floats(ms.bits, m.n), nil
+}
+
+// page copies a moment from the device to the host, where it is after the next Sync.
+func (ms *moments) page(m moment, from device.Buffer) error {
+	if h, ok := ms.dev.(device.HostMemory); ok {
+		return h.Fetch(m.host, from)
+	}
+	return ms.dev.Download(m.host, from)
 }
 
 // share makes the buffers that paged moments travel through.
@@ -136,8 +150,8 @@ func (ms *moments) step(s *slot, c device.AdamW) error {
 	if !ms.paged {
 		return nil
 	}
-	if err := ms.dev.Download(s.m.host, m); err != nil {
+	if err := ms.page(s.m, m); err != nil {
 		return err
 	}
-	return ms.dev.Download(s.v.host, v)
+	return ms.page(s.v, v)
 }

@@ -22,6 +22,7 @@ func benchCommands() []command {
 	return []command{
 		{"bench metric", "LANGUAGE=FILE...", "metric modules against the same metrics in native Go, as JSON", setupBenchMetric},
 		{"bench finetune", "", "LoRA training of a large model with random weights, beside transformers and peft, as JSON", setupBenchFinetune},
+		{"bench gpu", "", "the table of fine-tuning on one NVIDIA card, beside transformers and peft, as JSON", setupBenchGPU},
 		{"bench engine", "", "training against PyTorch and matrix products against OpenBLAS on the processor, as JSON", setupBenchEngine},
 		{"bench tokenizer", "", "a tokenizer's ids and speed against Hugging Face tokenizers, as JSON", setupBenchTokenizer},
 	}

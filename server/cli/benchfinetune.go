@@ -29,10 +29,11 @@ func setupBenchFinetune(e *env, fl *flag.FlagSet) func(context.Context, []string
 	fl.IntVar(&o.MicroBatch, "micro-batch", 1, "sequences of a micro-batch")
 	fl.IntVar(&o.Accumulation, "accumulation", 1, "micro-batches of a step")
 	fl.IntVar(&o.Steps, "steps", 10, "optimizer steps")
+	fl.IntVar(&o.Outliers, "outliers", 0, "input channels that each layer's norms make outliers of int8")
 	fl.Float64Var(&o.LearningRate, "learning-rate", 2e-4, "learning rate, constant")
 	python := fl.String("peer", "", "Python `interpreter` with transformers and peft, which then train the same")
 	return func(ctx context.Context, args []string) error {
-		if len(args) > 0 || o.R < 1 || o.Sequence < 2 || o.MicroBatch < 1 || o.Accumulation < 1 || o.Steps < 1 {
+		if len(args) > 0 || o.R < 1 || o.Sequence < 2 || o.MicroBatch < 1 || o.Accumulation < 1 || o.Steps < 1 || o.Outliers < 0 {
 			return usagef("bench finetune takes flags alone; numbers must be at least 1, --sequence at least 2")
 		}
 		found := false
@@ -73,7 +74,7 @@ func setupBenchFinetune(e *env, fl *flag.FlagSet) func(context.Context, []string
 			return invalid(err)
 		}
 		if *python != "" {
-			if report.Peer, err = finetunebench.RunPeer(ctx, *python, o); err != nil {
+			if report.Peer, err = finetunebench.RunPeer(ctx, *python, o, finetunebench.Peer{}); err != nil {
 				return err
 			}
 			report.Ratio = report.Triality.TokensPerSecond / report.Peer.TokensPerSecond

@@ -68,6 +68,59 @@ func memory(t *testing.T, dev device.Device) {
 	}
 }
 
+// hostMemory holds AllocHost, FreeHost and Fetch to their contract.
+func hostMemory(t *testing.T, dev device.Device, h device.HostMemory) {
+	const n = 3 << 20
+	floats, err := h.AllocHost(device.Float, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes, err := h.AllocHost(device.Int8, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, q := floats.([]float32), codes.([]int8)
+	if len(x) != n || len(q) != n || x[n-1] != 0 || q[n-1] != 0 {
+		t.Fatalf("%d and %d elements, the last %g and %d", len(x), len(q), x[n-1], q[n-1])
+	}
+	for i := range x {
+		x[i], q[i] = float32(i), int8(i)
+	}
+	a, b := upload(t, dev, device.Float, n, x), upload(t, dev, device.Int8, n, q)
+	dev.Scale(a, a, 2)
+	if err := errors.Join(h.Fetch(x, a), h.Fetch(q, b), dev.Sync()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range x {
+		if x[i] != 2*float32(i) || q[i] != int8(i) {
+			t.Fatalf("element %d came back as %g and %d", i, x[i], q[i])
+		}
+	}
+	for name, err := range map[string]error{
+		"a fetch to other memory": h.Fetch(make([]float32, n), a),
+		"a fetch of another type": h.Fetch(q, a),
+		"a fetch to a part":       h.Fetch(x[1:], a.Slice(1, n)),
+		"a fetch of another size": h.Fetch(x, a.Slice(0, n-1)),
+		"host memory of indices":  second(h.AllocHost(device.Int32, 4)),
+		"a negative size":         second(h.AllocHost(device.Float, -1)),
+	} {
+		if err == nil {
+			t.Errorf("%s gave no error", name)
+		}
+	}
+	_ = dev.Sync() // what the wrong fetches left
+	h.FreeHost(x)
+	h.FreeHost(q)
+	if h.Fetch(x, a) == nil {
+		t.Error("a fetch to memory that was given back gave no error")
+	}
+	_ = dev.Sync()
+	dev.Free(a)
+	dev.Free(b)
+}
+
+func second[A, B any](_ A, b B) B { return b }
+
 // foreign is a buffer that belongs to no device.
 type foreign struct{}
 

@@ -10,7 +10,12 @@ import (
 type bufs = []device.Buffer
 
 func operations() []operation {
-	return slices.Concat(elementwise(), matmul(), reductions(), rows(), attention(), crossEntropy(), so8(), optimizer(), dora(), quantized())
+	return slices.Concat(elementwise(), matmul(), productSums(), reductions(), rows(), attention(), crossEntropy(), so8(), optimizer(), dora(), quantized())
+}
+
+// on leaves out what a device need not have and has not.
+func on(d device.Device, ops []operation) []operation {
+	return slices.DeleteFunc(ops, func(op operation) bool { return op.needs != nil && !op.needs(d) })
 }
 
 // sizes straddle the vector widths and the block sizes of the kernels.

@@ -35,12 +35,56 @@ func quantized() []operation {
 				})
 			}})
 	}
+	for name, plant := range planted() {
+		const T, N, K = 40, 72, 1024
+		ops = append(ops, operation{name: "int8 matmul with " + name, floats: []int{T * K, N * K, N}, vectors: []int{2}, outs: []int{T * N},
+			launch: func(d device.Device, o, x, i bufs) {
+				plant(d, x[0], T, K)
+				withCodes(d, x[2], x[1], N, K, func(codes device.Buffer) { d.MatMulInt8(o[0], x[0], codes, x[2], T, N, K, 6) })
+			}})
+	}
+	for name, plant := range planted() {
+		for _, T := range []int{3, 40} { // few rows and many
+			const N, K = 40, 1024
+			ops = append(ops, operation{name: fmt.Sprintf("three int8 matmuls of the same %d rows with %s", T, name), needs: sharesInt8,
+				floats: []int{T * K, N * K, N, (N + 3) * K, N + 3}, vectors: []int{2, 4}, outs: []int{T * N, T * (N + 3), T * N},
+				launch: func(d device.Device, o, x, i bufs) {
+					shared := d.(device.Int8Sharer)
+					plant(d, x[0], T, K)
+					withCodes(d, x[2], x[1], N, K, func(a device.Buffer) {
+						withCodes(d, x[4], x[3], N+3, K, func(b device.Buffer) {
+							shared.MatMulInt8Shared(o[0], x[0], a, x[2], T, N, K, 6, false, true)
+							shared.MatMulInt8Shared(o[1], x[0], b, x[4], T, N+3, K, 6, true, true)
+							shared.MatMulInt8Shared(o[2], x[0], a, x[2], T, N, K, 6, true, false)
+						})
+					})
+				}})
+		}
+	}
 	ops = append(ops, operation{name: "quantize rows of zeros", floats: []int{6}, outs: []int{6, 2}, sums: []int{1},
 		launch: func(d device.Device, o, x, i bufs) {
 			d.Fill(x[0].Slice(0, 3), 0)
 			withCodes(d, o[1], x[0], 2, 3, func(codes device.Buffer) { d.DequantizeRows(o[0], codes, o[1], 2, 3) })
 		}})
 	return ops
+}
+
+func sharesInt8(d device.Device) bool { _, ok := d.(device.Int8Sharer); return ok }
+
+// planted puts outliers past a threshold of 6 into T rows of K normal values.
+func planted() map[string]func(d device.Device, x device.Buffer, T, K int) {
+	columns := func(n int) func(device.Device, device.Buffer, int, int) {
+		return func(d device.Device, x device.Buffer, T, K int) {
+			for i := range n {
+				at := (i%T)*K + i*K/n
+				d.Fill(x.Slice(at, at+1), float64(7+i%20)*float64(1-2*(i%2)))
+			}
+		}
+	}
+	return map[string]func(device.Device, device.Buffer, int, int){
+		"no outlier": columns(0), "one outlier column": columns(1), "100 outlier columns": columns(100), "300 outlier columns": columns(300),
+		"nothing but outlier columns": func(d device.Device, x device.Buffer, _, _ int) { d.Scale(x, x, 100) },
+	}
 }
 
 // withCodes quantizes w. A device without room would fail the launch with a nil buffer, which is

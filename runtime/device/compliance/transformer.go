@@ -22,6 +22,12 @@ func ranges(lengths ...int) (lo, hi []int32) {
 	return lo, hi
 }
 
+// looseGrad is for gradients that take a mean from attention's result, itself rounded: where few keys share
+// the weight, what it is subtracted from is not much larger.
+const looseGrad = 2
+
+func keepsAttention(d device.Device) bool { _, ok := d.(device.AttentionKeeper); return ok }
+
 func attention() []operation {
 	var ops []operation
 	window := 0
@@ -32,9 +38,16 @@ func attention() []operation {
 		ops = append(ops,
 			operation{name: "attention: " + label, floats: []int{nq, nk, nk}, ints: [][]int32{lo, hi}, outs: []int{nq},
 				launch: func(d device.Device, o, x, i bufs) { d.Attention(o[0], x[0], x[1], x[2], i[0], i[1], s) }},
-			operation{name: "attention grad: " + label, floats: []int{nq, nk, nk, nq}, ints: [][]int32{lo, hi}, outs: []int{nq, nk, nk},
+			operation{name: "attention grad: " + label, floats: []int{nq, nk, nk, nq}, ints: [][]int32{lo, hi}, outs: []int{nq, nk, nk}, loose: looseGrad,
 				launch: func(d device.Device, o, x, i bufs) {
 					d.AttentionGrad(o[0], o[1], o[2], x[0], x[1], x[2], i[0], i[1], x[3], s)
+				}},
+			operation{name: "kept attention and its grad: " + label, floats: []int{nq, nk, nk, nq, len(lo) * heads}, vectors: []int{4},
+				ints: [][]int32{lo, hi}, outs: []int{nq, nq, nk, nk}, loose: looseGrad, needs: keepsAttention,
+				launch: func(d device.Device, o, x, i bufs) {
+					keeper := d.(device.AttentionKeeper)
+					keeper.AttentionKeep(o[0], x[4], x[0], x[1], x[2], i[0], i[1], s)
+					keeper.AttentionGradKept(o[1], o[2], o[3], x[0], x[1], x[2], o[0], x[4], i[0], i[1], x[3], s)
 				}})
 	}
 	causal := func(name string, heads, kvHeads, dim int, lengths ...int) {
@@ -66,6 +79,8 @@ func attention() []operation {
 	return ops
 }
 
+func hasLossAndGrad(d device.Device) bool { _, ok := d.(device.LossAndGrad); return ok }
+
 func crossEntropy() []operation {
 	var ops []operation
 	for _, s := range [][3]int{{1, 1, 1}, {5, 3, 7}, {33, 16, 130}, {70, 24, 1031}, {3, 20, 4500}, {150, 8, 64}} {
@@ -87,6 +102,16 @@ func crossEntropy() []operation {
 				operation{name: "cross-entropy grad" + label, floats: []int{T * D, V * D, T}, vectors: []int{2}, ints: [][]int32{labels}, outs: []int{T * D, V * D},
 					launch: func(d device.Device, o, x, i bufs) {
 						d.CrossEntropyGrad(o[0], o[1], x[0], x[1], i[0], x[2], T, D, V)
+					}},
+				operation{name: "cross-entropy and its grad" + label, floats: []int{T * D, V * D, T}, vectors: []int{2}, ints: [][]int32{labels},
+					outs: []int{T, T * D, V * D}, sums: []int{0}, needs: hasLossAndGrad,
+					launch: func(d device.Device, o, x, i bufs) {
+						d.(device.LossAndGrad).CrossEntropyBoth(o[0], o[1], o[2], x[0], x[1], i[0], x[2], T, D, V)
+					}},
+				operation{name: "cross-entropy and its grad without dw" + label, floats: []int{T * D, V * D, T}, vectors: []int{2}, ints: [][]int32{labels},
+					outs: []int{T, T * D}, sums: []int{0}, needs: hasLossAndGrad,
+					launch: func(d device.Device, o, x, i bufs) {
+						d.(device.LossAndGrad).CrossEntropyBoth(o[0], o[1], nil, x[0], x[1], i[0], x[2], T, D, V)
 					}},
 				operation{name: "cross-entropy grad without dw" + label, floats: []int{T * D, V * D, T}, vectors: []int{2}, ints: [][]int32{labels}, outs: []int{T * D},
 					launch: func(d device.Device, o, x, i bufs) {

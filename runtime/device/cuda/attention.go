@@ -98,18 +98,32 @@ func (v attentionVariant) tiles(n int) int { return (n + v.rows - 1) / v.rows }
 
 // Attention: softmax(q·kᵀ·Scale)·v over each query's key range.
 func (d *Device) Attention(dst, q, k, v, lo, hi device.Buffer, s device.AttentionShape) {
+	d.AttentionKeep(dst, nil, q, k, v, lo, hi, s)
+}
+
+// keeps tells whether the kernels of a call keep statistics: those over 16-bit storage.
+func (c *call) keeps(s device.AttentionShape) bool {
+	return c.stored != device.Float && onTensorCores(s)
+}
+
+// AttentionKeep keeps the binary logarithm of the sum of exponentials where the kernels read it.
+func (d *Device) AttentionKeep(dst, kept, q, k, v, lo, hi device.Buffer, s device.AttentionShape) {
 	c := d.begin("attention")
 	defer c.end()
 	a := c.attention(q, k, v, lo, hi, s)
 	o := c.operand("dst", dst, a.queries)
+	var sums uint64
+	if kept != nil {
+		sums = c.floats("kept", kept, s.Queries*s.Heads)
+	}
 	switch {
 	case c.failed:
-	case decodes(a):
+	case kept == nil && decodes(a):
 		c.decode(o, a)
+	case c.keeps(s):
+		c.tensorAttend(o, sums, a)
 	case c.stored == device.Float:
 		c.attend(o, a)
-	case onTensorCores(s):
-		c.tensorAttend(o, a)
 	default:
 		wide := c.temporary(4 * a.queries)
 		c.attend(wide, c.widenOperands(a))
@@ -130,16 +144,25 @@ func (c *call) attend(dst uint64, a attentionOperands) {
 // AttentionGrad first gives each query the statistics of its softmax, then goes over queries for dq and
 // over keys for dk and dv.
 func (d *Device) AttentionGrad(dq, dk, dv, q, k, v, lo, hi, dy device.Buffer, s device.AttentionShape) {
+	d.AttentionGradKept(dq, dk, dv, q, k, v, nil, nil, lo, hi, dy, s)
+}
+
+// AttentionGradKept has the statistics where AttentionKeep kept them.
+func (d *Device) AttentionGradKept(dq, dk, dv, q, k, v, result, kept, lo, hi, dy device.Buffer, s device.AttentionShape) {
 	c := d.begin("attention grad")
 	defer c.end()
 	a := c.attention(q, k, v, lo, hi, s)
 	oq, ok, ov, y := c.operand("dq", dq, a.queries), c.operand("dk", dk, a.keys), c.operand("dv", dv, a.keys), c.operand("dy", dy, a.queries)
+	var o, sums uint64
+	if result != nil {
+		o, sums = c.operand("result", result, a.queries), c.floats("kept", kept, s.Queries*s.Heads)
+	}
 	switch {
 	case c.failed:
+	case c.keeps(s):
+		c.tensorAttendGrad(oq, ok, ov, y, o, sums, a)
 	case c.stored == device.Float:
 		c.attendGrad(oq, ok, ov, y, a)
-	case onTensorCores(s):
-		c.tensorAttendGrad(oq, ok, ov, y, a)
 	default:
 		wq, wk, wv := c.temporary(4*a.queries), c.temporary(4*a.keys), c.temporary(4*a.keys)
 		c.attendGrad(wq, wk, wv, c.widened(y, a.queries), c.widenOperands(a))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 
 	"triality/runtime/device"
 	"triality/runtime/device/cuda"
@@ -164,6 +165,66 @@ func BenchmarkNarrow(b *testing.B) {
 	bytes("8-bit adamw", 16*n, func() {
 		dev.AdamW8Step(params, g, m, v, mm, vm, device.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1})
 	})
+}
+
+// BenchmarkInt8 measures int8 products over 8,192 rows beside bfloat16's of the same sizes, forward and
+// for the gradient, with outliers of the threshold 6 in no column up to all of them.
+func BenchmarkInt8(b *testing.B) {
+	const T, D, F = 8192, 3584, 18_944
+	dev := open(b, cuda.Options{})
+	defer closeDevice(b, dev)
+	once := noise(7, 1<<20+8)
+	filled := func(n int) device.Buffer {
+		x, err := dev.Alloc(device.BFloat16, n)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { dev.Free(x) })
+		for from := 0; from < n; from += len(once) {
+			if err := dev.Upload(x.Slice(from, min(n, from+len(once))), once[:min(len(once), n-from)]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return x
+	}
+	milliseconds := func(f func()) float64 {
+		f()
+		_ = dev.Sync()
+		start := time.Now()
+		for range 10 {
+			f()
+		}
+		if err := dev.Sync(); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(start).Seconds() * 100
+	}
+	for _, s := range [][2]int{{D, D}, {F, D}, {D, F}} {
+		N, K := s[0], s[1]
+		weights, out, x, scale := filled(N*K), filled(T*N), filled(T*K), uploaded(b, dev, make([]float32, N))
+		codes, err := dev.Alloc(device.Int8, N*K)
+		if err != nil {
+			b.Fatal(err)
+		}
+		dev.QuantizeRows(codes, scale, weights, N, K)
+		exact := milliseconds(func() { dev.MatMul(out, x, weights, T, N, K, false, true, false) })
+		back := milliseconds(func() { dev.MatMul(x, out, weights, T, K, N, false, false, false) })
+		grad := milliseconds(func() { dev.MatMulInt8Grad(x, out, codes, scale, T, N, K) })
+		b.Logf("%d by %d: bfloat16 %.3f ms, int8 gradient %.2f of its speed", N, K, exact, back/grad)
+		for _, columns := range []int{0, 1, 100, K / 8, K/8 + 1, K} {
+			x := filled(T * K)
+			for c := range columns {
+				at := (c*7%T)*K + c*(K/columns)
+				dev.Fill(x.Slice(at, at+1), 60)
+			}
+			ms := milliseconds(func() { dev.MatMulInt8(out, x, codes, scale, T, N, K, 6) })
+			b.Logf("  %d outlier columns: %.3f ms, %.2f of bfloat16's speed", columns, ms, exact/ms)
+			dev.Free(x)
+		}
+		for _, x := range []device.Buffer{weights, out, x, scale, codes} {
+			dev.Free(x)
+		}
+	}
 }
 
 // BenchmarkTrain trains the named shapes on packed sequences of 128 tokens, eight to a micro-batch.

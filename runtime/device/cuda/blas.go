@@ -54,13 +54,14 @@ type gemm struct {
 	operands, result           device.DType
 	stride                     int     // elements from one row of dst to the next; 0: n
 	factor                     float32 // of the product; 0: 1
+	addend                     uint64  // the matrix of dst's layout that accumulate adds; 0: dst
 }
 
 // planKey tells products apart that need their own algorithm. align holds what is known of the
-// addresses of a, b and dst: the exponents of the powers of two that divide them, up to 2⁸.
+// addresses of a, b, dst and the addend: the exponents of the powers of two that divide them, up to 2⁸.
 type planKey struct {
-	gemm  // without accumulate and factor
-	align [3]uint8
+	gemm  // without accumulate, factor and addend
+	align [4]uint8
 }
 
 // plan is a described product with the algorithm that cuBLASLt chose. The choice depends on the shape
@@ -135,14 +136,20 @@ func (c *call) product(dst, a, b uint64, g gemm) {
 	if c.failed || g.m == 0 || g.n == 0 {
 		return
 	}
+	from := dst // what is added
+	if g.accumulate && g.addend != 0 {
+		from = g.addend
+	}
 	if g.k == 0 {
-		if !g.accumulate {
+		if g.accumulate {
+			c.copy(dst, from, size(g.result)*g.m*g.n)
+		} else {
 			c.zero(dst, size(g.result)*g.m*g.n)
 		}
 		return
 	}
 	l := c.d.blas
-	p, err := l.plan(key(dst, a, b, g))
+	p, err := l.plan(key(dst, from, a, b, g))
 	if err != nil {
 		c.fail("product of %d×%d by %d×%d: %w", g.m, g.k, g.k, g.n, err)
 		return
@@ -159,16 +166,16 @@ func (c *call) product(dst, a, b uint64, g gemm) {
 		alpha = unsafe.Pointer(&l.factors[2])
 	}
 	c.check("product", l.call("cublasLtMatmul", l.matmul, l.handle, p.desc, uintptr(alpha),
-		uintptr(b), p.a, uintptr(a), p.b, uintptr(beta), uintptr(dst), p.c, uintptr(dst), p.c,
+		uintptr(b), p.a, uintptr(a), p.b, uintptr(beta), uintptr(from), p.c, uintptr(dst), p.c,
 		uintptr(unsafe.Pointer(&p.choice.algorithm[0])), uintptr(l.workspace), workspaceBytes, c.d.stream))
 }
 
-func key(dst, a, b uint64, g gemm) planKey {
-	g.accumulate, g.factor = false, 0
+func key(dst, addend, a, b uint64, g gemm) planKey {
+	g.accumulate, g.factor, g.addend = false, 0, 0
 	if g.stride == 0 {
 		g.stride = g.n
 	}
-	return planKey{g, [3]uint8{alignment(a), alignment(b), alignment(dst)}}
+	return planKey{g, [4]uint8{alignment(a), alignment(b), alignment(dst), alignment(addend)}}
 }
 
 // types are cuBLASLt's numbers for a product: its arithmetic, the type of its factors, of a and b, and
@@ -255,7 +262,7 @@ func (b *blas) describe(p *plan, key planKey) error {
 	if err := b.call("cublasLtMatmulPreferenceSetAttribute", b.setPreference, preference, preferenceWorkspace, uintptr(unsafe.Pointer(&size)), 8); err != nil {
 		return err
 	}
-	for i, exponent := range []uint8{key.align[1], key.align[0], key.align[2], key.align[2]} {
+	for i, exponent := range []uint8{key.align[1], key.align[0], key.align[3], key.align[2]} {
 		least := uint32(1) << exponent
 		if err := b.call("cublasLtMatmulPreferenceSetAttribute", b.setPreference, preference, uintptr(preferenceAlignmentA+i), uintptr(unsafe.Pointer(&least)), 4); err != nil {
 			return err

@@ -126,6 +126,11 @@ func (e *crossEntropy) statistics(first, n int) {
 	}
 }
 
+// loss writes the negative log-likelihoods of a block's rows.
+func (e *crossEntropy) loss(nll uint64, first, n int) {
+	e.call.launch("ce_end", (n+127)/128, 1, 128, 0, nll, e.top, e.sum, e.label, e.rowTable(first), i32(n))
+}
+
 // differentiate turns logits into their gradients, or residuals.
 func (e *crossEntropy) differentiate(dnll uint64, first, n, from, width int) {
 	c, parts := e.call, max(1, min(8, width/1024))
@@ -147,7 +152,7 @@ func (d *Device) CrossEntropy(nll, h, w, labels device.Buffer, T, D, V int) {
 	c.zero(o, 4*T)
 	e.each(func(first, n int) {
 		e.statistics(first, n)
-		c.launch("ce_end", (n+127)/128, 1, 128, 0, o, e.top, e.sum, e.label, e.rowTable(first), i32(n))
+		e.loss(o, first, n)
 	})
 }
 
@@ -155,11 +160,20 @@ func (d *Device) CrossEntropy(nll, h, w, labels device.Buffer, T, D, V int) {
 // the products take residuals·1024 and are multiplied by dnll/1024 afterwards, or h by dnll before, so
 // that neither small probabilities nor a small dnll are lost to the type.
 func (d *Device) CrossEntropyGrad(dh, dw, h, w, labels, dnll device.Buffer, T, D, V int) {
+	d.CrossEntropyBoth(nil, dh, dw, h, w, labels, dnll, T, D, V)
+}
+
+// CrossEntropyBoth is CrossEntropyGrad, which finds the loss on its way; nll may be nil.
+func (d *Device) CrossEntropyBoth(nll, dh, dw, h, w, labels, dnll device.Buffer, T, D, V int) {
 	c := d.begin("cross entropy grad")
 	defer c.end()
 	e := c.crossEntropy(h, w, labels, T, D, V)
 	o, y := c.operand("dh", dh, T*D), c.floats("dnll", dnll, T)
-	var ow uint64
+	var ow, loss uint64
+	if nll != nil {
+		loss = c.floats("nll", nll, T)
+		c.zero(loss, 4*T)
+	}
 	if dw != nil {
 		ow = c.operand("dw", dw, V*D)
 	}
@@ -189,6 +203,9 @@ func (d *Device) CrossEntropyGrad(dh, dw, h, w, labels, dnll device.Buffer, T, D
 	}
 	e.each(func(first, n int) {
 		e.statistics(first, n)
+		if nll != nil {
+			e.loss(loss, first, n)
+		}
 		if dw != nil && !wide {
 			c.perRow(c.kernel("ce_weigh"), n, D, weighed, e.h, y, e.rowTable(first), i32(D))
 		}

@@ -52,22 +52,29 @@ type Device struct {
 	kernels      map[string]uintptr
 	pool         *pool
 	staging      staging
+	locked       locked
 	kept         keptTables
 	info         device.Info
-	shared       int    // bytes of shared memory that a block may ask for
-	procs        int    // multiprocessors
-	logits       int    // most logits held at once
-	narrowLogits int    // the same where their gradients are narrow
-	int8Scratch  int    // bytes of sums or weights of int8 products held at once
-	maps         uint64 // the dynamic maps of 8-bit states, once they are needed
+	shared       int             // bytes of shared memory that a block may ask for
+	procs        int             // multiprocessors
+	logits       int             // most logits held at once
+	narrowLogits int             // the same where their gradients are narrow
+	activations  int8Activations // of the int8 product before, where the next has the same
+	int8Scratch  int             // bytes of sums or weights of int8 products held at once
+	maps         uint64          // the dynamic maps of 8-bit states, once they are needed
 	slots        [32]uint64
 	params       [32]uintptr
 	closed       bool
 }
 
 var (
-	_ device.Device     = (*Device)(nil)
-	_ device.MemoryUser = (*Device)(nil)
+	_ device.Device          = (*Device)(nil)
+	_ device.MemoryUser      = (*Device)(nil)
+	_ device.ProductSum      = (*Device)(nil)
+	_ device.AttentionKeeper = (*Device)(nil)
+	_ device.LossAndGrad     = (*Device)(nil)
+	_ device.HostMemory      = (*Device)(nil)
+	_ device.Int8Sharer      = (*Device)(nil)
 )
 
 // Open readies a card. What is missing (ErrNoDriver, ErrNoDevice, ErrNoBLAS), too old (ErrOldDevice)
@@ -80,7 +87,7 @@ func Open(o Options) (device.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{driver: drv, kernels: map[string]uintptr{}}
+	d := &Device{driver: drv, kernels: map[string]uintptr{}, locked: locked{}}
 	if err := d.open(o); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -219,6 +226,7 @@ func (d *Device) Close() error {
 		errs = append(errs, d.pool.close())
 	}
 	d.staging.close(d.driver)
+	d.locked.close(d.driver)
 	for _, m := range d.modules {
 		errs = append(errs, d.driver.moduleUnload(m))
 	}

@@ -154,7 +154,7 @@ func TestEveryKernelThatIsLaunchedIsInThePTX(t *testing.T) {
 	for _, name := range []string{"fill", "add", "mul", "swiglu", "swiglu_grad", "scale", "scale_by", "add_bias", "dropout",
 		"column_partials", "dot_partials", "weighted_partials", "outer_partials", "pet_partials", "pet_grad", "gather",
 		"gather_sum", "scatter", "rmsnorm", "inverse_rms", "rmsnorm_grad_x", "rotary", "block_mul",
-		"divide_by_norms", "scale_columns", "flag_outliers", "quantize_rows", "dequantize", "int8_finish", "int8_product"} {
+		"divide_by_norms", "scale_columns", "flag_outliers", "quantize_rows", "requantize_rows", "dequantize", "int8_finish", "int8_product", "gather_columns", "dequantize_columns"} {
 		for _, t := range types {
 			want = append(want, name+t)
 		}
@@ -301,18 +301,30 @@ func TestBlocksAreEvenAndStayInScratch(t *testing.T) {
 	if got := even(2048, 257); got != 256 {
 		t.Errorf("2048 rows in blocks of at most 257 gave %d", got)
 	}
-	for _, c := range []struct{ T, N int }{{2048, 18_944}, {2048, 3584}, {17, 64}, {300_000, 3584}, {2048, 8191}} {
-		limit := int8Scratch(12 << 30)
-		block := int8Block(c.T, c.N, limit)
-		if block < 1 || block > c.N || (block < c.N && block%64 != 0) || (block > 64 && 4*c.T*block > limit) {
-			t.Errorf("%d rows by %d columns in blocks of %d", c.T, c.N, block)
+	const limit = 64 << 20
+	for _, c := range []struct{ n, each, want int }{ // each of n takes so many bytes
+		{18_944, 4 * 2048, 6336}, {3584, 4 * 2048, 3584}, {64, 4 * 17, 64}, {3584, 4 * 300_000, 64}, {8191, 4 * 2048, 8191},
+		{18_944, 2 * 3584, 6336}, {18_944, 2 * 18_944, 1728}, {7, 14, 7}, {4096, 2 << 20, 64},
+	} {
+		block := evenBlock(c.n, limit/c.each)
+		if block != c.want || (block > 64 && c.each*block > limit) {
+			t.Errorf("%d of %d bytes in blocks of %d, want %d", c.n, c.each, block, c.want)
 		}
 	}
-	for _, c := range []struct{ N, K int }{{18_944, 3584}, {3584, 18_944}, {7, 7}, {1 << 20, 4096}} {
-		limit := int8Scratch(12 << 30)
-		block := columnBlock(c.N, c.K, limit/2)
-		if block < 1 || block > c.K || (block < c.K && block%64 != 0) || (block > 64 && 2*c.N*block > limit) {
-			t.Errorf("%d rows of %d in blocks of %d columns", c.N, c.K, block)
+}
+
+func TestCodesAreMultipliedWhereOutliersAreFew(t *testing.T) {
+	for _, c := range []struct {
+		n, k, outliers int
+		codes          uint64
+		want           bool
+	}{
+		{3584, 3584, 0, 256, true}, {3584, 3584, 448, 256, true}, {3584, 3584, 449, 256, false}, {18_944, 18_944, 18_944, 256, false},
+		{64, 64, 8, 256, true}, {64, 64, 9, 256, false}, {62, 64, 0, 256, false}, {64, 40, 0, 256, false}, {64, 64, 0, 8, false},
+	} {
+		p := int8Product{weights: c.codes, n: c.n, int8Activations: int8Activations{k: c.k, outliers: c.outliers}}
+		if p.codesPay() != c.want {
+			t.Errorf("%+v: %t", c, !c.want)
 		}
 	}
 }

@@ -17,6 +17,26 @@ func (d *Device) MatMul(dst, a, b device.Buffer, M, N, K int, transA, transB, ac
 	c.product(o, x, y, g)
 }
 
+// MatMulAdd: dst[M,N] = s·op(a)·op(b) (+ c), in the product's own pass over the result.
+func (d *Device) MatMulAdd(dst, plus, a, b device.Buffer, M, N, K int, transA, transB bool, s float64) {
+	c := d.begin("matmul add")
+	defer c.end()
+	x, y := c.operand("a", a, M*K), c.operand("b", b, K*N)
+	g := gemm{m: M, n: N, k: K, transA: transA, transB: transB, accumulate: plus != nil, operands: c.stored, result: c.stored, factor: float32(s)}
+	matrix := c.operand
+	if dst != nil && dst.DType() == device.Float {
+		matrix, g.result = c.floats, device.Float
+	}
+	o := matrix("dst", dst, M*N)
+	if plus != nil {
+		g.addend = matrix("c", plus, M*N)
+	}
+	if s == 0 { // gemm has no factor of 0
+		g.k = 0
+	}
+	c.product(o, x, y, g)
+}
+
 // SumRows: dst[n] = Σ_t a[t,n].
 func (d *Device) SumRows(dst, a device.Buffer, T, N int) {
 	c := d.begin("sum rows")

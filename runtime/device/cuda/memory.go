@@ -180,6 +180,12 @@ func send[E any](b *buffer, words []E) error {
 	if b.n == 0 {
 		return nil
 	}
+	if at, n := unsafe.Pointer(&words[0]), size(b.t)*b.n; b.d.locked.holds(at, n) {
+		if err := b.d.driver.copyIn(b.at, at, n, b.d.stream); err != nil {
+			return fmt.Errorf("cuda: upload: %w", err)
+		}
+		return nil
+	}
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), size(b.t)*b.n)
 	if err := b.d.staging.send(b.d, b.at, bytes); err != nil {
 		return fmt.Errorf("cuda: upload: %w", err)

@@ -70,7 +70,7 @@ func attentionKernels(shared int) map[string]int {
 		}
 	}
 	for _, t := range []device.DType{device.BFloat16, device.Float16} {
-		bytes["gather_parts"+suffix(t)] = 0
+		bytes["gather_parts"+suffix(t)], bytes["attention_means"+suffix(t)] = 0, 0
 		for _, w := range tensorWidths {
 			bytes[tensorKernel("attention", t, w)] = forwardShared(w, forwardStages(w, shared))
 			bytes[tensorKernel("query_grad", t, w)] = queryGradShared(w)
@@ -81,29 +81,33 @@ func attentionKernels(shared int) map[string]int {
 	return bytes
 }
 
-// tensorAttend is Attention over 16-bit storage.
-func (c *call) tensorAttend(dst uint64, a attentionOperands) {
+// tensorAttend is AttentionKeep over 16-bit storage; kept may be 0.
+func (c *call) tensorAttend(dst, kept uint64, a attentionOperands) {
 	p := planAttention(a, false)
-	c.tensorForward(dst, 0, 0, p, c.kept(p.queries), a)
+	c.tensorForward(dst, kept, p, c.kept(p.queries), a)
 }
 
-// tensorForward gives the result or, with dy, the statistics that the backward pass needs.
-func (c *call) tensorForward(dst, stats, dy uint64, p attentionPlan, table uint64, a attentionOperands) {
+func (c *call) tensorForward(dst, kept uint64, p attentionPlan, table uint64, a attentionOperands) {
 	w := tensorWidth(a.s.HeadDim)
 	stages := forwardStages(w, c.d.shared)
 	c.launch(tensorKernel("attention", c.stored, w), a.s.Heads, p.queryTiles(), 128, forwardShared(w, stages),
-		append([]uint64{dst, stats, a.q, a.k, a.v, a.lo, a.hi, dy, table, i32(stages)}, a.arguments()...)...)
+		append([]uint64{dst, kept, a.q, a.k, a.v, a.lo, a.hi, table, i32(stages)}, a.arguments()...)...)
 }
 
-// tensorAttendGrad is AttentionGrad over 16-bit storage.
-func (c *call) tensorAttendGrad(dq, dk, dv, dy uint64, a attentionOperands) {
+// tensorAttendGrad is AttentionGradKept over 16-bit storage; where result is 0 it is computed again.
+func (c *call) tensorAttendGrad(dq, dk, dv, dy, result, kept uint64, a attentionOperands) {
 	p, w, s := planAttention(a, true), tensorWidth(a.s.HeadDim), a.s
 	queries := c.kept(slices.Concat(p.queries, p.reach, p.keys))
 	reach := queries + 4*uint64(len(p.queries))
 	keys := reach + 4*uint64(len(p.reach))
+	if result == 0 {
+		result, kept = c.temporary(c.width()*a.queries), c.temporary(4*s.Queries*s.Heads)
+		c.tensorForward(result, kept, p, queries, a)
+	}
 	padded := p.queryTiles() * queryTile
 	stats := c.temporary(8 * s.Heads * padded) // two floats for a query and head
-	c.tensorForward(0, stats, dy, p, queries, a)
+	c.launch(c.kernel("attention_means"), (s.Heads*padded+7)/8, 1, 256, 0,
+		append([]uint64{stats, kept, result, dy, i32(padded)}, a.arguments()...)...)
 	c.launch(tensorKernel("query_grad", c.stored, w), s.Heads, p.queryTiles(), 256, queryGradShared(w),
 		append([]uint64{dq, stats, a.q, a.k, a.v, a.lo, a.hi, dy, queries}, a.arguments()...)...)
 

@@ -31,23 +31,31 @@ func (h heads) key(x []float64, j, head int) []float64 {
 	return x[at : at+h.HeadDim]
 }
 
-// weights is softmax(q·kᵀ·Scale) over the keys lo ≤ j < hi of one query head.
-func (h heads) weights(q, k []float64, t, head int, lo, hi int32) []float64 {
-	p := make([]float64, max(0, int(hi-lo)))
+// scores is q·kᵀ·Scale over the keys lo ≤ j < hi of one query head, and the logarithm of the sum of its
+// exponentials, infinite for no keys.
+func (h heads) scores(q, k []float64, t, head int, lo, hi int32) (s []float64, logSum float64) {
+	s = make([]float64, max(0, int(hi-lo)))
 	most := math.Inf(-1)
-	for i := range p {
-		p[i] = dot(h.query(q, t, head), h.key(k, int(lo)+i, head)) * h.Scale
-		most = max(most, p[i])
+	for i := range s {
+		s[i] = dot(h.query(q, t, head), h.key(k, int(lo)+i, head)) * h.Scale
+		most = max(most, s[i])
 	}
 	var sum float64
-	for i := range p {
-		p[i] = math.Exp(p[i] - most)
-		sum += p[i]
+	for _, v := range s {
+		sum += math.Exp(v - most)
 	}
-	for i := range p {
-		p[i] /= sum
+	if len(s) == 0 {
+		return s, math.Inf(1)
 	}
-	return p
+	return s, most + math.Log(sum)
+}
+
+// softmax makes scores weights.
+func softmax(s []float64, logSum float64) []float64 {
+	for i := range s {
+		s[i] = math.Exp(s[i] - logSum)
+	}
+	return s
 }
 
 // windowed gives the starts of the key ranges under the window.
@@ -64,6 +72,11 @@ func (h heads) windowed(lo, hi []int32) []int32 {
 
 // Attention: softmax(q·kᵀ·Scale)·v over each query's key range.
 func (d *Device) Attention(dst, q, k, v, lo, hi device.Buffer, s device.AttentionShape) {
+	d.AttentionKeep(dst, nil, q, k, v, lo, hi, s)
+}
+
+// AttentionKeep keeps the logarithm of each query's and head's sum of exponentials.
+func (d *Device) AttentionKeep(dst, kept, q, k, v, lo, hi device.Buffer, s device.AttentionShape) {
 	c := d.begin("attention")
 	defer c.end()
 	h := c.heads(s)
@@ -71,6 +84,10 @@ func (d *Device) Attention(dst, q, k, v, lo, hi device.Buffer, s device.Attentio
 	qx := c.floats("q", q, s.Queries*h.qs)
 	kx := c.floats("k", k, s.Keys*h.ks)
 	vx := c.floats("v", v, s.Keys*h.ks)
+	sums := make([]float64, s.Queries*s.Heads)
+	if kept != nil {
+		sums = c.floats("kept", kept, s.Queries*s.Heads)
+	}
 	from := c.ints("lo", lo, s.Queries, 0, s.Keys+1)
 	to := c.ints("hi", hi, s.Queries, 0, s.Keys+1)
 	if c.failed {
@@ -81,7 +98,9 @@ func (d *Device) Attention(dst, q, k, v, lo, hi device.Buffer, s device.Attentio
 		for head := range s.Heads {
 			y := h.query(o, t, head)
 			clear(y)
-			for i, p := range h.weights(qx, kx, t, head, from[t], to[t]) {
+			scores, sum := h.scores(qx, kx, t, head, from[t], to[t])
+			sums[t*s.Heads+head] = sum
+			for i, p := range softmax(scores, sum) {
 				for n, x := range h.key(vx, int(from[t])+i, head) {
 					y[n] += p * x
 				}
@@ -93,6 +112,11 @@ func (d *Device) Attention(dst, q, k, v, lo, hi device.Buffer, s device.Attentio
 // AttentionGrad: with P the weights, dV = Pᵀ·dY, dP = dY·Vᵀ, dS = P∘(dP − rowsum(P∘dP)),
 // dQ = Scale·dS·K and dK = Scale·dSᵀ·Q.
 func (d *Device) AttentionGrad(dq, dk, dv, q, k, v, lo, hi, dy device.Buffer, s device.AttentionShape) {
+	d.AttentionGradKept(dq, dk, dv, q, k, v, nil, nil, lo, hi, dy, s)
+}
+
+// AttentionGradKept takes rowsum(P∘dP) from the result, whose product with dY it is.
+func (d *Device) AttentionGradKept(dq, dk, dv, q, k, v, result, kept, lo, hi, dy device.Buffer, s device.AttentionShape) {
 	c := d.begin("attention grad")
 	defer c.end()
 	h := c.heads(s)
@@ -103,6 +127,10 @@ func (d *Device) AttentionGrad(dq, dk, dv, q, k, v, lo, hi, dy device.Buffer, s 
 	kx := c.floats("k", k, s.Keys*h.ks)
 	vx := c.floats("v", v, s.Keys*h.ks)
 	yx := c.floats("dy", dy, s.Queries*h.qs)
+	var ox, sums []float64
+	if result != nil {
+		ox, sums = c.floats("result", result, s.Queries*h.qs), c.floats("kept", kept, s.Queries*s.Heads)
+	}
 	from := c.ints("lo", lo, s.Queries, 0, s.Keys+1)
 	to := c.ints("hi", hi, s.Queries, 0, s.Keys+1)
 	if c.failed {
@@ -114,12 +142,19 @@ func (d *Device) AttentionGrad(dq, dk, dv, q, k, v, lo, hi, dy device.Buffer, s 
 	from = h.windowed(from, to)
 	for t := range s.Queries {
 		for head := range s.Heads {
-			p := h.weights(qx, kx, t, head, from[t], to[t])
+			p, logSum := h.scores(qx, kx, t, head, from[t], to[t])
+			if result != nil {
+				logSum = sums[t*s.Heads+head]
+			}
+			p = softmax(p, logSum)
 			dp := make([]float64, len(p))
 			var sum float64
 			for i := range p {
 				dp[i] = dot(h.query(yx, t, head), h.key(vx, int(from[t])+i, head))
 				sum += p[i] * dp[i]
+			}
+			if result != nil {
+				sum = dot(h.query(yx, t, head), h.query(ox, t, head))
 			}
 			for i := range p {
 				j := int(from[t]) + i

@@ -82,3 +82,9 @@ func (d *Device) CrossEntropyGrad(dh, dw, h, w, labels, dnll device.Buffer, T, D
 		}
 	}
 }
+
+// CrossEntropyBoth is the two one after the other.
+func (d *Device) CrossEntropyBoth(nll, dh, dw, h, w, labels, dnll device.Buffer, T, D, V int) {
+	d.CrossEntropyGrad(dh, dw, h, w, labels, dnll, T, D, V)
+	d.CrossEntropy(nll, h, w, labels, T, D, V)
+}

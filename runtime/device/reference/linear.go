@@ -4,17 +4,30 @@ import "triality/runtime/device"
 
 // MatMul: dst[M,N] = op(a)·op(b) (+ dst).
 func (d *Device) MatMul(dst, a, b device.Buffer, M, N, K int, transA, transB, accumulate bool) {
-	c := d.begin("matmul")
-	defer c.end()
-	o := c.floats("dst", dst, M*N)
-	x := c.floats("a", a, M*K)
-	y := c.floats("b", b, K*N)
-	if c.failed {
+	var c device.Buffer
+	if accumulate {
+		c = dst
+	}
+	d.MatMulAdd(dst, c, a, b, M, N, K, transA, transB, 1)
+}
+
+// MatMulAdd: dst[M,N] = s·op(a)·op(b) (+ c).
+func (d *Device) MatMulAdd(dst, c, a, b device.Buffer, M, N, K int, transA, transB bool, s float64) {
+	l := d.begin("matmul")
+	defer l.end()
+	o := l.floats("dst", dst, M*N)
+	x := l.floats("a", a, M*K)
+	y := l.floats("b", b, K*N)
+	var z []float64
+	if c != nil {
+		z = l.floats("c", c, M*N)
+	}
+	if l.failed {
 		return
 	}
 	for m := range M {
 		for n := range N {
-			var s float64
+			var sum float64
 			for k := range K {
 				ai, bi := m*K+k, k*N+n
 				if transA {
@@ -23,12 +36,13 @@ func (d *Device) MatMul(dst, a, b device.Buffer, M, N, K int, transA, transB, ac
 				if transB {
 					bi = n*K + k
 				}
-				s += x[ai] * y[bi]
+				sum += x[ai] * y[bi]
 			}
-			if accumulate {
-				s += o[m*N+n]
+			sum *= s
+			if c != nil {
+				sum += z[m*N+n]
 			}
-			o[m*N+n] = s
+			o[m*N+n] = sum
 		}
 	}
 }

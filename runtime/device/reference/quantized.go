@@ -2,6 +2,7 @@ package reference
 
 import (
 	"math"
+	"slices"
 
 	"triality/runtime/device"
 )
@@ -84,6 +85,23 @@ func (d *Device) MatMulInt8(dst, x, codes, scale device.Buffer, T, N, K int, thr
 			}
 			o[t*N+n] = s[n] / 127 * (most/127*float64(sum) + rest)
 		}
+	}
+}
+
+// MatMulInt8Shared shares nothing, and complains where there would be nothing to share.
+func (d *Device) MatMulInt8Shared(dst, x, codes, scale device.Buffer, T, N, K int, threshold float64, again, keep bool) {
+	c := d.begin("matmul int8")
+	v := c.floats("x", x, T*K)
+	if again && !slices.Equal(v, d.shared) {
+		c.fail("the activations are not those of the product before")
+	}
+	if d.shared = nil; keep {
+		d.shared = slices.Clone(v)
+	}
+	failed := c.failed
+	c.end()
+	if !failed {
+		d.MatMulInt8(dst, x, codes, scale, T, N, K, threshold)
 	}
 }
 

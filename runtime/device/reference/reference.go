@@ -15,6 +15,7 @@ type Device struct {
 	mu     sync.Mutex
 	err    error // first error since the last Sync
 	rounds bool
+	shared []float64 // activations of the int8 product before, where the next is to have the same
 }
 
 // New returns a reference device whose results are exact whatever type they are stored in.
@@ -24,7 +25,13 @@ func New() *Device { return &Device{} }
 // with that storage gives where its arithmetic is exact.
 func NewRounding() *Device { return &Device{rounds: true} }
 
-var _ device.Device = (*Device)(nil)
+var (
+	_ device.Device          = (*Device)(nil)
+	_ device.ProductSum      = (*Device)(nil)
+	_ device.AttentionKeeper = (*Device)(nil)
+	_ device.LossAndGrad     = (*Device)(nil)
+	_ device.Int8Sharer      = (*Device)(nil)
+)
 
 // Info describes the device.
 func (d *Device) Info() device.Info {

@@ -71,6 +71,62 @@ template <class S> DEVICE void quantize_rows(i8 *codes, float *scale, const S *x
 }
 STORED(quantize_rows, (i8 *codes, float *scale, const S *x, const u8 *flags, int K), (codes, scale, x, flags, K))
 
+// flagsFrom is N bytes from i on, aligned where N is eight or four; zeros of no flags.
+template <int N> DEVICE u64 flagsFrom(const u8 *flags, int i) {
+  if (!flags) return 0;
+  if constexpr (N == 8) return *(const u64 *)(flags + i);
+  else if constexpr (N == 4) return *(const u32 *)(flags + i);
+  else return flags[i];
+}
+
+// dst[t,k] = scale/127·round(x·(127/scale)) with the row's scale as quantize_rows takes it, x itself in flagged
+// columns. flags may be null. One block to a row.
+template <class S> DEVICE void requantize_rows(S *dst, const S *x, const u8 *flags, int K) {
+  SHARED static float scratch[32];
+  const int W = wide<S>(), H = 12; // spans of a thread that stay in registers
+  const S *row = x + (i64)blockX() * K;
+  S *out = dst + (i64)blockX() * K;
+  bool all = aligned(x) && aligned(dst) && ((u64)flags & 7) == 0 && K % 16 == 0, held = all && K <= threads() * W * H;
+  float most = 0.0f, f, back;
+  auto look = [&](int i, auto c, Floats<c.n> v) {
+    u64 flagged = flagsFrom<c.n>(flags, i);
+    if (flagged) UNROLL for (int k = 0; k < c.n; k++) v.at[k] = flagged >> 8 * k & 255 ? 0.0f : v.at[k];
+    UNROLL for (int k = 0; k < c.n; k++) most = __builtin_fmaxf(most, __builtin_fabsf(v.at[k]));
+  };
+  auto put = [&](int i, auto c, Floats<c.n> v) {
+    u64 flagged = flagsFrom<c.n>(flags, i);
+    Floats<c.n> o;
+    UNROLL for (int k = 0; k < c.n; k++) o.at[k] = back * __builtin_rintf(__nvvm_mul_rn_f(v.at[k], f));
+    if (flagged) UNROLL for (int k = 0; k < c.n; k++) o.at[k] = flagged >> 8 * k & 255 ? v.at[k] : o.at[k];
+    store<c.n>(out + i, o);
+  };
+  u32 spans[H][4];
+  if (held) {
+    UNROLL for (int h = 0; h < H; h++) {
+      int i = (h * threads() + thread()) * W;
+      if (i < K) *(i4 *)spans[h] = *(const i4 *)(row + i);
+    }
+    UNROLL for (int h = 0; h < H; h++) {
+      int i = (h * threads() + thread()) * W;
+      if (i < K) look(i, Count<W>(), load<W>((const S *)spans[h]));
+    }
+  } else {
+    alongRow<S>(K, all, [&](int i, auto c) { look(i, c, load<c.n>(row + i)); });
+  }
+  most = blockMost(most, scratch);
+  f = most == 0.0f ? 0.0f : 127.0f / most;
+  back = most / 127.0f;
+  if (held) {
+    UNROLL for (int h = 0; h < H; h++) {
+      int i = (h * threads() + thread()) * W;
+      if (i < K) put(i, Count<W>(), load<W>((const S *)spans[h]));
+    }
+  } else {
+    alongRow<S>(K, all, [&](int i, auto c) { put(i, c, load<c.n>(row + i)); });
+  }
+}
+STORED(requantize_rows, (S *dst, const S *x, const u8 *flags, int K), (dst, x, flags, K))
+
 // dst[n,i] = codes[n,from+i]·scale[n]/127 for i < width. One block to a row of K codes.
 template <class S> DEVICE void dequantize(S *dst, const i8 *codes, const float *scale, int K, int from, int width) {
   const i8 *row = codes + (i64)blockX() * K + from;
@@ -93,59 +149,44 @@ template <class S> DEVICE void dequantize(S *dst, const i8 *codes, const float *
 STORED(dequantize, (S *dst, const i8 *codes, const float *scale, int K, int from, int width),
        (dst, codes, scale, K, from, width))
 
-// dst[t,from+n] = scale[from+n]/127·(rowScale[t]/127·sums[t,n] + Σ over the outliers). A block of 256
-// threads, 16×16, to a tile of 64 rows by 64 columns; width is a multiple of 4.
+// dst[t,from+n] = scale[from+n]/127·rowScale[t]/127·sums[t,n] for n < width, a multiple of 4. A row of
+// blocks to each t, four columns to a thread.
 template <class S>
-DEVICE void int8_finish(S *dst, const int *sums, const float *rowScale, const float *scale, const S *x, const i8 *codes,
-                        const int *list, const int *count, int T, int N, int K, int from, int width) {
-  SHARED static float xs[64][33], ws[64][33];
-  int column = blockX() * 64, top = blockY() * 64, cx = thread() % 16 * 4, cy = thread() / 16;
-  float rest[4][4];
-  UNROLL for (int i = 0; i < 4; i++) UNROLL for (int k = 0; k < 4; k++) rest[i][k] = 0.0f;
-  i4 sum[4]; // read before the outliers, which take a while to arrive
-  UNROLL for (int i = 0; i < 4; i++)
-    sum[i] = *(const i4 *)(sums + (i64)least(top + cy + 16 * i, T - 1) * width + least(column + cx, width - 4));
-  int outliers = count ? count[0] : 0;
-  for (int first = 0; first < outliers; first += 32) {
-    int n = least(32, outliers - first);
-    __syncthreads();
-    for (int e = thread(); e < 64 * n; e += 256) {
-      int r = e % 64, j = e / 64, k = list[first + j];
-      xs[r][j] = (float)x[(i64)least(top + r, T - 1) * K + k];
-      ws[r][j] = (float)codes[(i64)(from + least(column + r, width - 1)) * K + k];
-    }
-    __syncthreads();
-    for (int j = 0; j < n; j++) {
-      float a[4], b[4];
-      UNROLL for (int i = 0; i < 4; i++) a[i] = xs[cy + 16 * i][j];
-      UNROLL for (int k = 0; k < 4; k++) b[k] = ws[cx + k][j];
-      UNROLL for (int i = 0; i < 4; i++) UNROLL for (int k = 0; k < 4; k++) rest[i][k] = __builtin_fmaf(a[i], b[k], rest[i][k]);
-    }
-  }
-  if (column + cx >= width) return;
-  float f[4];
-  UNROLL for (int k = 0; k < 4; k++) f[k] = scale[from + column + cx + k] / 127.0f;
-  bool words = N % 4 == 0 && aligned(dst);
-  UNROLL for (int i = 0; i < 4; i++) {
-    int t = top + cy + 16 * i;
-    if (t >= T) continue;
-    float s = rowScale[t] / 127.0f;
-    f4 v;
-    UNROLL for (int k = 0; k < 4; k++) v[k] = f[k] * __builtin_fmaf(s, (float)sum[i][k], rest[i][k]);
-    S *out = dst + (i64)t * N + from + column + cx;
-    if (!words) {
-      UNROLL for (int k = 0; k < 4; k++) out[k] = (S)v[k];
-    } else if constexpr (isNarrow<S>()) {
-      *(u2 *)out = u2{join<S>(v[0], v[1]), join<S>(v[2], v[3])};
-    } else {
-      *(f4 *)out = v;
-    }
+DEVICE void int8_finish(S *dst, const int *sums, const float *rowScale, const float *scale, int N, int from, int width) {
+  int n = (blockX() * threads() + thread()) * 4;
+  if (n >= width) return;
+  i4 sum = *(const i4 *)(sums + (i64)blockY() * width + n);
+  float s = rowScale[blockY()] / 127.0f;
+  f4 v;
+  UNROLL for (int k = 0; k < 4; k++) v[k] = scale[from + n + k] / 127.0f * (s * (float)sum[k]);
+  S *out = dst + (i64)blockY() * N + from + n;
+  if (!aligned(dst)) {
+    UNROLL for (int k = 0; k < 4; k++) out[k] = (S)v[k];
+  } else if constexpr (isNarrow<S>()) {
+    *(u2 *)out = u2{join<S>(v[0], v[1]), join<S>(v[2], v[3])};
+  } else {
+    *(f4 *)out = v;
   }
 }
-STORED(int8_finish,
-       (S *dst, const int *sums, const float *rowScale, const float *scale, const S *x, const i8 *codes, const int *list,
-        const int *count, int T, int N, int K, int from, int width),
-       (dst, sums, rowScale, scale, x, codes, list, count, T, N, K, from, width))
+STORED(int8_finish, (S *dst, const int *sums, const float *rowScale, const float *scale, int N, int from, int width),
+       (dst, sums, rowScale, scale, N, from, width))
+
+// dst[t,j] = x[t,list[j]] for j < count, zeros up to width. One block to a row.
+template <class S> DEVICE void gather_columns(S *dst, const S *x, const int *list, int count, int K, int width) {
+  for (int j = thread(); j < width; j += threads())
+    dst[(i64)blockX() * width + j] = j < count ? x[(i64)blockX() * K + list[j]] : (S)0.0f;
+}
+STORED(gather_columns, (S *dst, const S *x, const int *list, int count, int K, int width), (dst, x, list, count, K, width))
+
+// dst[n,j] = codes[n,list[j]]·scale[n]/127 for j < count, zeros up to width. One block to a row.
+template <class S>
+DEVICE void dequantize_columns(S *dst, const i8 *codes, const float *scale, const int *list, int count, int K, int width) {
+  float s = scale[blockX()] / 127.0f;
+  for (int j = thread(); j < width; j += threads())
+    dst[(i64)blockX() * width + j] = j < count ? (S)((float)codes[(i64)blockX() * K + list[j]] * s) : (S)0.0f;
+}
+STORED(dequantize_columns, (S *dst, const i8 *codes, const float *scale, const int *list, int count, int K, int width),
+       (dst, codes, scale, list, count, K, width))
 
 DEVICE int dot4(int a, int b, int sum) {
   int r;

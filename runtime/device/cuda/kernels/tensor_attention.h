@@ -169,14 +169,13 @@ DEVICE void mask(float (&s)[M][N][4], int row, int key, const int *lo, const int
 // was summed is scaled down, once a score is more than 2^slack weights above it.
 static const float slack = 8.0f;
 
-// forward: a block of four warps takes 128 queries of a head and goes over tiles of 64 keys. With dy it
-// writes, in place of the result, what the backward pass needs of a query: log₂ Σ exp(score), infinite
-// for an empty range, and the mean of dP = dy·vᵀ under the weights, which is dy·result. With two stages
+// forward: a block of four warps takes 128 queries of a head and goes over tiles of 64 keys. kept, where it
+// is not null, gets log₂ Σ exp(score) of each query and head, infinite for an empty range. With two stages
 // the next tile of keys and values is on its way while the present one is computed, with one only
 // either of them.
 template <class S, int D>
-DEVICE void forward(S *dst, f2 *stats, const S *q, const S *k, const S *v, const int *lo, const int *hi,
-                    const S *dy, const Queries *plan, int stages, Shape n) {
+DEVICE void forward(S *dst, float *kept, const S *q, const S *k, const S *v, const int *lo, const int *hi,
+                    const Queries *plan, int stages, Shape n) {
   const int B = 128, N = 64, THREADS = 128, tileBytes = N * Tile<D>::row;
   u32 Q = sharedBase(), first = Q + B * Tile<D>::row, K = first, stage = stages == 2 ? 2 * tileBytes : 0;
   Queries tile = plan[blockY()];
@@ -245,21 +244,40 @@ DEVICE void forward(S *dst, f2 *stats, const S *q, const S *k, const S *v, const
   }
   UNROLL for (int i = 0; i < 4; i++) {
     int m = i / 2, h = i % 2 * 2, t = row + 8 * i;
-    float whole = rowSum(sum[i]), inverse = whole == 0.0f ? 0.0f : 1.0f / whole, mean = 0.0f;
-    i64 at = ((i64)t * n.heads + head) * n.dim;
-    UNROLL for (int j = 0; j < D / 8; j++) {
-      int column = 8 * j + lane() % 4 * 2;
-      float a = o[m][j][h] * inverse, b = o[m][j][h + 1] * inverse;
-      if (t < n.queries && !dy) put(dst + at, column, n.dim, a, b);
-      if (t < n.queries && dy && column < n.dim) mean += a * (float)dy[at + column];
-      if (t < n.queries && dy && column + 1 < n.dim) mean += b * (float)dy[at + column + 1];
-    }
-    if (!dy) continue;
-    mean = rowSum(mean);
-    if (lane() % 4 != 0) continue;
-    float most = whole == 0.0f || t >= n.queries ? -minusInfinity() : __builtin_fmaf(base[i], c, __nvvm_lg2_approx_ftz_f(whole));
-    stats[(i64)head * blocksY() * B + t] = (f2){most, mean};
+    float whole = rowSum(sum[i]), inverse = whole == 0.0f ? 0.0f : 1.0f / whole;
+    if (t >= n.queries) continue;
+    S *out = dst + ((i64)t * n.heads + head) * n.dim;
+    UNROLL for (int j = 0; j < D / 8; j++)
+        put(out, 8 * j + lane() % 4 * 2, n.dim, o[m][j][h] * inverse, o[m][j][h + 1] * inverse);
+    if (kept && lane() % 4 == 0)
+      kept[(i64)t * n.heads + head] =
+          whole == 0.0f ? -minusInfinity() : __builtin_fmaf(base[i], c, __nvvm_lg2_approx_ftz_f(whole));
   }
+}
+
+// attention_means gives the two statistics that the gradients read of a query and head, at
+// stats[head·padded + query]: what forward kept, and the mean of dP = dy·vᵀ under the weights, which is
+// dy·result. A warp to each; queries past the last have no weights.
+template <class S> DEVICE void attention_means(f2 *stats, const float *kept, const S *result, const S *dy, int padded, Shape n) {
+  i64 at = globalThread() / 32;
+  int t = (int)(at / n.heads), head = (int)(at % n.heads);
+  if (t >= padded) return;
+  float mean = 0.0f;
+  if (t < n.queries) {
+    const S *o = result + at * n.dim, *y = dy + at * n.dim;
+    bool pairs = ((u64)o & 3) == 0 && ((u64)y & 3) == 0 && n.dim % 2 == 0;
+    for (int c = lane() * 2; c < n.dim; c += 64) {
+      if (pairs) {
+        Floats<2> a = load<2>(o + c), b = load<2>(y + c);
+        mean += a.at[0] * b.at[0] + a.at[1] * b.at[1];
+      } else {
+        mean += (float)o[c] * (float)y[c];
+        if (c + 1 < n.dim) mean += (float)o[c + 1] * (float)y[c + 1];
+      }
+    }
+  }
+  for (int mask = 16; mask > 0; mask >>= 1) mean += exchange(mean, mask);
+  if (lane() == 0) stats[(i64)head * padded + t] = (f2){t < n.queries ? kept[at] : -minusInfinity(), mean};
 }
 
 // queryGrad: a block of eight warps takes 128 queries of a head, in registers, and goes over tiles of 64
@@ -440,10 +458,10 @@ template <class S> DEVICE void gather_parts(S *dst, const float *parts, i64 n, i
 }
 
 #define TENSOR_ATTENTION(S, NAME, D)                                                                                   \
-  KERNEL void PAIRED(128) tensor_attention_##NAME##_##D(S *dst, f2 *stats, const S *q, const S *k, const S *v, \
-                                                        const int *lo, const int *hi, const S *dy,                  \
-                                                        const Queries *plan, int stages, SHAPE_ARGUMENTS) {           \
-    forward<S, D>(dst, stats, q, k, v, lo, hi, dy, plan, stages, SHAPE);                                                       \
+  KERNEL void PAIRED(128) tensor_attention_##NAME##_##D(S *dst, float *kept, const S *q, const S *k, const S *v,       \
+                                                        const int *lo, const int *hi, const Queries *plan, int stages, \
+                                                        SHAPE_ARGUMENTS) {                                             \
+    forward<S, D>(dst, kept, q, k, v, lo, hi, plan, stages, SHAPE);                                                    \
   }                                                                                                                    \
   KERNEL void BOUNDS(256) tensor_query_grad_##NAME##_##D(S *dq, const f2 *stats, const S *q, const S *k,        \
                                                          const S *v, const int *lo, const int *hi, const S *dy,   \
@@ -459,6 +477,10 @@ template <class S> DEVICE void gather_parts(S *dst, const float *parts, i64 n, i
 #define TENSOR_ATTENTIONS(S, NAME)                                                                                     \
   TENSOR_ATTENTION(S, NAME, 64)                                                                                        \
   TENSOR_ATTENTION(S, NAME, 128)                                                                                       \
+  KERNEL void BOUNDS(256) attention_means_##NAME(f2 *stats, const float *kept, const S *result, const S *dy,           \
+                                                 int padded, SHAPE_ARGUMENTS) {                                        \
+    attention_means<S>(stats, kept, result, dy, padded, SHAPE);                                                        \
+  }                                                                                                                    \
   KERNEL void BOUNDS(256) gather_parts_##NAME(S *dst, const float *parts, i64 n, int count) {                        \
     gather_parts<S>(dst, parts, n, count);                                                                              \
   }
