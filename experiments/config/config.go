@@ -25,7 +25,7 @@ type Data struct {
 	MaxLength  int     `yaml:"max_length" doc:"longest row in tokens; of a longer one the input is cut at its end, the answer never"`
 	ValRatio   float64 `yaml:"val_ratio" doc:"share of the groups in the validation split"`
 	TestRatio  float64 `yaml:"test_ratio" doc:"share of the groups in the test split"`
-	Strict     bool    `yaml:"strict" doc:"refuse a file with a bad line instead of skipping the line and saying so"`
+	Strict     bool    `yaml:"strict" doc:"refuse a file with a bad line instead of skipping the line and saying so; holds for every file of rows: input, test data, pre-training text"`
 }
 
 // Model names the base model.
@@ -97,7 +97,7 @@ type SO8T struct {
 
 // Test configures abtest.
 type Test struct {
-	TestDataPath string   `yaml:"test_data_path" doc:"rows to test on (.jsonl or a dataset folder); empty: the test split of convert"`
+	TestDataPath string   `yaml:"test_data_path" doc:"rows to test on (.jsonl or a dataset folder), checked against the training split; empty: the test split of convert"`
 	ModelAPath   string   `yaml:"model_a_path" doc:"model A, a folder or a name of the Hub; empty: model.base_model"`
 	ModelBPath   string   `yaml:"model_b_path" doc:"model B, likewise; empty: the SO8T model of replace"`
 	Warmup       int      `yaml:"warmup" doc:"rows each arm answers before timing starts"`

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"triality/experiments"
+	"triality/runtime/realdata"
 	"triality/runtime/tokenizer"
 )
 
@@ -99,9 +100,9 @@ func TestRealTokenizersEncodeChats(t *testing.T) {
 		"phi35": {"<|system|>\nJudge.<|end|>\n<|user|>\nHow?<|end|>\n<|assistant|>\n", "DENY<|end|><|endoftext|>"}, // <|end|> takes the white space after it
 	} {
 		t.Run(path, func(t *testing.T) {
-			tok, err := tokenizer.Load("../../../shared/tokenizers/" + path)
+			tok, err := tokenizer.Load(realdata.Path(t, "tokenizers/"+path))
 			if err != nil {
-				t.Skip("the real tokenizers are absent: ", err)
+				t.Fatal(err)
 			}
 			f, err := NewFormat("chat", tok)
 			if err != nil {

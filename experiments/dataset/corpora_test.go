@@ -2,11 +2,11 @@ package dataset
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"triality/experiments"
+	"triality/runtime/realdata"
 )
 
 func TestTheShippedSampleIsFreeOfDuplicatesAndLeaks(t *testing.T) {
@@ -52,10 +52,14 @@ func TestTheShippedSampleIsFreeOfDuplicatesAndLeaks(t *testing.T) {
 }
 
 func TestXSafetyConverts(t *testing.T) {
-	const input = "../../../shared/data/xsafety"
-	if _, err := os.Stat(input); err != nil {
-		t.Skip("the XSafety data is not there: ", err)
+	for i, input := range realdata.Paths(t, "data/xsafety") {
+		convertsXSafety(t, input, []int{40, 2400}[i])
 	}
+}
+
+// convertsXSafety converts so many rows of each of the two languages.
+func convertsXSafety(t *testing.T, input string, each int) {
+	t.Helper()
 	o := Options{InputPath: input, Format: "completion", MaxLength: 4000, ValRatio: 0.1, TestRatio: 0.2, Seed: 42}
 	p, err := Prepare(context.Background(), o, nil)
 	if err != nil {
@@ -66,7 +70,7 @@ func TestXSafetyConverts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sum.Rows != 4800 || sum.Skipped != 0 || sum.Dropped != 0 || sum.Leaks != 0 || sum.Languages["en"] != 2400 || sum.Languages["ja"] != 2400 {
+	if sum.Rows != 2*each || sum.Skipped != 0 || sum.Dropped != 0 || sum.Leaks != 0 || sum.Languages["en"] != each || sum.Languages["ja"] != each {
 		t.Errorf("summary %+v", sum)
 	}
 	splits, err := Open(dir)

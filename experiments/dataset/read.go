@@ -128,6 +128,9 @@ func (rs *Rows) readFile(ctx context.Context, name string, strict bool, digest h
 		}
 		return p.read(s, int64(i)*part)
 	}, func(i int, p *filePart) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		digest.Write(p.own)
 		for _, bad := range p.problems {
 			problem := fmt.Sprintf("%s:%d: %v", name, line+bad.line, bad.err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"triality/experiments"
+	"triality/runtime/realdata"
 )
 
 func TestASmallWholeRunLeavesEveryArtifactAndMetric(t *testing.T) {
@@ -285,10 +286,7 @@ func TestABaseModelThatIsNotWholeIsRefusedBeforeAnythingRuns(t *testing.T) {
 }
 
 func TestARealModelIsABaseModel(t *testing.T) {
-	const base = "../../../shared/models/stories260K"
-	if !exists(base) {
-		t.Skip("the model stories260K is not there")
-	}
+	base := realdata.Path(t, "models/stories260K")
 	r, _ := newRunner(t)
 	dir := t.TempDir()
 	writeRows(t, filepath.Join(dir, "rows.jsonl"), 48)

@@ -143,7 +143,8 @@ export const dataSummary = {
   ],
   languages: { en: 400, ja: 400 },
   domains: { finance: { ALLOW: 70, ESCALATION: 60, DENY: 70, REFUSE: 60 }, it: { ALLOW: 130, ESCALATION: 140, DENY: 130, REFUSE: 140 } },
-  duplicates: 3, leaks: 0, dropped: 1, seed: 42,
+  duplicates: 3, leaks: 0, contradictions: 1, mismatches: 0, dropped: 1, seed: 42,
+  findings: ['1 text has several labels'],
 };
 
 export const replacement = {

@@ -2,12 +2,11 @@ package chat
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"triality/runtime/realdata"
 	"triality/runtime/tokenizer"
 )
 
@@ -119,11 +118,7 @@ func TestRealTemplatesAskAndAnswer(t *testing.T) {
 		"qwen3": {"<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n", "DENY<|im_end|>\n"},
 		"phi35": {"<|user|>\nHi<|end|>\n<|assistant|>\n", "DENY<|end|>\n<|endoftext|>"},
 	} {
-		dir := filepath.Join("..", "..", "..", "shared", "tokenizers", path)
-		if _, err := os.Stat(dir); err != nil {
-			t.Skip("the real tokenizers are absent: ", err)
-		}
-		tok, err := tokenizer.Load(dir)
+		tok, err := tokenizer.Load(realdata.Path(t, "tokenizers/"+path))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 	"triality/runtime/device/cuda"
 	"triality/runtime/device/reference"
 	"triality/runtime/model"
+	"triality/runtime/realdata"
 )
 
 var devices = map[string]func() device.Device{
@@ -81,10 +82,10 @@ func TestGreedyIDsOfARealModelOnCUDAEqualThePublishedText(t *testing.T) {
 // tellsThePublishedStory holds stories260K on a device, which it closes, to the ids of golden.json.
 func tellsThePublishedStory(t *testing.T, dev device.Device) {
 	t.Helper()
-	dir := filepath.Join("..", "..", "..", "shared", "models", "stories260K")
+	dir := realdata.Path(t, "models/stories260K")
 	raw, err := os.ReadFile(filepath.Join(dir, "golden.json"))
 	if err != nil {
-		t.Skip("the shared models are absent: ", err)
+		t.Fatal(err)
 	}
 	var golden struct {
 		IDs []int32 `json:"greedy_ids"`

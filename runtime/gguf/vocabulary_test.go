@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"triality/runtime/model"
+	"triality/runtime/realdata"
 	"triality/runtime/tokenizer"
 )
 
@@ -145,10 +146,10 @@ func TestRealTokenizersAreHeld(t *testing.T) {
 		{"qwen3", "gpt2", "qwen2", 151936, "<|im_start|>", "<think>", false, true},
 		{"phi35", "llama", "default", 32064, "<|endoftext|>", "</s>", true, true},
 	} {
-		dir := filepath.Join("../../../shared/tokenizers", c.name)
+		dir := realdata.Path(t, "tokenizers/"+c.name)
 		tok, err := tokenizer.Load(dir)
 		if err != nil {
-			t.Skip("the shared tokenizers are not here: ", err)
+			t.Fatal(err)
 		}
 		v, err := readVocabulary(dir, tok, c.size)
 		if err != nil {

@@ -2,12 +2,11 @@ package model
 
 import (
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"triality/runtime/realdata"
 	"triality/runtime/safetensors"
 )
 
@@ -144,11 +143,8 @@ func TestEveryNamedShapeMakesAModelOfEveryFamily(t *testing.T) {
 	}
 }
 
-func TestTheSharedModelLoads(t *testing.T) {
-	dir := filepath.Join("..", "..", "..", "shared", "models", "stories260K")
-	if _, err := os.Stat(dir); err != nil {
-		t.Skip("the shared models are absent: ", err)
-	}
+func TestARealModelLoads(t *testing.T) {
+	dir := realdata.Path(t, "models/stories260K")
 	c, err := LoadConfig(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"triality/runtime/allocation"
+	"triality/runtime/realdata"
 )
 
 // image builds a file from a header and data written by hand.
@@ -213,11 +214,7 @@ func FuzzOpen(f *testing.F) {
 }
 
 func TestReadTheRealModel(t *testing.T) {
-	dir := "../../../shared/models/stories260K"
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no real model here: %v", err)
-	}
-	m, err := OpenModel(dir)
+	m, err := OpenModel(realdata.Path(t, "models/stories260K"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"triality/runtime/device/cpu"
 	"triality/runtime/device/reference"
 	"triality/runtime/model"
+	"triality/runtime/realdata"
 	"triality/runtime/train"
 )
 
@@ -251,12 +251,9 @@ func TestExamplesAreChecked(t *testing.T) {
 	}
 }
 
-// The shared model has the structure of real ones: 5 layers, tied embeddings, float32.
+// stories260K has the structure of real ones: 5 layers, tied embeddings, float32.
 func TestARealModelIsReplacedAndBurntIn(t *testing.T) {
-	src := filepath.Join("..", "..", "..", "shared", "models", "stories260K")
-	if _, err := os.Stat(src); err != nil {
-		t.Skip("the shared models are absent: ", err)
-	}
+	src := realdata.Path(t, "models/stories260K")
 	dev := cpu.New(cpu.Options{Threads: 2})
 	defer dev.Close()
 	out := filepath.Join(t.TempDir(), "so8t")

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"triality/runtime/realdata"
 )
 
 // fixture is what Hugging Face's tokenizers library itself (version in MadeBy)
@@ -85,13 +87,9 @@ func TestEachFamilyGivesTheReferencesIDs(t *testing.T) {
 	}
 }
 
-// real loads a tokenizer of ../shared, or skips.
-func real(t testing.TB, path string) *Tokenizer {
+// load loads a tokenizer.
+func load(t testing.TB, path string) *Tokenizer {
 	t.Helper()
-	path = filepath.Join("..", "..", "..", "shared", path)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("the real tokenizer is not here: %v", err)
-	}
 	tok, err := Load(path)
 	if err != nil {
 		t.Fatal(err)
@@ -104,8 +102,9 @@ func TestRealTokenizersGiveTheReferencesIDs(t *testing.T) {
 		"real-qwen3": "tokenizers/qwen3", "real-phi35": "tokenizers/phi35", "real-stories260K": "models/stories260K",
 	} {
 		t.Run(name, func(t *testing.T) {
-			tok := real(t, path)
-			readFixture(t, name).check(t, tok)
+			for _, dir := range realdata.Paths(t, path) {
+				readFixture(t, name).check(t, load(t, dir))
+			}
 		})
 	}
 }
@@ -122,7 +121,7 @@ func TestRealTokenizersKnowTheirSpecialTokens(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			tok := real(t, tt.path)
+			tok := load(t, realdata.Path(t, tt.path))
 			if tok.Size() != tt.size || tok.BOS() != tt.bos || tok.EOS() != tt.eos || tok.PAD() != tt.pad || tok.UNK() != tt.unk {
 				t.Errorf("size %d, bos %d, eos %d, pad %d, unk %d", tok.Size(), tok.BOS(), tok.EOS(), tok.PAD(), tok.UNK())
 			}
@@ -137,8 +136,8 @@ func TestRealTokenizersKnowTheirSpecialTokens(t *testing.T) {
 }
 
 func TestTheGoldenStoryDecodes(t *testing.T) {
-	tok := real(t, "models/stories260K")
-	raw, err := os.ReadFile("../../../shared/models/stories260K/golden.json")
+	tok := load(t, realdata.Path(t, "models/stories260K"))
+	raw, err := os.ReadFile(realdata.Path(t, "models/stories260K/golden.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,22 +157,23 @@ func TestTheGoldenStoryDecodes(t *testing.T) {
 
 func TestRealTextSurvivesTheRoundTrip(t *testing.T) {
 	for _, path := range []string{"tokenizers/qwen3", "tokenizers/phi35", "models/stories260K"} {
-		tok := real(t, path)
-		for _, lang := range []string{"en", "ja"} {
-			raw, err := os.ReadFile("../../../shared/data/xsafety/four_class_xsafety_" + lang + ".jsonl")
-			if err != nil {
-				t.Skipf("the real text is not here: %v", err)
-			}
-			for i, line := range strings.Split(string(raw), "\n") {
-				if i >= 100 {
-					break
+		for i, dir := range realdata.Paths(t, path) {
+			tok := load(t, dir)
+			for _, lang := range []string{"en", "ja"} {
+				texts := realdata.Paths(t, "data/xsafety/four_class_xsafety_"+lang+".jsonl")
+				raw, err := os.ReadFile(texts[min(i, len(texts)-1)]) // an extract knows the extracted texts' tokens
+				if err != nil {
+					t.Fatal(err)
 				}
-				want := line
-				if tok.normalize != nil && path == "tokenizers/qwen3" {
-					want = tok.normalize(line) // NFC is the one thing that may change
-				}
-				if got := tok.Decode(tok.Encode(line, false), false); got != want {
-					t.Fatalf("%s, line %d\n got %q\nwant %q", path, i+1, got, want)
+				lines := strings.Split(string(raw), "\n")
+				for k, line := range lines[:min(100, len(lines))] {
+					want := line
+					if tok.normalize != nil && path == "tokenizers/qwen3" {
+						want = tok.normalize(line) // NFC is the one thing that may change
+					}
+					if got := tok.Decode(tok.Encode(line, false), false); got != want {
+						t.Fatalf("%s, line %d\n got %q\nwant %q", dir, k+1, got, want)
+					}
 				}
 			}
 		}
@@ -201,7 +201,8 @@ func TestEncodeIsSafeForConcurrentUse(t *testing.T) {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	tok := real(b, "tokenizers/qwen3")
+	paths := realdata.Paths(b, "tokenizers/qwen3")
+	tok := load(b, paths[len(paths)-1])
 	raw, err := os.ReadFile("../../../shared/data/xsafety/four_class_xsafety_en.jsonl")
 	if err != nil {
 		b.Skipf("the real text is not here: %v", err)

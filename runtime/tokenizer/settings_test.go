@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"triality/runtime/realdata"
 )
 
 // beside is a tokenizer of the given files beside small.
@@ -161,7 +163,7 @@ func TestChatTemplatesOfAFolderHaveItsFilesNames(t *testing.T) {
 }
 
 func TestAddedTokensDecoderMakesAChatTokenOneToken(t *testing.T) {
-	whole := real(t, "tokenizers/qwen3")
+	whole := load(t, realdata.Path(t, "tokenizers/qwen3"))
 	var doc map[string]any
 	if err := json.Unmarshal(whole.files.tokenizer, &doc); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -22,9 +23,9 @@ const uploadStep = 1 << 20
 
 var wasmMagic = []byte("\x00asm")
 
-// newUploads has a place for each large module that may be read at once, so that they take little memory. While they
-// wait to be validated the sandbox bounds them.
-func newUploads() chan struct{} { return make(chan struct{}, 8) }
+// newUploads has a place for each large module that may be read at once: reading and holding many would hold up all
+// else. While they wait to be validated the sandbox bounds them.
+func newUploads() chan struct{} { return make(chan struct{}, max(2, runtime.GOMAXPROCS(0)/2)) }
 
 // uploadedModule reads the bytes from the body, or from the field "file" of a form. done, which is never
 // nil, ends the module's turn. A client has Options.UploadTime for each step of the way.

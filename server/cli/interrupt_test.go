@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"triality/experiments/pipeline"
 )
@@ -34,20 +33,9 @@ func TestASignalLeavesACheckpointAndStatus130(t *testing.T) {
 	var out bytes.Buffer
 	cmd := triality(t, dir, "finetune", "--base-model", "model", "--dataset", "c/dataset", "--config", "kill.yaml", "--output", "f")
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for range 30_000 {
-		if _, err := os.Stat(filepath.Join(dir, "f", "checkpoints")); err == nil {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
+	cmd.Env = append(os.Environ(), dyingVariable+"=interrupt after mkdir f/checkpoints")
 	var failed *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &failed) || failed.ExitCode() != ExitInterrupted {
+	if err := cmd.Run(); !errors.As(err, &failed) || failed.ExitCode() != ExitInterrupted {
 		t.Errorf("the command ended with %v, want status %d", err, ExitInterrupted)
 	}
 	if !strings.Contains(out.String(), "the same command resumes") {

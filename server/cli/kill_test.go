@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -65,15 +66,6 @@ func mustRun(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// killWhen runs a command and kills it, with the signal that no program can catch, when the condition
-// first holds and the delay has passed. It says whether the command was killed before it ended.
-func killWhen(t *testing.T, dir string, when func() bool, delay time.Duration, args ...string) bool {
-	t.Helper()
-	p := begin(t, dir, args...)
-	p.waitUntil(t, when)
-	return p.kill(t, delay)
-}
-
 // newest is the step of the newest checkpoint, 0 when there is none.
 func newest(dir string) int {
 	names, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "checkpoint-*.ckpt"))
@@ -99,38 +91,30 @@ func TestFinetuneKilledAtAnyPointEndsWithTheSameBytes(t *testing.T) {
 		t.Fatalf("%d steps are too few to be killed at", last)
 	}
 
-	at := func(step int) func() bool { return func() bool { return newest(killed) >= step } }
-	points := []struct {
-		name  string
-		when  func() bool
-		delay time.Duration
+	checkpoint := func(step int) string { return fmt.Sprintf("killed/checkpoints/checkpoint-%d.ckpt", step) }
+	for _, p := range []struct {
+		name, point string
+		step        int // of the newest checkpoint then
 	}{
-		{"before the first step", func() bool { _, err := os.Stat(filepath.Join(killed, "checkpoints")); return err == nil }, 0},
-		{"after the first checkpoint", at(1), 0},
-		{"between two checkpoints", at(last / 3), 7 * time.Millisecond},
-		{"while a checkpoint is written", func() bool {
-			half, _ := filepath.Glob(filepath.Join(killed, "checkpoints", ".*"))
-			return len(half) > 0 && newest(killed) >= last/2
-		}, 0},
-		{"two steps before the end", at(last - 2), 0},
-	}
-	for _, p := range points {
+		{"before the first step", "after mkdir killed/checkpoints", 0},
+		{"after the first checkpoint", "after rename " + checkpoint(1), 1},
+		{"between two checkpoints", "soon after rename " + checkpoint(last/3), last / 3},
+		{"while a checkpoint is written", fmt.Sprintf("before sync killed/checkpoints/.checkpoint-%d.ckpt.*", last/2), last/2 - 1},
+		{"before a checkpoint has its name", "before rename " + checkpoint(last/2+1), last / 2},
+		{"before an older one is removed", fmt.Sprintf("before remove %s", checkpoint(last-4)), last - 2},
+		{"before the adapter has its name", "before rename killed/adapter", last},
+		{"between the results", "after rename killed/adapter", last},
+		{"while the merged model is written", "before sync killed/.merged.triality-tmp/.model.safetensors.*", last},
+	} {
 		from := newest(killed)
-		if !killWhen(t, dir, p.when, p.delay, finetune("killed")...) {
-			t.Fatalf("%s: the command ended before it was killed", p.name)
+		if !dies(t, dir, p.point, finetune("killed")...) {
+			t.Fatalf("%s: the command ended without coming to %s", p.name, p.point)
 		}
 		t.Logf("killed %s: at step %d of %d, resumed from %d", p.name, newest(killed), last, from)
-		if _, err := os.Stat(filepath.Join(killed, "adapter")); err == nil {
-			t.Fatalf("%s: the adapter was written already", p.name)
+		if newest(killed) != p.step {
+			t.Errorf("%s: the newest checkpoint is of step %d, want %d", p.name, newest(killed), p.step)
 		}
 	}
-	// Once more while the results are written, if the moment is caught; the result must be the same
-	// either way.
-	caught := killWhen(t, dir, func() bool {
-		_, err := os.Stat(filepath.Join(killed, "adapter"))
-		return !errors.Is(err, fs.ErrNotExist)
-	}, 0, finetune("killed")...)
-	t.Logf("killed while the results are written: %v", caught)
 	mustRun(t, dir, finetune("killed")...)
 
 	sameTraining(t, whole, killed)
@@ -194,17 +178,14 @@ func TestAWholeRunKilledInEveryStepEndsWithTheSameModels(t *testing.T) {
 	whole, killed := furnished(), furnished()
 	mustRun(t, whole, "run", "small.yaml")
 	kills := 0
-	for _, point := range []string{"work/convert/*", "work/finetune/*/checkpoints", "work/finetune/*/merged", "work/replace/*/model", "work/abtest/*", "work/report/*"} {
-		there := func() bool {
-			names, _ := filepath.Glob(filepath.Join(killed, point))
-			return len(names) > 0
+	for _, point := range []string{
+		"after mkdir work/convert/*", "after rename work/convert/*/dataset", "after mkdir work/finetune/*/checkpoints", "after rename work/finetune/*/merged",
+		"before rename work/replace/*/model", "after rename work/replace/*/model", "after mkdir work/abtest/*", "before rename work/abtest/*/step.json", "after mkdir work/report/*",
+	} {
+		if !dies(t, killed, point, "run", "small.yaml") {
+			t.Fatalf("the run ended without coming to %s", point)
 		}
-		if killWhen(t, killed, there, 0, "run", "small.yaml") {
-			kills++
-		}
-	}
-	if kills < 4 { // the last step takes a moment only
-		t.Errorf("%d kills", kills)
+		kills++
 	}
 	mustRun(t, killed, "run", "small.yaml")
 	mustRun(t, killed, "db", "check")

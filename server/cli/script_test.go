@@ -38,6 +38,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"triality": func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
+		if err := armToDie(); err != nil {
+			panic(err)
+		}
 		os.Exit(Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}})
 }

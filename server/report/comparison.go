@@ -95,7 +95,7 @@ func (b *builder) scores(ab *experiments.ABResult) chart {
 	for _, f := range ab.Baselines {
 		all = append(all, contender{b.or("baseline."+f.Name, f.Name), b.t("baseline"), f.Detail, colourBase, f.Scores})
 	}
-	caption := b.t("scores.caption", count(ab.Rows))
+	caption := b.t("scores.caption", b.testRows(ab))
 	names := []string{b.metric("accuracy"), b.metric("macro_f1")}
 	bar := charts.NewBar()
 	bar.SetXAxis(names)

@@ -96,7 +96,7 @@ func abResult() *experiments.ABResult {
 		}
 		return out
 	}
-	ab := &experiments.ABResult{Rows: 480, Device: "cpu, Intel Xeon, 16 threads", Warmup: 16,
+	ab := &experiments.ABResult{Rows: 480, TestSet: &experiments.TestSet{Rows: 480, Checked: true, TrainRows: 3834}, Device: "cpu, Intel Xeon, 16 threads", Warmup: 16,
 		Arms: [2]experiments.ArmResult{
 			{Name: "A", Model: "runs/base/merged/qwen3-0.6b-ft", Kind: "hf", Scores: experiments.Scores{Accuracy: 0.8542, MacroF1: 0.8313}, Latency: experiments.Latency{MedianMS: 41.2, P95MS: 58.9, MeanMS: 43.7},
 				Confusion: [][]int{{201, 12, 6, 3}, {14, 86, 6, 2}, {5, 8, 72, 5}, {2, 1, 6, 51}}, PerClass: perClass(0.88)},

@@ -67,6 +67,15 @@ func (b *builder) data() section {
 		leaks = b.t("data.leaks", count(d.Leaks))
 	}
 	s.Blocks = append(s.Blocks, block{Text: leaks})
+	if d.Unproven > 0 {
+		s.Blocks = append(s.Blocks, block{Text: b.t("data.unproven", count(d.Unproven))})
+	}
+	if d.Contradictions+d.Mismatches > 0 {
+		s.Blocks = append(s.Blocks, block{Text: b.t("data.doubtful", count(d.Contradictions), count(d.Mismatches))})
+	}
+	if said := slices.Concat(d.Missing, d.Findings); len(said) > 0 {
+		s.Blocks = append(s.Blocks, block{Heading: b.t("data.findings"), List: said})
+	}
 	if len(d.Splits) > 0 {
 		s.Blocks = append(s.Blocks, block{Table: b.splits(d)})
 	}

@@ -26,7 +26,7 @@ func (b *builder) verdict(p *page) {
 		return
 	}
 	a, z := ab.Arms[0].Scores, ab.Arms[1].Scores
-	rows := count(ab.Rows)
+	rows := b.testRows(ab)
 	d := find(ab, "accuracy")
 	switch {
 	case d == nil || finite(d.Delta) == nil || finite(d.Low) == nil || finite(d.High) == nil:
@@ -41,6 +41,7 @@ func (b *builder) verdict(p *page) {
 		p.Tone = "open"
 		p.Verdict = b.t("verdict.open", signed(100*d.Delta, 1), signed(100*d.Low, 1), signed(100*d.High, 1), percent(d.B), percent(d.A), rows)
 	}
+	b.testSet(p, ab.TestSet)
 	b.remarks(p, ab)
 	p.Tiles = b.tiles(ab)
 }

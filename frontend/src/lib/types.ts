@@ -94,6 +94,11 @@ export interface DatasetSummary {
   domains: Record<string, Record<string, number>> | null;
   duplicates: number;
   leaks: number;
+  unproven?: number;
+  contradictions?: number;
+  mismatches?: number;
+  missing?: string[];
+  findings?: string[];
   dropped: number;
   seed: number;
 }
@@ -184,8 +189,24 @@ export interface Sample {
   output_b?: string;
 }
 
+/** Which rows a test used, and whether the training data has them too. */
+export interface TestSet {
+  path: string;
+  rows: number;
+  skipped: number;
+  problems?: string[];
+  checked: boolean;
+  reason?: string;
+  train_rows: number;
+  in_training: number;
+  same_group: number;
+  near_duplicates: number;
+  unproven?: number;
+}
+
 export interface ABResult {
   rows: number;
+  test_set?: TestSet;
   arms: [ArmResult, ArmResult];
   differences: Difference[] | null;
   mcnemar: { only_a: number; only_b: number; statistic: number | null; p_value: number | null; exact: boolean };

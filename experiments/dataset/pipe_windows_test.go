@@ -1,0 +1,5 @@
+package dataset
+
+import "errors"
+
+func makePipe(string) (string, error) { return "", errors.ErrUnsupported }
