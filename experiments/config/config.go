@@ -8,7 +8,7 @@ type Pipeline struct {
 	OutputDir   string   `yaml:"output_dir" doc:"folder for every step's output; made when missing"`
 	Seed        uint64   `yaml:"seed" doc:"seed of the split, the shuffling, the dropout and the bootstrap"`
 	Device      string   `yaml:"device" doc:"auto, cpu or cuda; auto takes an NVIDIA card where there is one that works, and says which device it is"`
-	Threads     int      `yaml:"threads" doc:"worker threads of the cpu device; 0 is all cores"`
+	Threads     int      `yaml:"threads" range:"0..1024" doc:"worker threads of the cpu device; 0 is all cores"`
 	MemoryLimit Bytes    `yaml:"device_memory_limit" doc:"most memory of the card that cuda takes, such as 11GiB; what the driver takes for itself, some hundred MiB, comes on top; 0: all it has"`
 	Data        Data     `yaml:"data" doc:"convert: rows to a Hugging Face dataset"`
 	Model       Model    `yaml:"model" doc:"the model that is fine-tuned"`
@@ -22,9 +22,9 @@ type Pipeline struct {
 type Data struct {
 	InputPath  string  `yaml:"input_path" doc:"a .jsonl file, a folder of four_class_*.jsonl files, or a glob pattern"`
 	FormatType string  `yaml:"format_type" doc:"instruction, chat (the tokenizer's own chat template) or completion"`
-	MaxLength  int     `yaml:"max_length" doc:"longest row in tokens; of a longer one the input is cut at its end, the answer never"`
-	ValRatio   float64 `yaml:"val_ratio" doc:"share of the groups in the validation split"`
-	TestRatio  float64 `yaml:"test_ratio" doc:"share of the groups in the test split"`
+	MaxLength  int     `yaml:"max_length" range:"16..1048576" doc:"longest row in tokens; of a longer one the input is cut at its end, the answer never"`
+	ValRatio   float64 `yaml:"val_ratio" range:"0..<1" doc:"share of the groups in the validation split"`
+	TestRatio  float64 `yaml:"test_ratio" range:"0..<1" doc:"share of the groups in the test split"`
 	Strict     bool    `yaml:"strict" doc:"refuse a file with a bad line instead of skipping the line and saying so; holds for every file of rows: input, test data, pre-training text"`
 }
 
@@ -33,37 +33,37 @@ type Model struct {
 	BaseModel          string  `yaml:"base_model" doc:"folder in Hugging Face form: config.json, model.safetensors, tokenizer.json; or, where there is no such folder, org/name or org/name@revision of the Hub, whose commit is kept with the run"`
 	LoadIn8bit         bool    `yaml:"load_in_8bit" doc:"hold the layers' linear modules in int8 after LLM.int8(), in training and in every model that is compared; written models are not quantized"`
 	AllowUnknownConfig bool    `yaml:"allow_unknown_config" doc:"go on without the fields of a model's config.json that the engine does not know and that may change what the model computes, and train without the dropouts it names; else they are refused by name"`
-	Int8Threshold      float64 `yaml:"llm_int8_threshold" doc:"magnitude from which an activation's column is an outlier, which int8 leaves in full; 0: none is"`
+	Int8Threshold      float64 `yaml:"llm_int8_threshold" range:"0..1000000" doc:"magnitude from which an activation's column is an outlier, which int8 leaves in full; 0: none is"`
 	Create             Create  `yaml:"create" doc:"makes base_model once when the folder is missing; leave out to require it"`
 }
 
 // Create describes a base model made on the spot: `triality model init`, then `triality pretrain`.
 type Create struct {
 	Shape        string  `yaml:"shape" doc:"named shape, see triality model init --help; empty: never create"`
-	VocabSize    int     `yaml:"vocab_size" doc:"entries of the byte-level BPE tokenizer trained on the text"`
+	VocabSize    int     `yaml:"vocab_size" range:"300..1000000" doc:"entries of the byte-level BPE tokenizer trained on the text"`
 	Text         string  `yaml:"text" doc:"pre-training text: a .txt or .jsonl file; empty: the requests of the training split, without labels"`
-	Epochs       float64 `yaml:"num_train_epochs" doc:"passes over the text"`
-	LearningRate float64 `yaml:"learning_rate" doc:"peak learning rate of the pre-training"`
-	BatchSize    int     `yaml:"per_device_train_batch_size" doc:"sequences a step"`
+	Epochs       float64 `yaml:"num_train_epochs" range:"0..100000" doc:"passes over the text"`
+	LearningRate float64 `yaml:"learning_rate" range:">0..100" doc:"peak learning rate of the pre-training"`
+	BatchSize    int     `yaml:"per_device_train_batch_size" range:"1..65536" doc:"sequences a step"`
 }
 
 // Training configures finetune.
 type Training struct {
-	Epochs                float64            `yaml:"num_train_epochs" doc:"passes over the training split"`
-	BatchSize             int                `yaml:"per_device_train_batch_size" doc:"rows a micro-batch"`
-	EvalBatchSize         int                `yaml:"per_device_eval_batch_size" doc:"rows an evaluation batch"`
-	GradientAccumulation  int                `yaml:"gradient_accumulation_steps" doc:"micro-batches an optimizer step; the loss is normalised by all their trained tokens"`
+	Epochs                float64            `yaml:"num_train_epochs" range:"0.000001..100000" doc:"passes over the training split"`
+	BatchSize             int                `yaml:"per_device_train_batch_size" range:"1..65536" doc:"rows a micro-batch"`
+	EvalBatchSize         int                `yaml:"per_device_eval_batch_size" range:"1..65536" doc:"rows an evaluation batch"`
+	GradientAccumulation  int                `yaml:"gradient_accumulation_steps" range:"1..65536" doc:"micro-batches an optimizer step; the loss is normalised by all their trained tokens"`
 	Packing               bool               `yaml:"packing" doc:"put rows together until they fill data.max_length; a batch size then counts such sequences, and attention does not cross from one row into another"`
-	LearningRate          float64            `yaml:"learning_rate" doc:"peak learning rate"`
-	WeightDecay           float64            `yaml:"weight_decay" doc:"AdamW's decoupled decay"`
-	WarmupRatio           float64            `yaml:"warmup_ratio" doc:"share of the steps with a rising learning rate"`
+	LearningRate          float64            `yaml:"learning_rate" range:">0..100" doc:"peak learning rate"`
+	WeightDecay           float64            `yaml:"weight_decay" range:"0..100" doc:"AdamW's decoupled decay"`
+	WarmupRatio           float64            `yaml:"warmup_ratio" range:"0..1" doc:"share of the steps with a rising learning rate"`
 	Scheduler             string             `yaml:"lr_scheduler_type" doc:"cosine, linear or constant"`
-	MaxGradNorm           float64            `yaml:"max_grad_norm" doc:"clipping of the global gradient norm; 0 turns it off"`
-	LoggingSteps          int                `yaml:"logging_steps" doc:"optimizer steps between metric points"`
-	SaveSteps             int                `yaml:"save_steps" doc:"optimizer steps between checkpoints; 0: by time only"`
-	SaveTotalLimit        int                `yaml:"save_total_limit" doc:"checkpoints kept; 0 keeps all"`
+	MaxGradNorm           float64            `yaml:"max_grad_norm" range:"0..1000000" doc:"clipping of the global gradient norm; 0 turns it off"`
+	LoggingSteps          int                `yaml:"logging_steps" range:"1..100000000" doc:"optimizer steps between metric points"`
+	SaveSteps             int                `yaml:"save_steps" range:"0..100000000" doc:"optimizer steps between checkpoints; 0: by time only"`
+	SaveTotalLimit        int                `yaml:"save_total_limit" range:"0..1000000" doc:"checkpoints kept; 0 keeps all"`
 	CheckpointInterval    Duration           `yaml:"checkpoint_interval" doc:"time between checkpoints, such as 5m"`
-	EvalSteps             int                `yaml:"eval_steps" doc:"optimizer steps between evaluations; 0: at the end only"`
+	EvalSteps             int                `yaml:"eval_steps" range:"0..100000000" doc:"optimizer steps between evaluations; 0: at the end only"`
 	FP16                  bool               `yaml:"fp16" doc:"matrices and activations in float16 on the cuda device, with dynamic loss scaling; sums, norms and what is trained are float32; the cpu device computes in float32 and says so"`
 	BF16                  bool               `yaml:"bf16" doc:"the same in bfloat16, without loss scaling"`
 	TF32                  bool               `yaml:"tf32" doc:"round the operands of float32 matrix products to TF32 on the cuda device"`
@@ -71,9 +71,9 @@ type Training struct {
 	CheckpointingPolicy   string             `yaml:"gradient_checkpointing_policy" doc:"layer keeps each layer's output alone; selective keeps the results of products and attention too"`
 	Optim                 string             `yaml:"optim" doc:"adamw_torch, adamw_8bit (states in 8-bit codes), paged_adamw_32bit or paged_adamw_8bit (states in the host's memory)"`
 	FinetuningType        string             `yaml:"finetuning_type" doc:"lora, or full: every weight is trained and there is no adapter"`
-	LoraR                 int                `yaml:"lora_r" doc:"rank of the adapters"`
-	LoraAlpha             float64            `yaml:"lora_alpha" doc:"adapter scaling is lora_alpha / lora_r"`
-	LoraDropout           float64            `yaml:"lora_dropout" doc:"dropout on the adapters' input"`
+	LoraR                 int                `yaml:"lora_r" range:"1..65536" doc:"rank of the adapters"`
+	LoraAlpha             float64            `yaml:"lora_alpha" range:">0..1000000" doc:"adapter scaling is lora_alpha / lora_r"`
+	LoraDropout           float64            `yaml:"lora_dropout" range:"0..<1" doc:"dropout on the adapters' input"`
 	UseRSLoRA             bool               `yaml:"use_rslora" doc:"adapter scaling is lora_alpha / √lora_r instead"`
 	UseDoRA               bool               `yaml:"use_dora" doc:"weight-decomposed adapters (DoRA)"`
 	LoraTargetModules     []string           `yaml:"lora_target_modules" doc:"modules that get an adapter: ends of their names, lm_head and embed_tokens among them, or all-linear (which leaves out those two), or one regular expression that whole names match, such as .*layers\\.[0-3]\\..*_proj"`
@@ -87,12 +87,12 @@ type Training struct {
 
 // SO8T configures replace.
 type SO8T struct {
-	Epochs       float64 `yaml:"num_train_epochs" doc:"passes over the training split for rotations and heads; 0 keeps the identity"`
-	LearningRate float64 `yaml:"learning_rate" doc:"peak learning rate of that phase"`
-	BatchSize    int     `yaml:"per_device_train_batch_size" doc:"rows a micro-batch"`
+	Epochs       float64 `yaml:"num_train_epochs" range:"0..100000" doc:"passes over the training split for rotations and heads; 0 keeps the identity"`
+	LearningRate float64 `yaml:"learning_rate" range:">0..100" doc:"peak learning rate of that phase"`
+	BatchSize    int     `yaml:"per_device_train_batch_size" range:"1..65536" doc:"rows a micro-batch"`
 	Packing      bool    `yaml:"packing" doc:"as training.packing"`
-	PETLambda    float64 `yaml:"pet_lambda" doc:"weight of the second-difference regularisation"`
-	HeadWeight   float64 `yaml:"head_weight" doc:"weight of the safety and authority losses"`
+	PETLambda    float64 `yaml:"pet_lambda" range:"0..1000000" doc:"weight of the second-difference regularisation"`
+	HeadWeight   float64 `yaml:"head_weight" range:"0..1000000" doc:"weight of the safety and authority losses"`
 }
 
 // Test configures abtest.
@@ -100,21 +100,21 @@ type Test struct {
 	TestDataPath string   `yaml:"test_data_path" doc:"rows to test on (.jsonl or a dataset folder), checked against the training split; empty: the test split of convert"`
 	ModelAPath   string   `yaml:"model_a_path" doc:"model A, a folder or a name of the Hub; empty: model.base_model"`
 	ModelBPath   string   `yaml:"model_b_path" doc:"model B, likewise; empty: the SO8T model of replace"`
-	Warmup       int      `yaml:"warmup" doc:"rows each arm answers before timing starts"`
-	Resamples    int      `yaml:"bootstrap_resamples" doc:"resamples of the paired bootstrap"`
+	Warmup       int      `yaml:"warmup" range:"0..1000000" doc:"rows each arm answers before timing starts"`
+	Resamples    int      `yaml:"bootstrap_resamples" range:"100..100000" doc:"resamples of the paired bootstrap"`
 	Metrics      []Metric `yaml:"metrics" doc:"WebAssembly metrics to run"`
 	Generate     Generate `yaml:"generate" json:",omitzero" doc:"texts that both models write on every row, beside their classes: what metrics such as chrF and ROUGE-L compare with the row's own output; leave out to write none"`
 }
 
 // Generate configures the texts of an A/B test. Unset, it is no part of the step's key.
 type Generate struct {
-	MaxNewTokens      int      `yaml:"max_new_tokens" doc:"tokens of a text at most; 0: none is written"`
-	Temperature       float64  `yaml:"temperature" doc:"how far from the likeliest token to stray; 0 always takes it"`
-	TopK              int      `yaml:"top_k" doc:"draw from the k likeliest tokens; 0 from all"`
-	TopP              float64  `yaml:"top_p" doc:"draw from the likeliest tokens that make up this probability; 0 or 1 from all"`
-	RepetitionPenalty float64  `yaml:"repetition_penalty" doc:"above 1, makes tokens that are there already less likely; 0 or 1 changes nothing"`
+	MaxNewTokens      int      `yaml:"max_new_tokens" range:"0..1048576" doc:"tokens of a text at most; 0: none is written"`
+	Temperature       float64  `yaml:"temperature" range:"0..1000" doc:"how far from the likeliest token to stray; 0 always takes it"`
+	TopK              int      `yaml:"top_k" range:"0..10000000" doc:"draw from the k likeliest tokens; 0 from all"`
+	TopP              float64  `yaml:"top_p" range:"0..1" doc:"draw from the likeliest tokens that make up this probability; 0 or 1 from all"`
+	RepetitionPenalty float64  `yaml:"repetition_penalty" range:"0..1000" doc:"above 1, makes tokens that are there already less likely; 0 or 1 changes nothing"`
 	Stop              []string `yaml:"stop" doc:"texts that end an answer and are no part of it"`
-	BatchSize         int      `yaml:"batch_size" doc:"texts made together; 0: 8"`
+	BatchSize         int      `yaml:"batch_size" range:"0..4096" doc:"texts made together; 0: 8"`
 }
 
 // IsZero says that no texts are written.

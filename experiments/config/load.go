@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"reflect"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"triality/experiments"
+	"triality/runtime/disk"
 )
 
 // maxFile bounds a configuration file.
@@ -20,7 +20,7 @@ const maxFile = 1 << 20
 // Load reads a pipeline YAML over the defaults. Overrides are KEY=VALUE pairs with dotted keys that
 // win over the file. Every error names the file, the line and the key.
 func Load(path string, overrides ...string) (Pipeline, error) {
-	f, err := os.Open(path)
+	f, err := disk.OpenRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Pipeline{}, experiments.Errorf(experiments.CodeNotFound, "%s: no such configuration file", path)
 	}

@@ -16,7 +16,11 @@ func Reference() string {
 	b.WriteString("| key | default | meaning |\n| --- | --- | --- |\n")
 	defaults := reflect.ValueOf(Default())
 	walk(defaults.Type(), "", func(key string, f reflect.StructField) {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", key, defaultText(defaults, key), f.Tag.Get("doc"))
+		meaning := f.Tag.Get("doc")
+		if tag, ok := f.Tag.Lookup("range"); ok {
+			meaning += " (" + strings.NewReplacer("..", " to ", ">", "over ", "<", "below ").Replace(tag) + ")"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", key, defaultText(defaults, key), meaning)
 	})
 	return b.String()
 }

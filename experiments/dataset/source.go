@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"triality/experiments"
+	"triality/runtime/disk"
 )
 
 // Find lists the files that input names: a file, a folder of four_class_*.jsonl, or a glob pattern. All are
@@ -16,7 +17,10 @@ import (
 func Find(input string) ([]string, error) {
 	info, err := os.Stat(input)
 	if err == nil && !info.IsDir() {
-		return []string{input}, regular(input, info)
+		if err := disk.Regular(input); err != nil {
+			return nil, experiments.Errorf(experiments.CodeInvalid, "read rows: %w", err)
+		}
+		return []string{input}, nil
 	}
 	pattern := input
 	if err == nil {
@@ -34,31 +38,11 @@ func Find(input string) ([]string, error) {
 	}
 	slices.Sort(files)
 	for _, name := range files {
-		info, err := os.Stat(name)
-		if err != nil {
+		if err := disk.Regular(name); err != nil {
 			return nil, experiments.Errorf(experiments.CodeInvalid, "read rows: %w", err)
-		}
-		if err := regular(name, info); err != nil {
-			return nil, err
 		}
 	}
 	return files, nil
-}
-
-// regular is an error about what is no file with an end: a folder, a pipe, a device or a socket.
-func regular(name string, info fs.FileInfo) error {
-	kind := "a device"
-	switch mode := info.Mode(); {
-	case mode.IsRegular():
-		return nil
-	case mode.IsDir():
-		kind = "a folder"
-	case mode&fs.ModeNamedPipe != 0:
-		kind = "a named pipe"
-	case mode&fs.ModeSocket != 0:
-		kind = "a socket"
-	}
-	return experiments.Errorf(experiments.CodeInvalid, "%s: is %s, want a regular file; write what it gives into one", name, kind)
 }
 
 // source is a file to read as it is when it is opened.
@@ -70,27 +54,16 @@ type source struct {
 
 // open opens a regular file.
 func open(name string) (*source, error) {
-	info, err := os.Stat(name) // before opening: a pipe without a writer would be waited for
+	f, err := disk.OpenRegular(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, experiments.Errorf(experiments.CodeNotFound, "%s: no such file", name)
 	}
-	if err == nil {
-		err = regular(name, info)
-	}
 	if err != nil {
 		return nil, experiments.Errorf(experiments.CodeInvalid, "read rows: %w", err)
 	}
-	f, err := os.Open(name)
-	if err == nil {
-		if info, err = f.Stat(); err == nil {
-			err = regular(name, info)
-		}
-		if err != nil {
-			err = errors.Join(err, f.Close())
-		}
-	}
+	info, err := f.Stat()
 	if err != nil {
-		return nil, experiments.Errorf(experiments.CodeInvalid, "read rows: %w", err)
+		return nil, errors.Join(experiments.Errorf(experiments.CodeInvalid, "read rows: %w", err), f.Close())
 	}
 	return &source{f, name, info.Size()}, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"triality/experiments"
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 	"triality/runtime/modelfiles"
 )
 
@@ -37,7 +38,7 @@ func keyOf(kind experiments.StepKind, parts ...any) (string, error) {
 func hashFiles(names ...string) (string, error) {
 	h := sha256.New()
 	for _, name := range names {
-		f, err := os.Open(name)
+		f, err := disk.OpenRegular(name)
 		if err != nil {
 			return "", fmt.Errorf("hash: %w", err)
 		}

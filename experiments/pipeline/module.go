@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/runtime/disk"
 	"triality/runtime/metricabi"
 	"triality/runtime/sandbox"
 )
@@ -27,9 +28,12 @@ type Module struct {
 	Timeout time.Duration
 }
 
+// maxModule is the most bytes of a module's file, as of an upload.
+const maxModule = 32 << 20
+
 // ReadModule reads a metric module's file.
 func ReadModule(path string, params map[string]any, timeout time.Duration) (Module, error) {
-	wasm, err := os.ReadFile(path)
+	wasm, err := disk.ReadRegular(path, maxModule)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return Module{}, experiments.Errorf(experiments.CodeNotFound, "metric module %s: no such file; `task metrics` builds the shipped ones", path)

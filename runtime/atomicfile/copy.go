@@ -3,13 +3,14 @@ package atomicfile
 import (
 	"errors"
 	"io"
-	"os"
+
+	"triality/runtime/disk"
 )
 
 // CopyFile copies a file, whole or not at all, with permissions 0644. Where there is none the error is
 // fs.ErrNotExist.
 func CopyFile(from, to string) error {
-	in, err := os.Open(from)
+	in, err := disk.OpenRegular(from)
 	if err != nil {
 		return err
 	}

@@ -88,14 +88,14 @@ func RecoverFolder(out string) error {
 // how a reader of such a folder reads the first of its files.
 func ReadFile(dir, name string) ([]byte, error) {
 	path := filepath.Join(dir, name)
-	data, err := os.ReadFile(path)
+	data, err := disk.ReadRegular(path, disk.MaxText)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return data, err
 	}
 	if err := RecoverFolder(dir); err != nil {
 		return nil, err
 	}
-	return os.ReadFile(path)
+	return disk.ReadRegular(path, disk.MaxText)
 }
 
 // place is where a folder is to be, and the names beside it that its replacement uses.

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
+	"triality/runtime/disk"
 	"triality/runtime/model"
 )
 
@@ -15,7 +15,7 @@ import (
 // generation_config.json, or else config.json's.
 func EndTokens(dir string, cfg model.Config) ([]int32, error) {
 	path := filepath.Join(dir, "generation_config.json")
-	raw, err := os.ReadFile(path)
+	raw, err := disk.ReadRegular(path, disk.MaxText)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("generate: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"triality/runtime/disk"
 	"triality/runtime/generate"
 	"triality/runtime/model"
 	"triality/runtime/safetensors"
@@ -104,7 +105,7 @@ func export(ctx context.Context, dir, out string, o Options) (r Report, err erro
 
 // refuseSO8T looks at config.json alone: the engine's families do not have that model_type.
 func refuseSO8T(dir string) error {
-	raw, err := os.ReadFile(filepath.Join(dir, model.ConfigFile))
+	raw, err := disk.ReadRegular(filepath.Join(dir, model.ConfigFile), disk.MaxText)
 	if err != nil {
 		return nil // model.LoadConfig says it better
 	}

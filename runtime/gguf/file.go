@@ -7,6 +7,8 @@ import (
 	"math"
 	"os"
 	"slices"
+
+	"triality/runtime/disk"
 )
 
 // File is one open GGUF file. Its methods may be called from several goroutines at once; none may be
@@ -19,14 +21,11 @@ type File struct {
 
 // Open reads and checks the head of the file at path; tensors and lists are read when asked for.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := disk.OpenRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("open gguf: %w", err)
 	}
 	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = fmt.Errorf("%w: not a regular file", ErrFormat)
-	}
 	var h *header
 	if err == nil {
 		h, err = readHeader(f, st.Size())

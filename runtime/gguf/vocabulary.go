@@ -3,12 +3,12 @@ package gguf
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
+	"triality/runtime/disk"
 	"triality/runtime/model"
 	"triality/runtime/tokenizer"
 )
@@ -53,7 +53,7 @@ type tokenizerFile struct {
 // readVocabulary reads dir/tokenizer.json, of which tok is made, for a model with size embedding rows.
 func readVocabulary(dir string, tok *tokenizer.Tokenizer, size int) (*vocabulary, error) {
 	path := filepath.Join(dir, "tokenizer.json")
-	raw, err := os.ReadFile(path)
+	raw, err := disk.ReadRegular(path, disk.MaxText)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}

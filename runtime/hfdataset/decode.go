@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+
+	"triality/runtime/disk"
 )
 
 // ErrStream marks a data file that is no whole Arrow IPC stream.
@@ -19,7 +20,7 @@ var ErrStream = errors.New("not a whole arrow stream")
 
 // readStream reads the columns named, or all, from one Arrow IPC stream file.
 func readStream(path string, columns []string) ([]Column, error) {
-	f, err := os.Open(path)
+	f, err := disk.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}

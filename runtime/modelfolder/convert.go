@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 	"triality/runtime/model"
 	"triality/runtime/modelfiles"
 	"triality/runtime/safetensors"
@@ -172,7 +173,7 @@ func setType(fields map[string]json.RawMessage, t safetensors.DType) {
 // or dtype in files of transformers 5.
 func saveConfig(from, to string, t safetensors.DType) error {
 	path := filepath.Join(from, model.ConfigFile)
-	raw, err := os.ReadFile(path)
+	raw, err := disk.ReadRegular(path, disk.MaxText)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"math"
 	"os"
 	"slices"
+
+	"triality/runtime/disk"
 )
 
 // File is one open safetensors file. Its methods may be called from several
@@ -22,14 +24,11 @@ type File struct {
 // asked for. The error names the file, and for a truncated one the number of
 // bytes it lacks.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := disk.OpenRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("open safetensors: %w", err)
 	}
 	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = fmt.Errorf("%w: not a regular file", ErrFormat)
-	}
 	var h *header
 	if err == nil {
 		h, err = readHeader(f, st.Size())

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+
+	"triality/runtime/disk"
 )
 
 const (
@@ -77,7 +79,7 @@ func OpenModel(dir string) (*Model, error) {
 // otherwise the caller closes the model, on errors too.
 func openShards(dir string) (*Model, error) {
 	path := filepath.Join(dir, indexName)
-	raw, err := os.ReadFile(path)
+	raw, err := disk.ReadRegular(path, disk.MaxText)
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func Load(path string) (*Tokenizer, error) {
 		if file.name == tokenizerName {
 			name = path
 		}
-		text, err := os.ReadFile(name)
+		text, err := disk.ReadRegular(name, disk.MaxText)
 		if err != nil && (name == path || !errors.Is(err, fs.ErrNotExist)) {
 			return nil, fmt.Errorf("load tokenizer: %w", err)
 		}
@@ -87,7 +87,7 @@ func (f *files) readTemplates(dir string) error {
 		if !ok {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		text, err := disk.ReadRegular(filepath.Join(dir, e.Name()), disk.MaxText)
 		if err != nil {
 			return err
 		}
