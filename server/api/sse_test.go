@@ -100,7 +100,7 @@ func TestEventsResumeWhereTheClientLeft(t *testing.T) {
 	w.logOne(1)
 	s.want(metricBlock(4, 1))
 	w.store.Progress("live", experiments.StepConvert, experiments.Progress{Done: 1})
-	s.want(`event: progress|data: {"step":"convert","progress":{"done":1,"total":0,"unit":"","rate":0}}`)
+	s.want(`event: progress|data: {"run_id":"live","step":"convert","progress":{"done":1,"total":0,"unit":"","rate":0}}`)
 	s.close()
 	w.logOne(2)
 	w.save(experiments.Run{ID: "other", Name: "other", Status: experiments.Running})

@@ -115,7 +115,7 @@ func TestAWatchOfOneRunSeesOnlyThatRunAndModules(t *testing.T) {
 		t.Errorf("%+v", ev)
 	}
 	ev := next(t, w)
-	if want := `{"step":"finetune","progress":{"done":2,"total":0,"unit":"steps","rate":0}}`; ev.ID != 0 || ev.Type != experiments.EventProgress || string(ev.Data) != want {
+	if want := `{"run_id":"r","step":"finetune","progress":{"done":2,"total":0,"unit":"steps","rate":0}}`; ev.ID != 0 || ev.Type != experiments.EventProgress || string(ev.Data) != want {
 		t.Errorf("%+v %s", ev, ev.Data)
 	}
 	if w.LastID() != 3 {

@@ -2,7 +2,7 @@
 // "network" when no answer came.
 import type {
   ABResult, Artifact, ConfigExample, DatasetSummary, Experiment, Info, List, MetricInfo, Module, ModuleResult, Run,
-  Series,
+  Series, Status,
 } from './types.ts';
 
 export class ApiError extends Error {
@@ -70,6 +70,8 @@ export function reportURL(run: string, lang: string, download: boolean): string 
   return `${root}/runs/${id(run)}/report${query({ lang, download: download ? 1 : undefined })}`;
 }
 
+export const logURL = (run: string): string => `${root}/runs/${id(run)}/log`;
+
 export const moduleBytesURL = (sha: string): string => `${root}/modules/${id(sha)}/wasm`;
 
 export const api = {
@@ -83,13 +85,17 @@ export const api = {
     json<Experiment>('PATCH', `/experiments/${id(e)}`, b),
   deleteExperiment: async (e: string) => void (await call('DELETE', `/experiments/${id(e)}`)),
 
-  runs: (p: { experiment_id?: string; limit?: number; cursor?: string }) => json<List<Run>>('GET', '/runs' + query(p)),
+  runs: (p: { experiment_id?: string; status?: Status; limit?: number; cursor?: string }) => json<List<Run>>('GET', '/runs' + query(p)),
   run: (r: string) => json<Run>('GET', `/runs/${id(r)}`),
   patchRun: (r: string, b: { name?: string; tags?: Record<string, string> }) =>
     json<Run>('PATCH', `/runs/${id(r)}`, b),
   deleteRun: async (r: string) => void (await call('DELETE', `/runs/${id(r)}`)),
   cancelRun: async (r: string) => void (await call('POST', `/runs/${id(r)}/cancel`)),
   resumeRun: async (r: string) => void (await call('POST', `/runs/${id(r)}/resume`)),
+  queue: () => json<List<Run>>('GET', '/queue'),
+  /** What the run's workers printed, from a byte on. */
+  log: async (r: string, from: number) =>
+    new Uint8Array(await (await call('GET', `/runs/${id(r)}/log` + query({ from }))).arrayBuffer()),
 
   metrics: (r: string) => json<List<MetricInfo>>('GET', `/runs/${id(r)}/metrics`),
   series: (r: string, name: string, max_points: number) =>

@@ -5,6 +5,7 @@ export type Route =
   | { page: 'experiment'; id: string }
   | { page: 'run'; id: string }
   | { page: 'abtest'; id: string }
+  | { page: 'queue' }
   | { page: 'modules' }
   | { page: 'module'; sha: string }
   | { page: 'none' };
@@ -15,6 +16,7 @@ const table: [RegExp, (m: RegExpExecArray) => Route][] = [
   [new RegExp(`^/experiments/${name}/?$`), (m) => ({ page: 'experiment', id: decode(m[1]!) })],
   [new RegExp(`^/runs/${name}/?$`), (m) => ({ page: 'run', id: decode(m[1]!) })],
   [new RegExp(`^/runs/${name}/abtest/?$`), (m) => ({ page: 'abtest', id: decode(m[1]!) })],
+  [/^\/queue\/?$/, () => ({ page: 'queue' })],
   [/^\/modules\/?$/, () => ({ page: 'modules' })],
   [new RegExp(`^/modules/${name}/?$`), (m) => ({ page: 'module', sha: decode(m[1]!) })],
 ];

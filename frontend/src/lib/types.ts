@@ -37,6 +37,19 @@ export interface Step {
   progress?: Progress;
 }
 
+export interface Job {
+  queued_at: string;
+  dir?: string;
+  priority?: number;
+  /** Workers started so far. */
+  attempt: number;
+  /** Why it waits again. */
+  reason?: string;
+  /** Why the last worker died, where it did. */
+  death?: string;
+  deaths?: number;
+}
+
 export interface Run {
   id: string;
   experiment_id: string;
@@ -51,6 +64,8 @@ export interface Run {
   summary?: Record<string, number | null>;
   steps?: Step[];
   config?: string;
+  /** Where the server's queue runs it. */
+  job?: Job;
   /** In an event: large parts are left out. */
   partial?: boolean;
 }

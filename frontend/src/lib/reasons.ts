@@ -1,0 +1,43 @@
+// What the server's queue says of a run, as keys of the catalogues: its texts are English.
+import type { Key } from '../i18n/en.ts';
+
+export interface Said {
+  key: Key;
+  args: Record<string, string | number>;
+  /** What the worker wrote last. */
+  rest?: string;
+}
+
+const reasons: [RegExp, (m: RegExpExecArray) => Said][] = [
+  [/^attempt (\d+): the worker died: (.+)$/s, (m) => ({ key: 'job.died', args: { attempt: Number(m[1]), cause: m[2]! } })],
+  [
+    /^the worker died (\d+) times in a row in the same way, without getting further: the worker died: (.+?)(?:; its last words: (.*))?$/s,
+    (m) => ({ key: 'job.diedTooOften', args: { times: Number(m[1]), cause: m[2]! }, ...(m[3] ? { rest: m[3] } : {}) }),
+  ],
+  [/^the server stopped; it goes on when the server starts$/, () => ({ key: 'job.serverStopped', args: {} })],
+  [/^the server ended while it ran$/, () => ({ key: 'job.serverEnded', args: {} })],
+  [/^cancelled; it goes on from its newest checkpoint when resumed$/, () => ({ key: 'job.cancelled', args: {} })],
+  [/^cancelled while it waited$/, () => ({ key: 'job.cancelledWaiting', args: {} })],
+  [/^the worker ended without recording an end$/, () => ({ key: 'job.noEnd', args: {} })],
+];
+
+/** A reason or an end that the queue wrote; undefined for any other text, which is shown as it is. */
+export function reasonOf(text: string): Said | undefined {
+  for (const [re, say] of reasons) {
+    const m = re.exec(text);
+    if (m) return say(m);
+  }
+  return undefined;
+}
+
+const causes: [RegExp, Key][] = [
+  [/^out of memory$/, 'cause.memory'],
+  [/^interrupted by a signal$/, 'cause.signal'],
+  [/^it left without saying how its job ended$/, 'cause.silent'],
+  [/^killed by signal 9 \(killed\), which is what a system does that has no memory left$/, 'cause.killed'],
+];
+
+/** Why a worker died; undefined for what has no words of ours, a panic for one. */
+export function causeOf(text: string): Key | undefined {
+  return causes.find(([re]) => re.test(text))?.[1];
+}
