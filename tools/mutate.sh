@@ -1,8 +1,8 @@
 #!/bin/sh
-# tools/mutate.sh [PACKAGE…]: changes each package's code in small ways, one at a time, runs the package's tests,
+# tools/mutate.sh [PACKAGE | FILE.go]…: changes the code in small ways, one at a time, runs the package's tests,
 # and prints the changes that no test noticed (LIVED) or that made them hang (TIMED OUT). docs/mutation.md explains
 # those that stay. It works on a copy of the tracked files: gremlins copies the module's folder for each worker, and
-# the web pages' modules are large.
+# the web pages' modules are large. A change may take the time of the package's tests PATIENCE times.
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -12,7 +12,17 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 git ls-files -z | tar --null -cf - -T - | tar -xf - -C "$copy"
 cd "$copy"
-for package in "$@"; do
-	echo "== $package"
-	"$root/bin/gremlins" unleash --workers "${WORKERS:-1}" --timeout-coefficient 30 --output-statuses lt "${package%/...}"
+for target in "$@"; do
+	echo "== $target"
+	case $target in
+	*.go) package=$(dirname "$target") file=$(basename "$target") ;;
+	*) package=${target%/...} file= ;;
+	esac
+	set -- --workers "${WORKERS:-1}" --timeout-coefficient "${PATIENCE:-30}" --output-statuses lt
+	if [ -n "$file" ]; then # gremlins knows only which files to leave out
+		for other in $(find "$package" -name '*.go' ! -name '*_test.go' ! -path "$package/$file"); do
+			set -- "$@" --exclude-files "(^|/)$(basename "$other" .go)[.]go\$"
+		done
+	fi
+	"$root/bin/gremlins" unleash "$@" "$package"
 done
