@@ -35,3 +35,14 @@ func TestNearestFindsWhatWasMeant(t *testing.T) {
 		}
 	}
 }
+
+func TestNearestIsTheLeastChangeAndOfEqualOnesTheFirst(t *testing.T) {
+	for word, known := range map[string][]string{
+		"verifies": {"verify", "verified", "verifier"}, // three letters, one, one
+		"merge":    {"merged", "merge", "serge"},
+	} {
+		if got, ok := Nearest(word, known); !ok || got != known[1] {
+			t.Errorf("Nearest(%q) = %q, %t, want %q", word, got, ok, known[1])
+		}
+	}
+}

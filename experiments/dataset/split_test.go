@@ -177,3 +177,23 @@ func TestAnEmptySplitIsAnErrorThatNamesTheRatio(t *testing.T) {
 		t.Errorf("a ratio of 0 wants no rows: %v", err)
 	}
 }
+
+func TestAClustersLabelIsThatOfMostRowsAndOfEquallyCommonOnesTheFirst(t *testing.T) {
+	rows := []Row{{Label: experiments.Labels[2]}, {Label: experiments.Labels[1]}, {Label: experiments.Labels[2]}, {Label: experiments.Labels[1]}}
+	if got := commonLabel(rows, []int{0, 1, 2, 3}); got != 1 {
+		t.Errorf("two of each: label %d, want 1", got)
+	}
+	if got := commonLabel(rows, []int{0, 1, 2}); got != 2 {
+		t.Errorf("two of three: label %d, want 2", got)
+	}
+}
+
+// The key decides a cluster's place in the split: another choice would share out every dataset anew.
+func TestAClustersKeyIsTheSmallestNameOfItsGroups(t *testing.T) {
+	rows := []Row{{Group: "m"}, {Group: "b"}, {Group: "x"}, {Input: "a text without a group"}}
+	for _, members := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {1}} {
+		if got := groupKey(rows, members); got != "g:b" {
+			t.Errorf("%v: %q", members, got)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package naivebayes
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -39,5 +40,20 @@ func TestProbabilitiesAreThoseOfAddOneSmoothing(t *testing.T) {
 		if math.Abs(got[0]-want[0]) > 1e-12 || math.Abs(got[1]-want[1]) > 1e-12 {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
+	}
+}
+
+func TestNGramsAreOfTwoToFourCharacters(t *testing.T) {
+	var got []string
+	grams("Abcde", func(g string) { got = append(got, g) })
+	if want := []string{"ab", "bc", "cd", "de", "abc", "bcd", "cde", "abcd", "bcde"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestOfEquallyProbableClassesTheFirstIsGiven(t *testing.T) {
+	m := Train([]string{"ab", "ab"}, []int{0, 1}, 2)
+	if got := m.Predict("ab"); got != 0 {
+		t.Errorf("class %d, want 0", got)
 	}
 }

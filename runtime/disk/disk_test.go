@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -35,7 +36,7 @@ func TestAWatcherSeesWhatIsDoneBelowItsFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 		name := f.Name()
-		if base := filepath.Base(name); !strings.HasPrefix(base, ".f.") || !strings.HasSuffix(base, ".tmp") || len(base) == len(".f..tmp") {
+		if base := filepath.Base(name); !regexp.MustCompile(`^\.f\.[0-9]+\.tmp$`).MatchString(base) {
 			t.Errorf("temporary name %s", base)
 		}
 		_, err1 := io.Copy(f, bytes.NewReader([]byte("abc")))
@@ -86,6 +87,36 @@ func TestTheInnermostWatcherIsCalledAlone(t *testing.T) {
 	}
 }
 
+func TestAWatcherThatStopsLeavesTheOthers(t *testing.T) {
+	dir := t.TempDir()
+	var first, second int
+	count := func(n *int) Watcher { return func(_ Op, do func() error) error { *n++; return do() } }
+	stop := Watch(filepath.Join(dir, "first"), count(&first))
+	t.Cleanup(Watch(filepath.Join(dir, "second"), count(&second)))
+	stop()
+	if err := errors.Join(Mkdir(filepath.Join(dir, "first"), 0o755), Mkdir(filepath.Join(dir, "second"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if first != 0 || second != 1 {
+		t.Errorf("the one that stopped saw %d operations, the other %d", first, second)
+	}
+}
+
+func TestAWatcherSeesPathsFromTheWorkingFolder(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	got := kinds(t, dir)
+	if err := Mkdir("a", 0o755); err != nil || !slices.Equal(got(), []Kind{OpMkdir}) {
+		t.Errorf("seen: %v, %v", got(), err)
+	}
+}
+
+func TestFlushingAFolderThatIsMissingFails(t *testing.T) {
+	if err := SyncDir(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
 func TestAWatchersErrorIsTheOperations(t *testing.T) {
 	dir := t.TempDir()
 	failed := errors.New("input/output error")
@@ -130,6 +161,72 @@ func TestMkdirAllFlushesTheFoldersItMade(t *testing.T) {
 	}
 	if err := MkdirAll(filepath.Join(file, "x"), 0o755); err == nil {
 		t.Error("a folder in a file was made")
+	}
+}
+
+func TestAFolderThatAnotherProcessMadeFirstIsTaken(t *testing.T) {
+	dir := t.TempDir()
+	var synced []string
+	t.Cleanup(Watch(dir, func(op Op, do func() error) error {
+		switch op.Kind {
+		case OpMkdir:
+			if err := os.Mkdir(op.Path, 0o755); err != nil {
+				t.Error(err)
+			}
+		case OpSyncDir:
+			synced = append(synced, op.Path)
+		}
+		return do()
+	}))
+	a := filepath.Join(dir, "a")
+	if err := MkdirAll(filepath.Join(a, "b"), 0o755); err != nil || !slices.Equal(synced, []string{dir, a}) {
+		t.Errorf("%v; flushed %v", err, synced)
+	}
+}
+
+func TestATemporaryNameHasItsNumberWhereThePatternHasTheLastStar(t *testing.T) {
+	dir := t.TempDir()
+	for pattern, want := range map[string]string{"*": `^[0-9]+$`, "*.tmp": `^[0-9]+\.tmp$`, "a*b*c": `^a\*b[0-9]+c$`, "a": `^a[0-9]+$`} {
+		name, err := MkdirTemp(dir, pattern)
+		if base := filepath.Base(name); err != nil || !regexp.MustCompile(want).MatchString(base) {
+			t.Errorf("%s: %s, %v", pattern, base, err)
+		}
+	}
+}
+
+func TestTemporaryNamesThatAreAllTakenEndInAnError(t *testing.T) {
+	dir := t.TempDir()
+	tries := 0
+	t.Cleanup(Watch(dir, func(op Op, _ func() error) error {
+		if tries++; tries > 20000 {
+			return errors.New("no end")
+		}
+		return &fs.PathError{Op: "mkdir", Path: op.Path, Err: fs.ErrExist}
+	}))
+	if _, err := MkdirTemp(dir, "d*"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("after %d tries: %v", tries, err)
+	}
+}
+
+func TestAFileWhoseOpeningIsMadeToFailIsClosed(t *testing.T) {
+	const open = "/proc/self/fd"
+	if _, err := os.Stat(open); err != nil {
+		t.Skipf("the system does not show its open files: %v", err)
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	failed := errors.New("input/output error")
+	t.Cleanup(Watch(path, func(_ Op, do func() error) error { return errors.Join(do(), failed) }))
+	if _, err := OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644); !errors.Is(err, failed) {
+		t.Fatalf("open: %v", err)
+	}
+	entries, err := os.ReadDir(open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if target, _ := os.Readlink(filepath.Join(open, e.Name())); target == path {
+			t.Error("the file stays open")
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -173,7 +174,8 @@ func TestABrokenPromiseIsFoundAndShown(t *testing.T) {
 		}
 		return nil
 	})
-	if len(broken) != 1 || !strings.Contains(broken[0].Error(), `marked "saved": lost`) || !strings.Contains(broken[0].Error(), "sync "+dir+"/f") {
+	if len(broken) != 1 || !strings.Contains(broken[0].Error(), `marked "saved": lost`) || !strings.Contains(broken[0].Error(), "sync "+dir+"/f") ||
+		!strings.HasSuffix(broken[0].Error(), "left as:\n  (nothing)") {
 		t.Errorf("broken promises: %v", broken)
 	}
 }
@@ -190,10 +192,12 @@ func TestWhatGoesBeforeAnOperationMayMakeItFail(t *testing.T) {
 	if err := writeFile(dir+"/f", "text", true); !errors.Is(err, failed) {
 		t.Errorf("the writer was told %v", err)
 	}
+	var kinds []disk.Kind
 	for _, op := range rec.Ops() {
-		if op.Kind == disk.OpSync {
-			t.Error("an operation that was not done is recorded")
-		}
+		kinds = append(kinds, op.Kind)
+	}
+	if want := []disk.Kind{disk.OpOpen, disk.OpWrite, disk.OpWrite}; !slices.Equal(kinds, want) {
+		t.Errorf("recorded %v, want %v: what was not done is not recorded", kinds, want)
 	}
 }
 
@@ -201,6 +205,22 @@ func TestManyPendingChangesAreSampled(t *testing.T) {
 	for n, want := range map[int]int{0: 1, 3: 8, 7: 128, 8: 3*9 + 64} {
 		if got := len(subsets(n)); got != want {
 			t.Errorf("%d changes give %d subsets, want %d", n, got, want)
+		}
+	}
+	const n = 8
+	sampled := map[string]bool{}
+	for _, s := range subsets(n) {
+		sampled[fmt.Sprint(s)] = true
+	}
+	for k := range n + 1 {
+		prefix, alone, others := make([]bool, n), make([]bool, n), make([]bool, n)
+		for i := range n {
+			prefix[i], alone[i], others[i] = i < k, i == k, i != k
+		}
+		for what, s := range map[string][]bool{"the first": prefix, "alone": alone, "all but": others} {
+			if !sampled[fmt.Sprint(s)] {
+				t.Errorf("%s %d of %d changes: not tried", what, k, n)
+			}
 		}
 	}
 }
