@@ -191,6 +191,7 @@ func TestTheNearestKeyIsOfTheSameSectionWhereItIsSpelledAlike(t *testing.T) {
 		"training.learningrat":          "training.learning_rate",
 		"training.num_train_epochs_max": "training.num_train_epochs",
 		"model.create.tests":            "model.create.text", // two letters of five are off, as many as may be: not test
+		"model.create.test":             "model.create.text", // one letter off here comes before the very word elsewhere
 		"training.base_mode":            "model.base_model",  // five of nine are off in training's nearest: one too many
 		"data.metrics":                  "test.metrics",      // the very word, in another section
 		"training.packin":               "training.packing",

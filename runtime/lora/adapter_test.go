@@ -385,6 +385,39 @@ func TestAMergedModelReadsTheSameInParts(t *testing.T) {
 	}
 }
 
+// oneWeight is a model of one weight, every element of whose row k is k+1.
+type oneWeight struct{ in, out int }
+
+func (w oneWeight) Names() []string            { return []string{"large.weight"} }
+func (w oneWeight) Shape(string) ([]int, bool) { return []int{w.out, w.in}, true }
+func (w oneWeight) ReadAt(_ string, dst []float32, at int) error {
+	for i := range dst {
+		dst[i] = float32((at+i)/w.in + 1)
+	}
+	return nil
+}
+
+// A weight of a real model's size is read in parts; those of the tests' models fit into one.
+func TestTheMagnitudesOfALargeWeightAreThoseOfItsRows(t *testing.T) {
+	const in, out = 1 << 18, 6 // four rows a part
+	m := Module{Name: "large", In: in, Out: out, R: 1, Scaling: 2, A: make([]float32, in), B: make([]float32, out)}
+	for i := range m.A {
+		m.A[i] = 1
+	}
+	for k := range m.B {
+		m.B[k] = float32(k * k) // row k of W + scaling·B·A holds k+1 + 2k², so its length is √in of that
+	}
+	a := &Adapter{Config: Config{DoRA: true}, Modules: []Module{m}}
+	if err := a.Begin(reference.New(), oneWeight{in, out}); err != nil {
+		t.Fatal(err)
+	}
+	for k, got := range a.Modules[0].M {
+		if want := float32(512 * (k + 1 + 2*k*k)); got != want {
+			t.Errorf("row %d: %v, want %v", k, got, want)
+		}
+	}
+}
+
 // oneAtATime is a device that takes one product at a time, as a stream does, and says when a second begins.
 type oneAtATime struct {
 	device.Device

@@ -22,6 +22,20 @@ func TestValidateNamesTheFieldAsTheConfigurationDoes(t *testing.T) {
 		"lora_target_modules: empty":      func(c *Config) { c.TargetModules = nil },
 		`lora_target_modules: "all-linea`: func(c *Config) { c.TargetModules = []string{"q_proj", AllLinear} },
 		"lora_target_modules: a name":     func(c *Config) { c.TargetModules = []string{""} },
+		"lora_exclude_modules: a name":    func(c *Config) { c.ExcludeModules = []string{"k_proj", ""} },
+		"lora_modules_to_save: a name":    func(c *Config) { c.SaveModules = []string{""} },
+		"lora_target_modules: both":       func(c *Config) { c.TargetPattern = "q_proj" },
+		"lora_layers_to_transform: wants": func(c *Config) { c.TargetModules, c.Layers = []string{AllLinear}, []int{0} },
+		"lora_layers_pattern: says":       func(c *Config) { c.LayersPattern = []string{"layers"} },
+		"lora_dropout: -0.5":              func(c *Config) { c.Dropout = -0.5 },
+		"lora_rank_pattern: v_proj: 0":    func(c *Config) { c.RankPattern = []Pattern[int]{{"v_proj", 0}} },
+		"lora_alpha_pattern: v_proj: 0":   func(c *Config) { c.AlphaPattern = []Pattern[float64]{{"v_proj", 0}} },
+		// Patterns that do not compile, with no other fault.
+		"lora_exclude_modules":     func(c *Config) { c.ExcludePattern = "(" },
+		"lora_rank_pattern":        func(c *Config) { c.RankPattern = []Pattern[int]{{"(", 4}} },
+		"lora_alpha_pattern":       func(c *Config) { c.AlphaPattern = []Pattern[float64]{{"(", 4}} },
+		"lora_target_modules":      func(c *Config) { c.TargetModules, c.TargetPattern = nil, "(" },
+		"lora_layers_pattern: \"(": func(c *Config) { c.Layers, c.LayersPattern = []int{0}, []string{"("} },
 	}
 	for want, spoil := range tests {
 		c := good
@@ -119,6 +133,24 @@ func TestTheSmallestRankIsOneAndAlphaIsMoreThanZero(t *testing.T) {
 	} {
 		if err := c.Validate(); (err == nil) != valid {
 			t.Errorf("rank %d, alpha %v: %v", c.R, c.Alpha, err)
+		}
+	}
+}
+
+func TestWhatMayStandAloneIsValid(t *testing.T) {
+	for what, change := range map[string]func(*Config){
+		"no dropout":              func(c *Config) { c.Dropout = 0 },
+		"all linear modules":      func(c *Config) { c.TargetModules = []string{AllLinear} },
+		"a pattern and no list":   func(c *Config) { c.TargetModules, c.TargetPattern = nil, "q_proj" },
+		"a list in some layers":   func(c *Config) { c.Layers = []int{0} },
+		"layers with a pattern":   func(c *Config) { c.Layers, c.LayersPattern = []int{0}, []string{"layers"} },
+		"two names":               func(c *Config) { c.TargetModules = []string{"q_proj", "k_proj"} },
+		"a rank of one by module": func(c *Config) { c.RankPattern = []Pattern[int]{{"q_proj", 1}} },
+	} {
+		c := Config{R: 8, Alpha: 16, Dropout: 0.05, TargetModules: []string{"q_proj"}}
+		change(&c)
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
