@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,5 +88,18 @@ func TestValuesOnTheBorderAreAllowedAndThoseBeyondAreNot(t *testing.T) {
 		if key, _, _ := strings.Cut(last, "="); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%v: %v, want an error that names %s", set, err, key)
 		}
+	}
+}
+
+func TestAsManyColumnsAsTheLimitMayBeSlicedBy(t *testing.T) {
+	var columns []string
+	for i := range maxSlices {
+		columns = append(columns, fmt.Sprint("column ", i))
+	}
+	if err := CheckSlices(columns); err != nil {
+		t.Error(err)
+	}
+	if err := CheckSlices(append(columns, "one more")); err == nil {
+		t.Error("one more is allowed too")
 	}
 }

@@ -327,3 +327,31 @@ func BenchmarkNearDuplicates(b *testing.B) {
 		}
 	}
 }
+
+func TestOnlyPairsOfDifferentGroupsAreLookedFor(t *testing.T) {
+	texts := []string{"please delete the old server today", "please delete the old server today!", // of one group, the first
+		"the weather is fine in the mountains", "the weather is fine in the mountains!", // of two
+		"buy a ticket for the evening train", "buy a ticket for the evening train!"} // of one and of none
+	near := nearDuplicates(t, texts, []string{"a", "a", "b", "c", "d", ""})
+	slices.SortFunc(near.Pairs, func(a, b Pair) int { return a.I - b.I })
+	if want := []Pair{{2, 3}, {4, 5}}; !slices.Equal(near.Pairs, want) {
+		t.Errorf("%v, want %v", near.Pairs, want)
+	}
+}
+
+func TestProgressCountsTheTextsInThreePasses(t *testing.T) {
+	var texts []string
+	for i := range 300 {
+		texts = append(texts, fmt.Sprintf("text number %d of its own: %x", i/2, i/2*7919)) // each twice: fewer classes than texts
+	}
+	last := 0
+	_, err := NearDuplicates(context.Background(), texts, nil, func(n int) {
+		if n < last || n > 3*len(texts) {
+			t.Errorf("%d after %d, of %d", n, last, 3*len(texts))
+		}
+		last = n
+	})
+	if err != nil || last != 3*len(texts) {
+		t.Errorf("%d of %d, %v", last, 3*len(texts), err)
+	}
+}

@@ -111,6 +111,36 @@ func TestAFolderSetAsideComesBack(t *testing.T) {
 	}
 }
 
+func TestAFileIsReadFromAFolderThatWasSetAside(t *testing.T) {
+	parent := t.TempDir()
+	out := filepath.Join(parent, "b")
+	if err := WriteFolder(out, put("first", "1")); err != nil {
+		t.Fatal(err)
+	}
+	read := func(when, name, want string, wantErr error) {
+		t.Helper()
+		if got, err := ReadFile(out, name); string(got) != want || !errors.Is(err, wantErr) {
+			t.Errorf("%s: %s holds %q, %v; want %q, %v", when, name, got, err, want, wantErr)
+		}
+	}
+	read("in its place", "first", "1", nil)
+	read("in its place", "other", "", fs.ErrNotExist)
+	old := filepath.Join(parent, ".b.triality-old")
+	if err := os.Rename(out, old); err != nil {
+		t.Fatal(err)
+	}
+	failed := errors.New("failed")
+	stop := disk.Watch(parent, func(disk.Op, func() error) error { return failed })
+	read("where nothing can be put back", "first", "", failed)
+	stop()
+	read("set aside", "first", "1", nil)
+	only(t, parent, "b")
+	if err := os.RemoveAll(out); err != nil {
+		t.Fatal(err)
+	}
+	read("where there is none", "first", "", fs.ErrNotExist)
+}
+
 func TestAReaderOfAFolderThatNeverWasIsNotTold(t *testing.T) {
 	parent := t.TempDir()
 	if err := RecoverFolder(filepath.Join(parent, "missing", "b")); err != nil {

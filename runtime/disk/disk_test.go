@@ -208,6 +208,33 @@ func TestTemporaryNamesThatAreAllTakenEndInAnError(t *testing.T) {
 	}
 }
 
+func TestATemporaryNameThatIsTakenIsNotTheLastTried(t *testing.T) {
+	dir := t.TempDir()
+	taken := 3
+	t.Cleanup(Watch(dir, func(op Op, do func() error) error {
+		if taken--; taken >= 0 {
+			return &fs.PathError{Op: "mkdir", Path: op.Path, Err: fs.ErrExist}
+		}
+		return do()
+	}))
+	name, err := MkdirTemp(dir, "d*")
+	if info, statErr := os.Stat(name); err != nil || statErr != nil || !info.IsDir() {
+		t.Errorf("%q, %v", name, err)
+	}
+}
+
+func TestAnOperationIsShownWithItsPathsAndRange(t *testing.T) {
+	for want, op := range map[string]Op{
+		"rename a b":      {Kind: OpRename, Path: "a", To: "b"},
+		"write a [10:13]": {Kind: OpWrite, Path: "a", Offset: 10, Data: []byte("xyz")},
+		"sync a":          {Kind: OpSync, Path: "a"},
+	} {
+		if got := op.String(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 func TestAFileWhoseOpeningIsMadeToFailIsClosed(t *testing.T) {
 	const open = "/proc/self/fd"
 	if _, err := os.Stat(open); err != nil {
