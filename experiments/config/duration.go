@@ -7,11 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const (
-	defaultCheckpointInterval = 5 * time.Minute
-	// DefaultMetricTimeout bounds a metric call whose timeout is left out.
-	DefaultMetricTimeout = 10 * time.Second
-)
+const defaultCheckpointInterval = 5 * time.Minute
 
 // Duration is a time.Duration written as in Go: 90s, 5m, 1h30m.
 type Duration time.Duration

@@ -154,3 +154,15 @@ func TestWhatMayStandAloneIsValid(t *testing.T) {
 		}
 	}
 }
+
+func TestAKeyThatAPatternsObjectHasTwiceCountsOnceWithItsLastValue(t *testing.T) {
+	for raw, want := range map[string][]Pattern[int]{
+		`{"b": 1, "a": 2, "b": 3}`: {{"b", 3}, {"a", 2}},
+		`{"b": 1, "a": 2, "a": 3}`: {{"b", 1}, {"a", 3}},
+	} {
+		var got byKey[int]
+		if err := got.UnmarshalJSON([]byte(raw)); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v, want %v", raw, got, err, want)
+		}
+	}
+}

@@ -113,6 +113,26 @@ func TestAFailingWriteDoesNotTakeItsGroupWithIt(t *testing.T) {
 	sound(t, s)
 }
 
+func TestAWriteThatCannotBeUndoneFailsAloneAndLeavesNothing(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	e := experiment(t, s, "e")
+	boom := errors.New("boom")
+	err := s.update(context.Background(), 1, func(tx *txn) error {
+		if err := tx.Bucket(bucketRuns).Put([]byte("half"), []byte("{}")); err != nil {
+			return err
+		}
+		tx.undos = append(tx.undos, undo{b: nil, key: []byte("half")}) // undoing this one panics
+		return boom
+	})
+	if !errors.Is(err, boom) {
+		t.Errorf("the write was told %v", err)
+	}
+	_, err = s.Run(context.Background(), "half")
+	code(t, err, experiments.CodeNotFound)
+	save(t, s, experiments.Run{ID: "next", ExperimentID: e.ID}) // the store still writes
+	sound(t, s)
+}
+
 func TestAFullDiskRefusesTheWriteAndTheStoreStaysSound(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{MaxBytes: 256 << 10, EventLog: 10})

@@ -123,6 +123,13 @@ func TestACutLeavesWhatWasSynced(t *testing.T) {
 			},
 			want: []string{"a=o", "a=old"},
 		},
+		"a file made longer has zeros there or is as it was": {
+			do: func(d string) error {
+				f, err := disk.OpenFile(d+"/a", os.O_RDWR, 0)
+				return first(err, f.Truncate(5), f.Close())
+			},
+			want: []string{"a=old00", "a=old"},
+		},
 		"a link is one more name": {
 			do: func(d string) error { return disk.Link(d+"/a", d+"/b") }, want: []string{"a=old", "a=old b=old"},
 		},
