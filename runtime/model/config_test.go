@@ -81,7 +81,9 @@ func TestWhatTheEngineDoesNotComputeIsRefusedByName(t *testing.T) {
 		`"num_hidden_layers": 2000000000`:                        "num_hidden_layers",
 		`"num_attention_heads": 0`:                               "num_attention_heads",
 		`"rms_norm_eps": 0`:                                      "rms_norm_eps",
-		`"hidden_size": "wide"`:                                  "hidden_size",
+		`"hidden_size": "wide"`:                                  "hidden_size: want a whole number, have a JSON string",
+		`"rope_theta": "10000"`:                                  "rope_theta: want a number, have a JSON string",
+		`"eos_token_id": "</s>"`:                                 "eos_token_id: want a list of whole numbers, have a JSON string",
 		`"model_type": null`:                                     "model_type",
 	} {
 		if _, err := ParseConfig(with(extra)); err == nil || !strings.Contains(err.Error(), name) {

@@ -2,7 +2,9 @@ package model
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 )
 
@@ -166,7 +168,29 @@ func decodeExact(raw map[string]json.RawMessage, f *file) error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(b, f)
+	err = json.Unmarshal(b, f)
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("%s: want %s, have a JSON %s", wrong.Field, jsonKind(wrong.Type), wrong.Value)
+	}
+	return err
+}
+
+// jsonKind is a field's Go type in JSON's words.
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "a list of " + strings.TrimPrefix(jsonKind(t.Elem()), "a ") + "s"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Int:
+		return "a whole number"
+	}
+	return "an object"
 }
 
 // unsupported names what this engine does not compute.

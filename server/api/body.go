@@ -118,8 +118,12 @@ func readJSON(c echo.Context, limit int64, v any) ([]byte, error) {
 		err = errors.New("the JSON value has no end")
 	}
 	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) && kind.Field != "" {
-		err = fmt.Errorf("%s: want %s, not a JSON %s", kind.Field, kindName(kind.Type), kind.Value)
+	if errors.As(err, &kind) {
+		at := ""
+		if kind.Field != "" {
+			at = kind.Field + ": "
+		}
+		err = fmt.Errorf("%swant %s, not a JSON %s", at, kindName(kind.Type), kind.Value)
 	}
 	return nil, invalid("body: %s", strings.TrimPrefix(err.Error(), "json: "))
 }

@@ -51,7 +51,10 @@ func (p *point) UnmarshalJSON(b []byte) error {
 			p.whole(name, raw, &p.Step, "")
 		case "time":
 			p.timed = true
-			p.whole(name, raw, &p.Time, " of milliseconds since 1970, or leave it out for the time of receipt")
+			p.whole(name, raw, &p.Time, wantTime)
+			if p.wrong == "" && (p.Time < 0 || p.Time > maxTime) {
+				p.wrong = fmt.Sprintf(".time: %d: want a whole number%s", p.Time, wantTime)
+			}
 		case "value":
 			p.number(raw)
 		default:
@@ -85,6 +88,12 @@ func (p *point) number(raw []byte) {
 		p.Value = value(f)
 	}
 }
+
+// maxTime is the end of year 9999 in milliseconds since 1970: what is later was counted in micro- or nanoseconds.
+const (
+	maxTime  = 253402300799999
+	wantTime = " of milliseconds since 1970, up to year 9999, or leave it out for the time of receipt"
+)
 
 type metricsBody map[string][]point
 

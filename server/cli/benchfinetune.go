@@ -33,8 +33,8 @@ func setupBenchFinetune(e *env, fl *flag.FlagSet) func(context.Context, []string
 	fl.Float64Var(&o.LearningRate, "learning-rate", 2e-4, "learning rate, constant")
 	python := fl.String("peer", "", "Python `interpreter` with transformers and peft, which then train the same")
 	return func(ctx context.Context, args []string) error {
-		if len(args) > 0 || o.R < 1 || o.Sequence < 2 || o.MicroBatch < 1 || o.Accumulation < 1 || o.Steps < 1 || o.Outliers < 0 {
-			return usagef("bench finetune takes flags alone; numbers must be at least 1, --sequence at least 2")
+		if o.R < 1 || o.Sequence < 2 || o.MicroBatch < 1 || o.Accumulation < 1 || o.Steps < 1 || o.Outliers < 0 {
+			return usagef("bench finetune: numbers must be at least 1, --sequence at least 2")
 		}
 		found := false
 		for _, s := range finetunebench.Shapes {

@@ -26,8 +26,8 @@ func setupBenchGPU(e *env, fl *flag.FlagSet) func(context.Context, []string) err
 	steps := fl.Int("steps", 8, "optimizer steps of a row, of which the first two are not counted")
 	python := fl.String("peer", "", "Python `interpreter` with transformers and peft, which then train the same")
 	return func(ctx context.Context, args []string) error {
-		if len(args) > 0 || *steps < 3 {
-			return usagef("bench gpu takes flags alone; --steps must be at least 3")
+		if *steps < 3 {
+			return usagef("--steps: want a whole number from 3, have %d", *steps)
 		}
 		var chosen []finetunebench.Row
 		for _, name := range strings.Split(*rows, ",") {

@@ -96,9 +96,19 @@ func newRoot(e *env) *cobra.Command {
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {
 			c.Short = "a script that completes commands and flags in bash, zsh, fish or PowerShell"
+			c.Args = cobra.ArbitraryArgs
+			c.RunE = func(cmd *cobra.Command, args []string) error { return completionOf(cmd, args) }
 		}
 	}
 	return root
+}
+
+// completionOf is reached where the argument names none of cobra's own commands below completion.
+func completionOf(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	return usagef("completion %s: want bash, zsh, fish or powershell", args[0])
 }
 
 // helpCommand is `triality help COMMAND`.
@@ -124,7 +134,12 @@ func leaf(e *env, c command, name string) *cobra.Command {
 	cmd := &cobra.Command{Use: strings.TrimSpace(name + " [flags] " + c.args), Short: c.summary, DisableFlagsInUseLine: true, Args: cobra.ArbitraryArgs}
 	cmd.Flags().SortFlags = false
 	do := c.setup(e, cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, args []string) error { return do(cmd.Context(), args) }
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if c.args == "" && len(args) > 0 {
+			return usagef("%s takes no arguments, have %q (`%s --help` lists the flags)", c.name, args[0], cmd.CommandPath())
+		}
+		return do(cmd.Context(), args)
+	}
 	cmd.Flags().VisitAll(func(f *flag.Flag) {
 		if values, ok := flagValues[f.Name]; ok {
 			// A name declared above cannot be unknown, the function's only error.

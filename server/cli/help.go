@@ -48,7 +48,9 @@ func printCommands(w io.Writer, cmd *cobra.Command) {
 	fmt.Fprintf(w, "%s\n\nusage: %s COMMAND [flags]\n", cmd.Short, cmd.CommandPath())
 	if cmd.HasParent() {
 		fmt.Fprintln(w)
-		printChildren(w, cmd, cmd)
+		for _, c := range cmd.Commands() {
+			printChildren(w, cmd, c)
+		}
 		fmt.Fprintf(w, "\n`%s COMMAND --help` shows a command's flags.\n", cmd.CommandPath())
 		return
 	}

@@ -134,9 +134,6 @@ func setupHubList(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 	dir := cacheFlag(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
-		if len(args) != 0 {
-			return usagef("hub list takes no arguments")
-		}
 		o, err := hubOptions(*dir)
 		if err != nil {
 			return err

@@ -39,9 +39,6 @@ func setupJobsList(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	data := dataFlag(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
-		if len(args) > 0 {
-			return usagef("jobs list takes no arguments")
-		}
 		o, err := e.open(ctx, *data)
 		if err != nil {
 			return err

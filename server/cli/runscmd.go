@@ -27,8 +27,8 @@ func setupRunsList(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 	status := fs.String("status", "", "only queued, running, finished, failed or interrupted ones")
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
-		if len(args) > 0 || *limit < 1 || *limit > 1000 {
-			return usagef("runs list takes flags alone, --limit from 1 to 1000")
+		if *limit < 1 || *limit > 1000 {
+			return usagef("--limit: want a whole number from 1 to 1000, have %d", *limit)
 		}
 		o, err := e.open(ctx, *data)
 		if err != nil {

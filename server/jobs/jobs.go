@@ -142,10 +142,14 @@ func (q *Queue) Cancel(ctx context.Context, id string) error {
 		j.stop(errCancelled)
 		return nil
 	}
-	if _, err := q.store.Run(ctx, id); err != nil {
+	run, err := q.store.Run(ctx, id)
+	switch {
+	case err != nil:
 		return err
+	case run.Status.Done():
+		return experiments.Errorf(experiments.CodeConflict, "run %s has ended: it is %s", id, run.Status)
 	}
-	return experiments.Errorf(experiments.CodeConflict, "run %s is neither queued nor running", id)
+	return experiments.Errorf(experiments.CodeConflict, "run %s is %s, but not by this server: %s", id, run.Status, store.EndByPatch)
 }
 
 // Resume queues an interrupted or failed run again: the same run goes on. What its steps finished is taken

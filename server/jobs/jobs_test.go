@@ -252,6 +252,15 @@ func TestCancel(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a run that a client logs is the client's to end", func(t *testing.T) {
+		own, err := q.store.CreateRun(ctx, experiments.Run{ID: "own", ExperimentID: last.ExperimentID, Status: experiments.Running})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Cancel(ctx, own.ID); experiments.CodeOf(err) != experiments.CodeConflict || !strings.Contains(err.Error(), "is running, but not by this server: "+store.EndByPatch) {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 func TestResumeGoesOnWithTheSameRun(t *testing.T) {

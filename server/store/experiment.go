@@ -221,8 +221,12 @@ func (s *Store) DeleteExperiment(ctx context.Context, id string) error {
 		if err := readJSON(t.Tx, bucketExperiments, id, "experiment", &e); err != nil {
 			return err
 		}
-		if run, status := underWay(t, id); run != "" {
-			return experiments.Errorf(experiments.CodeConflict, "run %s is %s: cancel it first", run, status)
+		if run := underWay(t, id); run != "" {
+			var r experiments.Run
+			if err := readJSON(t.Tx, bucketRuns, run, "run", &r); err != nil {
+				return err
+			}
+			return underWayError(r)
 		}
 		if err := t.Bucket(bucketNames).Delete([]byte(e.Name)); err != nil {
 			return err
@@ -239,7 +243,7 @@ func (s *Store) DeleteExperiment(ctx context.Context, id string) error {
 }
 
 // underWay finds a run of the experiment that has not ended. Few have not, so those are gone through.
-func underWay(t *txn, experiment string) (run string, status experiments.Status) {
+func underWay(t *txn, experiment string) (run string) {
 	all := t.Bucket(bucketRunIndex)
 	for _, status := range []experiments.Status{experiments.Running, experiments.Queued} {
 		prefix := under("s", string(status))
@@ -248,9 +252,9 @@ func underWay(t *txn, experiment string) (run string, status experiments.Status)
 			tail := k[len(prefix):]
 			here := append(under("e", experiment), tail...)
 			if at, _ := all.Cursor().Seek(here); bytes.Equal(at, here) {
-				return runOfIndex(tail), status
+				return runOfIndex(tail)
 			}
 		}
 	}
-	return "", ""
+	return ""
 }

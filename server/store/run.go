@@ -255,6 +255,18 @@ func (s *Store) hasRun(ctx context.Context, id string) error {
 	})
 }
 
+// EndByPatch says how to end a run that no queue knows.
+const EndByPatch = "a client logs it; PATCH its status to finished, failed or interrupted"
+
+// underWayError is about a run that has to end first. One with a configuration is the queue's, another a client's.
+func underWayError(r experiments.Run) error {
+	how := "cancel it first"
+	if r.Config == "" {
+		how = EndByPatch
+	}
+	return experiments.Errorf(experiments.CodeConflict, "run %s is %s: %s", r.ID, r.Status, how)
+}
+
 // DeleteRun removes a run with its points and artifacts. One that is queued or running is CodeConflict.
 // It returns when all is gone; a context that ends meanwhile does not keep it.
 func (s *Store) DeleteRun(ctx context.Context, id string) error {
@@ -264,7 +276,7 @@ func (s *Store) DeleteRun(ctx context.Context, id string) error {
 			return err
 		}
 		if !r.Status.Done() {
-			return experiments.Errorf(experiments.CodeConflict, "run %s is %s: cancel it first", id, r.Status)
+			return underWayError(r)
 		}
 		return unlistRun(t, r)
 	})

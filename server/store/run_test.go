@@ -173,7 +173,7 @@ func TestDeletingARunTakesAllOfItAndNothingElse(t *testing.T) {
 			}
 		}
 	}
-	code(t, s.DeleteRun(ctx, "r"), experiments.CodeConflict, "running", "cancel")
+	code(t, s.DeleteRun(ctx, "r"), experiments.CodeConflict, "running", EndByPatch)
 	save(t, s, experiments.Run{ID: "r", ExperimentID: e, Status: experiments.Finished})
 	if err := s.DeleteRun(ctx, "r"); err != nil {
 		t.Fatal(err)
