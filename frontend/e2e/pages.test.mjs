@@ -431,6 +431,7 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
     [`/experiments/${id.experiment}`, 'seeded'],
     [`/runs/${id.run1}`, 'lora r=8'],
     [`/runs/${id.run1}/abtest`, 'A/B test of lora r=8'],
+    ['/queue', 'Queue'],
     ['/modules', 'Metric modules'],
     ...(id.module ? [[`/modules/${id.module}`, '']] : []),
     ...(id.tried ? [[`/runs/${id.tried}/abtest?module=${id.module}`, 'A/B test of to try on']] : []),

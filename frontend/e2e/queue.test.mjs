@@ -130,6 +130,8 @@ training:
       await page.goto(`/runs/${low.id}`);
       await page.getByText('Waits: 1 before it').waitFor();
       await page.getByText('No worker has written anything yet.').waitFor();
+      await page.getByText('Its steps are known when it starts.').waitFor();
+      assert.equal(await page.getByText('A client logs').count(), 0);
 
       // Cancelled in the queue: what waits leaves it at once, what runs stops and is listed below.
       await page.goto('/queue');

@@ -106,6 +106,7 @@ export const en = {
 
   'run.steps': 'Steps',
   'run.noSteps': 'A client logs this run; it has no steps of its own.',
+  'run.stepsLater': 'Its steps are known when it starts.',
   'run.curves': 'Curves',
   'run.noCurves': 'No metrics yet. They appear here as they are logged.',
   'run.noCurvesText': 'A client logs a point like this:',
@@ -198,6 +199,7 @@ export const en = {
   'queue.attempt': 'Attempt {attempt}',
   'queue.attempts': '{count} attempt|{count} attempts',
   'queue.since': 'waits since {time}',
+  'queue.cancel': 'Cancel',
   'queue.cancelOf': 'Cancel {name}',
   'queue.resumeOf': 'Resume {name}',
 

@@ -108,6 +108,7 @@ export const ja: Record<Key, string> = {
 
   'run.steps': 'ステップ',
   'run.noSteps': 'クライアントが記録する実行です。固有のステップはありません。',
+  'run.stepsLater': 'ステップは開始時に決まります。',
   'run.curves': '曲線',
   'run.noCurves': '指標はまだありません。記録されしだいここに表示します。',
   'run.noCurvesText': 'クライアントからは次のように記録します:',
@@ -200,6 +201,7 @@ export const ja: Record<Key, string> = {
   'queue.attempt': '試行 {attempt} 回目',
   'queue.attempts': '試行 {count} 回',
   'queue.since': '{time}から待機',
+  'queue.cancel': '中止',
   'queue.cancelOf': '{name} を中止',
   'queue.resumeOf': '{name} を再開',
 
