@@ -253,7 +253,7 @@ func TestCancel(t *testing.T) {
 		}
 	})
 	t.Run("a run that a client logs is the client's to end", func(t *testing.T) {
-		own, err := q.store.CreateRun(ctx, experiments.Run{ID: "own", ExperimentID: last.ExperimentID, Status: experiments.Running})
+		own, err := q.store.CreateRun(ctx, experiments.Run{ID: "own", Name: "own", ExperimentID: last.ExperimentID, Status: experiments.Running})
 		if err != nil {
 			t.Fatal(err)
 		}
