@@ -196,6 +196,69 @@ func TestFilesAreChangedThroughDisk(t *testing.T) {
 	}
 }
 
+// The executor of graphs knows no kind of step, and no kind another: adding one touches its folder and the list of kinds.
+func TestKindsOfStepsStandAlone(t *testing.T) {
+	const executor, kinds = rootFiles + "/experiments/graph", rootFiles + "/experiments/kinds"
+	listed := map[string]bool{}
+	found := 0
+	for _, p := range packages(t, runtime.GOOS) {
+		isKind := p.ImportPath != kinds && within(p.ImportPath, kinds)
+		for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			switch {
+			case p.ImportPath == kinds:
+				listed[path] = true
+			case within(p.ImportPath, executor) && within(path, kinds), isKind && within(path, kinds) && !within(path, p.ImportPath):
+				t.Errorf("%s imports %s", p.ImportPath, path)
+			}
+		}
+		for _, path := range p.Deps {
+			if within(p.ImportPath, executor) && within(path, kinds) {
+				t.Errorf("%s depends on %s", p.ImportPath, path)
+			}
+		}
+		if isKind {
+			found++
+		}
+	}
+	for _, p := range packages(t, runtime.GOOS) {
+		if p.ImportPath != kinds && within(p.ImportPath, kinds) && !listed[p.ImportPath] {
+			t.Errorf("%s is not in the list of kinds", p.ImportPath)
+		}
+	}
+	if found == 0 {
+		t.Errorf("there are no kinds below %s", kinds)
+	}
+}
+
+// Nor does it name one: its files hold no text that is a kind's name.
+func TestTheExecutorNamesNoKind(t *testing.T) {
+	names := []string{"base", "convert", "finetune", "replace", "abtest", "report"}
+	eachFile(t, filepath.Join("experiments", "graph"), func(path string) {
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "experiments" && strings.HasPrefix(n.Sel.Name, "Step") {
+					t.Errorf("%s uses experiments.%s", path, n.Sel.Name)
+				}
+			case *ast.BasicLit:
+				// What a step gives may be called as a kind is.
+				if text, err := strconv.Unquote(n.Value); err == nil && text != "report" && slices.Contains(names, text) {
+					t.Errorf("%s names the kind %q", path, text)
+				}
+			}
+			return true
+		})
+	})
+}
+
 func TestPackagesLieInTheirFolders(t *testing.T) {
 	for _, p := range packages(t, runtime.GOOS) {
 		top, _, _ := strings.Cut(strings.TrimPrefix(p.ImportPath, rootFiles+"/"), "/")

@@ -61,6 +61,17 @@ func Parse(name string, text []byte, overrides ...string) (Pipeline, error) {
 	return p, nil
 }
 
+// Decode reads a YAML tree into the struct that into points to, over the values it has, as strictly as Parse; file
+// stands for it in errors, which name the line and the key.
+func Decode(file string, n *yaml.Node, into any) error {
+	l := loader{file: file}
+	l.decode(n, reflect.ValueOf(into).Elem(), "")
+	if len(l.problems) > 0 {
+		return experiments.Errorf(experiments.CodeInvalid, "%s", strings.Join(l.problems, "\n"))
+	}
+	return nil
+}
+
 // loader decodes a YAML tree into a struct and collects every problem, not just the first.
 type loader struct {
 	file     string
@@ -175,7 +186,7 @@ func (l *loader) override(text string, p *Pipeline) {
 
 func fieldByKey(v reflect.Value, key string) (reflect.Value, bool) {
 	for i := range v.NumField() {
-		if v.Type().Field(i).Tag.Get("yaml") == key {
+		if tag := v.Type().Field(i).Tag.Get("yaml"); tag == key && tag != "-" {
 			return v.Field(i), true
 		}
 	}

@@ -8,32 +8,20 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/abtest"
-	"triality/experiments/config"
 	"triality/experiments/dataset"
+	comparison "triality/experiments/kinds/abtest"
 	"triality/experiments/naivebayes"
 	"triality/runtime/disk"
 	"triality/runtime/hub"
 )
 
 // ABTestOptions configures ABTest.
-type ABTestOptions struct {
-	ModelA, ModelB string // folders, or "org/name" of the Hub
-	TestData       string // a .jsonl file, a dataset folder (its test split), or a folder of jsonl files
-	TrainData      string // what the models were trained on, likewise (its train split); empty: TestData's own train split, or not known
-	Strict         bool   // refuse bad lines instead of skipping them
-	OutDir         string // gets results.json
-	Format         string
-	MaxLength      int
-	Test           config.Test
-	Modules        []Module
-	Seed           uint64
-	Environment    map[string]string // kept with the result; may be nil
-}
+type ABTestOptions = comparison.Options
 
 // resultsName is the A/B test's result file, and ResultArtifact the artifact that keeps it with the run.
 const (
-	resultsName    = "results.json"
-	ResultArtifact = "abtest/results.json"
+	resultsName    = comparison.ResultsName
+	ResultArtifact = comparison.ResultArtifact
 )
 
 // ABTest evaluates both models on every row and compares them.

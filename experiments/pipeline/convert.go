@@ -6,17 +6,13 @@ import (
 	"path/filepath"
 
 	"triality/experiments/dataset"
+	"triality/experiments/kinds/convert"
 	"triality/runtime/disk"
 	"triality/runtime/hub"
 )
 
 // ConvertOptions configures Convert.
-type ConvertOptions struct {
-	Options   dataset.Options
-	Rows      *dataset.Prepared // nil: read from Options.InputPath
-	BaseModel string            // folder or "org/name" of the Hub whose tokenizer is used; empty: not tokenized
-	OutDir    string            // gets dataset/ and summary.json
-}
+type ConvertOptions = convert.Options
 
 // Convert writes four-class rows as a Hugging Face dataset.
 func (e *Engine) Convert(ctx context.Context, o ConvertOptions, sink Sink) error {
@@ -48,5 +44,5 @@ func (e *Engine) Convert(ctx context.Context, o ConvertOptions, sink Sink) error
 	}
 	sink.Note(fmt.Sprintf("%s in %s; %d skipped, %d dropped, %d near-duplicates, %d leaks across splits",
 		plural(summary.Rows, "row"), plural(summary.Groups, "group"), summary.Skipped, summary.Dropped, summary.Duplicates, summary.Leaks))
-	return writeJSON(filepath.Join(o.OutDir, summaryName), summary)
+	return writeJSON(filepath.Join(o.OutDir, convert.SummaryName), summary)
 }

@@ -11,8 +11,8 @@ import (
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/dataset"
+	"triality/experiments/kinds/finetune"
 	"triality/runtime/device/cpu"
-	"triality/runtime/disk"
 	"triality/runtime/hub"
 	"triality/runtime/lora"
 	"triality/runtime/model"
@@ -20,22 +20,10 @@ import (
 )
 
 // FinetuneOptions configures Finetune.
-type FinetuneOptions struct {
-	BaseModel string // folder in Hugging Face form, or "org/name" of the Hub
-	Dataset   string // folder that convert wrote
-	OutDir    string // gets adapter/ (PEFT; not in full fine-tuning), merged/ (Hugging Face) and checkpoints/
-	Training  config.Training
-	MaxLength int // tokens of a sequence that Training.Packing fills
-	Seed      uint64
-}
+type FinetuneOptions = finetune.Options
 
 // FinetuneOutputs names the folders that Finetune writes: full fine-tuning has no adapter.
-func FinetuneOutputs(t config.Training) []string {
-	if t.FinetuningType == "full" {
-		return []string{"merged"}
-	}
-	return []string{"adapter", "merged"}
-}
+func FinetuneOutputs(t config.Training) []string { return finetune.Outputs(t) }
 
 // Finetune trains a LoRA adapter on the train split and merges it, or every weight. A call that finds checkpoints of
 // the same run in OutDir resumes.
@@ -192,6 +180,3 @@ func Optimizer(optim string) string { return optimizers[optim] }
 var optimizers = map[string]string{
 	"adamw_torch": train.AdamW, "adamw_8bit": train.AdamW8bit, "paged_adamw_32bit": train.PagedAdamW, "paged_adamw_8bit": train.PagedAdamW8bit,
 }
-
-// removeCheckpoints deletes a finished step's checkpoints: its outputs are whole.
-func removeCheckpoints(dir string) error { return disk.RemoveAll(filepath.Join(dir, "checkpoints")) }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"triality/experiments/config"
+	stepkinds "triality/experiments/kinds"
 	"triality/experiments/pipeline/metrictest"
 )
 
@@ -121,13 +122,13 @@ func plannedSteps(t *testing.T, cfg config.Pipeline, device string, found source
 		module.Slices = m.Slices
 		modules = append(modules, module)
 	}
-	p, err := makePlan(t.Context(), cfg, modules, device, found, &notes{})
+	p, err := makePlan(t.Context(), cfg, modules, device, found, &notes{}, stepkinds.All(host{&Engine{}, &execution{}}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out []plannedStep
-	for _, s := range p.steps {
-		out = append(out, plannedStep{string(s.kind), s.key, s.dir})
+	for _, s := range p.Steps {
+		out = append(out, plannedStep{s.Kind.Name, s.Key, s.Dir})
 	}
 	return out
 }

@@ -11,27 +11,20 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"triality/experiments"
+	"triality/experiments/graph"
 	"triality/runtime/atomicfile"
 	"triality/runtime/disk"
 	"triality/runtime/modelfiles"
 )
 
 // EngineVersion is part of every step's key: it changes when the same inputs would give other results.
-const EngineVersion = "3"
+const EngineVersion = graph.EngineVersion
 
 // keyOf hashes a step's kind, the engine version and whatever decides its result.
 func keyOf(kind experiments.StepKind, parts ...any) (string, error) {
-	h := sha256.New()
-	enc := json.NewEncoder(h)
-	for _, p := range append([]any{kind, EngineVersion}, parts...) {
-		if err := enc.Encode(p); err != nil {
-			return "", fmt.Errorf("key of %s: %w", kind, err)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return graph.Key(string(kind), parts...)
 }
 
 // hashFiles is the SHA-256 over the names' base and content of files, in order.
@@ -71,7 +64,7 @@ func hashModel(dir string) (string, error) {
 	for _, e := range entries {
 		switch filepath.Ext(e.Name()) {
 		case ".json", ".safetensors":
-			if !slices.Contains([]string{markerName, metricsName, "replacement.json"}, e.Name()) { // these hold times
+			if !slices.Contains([]string{graph.MarkerName, graph.MetricsName, "replacement.json"}, e.Name()) { // these hold times
 				names = append(names, e.Name())
 			}
 		}
@@ -82,35 +75,6 @@ func hashModel(dir string) (string, error) {
 		names[i] = filepath.Join(dir, filepath.FromSlash(name))
 	}
 	return hashFiles(names...)
-}
-
-// markerName is the file that says a step's folder is finished.
-const markerName = "step.json"
-
-// marker is the content of that file.
-type marker struct {
-	Kind       experiments.StepKind `json:"kind"`
-	Key        string               `json:"key"`
-	RunID      string               `json:"run_id,omitempty"` // the run that computed it
-	FinishedAt time.Time            `json:"finished_at"`
-	Seconds    float64              `json:"seconds"`
-	Outputs    []string             `json:"outputs"` // files and folders, relative to the step's folder
-	Notes      []string             `json:"notes,omitempty"`
-}
-
-// finished reads the marker of a step's folder; ok is false when the step has no finished result
-// there, or when one of its outputs is gone.
-func finished(dir, key string) (m marker, ok bool) {
-	text, err := os.ReadFile(filepath.Join(dir, markerName))
-	if err != nil || json.Unmarshal(text, &m) != nil || m.Key != key {
-		return marker{}, false
-	}
-	for _, o := range m.Outputs {
-		if _, err := os.Stat(filepath.Join(dir, o)); err != nil {
-			return marker{}, false
-		}
-	}
-	return m, true
 }
 
 func writeJSON(path string, v any) error {

@@ -12,21 +12,14 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/experiments/kinds/abtest"
 	"triality/runtime/disk"
 	"triality/runtime/metricabi"
 	"triality/runtime/sandbox"
 )
 
 // Module is a WebAssembly metric to run in an A/B test.
-type Module struct {
-	Name   string // for errors: the file, or the name it was uploaded under
-	SHA256 string
-	Wasm   []byte
-	Params map[string]any
-	Slices []string // columns by whose values it is computed too
-	// Timeout bounds one call; 0 is the sandbox's own.
-	Timeout time.Duration
-}
+type Module = abtest.Module
 
 // maxModule is the most bytes of a module's file, as of an upload.
 const maxModule = 32 << 20
@@ -54,7 +47,7 @@ func (e *Engine) EvaluateModule(ctx context.Context, m Module, r *experiments.AB
 	if err == nil {
 		out.Name, out.Version = d.Name, d.Version
 	}
-	out.Key, err = m.key(d, err)
+	out.Key, err = moduleKey(&m, d, err)
 	if err != nil {
 		moduleFailed(&out, err)
 		return out
@@ -115,9 +108,9 @@ func moduleFailed(out *experiments.ModuleResult, err error) {
 	}
 }
 
-// key is the result's; one that failed before its parameters were understood has one all the same. d is
+// moduleKey is the key of a module's result; one that failed before its parameters were understood has one all the same. d is
 // nil where failed says why.
-func (m *Module) key(d *metricabi.Description, failed error) (string, error) {
+func moduleKey(m *Module, d *metricabi.Description, failed error) (string, error) {
 	if failed == nil {
 		params, err := d.CanonicalParameters(m.Params)
 		if err == nil {

@@ -28,7 +28,7 @@ func (e *Engine) checkModules(ctx context.Context, modules []Module, texts bool)
 		if n := textNeed(d); n != nil && !texts {
 			return experiments.Errorf(experiments.CodeInvalid, "test.metrics[%d] (%s): metric %s needs %s, which the models are not asked to write: %s", i, m.Name, d.Name, n, writeTexts)
 		}
-		key, err := m.key(d, nil)
+		key, err := moduleKey(m, d, nil)
 		if err != nil {
 			continue
 		}

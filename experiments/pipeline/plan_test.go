@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"triality/experiments/config"
+	"triality/experiments/graph"
 	"triality/experiments/pipeline/metrictest"
 )
 
@@ -18,22 +19,10 @@ func changed(t *testing.T, a, b config.Pipeline) string {
 	var out []string
 	for i, cfg := range []config.Pipeline{a, b} {
 		keys[i] = map[string]bool{}
-		var modules []Module
-		for _, m := range cfg.Test.Metrics {
-			module, err := ReadModule(m.Module, m.Params, m.Timeout.Duration())
-			if err != nil {
-				t.Fatal(err)
-			}
-			modules = append(modules, module)
-		}
-		p, err := makePlan(t.Context(), cfg, modules, "cpu", nil, &notes{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range p.steps {
+		for _, s := range plannedSteps(t, cfg, "cpu", nil) {
 			keys[i][s.key] = true
 			if i == 1 && !keys[0][s.key] {
-				out = append(out, string(s.kind))
+				out = append(out, s.kind)
 			}
 		}
 	}
@@ -148,10 +137,10 @@ func TestAFinishedResultThatIsNotWholeIsMadeAnew(t *testing.T) {
 		damage func(dir string) error
 	}{
 		{"the adapter is gone", func(dir string) error { return os.RemoveAll(filepath.Join(dir, "adapter")) }},
-		{"the marker is gone", func(dir string) error { return os.Remove(filepath.Join(dir, markerName)) }},
-		{"the marker is cut short", func(dir string) error { return os.Truncate(filepath.Join(dir, markerName), 20) }},
+		{"the marker is gone", func(dir string) error { return os.Remove(filepath.Join(dir, graph.MarkerName)) }},
+		{"the marker is cut short", func(dir string) error { return os.Truncate(filepath.Join(dir, graph.MarkerName), 20) }},
 		{"the marker is of another configuration", func(dir string) error {
-			return os.WriteFile(filepath.Join(dir, markerName), []byte(`{"kind":"finetune","key":"00","outputs":["adapter"]}`), 0o644)
+			return os.WriteFile(filepath.Join(dir, graph.MarkerName), []byte(`{"kind":"finetune","key":"00","outputs":["adapter"]}`), 0o644)
 		}},
 	}
 	for _, tt := range tests {

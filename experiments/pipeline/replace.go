@@ -9,6 +9,7 @@ import (
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/dataset"
+	"triality/experiments/kinds/replace"
 	"triality/runtime/atomicfile"
 	"triality/runtime/hub"
 	"triality/runtime/so8t"
@@ -17,14 +18,7 @@ import (
 )
 
 // ReplaceOptions configures Replace.
-type ReplaceOptions struct {
-	Model     string // the fine-tuned model: a folder in Hugging Face form, or "org/name" of the Hub
-	Dataset   string // its train split trains gates and heads; may be empty when so8t.num_train_epochs is 0
-	OutDir    string // gets model/ (SO8T) and checkpoints/
-	SO8T      config.SO8T
-	MaxLength int // tokens of a sequence that SO8T.Packing fills
-	Seed      uint64
-}
+type ReplaceOptions = replace.Options
 
 // maxProbes bounds the prompts on which the replaced model is compared with its source.
 const maxProbes = 16

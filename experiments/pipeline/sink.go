@@ -10,16 +10,12 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/experiments/graph"
 	"triality/runtime/train"
 )
 
 // Sink takes what a step says while it works. Implementations need not be safe for concurrent use.
-type Sink interface {
-	Progress(p experiments.Progress)
-	Metrics(batch experiments.MetricBatch) error
-	// Note is a line for the reader: what was chosen, skipped or resumed.
-	Note(text string)
-}
+type Sink = graph.Sink
 
 // trainObserver turns a trainer's events into metric points, progress and notes.
 type trainObserver struct {

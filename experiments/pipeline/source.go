@@ -9,6 +9,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/config"
+	"triality/experiments/graph"
 	"triality/runtime/hub"
 )
 
@@ -29,10 +30,7 @@ func (s Source) key() (string, error) {
 }
 
 // Teller takes what finding a model has to say.
-type Teller interface {
-	Progress(p experiments.Progress)
-	Note(text string)
-}
+type Teller = graph.Teller
 
 // Locate finds a model by the name that a configuration or a flag gives: a folder, or where there is
 // none, a repository "org/name" or "org/name@revision" of the Hub, of which the files that match

@@ -1,0 +1,31 @@
+package config
+
+// Numbers is how every model of a run is held while it computes; it is part of the keys of what is computed.
+type Numbers struct {
+	LoadIn8bit         bool    `yaml:"load_in_8bit" doc:"as model.load_in_8bit"`
+	FP16               bool    `yaml:"fp16" doc:"as training.fp16"`
+	BF16               bool    `yaml:"bf16" doc:"as training.bf16"`
+	TF32               bool    `yaml:"tf32" doc:"as training.tf32"`
+	AllowUnknownConfig bool    `yaml:"allow_unknown_config" doc:"as model.allow_unknown_config"`
+	Int8Threshold      float64 `yaml:"llm_int8_threshold" doc:"as model.llm_int8_threshold"`
+}
+
+// Numbers is how the configuration holds models.
+func (p Pipeline) Numbers() Numbers {
+	return Numbers{
+		LoadIn8bit: p.Model.LoadIn8bit, FP16: p.Training.FP16, BF16: p.Training.BF16, TF32: p.Training.TF32,
+		AllowUnknownConfig: p.Model.AllowUnknownConfig, Int8Threshold: p.Model.Int8Threshold,
+	}
+}
+
+// Parts are what a key hashes: what was added later is left out where it is unset, so that older keys hold.
+func (n Numbers) Parts() []any {
+	parts := []any{n.LoadIn8bit, n.FP16, n.BF16, n.TF32}
+	if n.AllowUnknownConfig {
+		parts = append(parts, "allow_unknown_config")
+	}
+	if n.LoadIn8bit {
+		parts = append(parts, n.Int8Threshold)
+	}
+	return parts
+}

@@ -1,0 +1,175 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"triality/experiments"
+)
+
+// Step is one step of a graph.
+type Step struct {
+	Name string
+	Kind string
+	Body any // what the kind's Body makes, filled
+	line int // of a file that it was read from; 0: none
+}
+
+// Graph is steps that refer to each other.
+type Graph struct {
+	File  string // that it was read from; empty: none
+	Steps []Step
+}
+
+// fail is an error that names the file and line where they are known, the step and, where key is not empty, its key.
+func (g Graph) fail(s *Step, line int, key, format string, args ...any) error {
+	return experiments.Errorf(experiments.CodeInvalid, "%s%w", g.where(s, line, key), fmt.Errorf(format, args...))
+}
+
+// where is the place of a step or of a key of its body, as errors begin.
+func (g Graph) where(s *Step, line int, key string) string {
+	out := ""
+	if line == 0 {
+		line = s.line
+	}
+	switch {
+	case line > 0:
+		out = fmt.Sprintf("%s:%d: ", g.File, line)
+	case g.File != "":
+		out = g.File + ": "
+	}
+	out += s.Name + ": "
+	if key != "" {
+		out += key + ": "
+	}
+	return out
+}
+
+// link checks the steps and gives them in an order in which each comes after what it takes, else in that of the graph.
+func (g Graph) link(kinds []Kind) ([]*Planned, error) {
+	byName := map[string]*Planned{}
+	var steps []*Planned
+	for i := range g.Steps {
+		s := &Planned{Step: g.Steps[i]}
+		if !stepName.MatchString(s.Name) {
+			return nil, g.fail(&s.Step, 0, "", "%q is no name of a step: letters, digits, - and _, at most 64", s.Name)
+		}
+		if byName[s.Name] != nil {
+			return nil, g.fail(&s.Step, 0, "", "there are two steps of this name")
+		}
+		k := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == s.Step.Kind })
+		if k < 0 {
+			return nil, g.fail(&s.Step, 0, "kind", "there is no kind %q; there are %s", s.Step.Kind, names(kinds))
+		}
+		s.Kind = &kinds[k]
+		var stray []string
+		var err error
+		if s.Body, s.inputs, stray, err = ownBody(s.Body); err != nil {
+			return nil, g.fail(&s.Step, 0, "", "%w", err)
+		}
+		if len(stray) > 0 && g.File != "" { // where people write references
+			return nil, g.fail(&s.Step, 0, stray[0], "takes no reference to another step")
+		}
+		byName[s.Name] = s
+		steps = append(steps, s)
+	}
+	for _, s := range steps {
+		if err := g.connect(s, byName); err != nil {
+			return nil, err
+		}
+	}
+	return g.order(steps)
+}
+
+// connect finds the steps that one refers to.
+func (g Graph) connect(s *Planned, byName map[string]*Planned) error {
+	for i := range s.inputs {
+		in := &s.inputs[i]
+		if in.input.Text == "" {
+			if !in.optional {
+				return g.fail(&s.Step, in.input.line, in.key, "is empty; it takes a %s", in.wants())
+			}
+			continue
+		}
+		name, output, ok := in.input.Reference()
+		if !ok {
+			if strings.Contains(in.input.Text, "${") && !in.input.literal {
+				return g.fail(&s.Step, in.input.line, in.key, "%q is no reference: a reference is the whole value, ${step.output}", in.input.Text)
+			}
+			continue
+		}
+		from := byName[name]
+		if from == nil {
+			return g.fail(&s.Step, in.input.line, in.key, "%s: there is no step %s", in.input.Text, name)
+		}
+		k := slices.IndexFunc(from.Kind.Gives, func(o Output) bool { return o.Name == output })
+		if k < 0 {
+			return g.fail(&s.Step, in.input.line, in.key, "%s: step %s is of kind %s, which gives %s", in.input.Text, name, from.Kind.Name, outputs(from.Kind))
+		}
+		if t := from.Kind.Gives[k].Type; !in.accepts(t) {
+			return g.fail(&s.Step, in.input.line, in.key, "%s is a %s; here it must be a %s", in.input.Text, t, in.wants())
+		}
+		if !slices.Contains(s.needs, from) {
+			s.needs = append(s.needs, from)
+		}
+	}
+	return nil
+}
+
+// order sorts topologically; of the steps that may come next, the graph's first does.
+func (g Graph) order(steps []*Planned) ([]*Planned, error) {
+	var out []*Planned
+	for len(out) < len(steps) {
+		next := slices.IndexFunc(steps, func(s *Planned) bool {
+			return !slices.Contains(out, s) && !slices.ContainsFunc(s.needs, func(n *Planned) bool { return !slices.Contains(out, n) })
+		})
+		if next < 0 {
+			return nil, g.cycle(steps, out)
+		}
+		out = append(out, steps[next])
+	}
+	return out, nil
+}
+
+// cycle names the steps of one: each that is not in done needs another that is not, so following them comes round.
+func (g Graph) cycle(steps, done []*Planned) error {
+	open := func(s *Planned) bool { return !slices.Contains(done, s) }
+	at := steps[slices.IndexFunc(steps, open)]
+	var path []*Planned
+	for !slices.Contains(path, at) {
+		path = append(path, at)
+		at = at.needs[slices.IndexFunc(at.needs, open)]
+	}
+	path = append(path[slices.Index(path, at):], at)
+	var words []string
+	for _, s := range path {
+		words = append(words, s.Name)
+	}
+	// The key by which the first refers to the second is one that can be mended.
+	i := slices.IndexFunc(path[0].inputs, func(s slot) bool {
+		name, _, ok := s.input.Reference()
+		return ok && name == path[1].Name
+	})
+	in := path[0].inputs[i]
+	return g.fail(&path[0].Step, in.input.line, in.key, "the steps wait for each other: %s", strings.Join(words, " needs "))
+}
+
+func names(kinds []Kind) string {
+	var out []string
+	for _, k := range kinds {
+		out = append(out, k.Name)
+	}
+	return strings.Join(out, ", ")
+}
+
+func outputs(k *Kind) string {
+	var out []string
+	for _, o := range k.Gives {
+		out = append(out, o.Name)
+	}
+	if len(out) == 0 {
+		return "nothing"
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,132 @@
+// Package graph plans and runs graphs of steps. A step is of a kind, which says in one place what its body is, what it
+// takes and gives, what its key is made of, how it runs and resumes and what it costs. The package knows no kind by name.
+package graph
+
+import (
+	"context"
+	"path"
+	"path/filepath"
+
+	"triality/experiments"
+)
+
+// Type is what a step gives and another takes.
+type Type string
+
+const (
+	Dataset  Type = "data set"
+	Model    Type = "model"
+	Adapter  Type = "adapter"
+	ABResult Type = "A/B result"
+	Report   Type = "report"
+	Table    Type = "table"
+)
+
+// Cost says how many steps may run side by side.
+type Cost int
+
+const (
+	Cheap  Cost = iota // any number
+	Costly             // one to a device
+)
+
+// Output is one thing that a kind's steps give: "${step.name}".
+type Output struct {
+	Name string
+	Type Type
+}
+
+// Artifact is a small result that the tracker keeps with the run, where the step has the output that it lies in.
+type Artifact struct {
+	File      string // relative to the step's folder, with slashes
+	Path      string // in the run, for a step that is named as its kind
+	MediaType string
+}
+
+// PathOf is the artifact's path in the run: a step of another name than its kind's has a folder of its own.
+func (a Artifact) PathOf(s *Planned) string {
+	if s.Name == s.Kind.Name {
+		return a.Path
+	}
+	return s.Name + "/" + path.Base(a.Path)
+}
+
+// Kind is a kind of step.
+type Kind struct {
+	Name string
+	// Body makes an empty body with its defaults: a pointer to a struct whose fields have the tags yaml and doc. Fields
+	// of type Input, and lists of them, take what other steps give; see Input for their tags.
+	Body      func() any
+	Gives     []Output
+	Cost      Cost
+	Artifacts []Artifact
+	// Checkpoints is the folder below the step's that a step which was cut short resumes from; it is removed when the
+	// step has finished. Empty: such a step starts over, or resumes from what it keeps elsewhere.
+	Checkpoints string
+	// OwnFolder says that Run makes the step's folder, whole or not at all.
+	OwnFolder bool
+	// Plan reads what decides the result and makes the key of it. It may fill in the body, which is the plan's own copy.
+	Plan func(ctx context.Context, p Planning) (Outline, error)
+	// Run does the work.
+	Run func(ctx context.Context, w Work) error
+	// TakeOver, where not nil, is called instead of Run when a finished result is taken over.
+	TakeOver func(ctx context.Context, w Work) error
+}
+
+// Planning is what Kind.Plan gets. The body's inputs have their values.
+type Planning struct {
+	Body   any
+	Device string // name of the device that computes: another one gives other last bits
+	Tell   Teller
+}
+
+// Outline is what Kind.Plan says of a step before it runs.
+type Outline struct {
+	Key   string   // hash of what the result depends on, made by Key
+	Dir   string   // the step's folder; empty: by kind and key below Env.Dir
+	Files []string // files and folders that make a result whole, relative to the folder
+	// Gives is where each output lies, relative to the folder; an output that this step does not give is not in it.
+	Gives map[string]string
+	Facts map[string]string // what the keys of steps that take the outputs may go by
+}
+
+// Work is what Kind.Run gets.
+type Work struct {
+	Step   *Planned
+	Body   any
+	Dir    string
+	Device int // the number of the device that a costly step has to itself, from 0
+	Sink   Sink
+}
+
+// Series are the metric points that the steps logged which this one depends on, however far.
+func (w Work) Series() (experiments.MetricBatch, error) {
+	out := experiments.MetricBatch{}
+	for _, s := range w.Step.ancestors() {
+		batch, err := ReadMetrics(s.Dir)
+		if err != nil {
+			return nil, err
+		}
+		for name, points := range batch {
+			out[name] = points
+		}
+	}
+	return out, nil
+}
+
+// File is a path below the step's folder.
+func (w Work) File(name string) string { return filepath.Join(w.Dir, filepath.FromSlash(name)) }
+
+// Teller takes what planning has to say.
+type Teller interface {
+	Progress(p experiments.Progress)
+	Note(text string)
+}
+
+// Sink takes what a step says while it works. Implementations need not be safe for concurrent use.
+type Sink interface {
+	Progress(p experiments.Progress)
+	Metrics(batch experiments.MetricBatch) error
+	// Note is a line for the reader: what was chosen, skipped or resumed.
+	Note(text string)
+}

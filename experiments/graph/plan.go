@@ -1,0 +1,147 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"triality/experiments"
+)
+
+// Env is what planning needs of its surroundings.
+type Env struct {
+	Dir    string // folder of the steps' folders
+	Device string // name of the device that computes
+	// Literal says what a text that is no reference stands for, by what the input takes.
+	Literal func(ctx context.Context, takes []Type, text string) (Value, error)
+	Tell    func(s *Planned) Teller
+}
+
+// Planned is a step with everything that is decided before any work.
+type Planned struct {
+	Step
+	Kind  *Kind
+	Key   string
+	Dir   string
+	Files []string // that make a result whole
+	Done  *Marker  // nil when the step has to run
+
+	gives, facts map[string]string
+	inputs       []slot
+	needs        []*Planned
+	twin         *Planned // an earlier step of the same folder: its result is this one's too
+}
+
+// Output is where one of the step's outputs lies.
+func (s *Planned) Output(name string) string { return filepath.Join(s.Dir, s.gives[name]) }
+
+// ancestors are the steps that this one depends on, each after those that it depends on.
+func (s *Planned) ancestors() []*Planned {
+	var out []*Planned
+	var visit func(s *Planned)
+	visit = func(s *Planned) {
+		for _, n := range s.needs {
+			if !slices.Contains(out, n) {
+				visit(n)
+				out = append(out, n)
+			}
+		}
+	}
+	visit(s)
+	return out
+}
+
+// Plan is a graph in the order in which it runs, with the keys and what is finished.
+type Plan struct {
+	Steps []*Planned
+	graph Graph
+}
+
+// Done says whether every step has a finished result.
+func (p *Plan) Done() bool {
+	return !slices.ContainsFunc(p.Steps, func(s *Planned) bool { return s.Done == nil })
+}
+
+// Make plans a graph: its order, its keys and its finished results. Nothing is computed or written. Errors name the
+// step, the key of its body and, where the graph was read from a file, the line.
+func (g Graph) Make(ctx context.Context, kinds []Kind, env Env) (*Plan, error) {
+	steps, err := g.link(kinds)
+	if err != nil {
+		return nil, err
+	}
+	m := maker{graph: g, env: env, literals: map[string]Value{}}
+	for i, s := range steps {
+		if err := m.plan(ctx, s, steps[:i]); err != nil {
+			return nil, err
+		}
+	}
+	return &Plan{Steps: steps, graph: g}, nil
+}
+
+type maker struct {
+	graph    Graph
+	env      Env
+	literals map[string]Value // hashing a model reads all of it, once
+}
+
+func (m *maker) plan(ctx context.Context, s *Planned, before []*Planned) error {
+	for i := range s.inputs {
+		in := &s.inputs[i]
+		if in.input.Text == "" {
+			continue
+		}
+		var err error
+		if name, output, ok := in.input.Reference(); ok {
+			in.input.value, err = given(before[slices.IndexFunc(before, func(p *Planned) bool { return p.Name == name })], output)
+		} else {
+			in.input.value, err = m.literal(ctx, in)
+		}
+		if err != nil {
+			return coded(m.graph.where(&s.Step, in.input.line, in.key), err)
+		}
+	}
+	outline, err := s.Kind.Plan(ctx, Planning{Body: s.Body, Device: m.env.Device, Tell: m.env.Tell(s)})
+	if err != nil {
+		return coded(m.graph.where(&s.Step, 0, ""), err)
+	}
+	s.Key, s.Dir, s.Files, s.gives, s.facts = outline.Key, outline.Dir, outline.Files, outline.Gives, outline.Facts
+	if s.Dir == "" {
+		s.Dir = filepath.Join(m.env.Dir, s.Kind.Name, short(s.Key))
+	}
+	for _, b := range before {
+		if filepath.Clean(b.Dir) == filepath.Clean(s.Dir) {
+			s.twin = b
+			s.needs = append(s.needs, b)
+			break
+		}
+	}
+	s.Done = finished(s.Dir, s.Key)
+	return nil
+}
+
+func given(from *Planned, output string) (Value, error) {
+	rel, ok := from.gives[output]
+	if !ok {
+		return Value{}, experiments.Errorf(experiments.CodeInvalid, "${%s.%s}: step %s as it is configured gives no %s", from.Name, output, from.Name, output)
+	}
+	return Value{Path: filepath.Join(from.Dir, filepath.FromSlash(rel)), Key: from.Key, Facts: from.facts}, nil
+}
+
+func (m *maker) literal(ctx context.Context, in *slot) (Value, error) {
+	key := in.wants() + "\x00" + in.input.Text
+	if v, ok := m.literals[key]; ok {
+		return v, nil
+	}
+	v, err := m.env.Literal(ctx, in.takes, in.input.Text)
+	if err == nil {
+		m.literals[key] = v
+	}
+	return v, err
+}
+
+// coded puts a place before an error and keeps its code.
+func coded(where string, err error) error {
+	return fmt.Errorf("%s: %w", strings.TrimSuffix(where, ": "), err)
+}

@@ -1,0 +1,141 @@
+// Package abtest is the kind of step that compares two models on the same rows.
+package abtest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/graph"
+)
+
+// Name of the kind.
+const Name = string(experiments.StepABTest)
+
+// ResultsName is the file of the result, and ResultArtifact the artifact that keeps it with the run.
+const (
+	ResultsName    = "results.json"
+	ResultArtifact = "abtest/results.json"
+)
+
+// Body of a step.
+type Body struct {
+	ModelA     graph.Input    `yaml:"model_a" takes:"model" doc:"model A"`
+	ModelB     graph.Input    `yaml:"model_b" takes:"model" doc:"model B"`
+	TestData   graph.Input    `yaml:"test_data" takes:"data set" doc:"rows to test on (.jsonl, or a data set's test split)"`
+	TrainData  graph.Input    `yaml:"train_data" takes:"data set" optional:"true" doc:"what the models were trained on, which the rows are checked against"`
+	Test       config.Test    `yaml:"test" doc:"warm-up, resamples, metrics and texts; its paths are the keys above"`
+	FormatType string         `yaml:"format_type" doc:"how rows are written"`
+	MaxLength  int            `yaml:"max_length" doc:"longest row in tokens"`
+	Strict     bool           `yaml:"strict" doc:"refuse rows with a bad line instead of skipping the line"`
+	Numbers    config.Numbers `yaml:"numbers" doc:"how models are held"`
+	Seed       uint64         `yaml:"seed" doc:"of the bootstrap and of texts"`
+	// Modules are those of Test.Metrics where they have been read; nil: planning reads them.
+	Modules []Module `yaml:"-"`
+}
+
+// Module is a WebAssembly metric to run in an A/B test.
+type Module struct {
+	Name   string // for errors: the file, or the name it was uploaded under
+	SHA256 string
+	Wasm   []byte
+	Params map[string]any
+	Slices []string // columns by whose values it is computed too
+	// Timeout bounds one call; 0 is the sandbox's own.
+	Timeout time.Duration
+}
+
+// Options are what the engine gets.
+type Options struct {
+	ModelA, ModelB string // folders, or "org/name" of the Hub
+	TestData       string // a .jsonl file, a dataset folder (its test split), or a folder of jsonl files
+	TrainData      string // what the models were trained on, likewise (its train split); empty: TestData's own train split, or not known
+	Strict         bool   // refuse bad lines instead of skipping them
+	OutDir         string // gets results.json
+	Format         string
+	MaxLength      int
+	Test           config.Test
+	Modules        []Module
+	Seed           uint64
+	Environment    map[string]string // kept with the result; may be nil
+}
+
+// Engine does the work.
+type Engine interface {
+	// Modules reads the metrics that a configuration names.
+	Modules(ctx context.Context, list []config.Metric) ([]Module, error)
+	// Compare tests, logs the figures and records the modules that gave metrics.
+	Compare(ctx context.Context, o Options, sink graph.Sink) error
+	// RecordModules records for this run the modules of a result that another made.
+	RecordModules(ctx context.Context, dir string, modules []Module) error
+}
+
+// Kind is the kind.
+func Kind(e Engine) graph.Kind {
+	return graph.Kind{
+		Name: Name, Cost: graph.Costly,
+		Body: func() any {
+			d := config.Default()
+			return &Body{Test: d.Test, FormatType: d.Data.FormatType, MaxLength: d.Data.MaxLength, Numbers: d.Numbers(), Seed: d.Seed}
+		},
+		Gives:     []graph.Output{{Name: "result", Type: graph.ABResult}},
+		Artifacts: []graph.Artifact{{File: ResultsName, Path: ResultArtifact, MediaType: "application/json"}},
+		Plan: func(ctx context.Context, p graph.Planning) (graph.Outline, error) {
+			b := p.Body.(*Body)
+			if err := b.samePaths(); err != nil {
+				return graph.Outline{}, err
+			}
+			if b.Modules == nil && len(b.Test.Metrics) > 0 {
+				var err error
+				if b.Modules, err = e.Modules(ctx, b.Test.Metrics); err != nil {
+					return graph.Outline{}, err
+				}
+			}
+			key, err := b.key(p.Device)
+			return graph.Outline{Key: key, Files: []string{ResultsName}, Gives: map[string]string{"result": ResultsName}}, err
+		},
+		Run: func(ctx context.Context, w graph.Work) error {
+			b := w.Body.(*Body)
+			return e.Compare(ctx, Options{
+				ModelA: b.ModelA.Path(), ModelB: b.ModelB.Path(), TestData: b.TestData.Path(), TrainData: b.TrainData.Path(),
+				Strict: b.Strict, OutDir: w.Dir, Format: b.FormatType, MaxLength: b.MaxLength, Test: b.Test, Modules: b.Modules, Seed: b.Seed,
+			}, w.Sink)
+		},
+		TakeOver: func(ctx context.Context, w graph.Work) error {
+			return e.RecordModules(ctx, w.Dir, w.Body.(*Body).Modules)
+		},
+	}
+}
+
+// samePaths refuses paths in the test section beside other inputs: they would be ignored.
+func (b *Body) samePaths() error {
+	for _, p := range []struct{ key, path, input, have string }{
+		{"model_a_path", b.Test.ModelAPath, "model_a", b.ModelA.Text},
+		{"model_b_path", b.Test.ModelBPath, "model_b", b.ModelB.Text},
+		{"test_data_path", b.Test.TestDataPath, "test_data", b.TestData.Text},
+	} {
+		if p.path != "" && p.path != p.have {
+			return experiments.Errorf(experiments.CodeInvalid, "test.%s: give %s instead", p.key, p.input)
+		}
+	}
+	return nil
+}
+
+func (b *Body) key(device string) (string, error) {
+	test := b.TestData.Key()
+	if train := b.TrainData.Key(); train != test {
+		test += train // the rows are checked against the training rows, which the floors are made of
+	}
+	compare := b.Test
+	compare.Metrics = slices.Clone(compare.Metrics)
+	if len(b.Modules) != len(compare.Metrics) {
+		return "", fmt.Errorf("%d modules for %d metrics", len(b.Modules), len(compare.Metrics))
+	}
+	for i, m := range b.Modules {
+		compare.Metrics[i].Module = m.SHA256 // the content decides, not the path
+	}
+	return graph.Key(Name, b.ModelA.Key(), b.ModelB.Key(), test, compare, b.MaxLength, b.FormatType, b.Seed, device, b.Numbers.Parts())
+}

@@ -1,0 +1,83 @@
+// Package basemodel is the kind of step that makes a base model: a tokenizer and fresh weights, pre-trained on a text.
+package basemodel
+
+import (
+	"context"
+	"path/filepath"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/graph"
+)
+
+// Name of the kind.
+const Name = string(experiments.StepBase)
+
+// Body of a step.
+type Body struct {
+	Folder     string        `yaml:"base_model" doc:"start of the model's folder, which gets the start of the step's key at its end"`
+	Create     config.Create `yaml:"create" doc:"shape, vocabulary, text and training"`
+	FormatType string        `yaml:"format_type" doc:"how the rows of a .jsonl text are written"`
+	Strict     bool          `yaml:"strict" doc:"refuse a text with a bad line instead of skipping the line"`
+	MaxLength  int           `yaml:"max_length" doc:"tokens of a document; a longer one is cut into pieces"`
+	Seed       uint64        `yaml:"seed" doc:"of the weights and of the training"`
+	// Docs are what is trained on where there is no text.
+	Docs []string `yaml:"-"`
+}
+
+// Options are what the engine gets.
+type Options struct {
+	Dir       string // gets the model, whole or not at all
+	Create    config.Create
+	Docs      []string
+	MaxLength int
+	Seed      uint64
+}
+
+// Engine does the work.
+type Engine interface {
+	// Documents reads a pre-training text.
+	Documents(ctx context.Context, path, format string, strict bool, tell graph.Teller) ([]string, error)
+	// CreateBase makes the model; a call that was cut short is resumed.
+	CreateBase(ctx context.Context, o Options, sink graph.Sink) error
+}
+
+// Kind is the kind. What a step that was cut short resumes from lies beside its folder.
+func Kind(e Engine) graph.Kind {
+	return graph.Kind{
+		Name: Name, Cost: graph.Costly, OwnFolder: true,
+		Body: func() any {
+			d := config.Default()
+			return &Body{Create: d.Model.Create, FormatType: d.Data.FormatType, MaxLength: d.Data.MaxLength, Seed: d.Seed}
+		},
+		Gives: []graph.Output{{Name: "model", Type: graph.Model}},
+		Plan: func(ctx context.Context, p graph.Planning) (graph.Outline, error) {
+			b := p.Body.(*Body)
+			if b.Folder == "" || b.Create.Shape == "" {
+				return graph.Outline{}, experiments.Errorf(experiments.CodeInvalid, "give base_model and create.shape")
+			}
+			if b.Create.Text != "" {
+				var err error
+				if b.Docs, err = e.Documents(ctx, b.Create.Text, b.FormatType, b.Strict, p.Tell); err != nil {
+					return graph.Outline{}, err
+				}
+			} else if len(b.Docs) == 0 {
+				return graph.Outline{}, experiments.Errorf(experiments.CodeInvalid, "create.text: name a text to train on")
+			}
+			c := b.Create
+			c.Text = "" // the content decides
+			key, err := graph.Key(Name, b.Docs, c, b.MaxLength, b.Seed, p.Device)
+			if err != nil {
+				return graph.Outline{}, err
+			}
+			return graph.Outline{
+				Key: key, Dir: filepath.Clean(b.Folder) + "-" + key[:12], Files: []string{"config.json", "model.safetensors", "tokenizer.json"},
+				Gives: map[string]string{"model": "."},
+			}, nil
+		},
+		Run: func(ctx context.Context, w graph.Work) error {
+			b := w.Body.(*Body)
+			return e.CreateBase(ctx, Options{Dir: w.Dir, Create: b.Create, Docs: b.Docs, MaxLength: b.MaxLength, Seed: b.Seed}, w.Sink)
+		},
+	}
+}

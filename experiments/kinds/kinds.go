@@ -1,0 +1,27 @@
+// Package kinds lists the kinds of steps. A new kind is a package below this one, with an entry here.
+package kinds
+
+import (
+	"triality/experiments/graph"
+	"triality/experiments/kinds/abtest"
+	"triality/experiments/kinds/basemodel"
+	"triality/experiments/kinds/convert"
+	"triality/experiments/kinds/finetune"
+	"triality/experiments/kinds/replace"
+	"triality/experiments/kinds/report"
+)
+
+// Engine does the work of every kind.
+type Engine interface {
+	basemodel.Engine
+	convert.Engine
+	finetune.Engine
+	replace.Engine
+	abtest.Engine
+	report.Engine
+}
+
+// All are the kinds, with the engine that they run on.
+func All(e Engine) []graph.Kind {
+	return []graph.Kind{basemodel.Kind(e), convert.Kind(e), finetune.Kind(e), replace.Kind(e), abtest.Kind(e), report.Kind(e)}
+}

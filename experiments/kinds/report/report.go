@@ -1,0 +1,82 @@
+// Package report is the kind of step that writes a run as one HTML file.
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/graph"
+)
+
+// Name of the kind.
+const Name = string(experiments.StepReport)
+
+const fileName = "report.html"
+
+// Body of a step.
+type Body struct {
+	AB          graph.Input   `yaml:"ab" takes:"A/B result" doc:"result of an A/B test"`
+	Data        graph.Input   `yaml:"data" takes:"table" doc:"the summary of a data set"`
+	Training    graph.Input   `yaml:"training" takes:"model,adapter" doc:"what was trained, whose curves are shown"`
+	Replacement graph.Input   `yaml:"replacement" takes:"model" doc:"an SO8T model"`
+	Report      config.Report `yaml:"report" doc:"language"`
+	Name        string        `yaml:"name" doc:"experiment that the run is filed under"`
+}
+
+// Engine does the work.
+type Engine interface {
+	// WriteReport renders to path what in has, beside the run itself and its surroundings.
+	WriteReport(ctx context.Context, in experiments.ReportInput, path string) error
+}
+
+// Kind is the kind.
+func Kind(e Engine) graph.Kind {
+	return graph.Kind{
+		Name: Name, Cost: graph.Cheap,
+		Body:      func() any { d := config.Default(); return &Body{Report: d.Report, Name: d.Name} },
+		Gives:     []graph.Output{{Name: "report", Type: graph.Report}},
+		Artifacts: []graph.Artifact{{File: fileName, Path: fileName, MediaType: "text/html; charset=utf-8"}},
+		Plan: func(_ context.Context, p graph.Planning) (graph.Outline, error) {
+			b := p.Body.(*Body)
+			key, err := graph.Key(Name, b.AB.Key(), b.Data.Key(), b.Training.Key(), b.Replacement.Key(), b.Report, b.Name)
+			return graph.Outline{Key: key, Files: []string{fileName}, Gives: map[string]string{"report": fileName}}, err
+		},
+		Run: func(ctx context.Context, w graph.Work) error {
+			b := w.Body.(*Body)
+			// Metric series come from the steps' own files, so that a reused step is shown as well.
+			series, err := w.Series()
+			if err != nil {
+				return err
+			}
+			in := experiments.ReportInput{Series: series, Language: b.Report.Language, Data: new(experiments.DatasetSummary), AB: new(experiments.ABResult)}
+			for _, part := range []struct {
+				path string
+				into any
+			}{
+				{b.Data.Path(), in.Data}, {b.AB.Path(), in.AB},
+				{filepath.Join(b.Replacement.Path(), "replacement.json"), &in.Replacement},
+			} {
+				if err := readJSON(part.path, part.into); err != nil {
+					return err
+				}
+			}
+			return e.WriteReport(ctx, in, w.File(fileName))
+		},
+	}
+}
+
+func readJSON(path string, v any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}

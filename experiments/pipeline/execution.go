@@ -1,0 +1,191 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/graph"
+)
+
+// execution is a run under way: it records what happens to the steps. Steps that run side by side share it.
+type execution struct {
+	*Runner
+	cfg        config.Pipeline
+	experiment experiments.Experiment
+
+	mu        sync.Mutex // over all below, the tracker's record of the run and the watcher
+	run       *experiments.Run
+	index     map[*graph.Planned]int // of each step in run.Steps
+	restarted map[string]bool        // series that a resumed run has begun anew; nil: the run is new
+}
+
+// follow makes the run's steps those of a plan.
+func (e *execution) follow(p *graph.Plan) {
+	e.index = map[*graph.Planned]int{}
+	for i, s := range p.Steps {
+		e.index[s] = i
+		e.run.Steps = append(e.run.Steps, experiments.Step{Kind: kindOf(s), Key: s.Key, Status: experiments.Queued})
+	}
+}
+
+func kindOf(s *graph.Planned) experiments.StepKind { return experiments.StepKind(s.Kind.Name) }
+
+// change changes a step's record, shows it and saves the run.
+func (e *execution) change(ctx context.Context, s *graph.Planned, change func(*experiments.Step)) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	record := &e.run.Steps[e.index[s]]
+	change(record)
+	if e.Watcher != nil {
+		e.Watcher.Step(*record)
+	}
+	return e.Tracker.SaveRun(ctx, *e.run)
+}
+
+// Begin implements graph.Recorder.
+func (e *execution) Begin(ctx context.Context, s *graph.Planned, at time.Time) (graph.Sink, error) {
+	err := e.change(ctx, s, func(r *experiments.Step) { r.Status, r.StartedAt, r.Output = experiments.Running, at, s.Dir })
+	return &runSink{execution: e, ctx: ctx, kind: kindOf(s)}, err
+}
+
+// End implements graph.Recorder.
+func (e *execution) End(ctx context.Context, s *graph.Planned, at time.Time, err error, cut bool) error {
+	return e.change(ctx, s, func(r *experiments.Step) {
+		r.EndedAt = at
+		switch {
+		case err == nil:
+			r.Status = experiments.Finished
+		case cut:
+			r.Status = experiments.Interrupted
+		default:
+			r.Status, r.Error = experiments.Failed, err.Error()
+		}
+	})
+}
+
+// Reuse implements graph.Recorder: the metrics and artifacts of a finished result go to this run too.
+func (e *execution) Reuse(ctx context.Context, s *graph.Planned, points experiments.MetricBatch) error {
+	err := e.change(ctx, s, func(r *experiments.Step) {
+		r.Status, r.Output, r.EndedAt = experiments.Reused, s.Dir, s.Done.FinishedAt
+	})
+	if err == nil && len(points) > 0 {
+		err = e.log(ctx, points)
+	}
+	if err == nil {
+		err = e.Keep(ctx, s)
+	}
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.Tracker.SaveRun(ctx, *e.run) // its summary has changed
+}
+
+// Keep implements graph.Recorder: the tracker keeps a step's artifacts.
+func (e *execution) Keep(ctx context.Context, s *graph.Planned) error {
+	for _, a := range s.Kind.Artifacts {
+		if output, _, _ := strings.Cut(a.File, "/"); !slices.Contains(s.Files, output) {
+			continue // full fine-tuning has no adapter
+		}
+		path := a.PathOf(s)
+		f, err := os.Open(filepath.Join(s.Dir, filepath.FromSlash(a.File)))
+		if err != nil {
+			return fmt.Errorf("artifact %s: %w", path, err)
+		}
+		_, err = e.Tracker.SaveArtifact(ctx, e.run.ID, path, a.MediaType, f)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("artifact %s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// log stores metric points and keeps each series' last value in the run's summary. A run that is resumed
+// logs its curves whole again, so each series begins anew with the first points of this execution.
+func (e *execution) log(ctx context.Context, batch experiments.MetricBatch) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name, points := range batch {
+		if len(points) > 0 {
+			if e.run.Summary == nil {
+				e.run.Summary = map[string]float64{}
+			}
+			e.run.Summary[name] = points[len(points)-1].Value
+		}
+	}
+	if e.restarted == nil {
+		return e.Tracker.LogMetrics(ctx, e.run.ID, batch)
+	}
+	begins, goesOn := experiments.MetricBatch{}, experiments.MetricBatch{}
+	for name, points := range batch {
+		if e.restarted[name] {
+			goesOn[name] = points
+		} else {
+			begins[name] = points
+		}
+	}
+	if len(begins) > 0 {
+		if err := e.Tracker.RestartMetrics(ctx, e.run.ID, begins); err != nil {
+			return err
+		}
+		for name := range begins {
+			e.restarted[name] = true
+		}
+	}
+	if len(goesOn) == 0 {
+		return nil
+	}
+	return e.Tracker.LogMetrics(ctx, e.run.ID, goesOn)
+}
+
+// runSink sends what a step says to the tracker and the watcher.
+type runSink struct {
+	*execution
+	ctx  context.Context
+	kind experiments.StepKind
+}
+
+func (s *runSink) Progress(p experiments.Progress) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Tracker.Progress(s.run.ID, s.kind, p)
+	if s.Watcher != nil {
+		s.Watcher.Progress(s.kind, p)
+	}
+}
+
+func (s *runSink) Metrics(batch experiments.MetricBatch) error {
+	return s.log(context.WithoutCancel(s.ctx), batch)
+}
+
+func (s *runSink) Note(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Watcher != nil {
+		s.Watcher.Note(s.kind, text)
+	}
+}
+
+func (e *execution) environment() map[string]string {
+	i := e.Engine.Device.Info()
+	env := map[string]string{
+		"triality": e.Version, "engine": EngineVersion, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+		"device": i.Name, "processor": i.Model, "simd": i.SIMD,
+		"seed": fmt.Sprint(e.cfg.Seed), "started": e.run.StartedAt.Format(time.RFC3339),
+	}
+	if i.Threads > 0 {
+		env["threads"] = fmt.Sprint(i.Threads)
+	}
+	return env
+}

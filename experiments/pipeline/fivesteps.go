@@ -1,0 +1,149 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/dataset"
+	"triality/experiments/graph"
+	"triality/experiments/kinds/abtest"
+	"triality/experiments/kinds/basemodel"
+	"triality/experiments/kinds/convert"
+	"triality/experiments/kinds/finetune"
+	"triality/experiments/kinds/replace"
+	"triality/experiments/kinds/report"
+	"triality/runtime/model"
+	"triality/runtime/tokenizer"
+)
+
+// fiveSteps is a pipeline YAML as a graph: convert, finetune, replace, abtest and report, and before them, where the
+// configuration says how, the base model. Each step is named as its kind. The rows are read here, once: a base model
+// without a text of its own is pre-trained on them.
+func fiveSteps(ctx context.Context, cfg config.Pipeline, modules []Module, found sources, tell Teller) (graph.Graph, error) {
+	g := graph.Graph{}
+	rows, err := dataset.Prepare(ctx, convert.RowOptions(cfg.Data, cfg.Seed), tell)
+	if err != nil {
+		return g, trainError(err)
+	}
+	add := func(kind string, body any) { g.Steps = append(g.Steps, graph.Step{Name: kind, Kind: kind, Body: body}) }
+	create, err := baseOf(cfg, found, rows)
+	if err != nil {
+		return g, err
+	}
+	base := graph.Literal(cfg.Model.BaseModel)
+	if create != nil {
+		add(basemodel.Name, create)
+		base = graph.Ref(basemodel.Name, "model")
+	}
+	rowsOf := graph.Ref(convert.Name, "dataset")
+	numbers := cfg.Numbers()
+	add(convert.Name, &convert.Body{Data: cfg.Data, BaseModel: base, Seed: cfg.Seed, Rows: rows})
+	add(finetune.Name, &finetune.Body{
+		BaseModel: base, Dataset: rowsOf, Training: cfg.Training, Numbers: numbers, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed,
+	})
+	add(replace.Name, &replace.Body{
+		Model: graph.Ref(finetune.Name, "model"), Dataset: rowsOf, SO8T: cfg.SO8T, Numbers: numbers, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed,
+	})
+	add(abtest.Name, &abtest.Body{
+		ModelA: inputOr(cfg.Test.ModelAPath, base), ModelB: inputOr(cfg.Test.ModelBPath, graph.Ref(replace.Name, "model")),
+		TestData: inputOr(cfg.Test.TestDataPath, rowsOf), TrainData: rowsOf, Test: cfg.Test, FormatType: cfg.Data.FormatType,
+		MaxLength: cfg.Data.MaxLength, Strict: cfg.Data.Strict, Numbers: numbers, Seed: cfg.Seed, Modules: modules,
+	})
+	add(report.Name, &report.Body{
+		AB: graph.Ref(abtest.Name, "result"), Data: graph.Ref(convert.Name, "summary"), Training: graph.Ref(finetune.Name, "model"),
+		Replacement: graph.Ref(replace.Name, "model"), Report: cfg.Report, Name: cfg.Name,
+	})
+	return g, nil
+}
+
+func inputOr(text string, in graph.Input) graph.Input {
+	if text != "" {
+		return graph.Literal(text)
+	}
+	return in
+}
+
+// baseOf looks for the base model: the commit of the Hub or the folder that model.base_model names. Where there is none,
+// it gives the step that makes one from model.create, beside that folder, whose name carries its key so that no created
+// model overwrites another.
+func baseOf(cfg config.Pipeline, found sources, rows *dataset.Prepared) (*basemodel.Body, error) {
+	c, named := cfg.Model.Create, cfg.Model.BaseModel
+	if source, ok := found["model.base_model"]; ok {
+		_, err := loadTokenizer(source.Dir)
+		return nil, err
+	}
+	if exists(filepath.Join(named, model.ConfigFile)) {
+		_, err := loadTokenizer(named)
+		return nil, err
+	}
+	if c.Shape == "" {
+		if !exists(named) {
+			return nil, experiments.Errorf(experiments.CodeNotFound, "model.base_model: %s: no such folder; name a model in Hugging Face form, or give model.create.shape to make one", named)
+		}
+		return nil, experiments.Errorf(experiments.CodeInvalid, "model.base_model: %s has no config.json; it is not a model in Hugging Face form", named)
+	}
+	body := &basemodel.Body{
+		Folder: named, Create: c, FormatType: cfg.Data.FormatType, Strict: cfg.Data.Strict, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed,
+	}
+	if c.Text != "" {
+		return body, nil
+	}
+	var err error
+	body.Docs, err = prompts(rows.Of(0), cfg.Data.FormatType)
+	return body, err
+}
+
+// makePlan plans a configuration. device is the name of the device that computes.
+func makePlan(ctx context.Context, cfg config.Pipeline, modules []Module, device string, found sources, tell Teller, list []graph.Kind) (*graph.Plan, error) {
+	g, err := fiveSteps(ctx, cfg, modules, found, tell)
+	if err != nil {
+		return nil, err
+	}
+	return g.Make(ctx, list, graph.Env{
+		Dir: cfg.OutputDir, Device: device, Literal: found.literal,
+		Tell: func(*graph.Planned) graph.Teller { return tell },
+	})
+}
+
+// literal says what a model's or a data set's name in a body stands for, and hashes it.
+func (found sources) literal(_ context.Context, takes []graph.Type, text string) (graph.Value, error) {
+	var err error
+	v := graph.Value{Path: text}
+	switch {
+	case slices.Contains(takes, graph.Model):
+		source := Source{Name: text, Dir: text}
+		for _, s := range found {
+			if s.Name == text {
+				source = s
+			}
+		}
+		v.Key, err = source.key()
+	case slices.Contains(takes, graph.Dataset):
+		v.Key, err = hashTestData(text)
+	default:
+		err = experiments.Errorf(experiments.CodeInvalid, "%q: it comes from a step; write ${step.output}", text)
+	}
+	return v, err
+}
+
+// hashTestData hashes the files of a test set: a dataset folder's, or the .jsonl files.
+func hashTestData(path string) (string, error) {
+	if isDataset(path) {
+		files, err := filepath.Glob(filepath.Join(path, "*", "*.arrow"))
+		if err != nil {
+			return "", fmt.Errorf("hash test data: %w", err)
+		}
+		return hashFiles(files...)
+	}
+	files, err := dataset.Find(path)
+	if err != nil {
+		return "", err
+	}
+	return hashFiles(files...)
+}
+
+var _ dataset.Encoder = (*tokenizer.Tokenizer)(nil)
