@@ -68,8 +68,8 @@ func TestValuesOnTheBorderAreAllowedAndThoseBeyondAreNot(t *testing.T) {
 		{"data.val_ratio=0"}, {"data.test_ratio=0"}, {"data.val_ratio=0.5", "data.test_ratio=0.4375"},
 		{"training.warmup_ratio=0"}, {"training.warmup_ratio=1"},
 		{"test.bootstrap_resamples=100"}, {"test.bootstrap_resamples=100000"},
-		{"training.learning_rate=1000000"}, {"training.learning_rate=1e-300"}, {"training.num_train_epochs=1000000"}, {"training.num_train_epochs=1e-6"},
-		{"training.weight_decay=1000000000"}, {"training.weight_decay=0"},
+		{"training.learning_rate=100"}, {"training.learning_rate=1e-300"}, {"training.num_train_epochs=100000"}, {"training.num_train_epochs=1e-6"},
+		{"training.weight_decay=100"}, {"training.weight_decay=0"},
 	} {
 		if _, err := Parse("x.yaml", []byte(minimal), set...); err != nil {
 			t.Errorf("%v: %v", set, err)
@@ -79,8 +79,8 @@ func TestValuesOnTheBorderAreAllowedAndThoseBeyondAreNot(t *testing.T) {
 		{"data.val_ratio=-0.1"}, {"data.test_ratio=-0.1"}, {"data.val_ratio=0.5", "data.test_ratio=0.5"}, {"data.val_ratio=.nan"},
 		{"training.warmup_ratio=-0.1"}, {"training.warmup_ratio=1.1"},
 		{"test.bootstrap_resamples=99"}, {"test.bootstrap_resamples=100001"},
-		{"training.learning_rate=0"}, {"training.learning_rate=1000001"}, {"training.num_train_epochs=1000001"}, {"training.num_train_epochs=9e-7"},
-		{"training.weight_decay=1000000001"}, {"training.weight_decay=-0.1"},
+		{"training.learning_rate=0"}, {"training.learning_rate=100.1"}, {"training.num_train_epochs=100001"}, {"training.num_train_epochs=9e-7"},
+		{"training.weight_decay=100.1"}, {"training.weight_decay=-0.1"},
 		{"model.create.shape=tiny", "model.create.vocab_size=299"}, {"model.create.shape=tiny", "model.create.learning_rate=0"},
 	} {
 		_, err := Parse("x.yaml", []byte(minimal), set...)
