@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	flag "github.com/spf13/pflag"
 
 	"triality/experiments"
+	"triality/runtime/disk"
 	"triality/runtime/enginebench"
 	"triality/runtime/sandbox/metricbench"
 	"triality/runtime/tokenizer/tokenbench"
@@ -106,7 +106,7 @@ func setupBenchTokenizer(e *env, fl *flag.FlagSet) func(context.Context, []strin
 		o := tokenbench.Options{Tokenizer: *path, Rounds: *rounds, Peer: *peer}
 		o.Progress = func(begins string) { fmt.Fprintln(e.stderr, begins) }
 		for _, f := range files {
-			raw, err := os.ReadFile(f)
+			raw, err := disk.ReadRegular(f, disk.MaxText)
 			if err != nil {
 				return invalid(err)
 			}
@@ -154,7 +154,7 @@ func benchModules(args []string, dist string) ([]metricbench.Module, error) {
 		if !ok {
 			return nil, usagef("want LANGUAGE=FILE, such as go=my_metric.wasm, have %q", a)
 		}
-		wasm, err := os.ReadFile(file)
+		wasm, err := disk.ReadRegular(file, disk.MaxText)
 		if err != nil {
 			return nil, invalid(err)
 		}
@@ -164,7 +164,7 @@ func benchModules(args []string, dist string) ([]metricbench.Module, error) {
 		return out, nil
 	}
 	for _, s := range shippedBench {
-		wasm, err := os.ReadFile(filepath.Join(dist, s.file))
+		wasm, err := disk.ReadRegular(filepath.Join(dist, s.file), disk.MaxText)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/config"
+	"triality/runtime/disk"
 	"triality/server/client"
 	"triality/server/store"
 )
@@ -75,7 +76,7 @@ func readConfig(path string, set []string) (cfg config.Pipeline, yaml string, er
 		yaml, err = cfg.YAML()
 		return cfg, yaml, err
 	}
-	text, err := os.ReadFile(path)
+	text, err := disk.ReadRegular(path, disk.MaxText)
 	if err != nil {
 		return cfg, "", fmt.Errorf("read configuration: %w", err)
 	}

@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"triality/experiments/dataset"
 	"triality/runtime/chat"
+	"triality/runtime/disk"
 	"triality/runtime/generate"
 	"triality/runtime/tokenizer"
 )
@@ -56,7 +56,7 @@ func (g generation) requests(tok *tokenizer.Tokenizer) ([]request, error) {
 		}
 		return out, nil
 	case g.messages != "":
-		raw, err := os.ReadFile(g.messages)
+		raw, err := disk.ReadRegular(g.messages, disk.MaxText)
 		if err != nil {
 			return nil, fmt.Errorf("--messages: %w", err)
 		}

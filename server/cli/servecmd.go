@@ -21,6 +21,7 @@ import (
 	"triality/experiments/config"
 	"triality/experiments/pipeline"
 	"triality/frontend"
+	"triality/runtime/disk"
 	"triality/server/api"
 	"triality/server/client"
 	"triality/server/jobs"
@@ -174,7 +175,7 @@ func shippedConfigs(dir string) ([]api.Config, error) {
 	slices.Sort(files)
 	var out []api.Config
 	for _, f := range files {
-		text, err := os.ReadFile(f)
+		text, err := disk.ReadRegular(f, disk.MaxText)
 		if err != nil {
 			return nil, err
 		}
