@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"triality/runtime/metricabi"
 	"triality/runtime/metrictemplate"
@@ -71,6 +72,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"text/tabwriter"
 	"time"
 
@@ -184,7 +186,7 @@ func TestAGoMetricMayUseTheStandardLibrary(t *testing.T) {
 			t.Errorf("%d rows: %v\n%s", n, err, usage.Log)
 		}
 	}
-	h, err := sandbox.NewHost(sandbox.Options{Fuel: 500_000_000, TrialFuel: 500_000_000})
+	h, err := sandbox.NewHost(sandbox.Options{Fuel: 500_000_000, TrialFuel: 500_000_000, Timeout: time.Hour, CompileTimeout: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
