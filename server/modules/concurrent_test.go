@@ -20,7 +20,7 @@ import (
 // endless evaluates until it is stopped, in minutes.
 func endless(t *testing.T) (*Service, *store.Store, experiments.Module) {
 	t.Helper()
-	s, st := setup(t, finished)
+	_, st := setup(t, finished)
 	host, err := sandbox.NewHost(sandbox.Options{Fuel: 1 << 62, Timeout: 10 * time.Minute, MaxWorkers: 2})
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +30,7 @@ func endless(t *testing.T) (*Service, *store.Store, experiments.Module) {
 			t.Error(err)
 		}
 	})
-	s = New(st, host)
+	s := New(st, host)
 	wasm := wasmtest.Good().With(func(m *wasmtest.Metric) { m.Eval.Body = wasmtest.Cat(wasmtest.Forever, m.Eval.Body) }).Bytes()
 	m, err := st.AddModule(context.Background(), moduleRecord(t, s, wasm), wasm)
 	if err != nil {

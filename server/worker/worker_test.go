@@ -38,8 +38,7 @@ func deed(ctx context.Context, job Job, tracker experiments.Tracker) error {
 	case "fail":
 		return experiments.Errorf(experiments.CodeInvalid, "rows.jsonl:3: no label")
 	case "panic":
-		var m map[string]int
-		m["x"] = 1
+		panic("on purpose")
 	case "leave":
 		os.Exit(7)
 	case "memory":
@@ -161,16 +160,16 @@ func (n *notes) UseModule(_ context.Context, run string, m experiments.Module, w
 }
 
 // start runs a deed in a worker; the log is what the worker printed.
-func start(t *testing.T, ctx context.Context, p Process, deed string, n *notes) (error, string) {
+func start(t *testing.T, ctx context.Context, p Process, deed string, n *notes) (said string, err error) {
 	t.Helper()
 	var log bytes.Buffer
-	err := p.Run(ctx, Job{RunID: "r1", Config: deed, Lock: filepath.Join(t.TempDir(), "r1.lock")}, n, &log)
-	return err, log.String()
+	err = p.Run(ctx, Job{RunID: "r1", Config: deed, Lock: filepath.Join(t.TempDir(), "r1.lock")}, n, &log)
+	return log.String(), err
 }
 
 func TestAWorkerRecordsThroughItsParent(t *testing.T) {
 	n := newNotes()
-	err, log := start(t, context.Background(), Process{}, "record", n)
+	log, err := start(t, context.Background(), Process{}, "record", n)
 	if err != nil {
 		t.Fatal(err, log)
 	}
@@ -187,24 +186,24 @@ func TestAWorkerRecordsThroughItsParent(t *testing.T) {
 }
 
 func TestAJobsOwnErrorKeepsItsCode(t *testing.T) {
-	err, _ := start(t, context.Background(), Process{}, "fail", newNotes())
+	_, err := start(t, context.Background(), Process{}, "fail", newNotes())
 	if experiments.CodeOf(err) != experiments.CodeInvalid || err.Error() != "rows.jsonl:3: no label" {
 		t.Errorf("%s: %v", experiments.CodeOf(err), err)
 	}
 }
 
 func TestAWorkerRecordsItsOwnRunOnly(t *testing.T) {
-	if err, _ := start(t, context.Background(), Process{}, "other", newNotes()); experiments.CodeOf(err) != experiments.CodeInvalid || !strings.Contains(err.Error(), "no other") {
+	if _, err := start(t, context.Background(), Process{}, "other", newNotes()); experiments.CodeOf(err) != experiments.CodeInvalid || !strings.Contains(err.Error(), "no other") {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestADeathSaysItsCause(t *testing.T) {
-	for deed, want := range map[string]string{"panic": "panic: assignment to entry in nil map", "leave": "exit status 7"} {
+	for deed, want := range map[string]string{"panic": "panic: on purpose", "leave": "exit status 7"} {
 		t.Run(deed, func(t *testing.T) {
 			var causes []string
 			for range 2 {
-				err, _ := start(t, context.Background(), Process{}, deed, newNotes())
+				_, err := start(t, context.Background(), Process{}, deed, newNotes())
 				var death *Death
 				if !errors.As(err, &death) {
 					t.Fatalf("not a death: %v", err)
@@ -225,7 +224,7 @@ func TestAWorkerThatHoldsTooMuchMemoryIsKilled(t *testing.T) {
 	if _, ok := memoryOf(os.Getpid()); !ok {
 		t.Skip("this system does not say what a process holds")
 	}
-	err, _ := start(t, context.Background(), Process{Memory: 256 << 20}, "memory", newNotes())
+	_, err := start(t, context.Background(), Process{Memory: 256 << 20}, "memory", newNotes())
 	var death *Death
 	if !errors.As(err, &death) || !strings.Contains(death.Cause, "more than its 0.2 GiB of memory") {
 		t.Errorf("%v", err)
@@ -239,7 +238,7 @@ func TestACancelledJobLeavesByItself(t *testing.T) {
 		<-n.moved
 		cancel()
 	}()
-	err, _ := start(t, ctx, Process{}, "wait", n)
+	_, err := start(t, ctx, Process{}, "wait", n)
 	var death *Death
 	if err == nil || errors.As(err, &death) || !strings.Contains(err.Error(), "canceled") {
 		t.Errorf("%v", err)
@@ -256,7 +255,7 @@ func TestAJobThatDoesNotStopIsKilled(t *testing.T) {
 		<-n.moved
 		cancel()
 	}()
-	err, _ := start(t, ctx, Process{Grace: 100 * time.Millisecond}, "deaf", n)
+	_, err := start(t, ctx, Process{Grace: 100 * time.Millisecond}, "deaf", n)
 	var death *Death
 	if !errors.As(err, &death) {
 		t.Errorf("%v", err)
@@ -296,7 +295,7 @@ func TestASignalFromElsewhereIsADeathThatIsNamed(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}()
-	err, _ = start(t, context.Background(), Process{Program: "/bin/sh", Args: []string{"-c", fmt.Sprintf("echo $$ >%s; exec %s %s", file, self, Arg)}}, "wait", n)
+	_, err = start(t, context.Background(), Process{Program: "/bin/sh", Args: []string{"-c", fmt.Sprintf("echo $$ >%s; exec %s %s", file, self, Arg)}}, "wait", n)
 	var death *Death
 	if !errors.As(err, &death) || death.Cause != interrupted {
 		t.Errorf("%v", err)
