@@ -6,3 +6,6 @@ package sandbox_test
 // detector keeps its heap, with gaps, in a range of addresses, and a worker
 // under it needs a multiple.
 const stackRoom = 8 << 30
+
+// raced says that the race detector is on.
+const raced = true

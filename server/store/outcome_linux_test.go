@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,9 @@ func TestFlushChild(t *testing.T) {
 	if dir == "" {
 		t.Skip("only as the child of TestAFailedFlushSaysWhatIsKnown")
 	}
+	// strace counts by thread: what opening flushes must not be on the thread that the writer gets.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	var log bytes.Buffer
 	s := open(t, dir, Options{pinWriter: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	put := func(step int64, key string) error {
