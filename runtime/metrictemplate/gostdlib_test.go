@@ -72,7 +72,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 	"text/tabwriter"
 	"time"
 
