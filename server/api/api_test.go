@@ -47,8 +47,8 @@ func (j jobs) List(ctx context.Context) ([]experiments.Run, error) {
 	return runs, err
 }
 
-func (j jobs) Log(id string) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader("attempt 1\nconvert started\n")), nil
+func (j jobs) Log(id string, from int64) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("attempt 1\nconvert started\n"[from:])), nil
 }
 
 func (j jobs) Cancel(ctx context.Context, id string) error {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"crypto/subtle"
-	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -96,14 +95,11 @@ func (s *Server) runLog(c echo.Context) error {
 	if _, err := s.store.Run(c.Request().Context(), id); err != nil {
 		return err
 	}
-	log, err := s.opts.Jobs.Log(id)
+	log, err := s.opts.Jobs.Log(id, from)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	if _, err := io.CopyN(io.Discard, log, from); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
 	h := c.Response().Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")

@@ -22,8 +22,8 @@ type Jobs interface {
 	Resume(ctx context.Context, runID string) (experiments.Run, error)
 	// List gives the runs under way and those that wait, in the order in which they start.
 	List(ctx context.Context) ([]experiments.Run, error)
-	// Log gives what a run's workers printed.
-	Log(runID string) (io.ReadCloser, error)
+	// Log gives what a run's workers printed, from an offset in bytes on.
+	Log(runID string, from int64) (io.ReadCloser, error)
 }
 
 // Modules validates and stores metric modules, and tries them on finished A/B tests. A module that

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -134,20 +135,28 @@ func setupJobsLogs(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 			}
 			return e.storedLog(*data, args[0])
 		}
-		for from := int64(0); ; {
+		var from int64
+		var last []byte // what was read last is read again, to see that the log did not begin anew
+		for {
 			// Asked before the log, so that what is printed before the end is not missed.
 			run, err := c.Run(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			text, err := c.Log(ctx, args[0], from)
+			text, err := c.Log(ctx, args[0], from-int64(len(last)))
 			if err != nil {
 				return err
 			}
-			if _, err := e.stdout.Write(text); err != nil {
+			fresh, ok := bytes.CutPrefix(text, last)
+			if !ok { // the oldest part was dropped
+				from, last = 0, nil
+				continue
+			}
+			if _, err := e.stdout.Write(fresh); err != nil {
 				return err
 			}
-			from += int64(len(text))
+			from += int64(len(fresh))
+			last = text[max(0, len(text)-256):]
 			if !*follow || run.Status.Done() {
 				return nil
 			}
@@ -162,7 +171,7 @@ func setupJobsLogs(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 
 // storedLog prints a log where no server runs: the files are there all the same.
 func (e *env) storedLog(data, id string) error {
-	log, err := jobs.OpenLog(data, id)
+	log, err := jobs.OpenLog(data, id, 0)
 	if err != nil {
 		return err
 	}

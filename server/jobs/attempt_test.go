@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"triality/experiments"
+	"triality/runtime/disk"
 	"triality/server/store"
 	"triality/server/worker"
 )
@@ -30,7 +33,7 @@ func TestADeadWorkersRunGoesOnByItself(t *testing.T) {
 	}
 	f.end <- nil
 	becomes(t, q, run.ID, experiments.Finished)
-	log, err := q.Log(run.ID)
+	log, err := q.Log(run.ID, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,10 +195,10 @@ func TestALogIsKeptInBounds(t *testing.T) {
 	q, f := queue(t)
 	run := submit(t, q, "work")
 	starts(t, f, run.ID)
-	if _, err := q.Log("../x"); experiments.CodeOf(err) != experiments.CodeInvalid {
+	if _, err := q.Log("../x", 0); experiments.CodeOf(err) != experiments.CodeInvalid {
 		t.Errorf("a path: %v", err)
 	}
-	if _, err := q.Log("nothing"); experiments.CodeOf(err) != experiments.CodeNotFound {
+	if _, err := q.Log("nothing", 0); experiments.CodeOf(err) != experiments.CodeNotFound {
 		t.Errorf("no log: %v", err)
 	}
 	l, err := openLog(folder(q.store) + "/long.log")
@@ -211,7 +214,7 @@ func TestALogIsKeptInBounds(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r, err := q.Log("long")
+	r, err := q.Log("long", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,5 +222,72 @@ func TestALogIsKeptInBounds(t *testing.T) {
 	text, err := io.ReadAll(r)
 	if err != nil || len(text) > 2*logBytes+4<<20 || len(text) < logBytes || !strings.Contains(string(text[len(text)-len(line)-3:]), "29 x") {
 		t.Errorf("%d bytes, %v", len(text), err)
+	}
+}
+
+func TestALogIsReadFromAnyPlace(t *testing.T) {
+	data := t.TempDir()
+	if err := os.Mkdir(filepath.Join(data, jobsDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"r.log.1": "older ", "r.log": "newer"} {
+		if err := os.WriteFile(filepath.Join(data, jobsDir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const whole = "older newer"
+	for from := range len(whole) + 3 {
+		r, err := OpenLog(data, "r", int64(from))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r)
+		if err := errors.Join(err, r.Close()); err != nil || string(text) != whole[min(from, len(whole)):] {
+			t.Errorf("from %d: %q, %v", from, text, err)
+		}
+	}
+}
+
+func TestALogThatCannotStepAsideGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	l, err := openLog(filepath.Join(dir, "r.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := disk.Watch(dir, func(op disk.Op, do func() error) error {
+		if op.Kind == disk.OpRename {
+			return errors.New("no")
+		}
+		return do()
+	})
+	defer stop()
+	fmt.Fprint(l, strings.Repeat("x", logBytes+1))
+	fmt.Fprint(l, "the last words")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "r.log")); err != nil || !strings.HasSuffix(string(text), "the last words") {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+}
+
+func TestTheFilesOfARunThatIsGoneGo(t *testing.T) {
+	q, f := queue(t)
+	run := submit(t, q, "kept")
+	starts(t, f, run.ID)
+	f.end <- nil
+	becomes(t, q, run.ID, experiments.Finished)
+	for _, name := range []string{"gone.log", "gone.log.1", "gone.lock"} {
+		if err := os.WriteFile(filepath.Join(folder(q.store), name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	begin(t, q.store, f)
+	left, err := filepath.Glob(filepath.Join(folder(q.store), "*"))
+	if err != nil || len(left) != 1 || filepath.Base(left[0]) != run.ID+logSuffix {
+		t.Errorf("left %v, %v", left, err)
 	}
 }

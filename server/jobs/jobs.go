@@ -69,6 +69,9 @@ func New(ctx context.Context, st *store.Store, w Worker, o Options) (*Queue, err
 	if err := disk.MkdirAll(folder(st), 0o700); err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
+	if err := prune(ctx, st); err != nil {
+		return nil, err
+	}
 	q := &Queue{worker: w, store: st, log: o.Logger, slots: max(1, o.Slots), running: map[string]*job{}}
 	runs, err := allRuns(ctx, st, experiments.Queued)
 	if err != nil {

@@ -1,15 +1,18 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"triality/experiments"
 	"triality/runtime/disk"
+	"triality/server/store"
 )
 
 // What workers print is kept in two files a run: the newer one, and the one before it when that was full.
@@ -51,8 +54,10 @@ func (l *logFile) Write(b []byte) (int, error) {
 	if l.size > logBytes && l.f != nil {
 		l.f.Close()
 		l.f = nil
-		if disk.Rename(l.path, l.path[:len(l.path)-len(logSuffix)]+oldSuffix) == nil {
-			_ = l.open()
+		err := disk.Rename(l.path, l.path[:len(l.path)-len(logSuffix)]+oldSuffix)
+		_ = l.open()
+		if err != nil {
+			l.size = 0 // the file goes on; it is tried again when as much has come once more
 		}
 	}
 	if l.f != nil {
@@ -72,10 +77,13 @@ func (l *logFile) Close() error {
 }
 
 // Log gives what a run's workers printed, the oldest kept first.
-func (q *Queue) Log(id string) (io.ReadCloser, error) { return OpenLog(q.store.Dir(), id) }
+// From is in bytes; beyond the end there is nothing.
+func (q *Queue) Log(id string, from int64) (io.ReadCloser, error) {
+	return OpenLog(q.store.Dir(), id, from)
+}
 
 // OpenLog is Queue.Log of a data folder; no queue need run. A run that no worker ran has no log.
-func OpenLog(data, id string) (io.ReadCloser, error) {
+func OpenLog(data, id string, from int64) (io.ReadCloser, error) {
 	if filepath.Base(id) != id {
 		return nil, experiments.Errorf(experiments.CodeInvalid, "run id %q", id)
 	}
@@ -91,6 +99,14 @@ func OpenLog(data, id string) (io.ReadCloser, error) {
 			return nil, errors.Join(fmt.Errorf("job log: %w", err), closers.Close())
 		}
 		parts, closers = append(parts, f), append(closers, f)
+		info, err := f.Stat()
+		if err == nil && from > 0 {
+			_, err = f.Seek(min(from, info.Size()), io.SeekStart)
+			from -= info.Size()
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("job log: %w", err), closers.Close())
+		}
 	}
 	if len(parts) == 0 {
 		return nil, experiments.Errorf(experiments.CodeNotFound, "run %s has no log: no worker of the queue ran it", id)
@@ -99,6 +115,24 @@ func OpenLog(data, id string) (io.ReadCloser, error) {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(parts...), closers}, nil
+}
+
+// prune removes the files of runs that are gone.
+func prune(ctx context.Context, st *store.Store) error {
+	entries, err := os.ReadDir(folder(st))
+	if err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	for _, e := range entries {
+		id, _, _ := strings.Cut(e.Name(), ".")
+		if _, err := st.Run(ctx, id); experiments.CodeOf(err) != experiments.CodeNotFound {
+			continue
+		}
+		if err := disk.Remove(filepath.Join(folder(st), e.Name())); err != nil {
+			return fmt.Errorf("jobs: %w", err)
+		}
+	}
+	return nil
 }
 
 // closeAll closes several files.
