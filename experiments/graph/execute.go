@@ -147,7 +147,7 @@ func (x Executor) make(ctx context.Context, w Work, rec Recorder) error {
 // finish stores a step's metrics and artifacts and, last, the marker that makes it reusable.
 func (x Executor) finish(ctx context.Context, s *Planned, began, at time.Time, kept *keeping, rec Recorder) error {
 	if len(kept.points) > 0 {
-		if err := writeJSON(filepath.Join(s.Dir, MetricsName), kept.points); err != nil {
+		if err := WriteJSON(filepath.Join(s.Dir, MetricsName), kept.points); err != nil {
 			return err
 		}
 	}
@@ -158,7 +158,7 @@ func (x Executor) finish(ctx context.Context, s *Planned, began, at time.Time, k
 		Kind: s.Kind.Name, Key: s.Key, RunID: x.RunID, FinishedAt: at,
 		Seconds: at.Sub(began).Seconds(), Outputs: s.Files, Notes: kept.notes,
 	}
-	if err := writeJSON(filepath.Join(s.Dir, MarkerName), m); err != nil {
+	if err := WriteJSON(filepath.Join(s.Dir, MarkerName), m); err != nil {
 		return err
 	}
 	if s.Kind.Checkpoints == "" {

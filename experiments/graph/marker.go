@@ -4,14 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"triality/experiments"
-	"triality/runtime/atomicfile"
 )
 
 // Files that a finished step has in its folder beside its outputs.
@@ -62,15 +60,4 @@ func ReadMetrics(dir string) (experiments.MetricBatch, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return batch, nil
-}
-
-func writeJSON(path string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", path, err)
-	}
-	return atomicfile.WriteFile(path, 0o644, func(w io.Writer) error {
-		_, err := w.Write(append(text, '\n'))
-		return err
-	})
 }

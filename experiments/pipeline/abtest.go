@@ -9,6 +9,7 @@ import (
 	"triality/experiments"
 	"triality/experiments/abtest"
 	"triality/experiments/dataset"
+	"triality/experiments/graph"
 	comparison "triality/experiments/kinds/abtest"
 	"triality/experiments/naivebayes"
 	"triality/runtime/disk"
@@ -68,7 +69,7 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*exper
 	if err := disk.MkdirAll(o.OutDir, 0o755); err != nil {
 		return nil, fmt.Errorf("abtest: %w", err)
 	}
-	return r, writeJSON(filepath.Join(o.OutDir, resultsName), r)
+	return r, graph.WriteJSON(filepath.Join(o.OutDir, resultsName), r)
 }
 
 // compare computes every figure of the two arms' answers.
@@ -161,7 +162,7 @@ func baselines(train, test []dataset.Row) []experiments.Baseline {
 // ReadABResult reads the result file of an A/B test's folder.
 func ReadABResult(dir string) (*experiments.ABResult, error) {
 	r := new(experiments.ABResult)
-	if err := readJSON(filepath.Join(dir, resultsName), r); err != nil {
+	if err := graph.ReadJSON(filepath.Join(dir, resultsName), r); err != nil {
 		return nil, fmt.Errorf("read A/B result: %w", err)
 	}
 	return r, nil

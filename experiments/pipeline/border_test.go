@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"triality/experiments/dataset"
+	"triality/experiments/graph"
 	"triality/runtime/model"
 	"triality/runtime/so8t"
 )
@@ -18,7 +19,7 @@ func endsTexts(t *testing.T, dir string) {
 	t.Helper()
 	path := filepath.Join(dir, "tokenizer.json")
 	var doc map[string]any
-	if err := readJSON(path, &doc); err != nil {
+	if err := graph.ReadJSON(path, &doc); err != nil {
 		t.Fatal(err)
 	}
 	id := doc["added_tokens"].([]any)[0].(map[string]any)["id"]

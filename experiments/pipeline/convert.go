@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"triality/experiments/dataset"
+	"triality/experiments/graph"
 	"triality/experiments/kinds/convert"
 	"triality/runtime/disk"
 	"triality/runtime/hub"
@@ -44,5 +45,5 @@ func (e *Engine) Convert(ctx context.Context, o ConvertOptions, sink Sink) error
 	}
 	sink.Note(fmt.Sprintf("%s in %s; %d skipped, %d dropped, %d near-duplicates, %d leaks across splits",
 		plural(summary.Rows, "row"), plural(summary.Groups, "group"), summary.Skipped, summary.Dropped, summary.Duplicates, summary.Leaks))
-	return writeJSON(filepath.Join(o.OutDir, convert.SummaryName), summary)
+	return graph.WriteJSON(filepath.Join(o.OutDir, convert.SummaryName), summary)
 }

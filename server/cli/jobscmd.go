@@ -79,11 +79,16 @@ func setupJobsList(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 }
 
 func setupJobsShow(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	return e.show(fs, "jobs", printRun)
+}
+
+// show is a command that prints one run.
+func (e *env) show(fs *flag.FlagSet, family string, text func(w io.Writer, run experiments.Run)) func(context.Context, []string) error {
 	data := dataFlag(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
-			return usagef("jobs show wants one run id; `triality jobs list` and `triality runs list` have them")
+			return usagef("%[1]s show wants one run id; `triality %[1]s list` has them", family)
 		}
 		o, err := e.open(ctx, *data)
 		if err != nil {
@@ -94,7 +99,7 @@ func setupJobsShow(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 		if err != nil {
 			return err
 		}
-		return e.result(run, func(w io.Writer) { printRun(w, run) })
+		return e.result(run, func(w io.Writer) { text(w, run) })
 	}
 }
 

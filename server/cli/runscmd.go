@@ -50,33 +50,17 @@ func setupRunsList(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 }
 
 func setupRunsShow(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
-	data := dataFlag(fs)
-	e.jsonFlag(fs)
-	return func(ctx context.Context, args []string) error {
-		if len(args) != 1 {
-			return usagef("runs show wants one run id")
+	return e.show(fs, "runs", func(w io.Writer, run experiments.Run) {
+		printRun(w, run)
+		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		defer table.Flush()
+		for _, k := range sortedKeys(run.Params) {
+			fmt.Fprintf(table, "  %s\t%s\n", k, run.Params[k])
 		}
-		o, err := e.open(ctx, *data)
-		if err != nil {
-			return err
+		for _, k := range sortedKeys(run.Summary) {
+			fmt.Fprintf(table, "  %s\t%.6g\n", k, run.Summary[k])
 		}
-		defer o.Close()
-		run, err := o.run(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		return e.result(run, func(w io.Writer) {
-			printRun(w, run)
-			table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-			defer table.Flush()
-			for _, k := range sortedKeys(run.Params) {
-				fmt.Fprintf(table, "  %s\t%s\n", k, run.Params[k])
-			}
-			for _, k := range sortedKeys(run.Summary) {
-				fmt.Fprintf(table, "  %s\t%.6g\n", k, run.Summary[k])
-			}
-		})
-	}
+	})
 }
 
 // difference is a parameter or a last value of several runs; a run that has none has "".

@@ -3,9 +3,6 @@ package report
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"os"
 	"path/filepath"
 
 	"triality/experiments"
@@ -61,22 +58,11 @@ func Kind(e Engine) graph.Kind {
 				{b.Data.Path(), in.Data}, {b.AB.Path(), in.AB},
 				{filepath.Join(b.Replacement.Path(), "replacement.json"), &in.Replacement},
 			} {
-				if err := readJSON(part.path, part.into); err != nil {
+				if err := graph.ReadJSON(part.path, part.into); err != nil {
 					return err
 				}
 			}
 			return e.WriteReport(ctx, in, w.File(fileName))
 		},
 	}
-}
-
-func readJSON(path string, v any) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(text, v); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
 }
