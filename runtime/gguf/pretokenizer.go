@@ -5,14 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-)
 
-// The patterns that cut text into words, as tokenizer.json spells them, and llama.cpp's names.
-const (
-	qwen2Pattern  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-	llama3Pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-	gpt4oPattern  = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-	tekkenPattern = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	"triality/runtime/tokenizer"
 )
 
 // step is one component of a normalizer or pre-tokenizer, with the fields that matter here.
@@ -119,10 +113,13 @@ func (v *vocabulary) setModel(f *tokenizerFile, steps []step) error {
 		ignoreMerges bool
 	}
 	pre, ok := map[key]string{
-		{qwen2Pattern, false}: "qwen2", {llama3Pattern, true}: "llama-bpe",
-		{llama3Pattern, false}: "smaug-bpe",                                     // Llama 3's pattern, merges not ignored
-		{"ByteLevel", false}:   "gpt-2", {"Digits, ByteLevel", false}: "refact", // Granite 3 has the latter
-		{gpt4oPattern, false}: "gpt-4o", {tekkenPattern, true}: "tekken",
+		{tokenizer.Qwen2Pattern, false}:  "qwen2",
+		{tokenizer.Llama3Pattern, true}:  "llama-bpe",
+		{tokenizer.Llama3Pattern, false}: "smaug-bpe",
+		{tokenizer.GPT4oPattern, false}:  "gpt-4o",
+		{tokenizer.TekkenPattern, true}:  "tekken",
+		{"ByteLevel", false}:             "gpt-2",
+		{"Digits, ByteLevel", false}:     "refact", // Granite 3's
 	}[key{pattern, f.Model.IgnoreMerges}]
 	if !ok {
 		return fmt.Errorf("pre_tokenizer pattern %q with ignore_merges %v is one that llama.cpp has not", pattern, f.Model.IgnoreMerges)

@@ -69,12 +69,12 @@ func TestATokenizerThatGGUFCannotHoldIsRefusedByName(t *testing.T) {
 	}
 	for want, text := range map[string]string{
 		"add_prefix_space, which llama.cpp's":                     level(`{"type":"ByteLevel"}`, "null", "false"),
-		`with ignore_merges true is one that`:                     level(split(qwen2Pattern), "null", "true"),
+		`with ignore_merges true is one that`:                     level(split(tokenizer.Qwen2Pattern), "null", "true"),
 		`pre_tokenizer pattern "x+" with`:                         level(split("x+"), "null", "false"),
 		"Digits does something else than cutting every digit off": level(`{"type":"Sequence","pretokenizers":[{"type":"Digits"},`+plain+`]}`, "null", "false"),
 		"Lowercase, a step":                                       level(plain, `{"type":"Lowercase"}`, "false"),
 		"normalizer Replace does":                                 level(plain, `{"type":"Replace","pattern":{"String":"x"},"content":"y"}`, "false"),
-		"by a Split pattern and by ByteLevel's":                   level(strings.Replace(split(qwen2Pattern), `"use_regex":false`, `"use_regex":true`, 1), "null", "false"),
+		"by a Split pattern and by ByteLevel's":                   level(strings.Replace(split(tokenizer.Qwen2Pattern), `"use_regex":false`, `"use_regex":true`, 1), "null", "false"),
 		"neither byte-level BPE nor":                              level("null", "null", "false"),
 		`token "a" has id 20, config.json's vocab_size`:           strings.Replace(level(plain, "null", "false"), `"a":0`, `"a":20`, 1),
 		`model.merges[0] has 3 tokens`:                            strings.Replace(level(plain, "null", "false"), `["a","b"]`, `"a b c"`, 1),
@@ -91,8 +91,8 @@ func TestATokenizerThatGGUFCannotHoldIsRefusedByName(t *testing.T) {
 
 func TestByteLevelTokenizersAreNamedByTheirPattern(t *testing.T) {
 	for _, c := range []struct{ pattern, ignore, pre string }{
-		{qwen2Pattern, "false", "qwen2"}, {llama3Pattern, "true", "llama-bpe"}, {llama3Pattern, "false", "smaug-bpe"},
-		{gpt4oPattern, "false", "gpt-4o"}, {tekkenPattern, "true", "tekken"},
+		{tokenizer.Qwen2Pattern, "false", "qwen2"}, {tokenizer.Llama3Pattern, "true", "llama-bpe"}, {tokenizer.Llama3Pattern, "false", "smaug-bpe"},
+		{tokenizer.GPT4oPattern, "false", "gpt-4o"}, {tokenizer.TekkenPattern, "true", "tekken"},
 	} {
 		p, _ := json.Marshal(c.pattern)
 		v, err := parsed(t, `{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]],"ignore_merges":`+c.ignore+`},"normalizer":{"type":"NFC"},

@@ -23,7 +23,7 @@ func TestWordsAreCutByCase(t *testing.T) {
 		{"a   b \n c", "a|  | b| \n| c", ""},
 		{"\u0301a", "\u0301a", ""},
 	} {
-		for name, p := range map[string]string{"tekken": tekkenPattern, "gpt-4o": gpt4oPattern} {
+		for name, p := range map[string]string{"tekken": TekkenPattern, "gpt-4o": GPT4oPattern} {
 			want := c.tekken
 			if name == "gpt-4o" && c.gpt4o != "" {
 				want = c.gpt4o
@@ -53,7 +53,7 @@ func slow(text, pattern string) []string {
 	isLine := func(i int) bool { return i < len(r) && (r[i] == '\r' || r[i] == '\n') }
 	isPunct := func(i int) bool { return i < len(r) && !isSpace(i) && !is(i, unicode.L, unicode.N) }
 	suffix := func(i int) int {
-		if pattern == gpt4oPattern {
+		if pattern == GPT4oPattern {
 			for _, s := range []string{"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"} {
 				if i+len(s) <= len(r) && strings.EqualFold(string(r[i:i+len(s)]), s) {
 					return i + len(s)
@@ -84,7 +84,7 @@ func slow(text, pattern string) []string {
 			return end
 		}
 		most := 1
-		if pattern == gpt4oPattern {
+		if pattern == GPT4oPattern {
 			most = 3
 		}
 		end := i
@@ -129,7 +129,7 @@ func TestWordsAreCutByCaseAsBacktrackingCutsThem(t *testing.T) {
 		for i := range text {
 			text[i] = alphabet[rng.IntN(len(alphabet))]
 		}
-		for _, p := range []string{tekkenPattern, gpt4oPattern} {
+		for _, p := range []string{TekkenPattern, GPT4oPattern} {
 			if got, want := pieces(p, string(text)), slow(string(text), p); !slices.Equal(got, want) {
 				t.Fatalf("%q is cut into %q, by backtracking into %q", string(text), got, want)
 			}

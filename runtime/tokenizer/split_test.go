@@ -53,7 +53,7 @@ func TestSplit(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, f := range []struct{ name, pattern, want string }{
-				{"qwen", qwen2Pattern, tt.qwen}, {"llama", llama3Pattern, tt.llama}, {"gpt2", gpt2Pattern, tt.gpt2},
+				{"qwen", Qwen2Pattern, tt.qwen}, {"llama", Llama3Pattern, tt.llama}, {"gpt2", gpt2Pattern, tt.gpt2},
 			} {
 				want := f.want
 				if want == "" {

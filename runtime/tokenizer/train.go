@@ -50,7 +50,7 @@ func Train(texts iter.Seq[string], vocabSize int, special []string) (*Tokenizer,
 			if id >= 0 {
 				return
 			}
-			splitters[qwen2Pattern].cut(nfc(piece), false, func(w string, _ bool) {
+			splitters[Qwen2Pattern].cut(nfc(piece), false, func(w string, _ bool) {
 				if _, ok := counts[w]; ok {
 					counts[w]++
 				} else {

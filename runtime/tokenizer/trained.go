@@ -42,7 +42,7 @@ func trainedFiles(tokens []string, merges []pair, special []string) (files, erro
 		"added_tokens": added,
 		"normalizer":   object{"type": "NFC"},
 		"pre_tokenizer": object{"type": "Sequence", "pretokenizers": []object{
-			{"type": "Split", "pattern": object{"Regex": qwen2Pattern}, "behavior": "Isolated", "invert": false},
+			{"type": "Split", "pattern": object{"Regex": Qwen2Pattern}, "behavior": "Isolated", "invert": false},
 			byteLevel,
 		}},
 		"post_processor": byteLevel,
