@@ -347,6 +347,7 @@ func TestConstructorsRefuseWrongShapes(t *testing.T) {
 		"embedding by float": second(Embedding(a, v)),
 		"norm":               second(RMSNorm(a, w.float("n", 3), 1e-6)),
 		"odd rotary head":    second(Rotary(w.float("r", 3, 3), ids, w.float("f", 1), 1, 3, 1)),
+		"rotary frequencies": second(Rotary(a, ids, w.float("wide", 2), 2, 2, 1)),
 		"rotary positions":   second(Rotary(a, w.index("p", 1), w.float("f", 1), 2, 2, 1)),
 		"attention heads":    second(Attention(a, a, a, ids, ids, Heads{3, 2, 2, 1, 0})),
 		"attention values":   second(Attention(a, a, v, ids, ids, h)),

@@ -121,6 +121,14 @@ func TestTargetsThatPeftRefusesAreRefused(t *testing.T) {
 	}
 }
 
+func TestARegularExpressionThatTakesTooLongIsGivenUp(t *testing.T) {
+	cfg, _ := smallModel(t, "llama")
+	_, err := Empty(Config{R: 2, Alpha: 4, TargetPattern: `(.*)*!`}, cfg) // goes through every cut of a name into parts
+	if err == nil || !strings.Contains(err.Error(), `on "model.`) || !strings.Contains(err.Error(), "match timeout") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestAFieldOfPeftsIsAListOrAText(t *testing.T) {
 	for from, check := range map[string]func(Config) bool{
 		`"target_modules": ".*[qv]_proj"`:                   func(c Config) bool { return c.TargetPattern == ".*[qv]_proj" && c.TargetModules == nil },

@@ -222,6 +222,32 @@ func TestRunTrainsTheEndsAndUntiesThem(t *testing.T) {
 	}
 }
 
+func TestANormTrainedOutrightDoesNotDecay(t *testing.T) {
+	cfg, p := testModel(t, "llama")
+	after := map[string][][]float32{}
+	for _, decay := range []float64{0, 0.5} {
+		dev := reference.New()
+		defer dev.Close()
+		opt := languageOptions(&testSaved)
+		opt.MaxSteps, opt.WarmupRatio, opt.WeightDecay = 1, 0, decay
+		res, err := Run(t.Context(), dev, cfg, p, sentences(1, 6), nil, t.TempDir(), opt, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range res.Adapter.Saved {
+			after[s.Name] = append(after[s.Name], s.Data)
+		}
+	}
+	for name, v := range after {
+		if same := slices.Equal(v[0], v[1]); same != (name == "model.norm.weight") {
+			t.Errorf("%s is the same with and without weight decay: %t", name, same)
+		}
+	}
+	if len(after) != 3 {
+		t.Errorf("%d weights", len(after))
+	}
+}
+
 func TestWeightsInInt8AreNotTrainedOutright(t *testing.T) {
 	cfg, p := testModel(t, "llama")
 	dev := reference.New()

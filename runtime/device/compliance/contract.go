@@ -144,6 +144,7 @@ func badArguments(t *testing.T, dev device.Device) {
 		"a slot past the cache":         func() { dev.CacheWrite(x, small, ids, 2, 2) },
 		"a key range past the keys":     func() { dev.Attention(x, x, small, small, negative.Slice(1, 2), ids, shape) },
 		"a key range below the keys":    func() { dev.Attention(x, x, small, small, negative, ids, shape) },
+		"more pairs than a head has":    func() { dev.Rotary(x, x, ids, small, 2, 1, 4, 4, 1, false) },
 		"heads that do not divide":      func() { dev.Attention(x, x, x, x, ids, ids, odd) },
 		"a matrix that is too small":    func() { dev.MatMul(small, x, x, 3, 2, 2, false, false, false) },
 		"indices for floats":            func() { dev.Scale(small, ids, 2) },
