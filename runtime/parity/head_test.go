@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"triality/runtime/model"
 	"triality/runtime/safetensors"
 	"triality/runtime/so8t"
 )
@@ -18,10 +17,5 @@ func TestAHeadOfItsOwnGoesThroughReplacementAndBurnIn(t *testing.T) {
 	_, err := so8t.Replace(t.Context(), dev, f.dir, replaced, so8t.DefaultConfig(), [][]int32{f.data.Single}, nil)
 	must(t, err)
 	must(t, so8t.BurnIn(t.Context(), replaced, burned, safetensors.F32))
-	cfg, err := model.LoadConfig(burned)
-	must(t, err)
-	p, err := model.LoadParams(burned, cfg)
-	must(t, err)
-	f.cfg = cfg
-	closeTo(t, "burned in", logits(t, f.engine(t, p, nil), f.data.Single), f.want(t, "single"), 1e-5)
+	closeTo(t, "burned in", logits(t, f.read(t, burned), f.data.Single), f.want(t, "single"), 1e-5)
 }

@@ -18,8 +18,8 @@ import (
 // weights trained outright.
 func TestAdaptersOfOtherConfigurationsAreThoseOfPeft(t *testing.T) {
 	folders, err := os.ReadDir(filepath.Join("testdata", "variants"))
-	if err != nil {
-		t.Skipf("python make_fixtures.py testdata makes them, with peft: %v", err)
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("%d folders, %v; python make_fixtures.py testdata makes them, with peft", len(folders), err)
 	}
 	for _, folder := range folders {
 		t.Run(folder.Name(), func(t *testing.T) {
