@@ -288,18 +288,19 @@ func TestExportRefusesWhatLlamaCppWouldComputeOtherwise(t *testing.T) {
 		spoil  func(*testing.T, string)
 	}{
 		"burn-in": {families["llama"], edit("model_type", "so8t")},
-		"4 heads of 32 are not hidden_size 64, and llama.cpp's qwen2": {`{"model_type":"qwen2","tie_word_embeddings":true,"head_dim":32}`, nil},
-		"llama.cpp's qwen3 has no biases":                             {`{"model_type":"qwen3","tie_word_embeddings":true,"head_dim":32,"attention_bias":true}`, nil},
-		`rope_scaling of type "llama3", which llama.cpp's qwen2`:      {strings.Replace(families["llama"], `"llama","tie_word_embeddings":false,"attention_bias":true,"head_dim":32`, `"qwen2","tie_word_embeddings":true`, 1), nil},
-		"every fourth, and no_rope_layers says otherwise":             {`{"model_type":"smollm3","no_rope_layer_interval":2}`, nil},
-		"llama.cpp's smollm3 has no biases":                           {`{"model_type":"smollm3","num_hidden_layers":4,"attention_bias":true}`, nil},
-		"attention factor of 1.27":                                    {strings.Replace(families["ministral3"], `"mscale_all_dim":1.0,`, "", 1), nil},
-		"truncate false":                                              {strings.Replace(families["qwen2"], `"factor"`, `"truncate":false,"factor"`, 1), nil},
-		"there is no tokenizer.json":                                  {families["qwen3"], remove("tokenizer.json")},
-		"neither model.safetensors":                                   {families["qwen3"], remove("model.safetensors")},
-		"weight lm_head.weight [":                                     {families["qwen2"], edit("tie_word_embeddings", false)},
-		"model.layers.1.input_layernorm.weight is unexpe":             {families["qwen2"], edit("num_hidden_layers", 1)},
-		"64], config.json makes it [":                                 {families["qwen2"], edit("hidden_size", 128)},
+		"4 heads of 32 are not hidden_size 64, and llama.cpp's qwen2":   {`{"model_type":"qwen2","tie_word_embeddings":true,"head_dim":32}`, nil},
+		"llama.cpp's qwen3 has no biases":                               {`{"model_type":"qwen3","tie_word_embeddings":true,"head_dim":32,"attention_bias":true}`, nil},
+		"4 heads of 32 are not hidden_size 64, and llama.cpp's granite": {strings.Replace(families["granite"], `{`, `{"head_dim":32,`, 1), nil},
+		`rope_scaling of type "llama3", which llama.cpp's qwen2`:        {strings.Replace(families["llama"], `"llama","tie_word_embeddings":false,"attention_bias":true,"head_dim":32`, `"qwen2","tie_word_embeddings":true`, 1), nil},
+		"every fourth, and no_rope_layers says otherwise":               {`{"model_type":"smollm3","no_rope_layer_interval":2}`, nil},
+		"llama.cpp's smollm3 has no biases":                             {`{"model_type":"smollm3","num_hidden_layers":4,"attention_bias":true}`, nil},
+		"attention factor of 1.27":                                      {strings.Replace(families["ministral3"], `"mscale_all_dim":1.0,`, "", 1), nil},
+		"truncate false":                                                {strings.Replace(families["qwen2"], `"factor"`, `"truncate":false,"factor"`, 1), nil},
+		"there is no tokenizer.json":                                    {families["qwen3"], remove("tokenizer.json")},
+		"neither model.safetensors":                                     {families["qwen3"], remove("model.safetensors")},
+		"weight lm_head.weight [":                                       {families["qwen2"], edit("tie_word_embeddings", false)},
+		"model.layers.1.input_layernorm.weight is unexpe":               {families["qwen2"], edit("num_hidden_layers", 1)},
+		"64], config.json makes it [":                                   {families["qwen2"], edit("hidden_size", 128)},
 	} {
 		dir, _, _ := folder(t, safetensors.F32, c.config)
 		if c.spoil != nil {

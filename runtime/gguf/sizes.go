@@ -10,12 +10,9 @@ import (
 
 // check refuses what llama.cpp's architecture has no place for.
 func check(arch string, c model.Config) error {
-	wide := c.Heads*c.HeadDim != c.HiddenSize
 	switch {
-	case (arch == "qwen2" || arch == "phi3") && wide:
+	case slices.Contains([]string{"qwen2", "phi3", "granite", "smollm3"}, arch) && c.Heads*c.HeadDim != c.HiddenSize:
 		return fmt.Errorf("%d heads of %d are not hidden_size %d, and llama.cpp's %s has no other form", c.Heads, c.HeadDim, c.HiddenSize, arch)
-	case (arch == "granite" || arch == "smollm3") && wide:
-		return fmt.Errorf("head_dim %d of %d heads is not that of hidden_size %d, and llama.cpp's %s has no other form", c.HeadDim, c.Heads, c.HiddenSize, arch)
 	case (arch == "qwen3" || arch == "smollm3" || arch == "mistral3") && (c.QKVBias || c.OutputBias):
 		return fmt.Errorf("attention_bias is set, and llama.cpp's %s has no biases", arch)
 	case c.Rotary() != c.HeadDim && arch != "phi3":

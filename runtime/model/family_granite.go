@@ -49,8 +49,9 @@ var granite4 = family{
 				return fmt.Errorf("layer_types[%d] is %q; state-space layers are not supported, attention is", i, t)
 			}
 		}
-		if size, err := f.window(0); err != nil || size > 0 || or(f.UseSlidingWindow, false) {
-			return fmt.Errorf("sliding_window or use_sliding_window is set; %s models have no sliding window", c.ModelType)
+		f.LayerTypes = nil // they are all alike
+		if err := f.noWindow(c); err != nil {
+			return err
 		}
 		c.SharedMLP, c.IntermediateSize = true, or(f.SharedSize, 1024)
 		c.QKVBias = or(f.AttentionBias, false)

@@ -13,7 +13,7 @@ import (
 	"triality/runtime/safetensors"
 )
 
-// tied saves a tied model of a family with a head of its own, changed by change.
+// withHead saves a tied model with a head beside the embedding: a copy of it, changed by change.
 func withHead(t *testing.T, dtype safetensors.DType, change func(head []float32)) (dir string, head []float32) {
 	t.Helper()
 	c := small(t, "qwen2", true)

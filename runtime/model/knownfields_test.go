@@ -115,6 +115,7 @@ func TestAFamilyThatIsNearIsRefusedWithTheReason(t *testing.T) {
 		`"model_type": "granitemoehybrid"`:             "num_local_experts is 8",
 		`"model_type": "granitemoehybrid", "num_local_experts": 0, "layer_types": ["attention", "mamba"]`:                                         `layer_types[1] is "mamba"`,
 		`"model_type": "granitemoehybrid", "num_local_experts": 0, "layer_types": ["attention", "attention"], "position_embedding_type": "alibi"`: "position_embedding_type",
+		`"model_type": "granitemoehybrid", "num_local_experts": 0, "layer_types": ["attention", "attention"], "sliding_window": 4`:                "have no sliding window",
 		`"model_type": "smollm3", "no_rope_layers": [1]`:                                                                                          "no_rope_layers lists 1",
 		`"model_type": "smollm3", "no_rope_layer_interval": 0`:                                                                                    "no_rope_layer_interval",
 		`"model_type": "ministral3"`: "rope_parameters is missing",

@@ -46,8 +46,7 @@ func (s *settings) tokens(have []addedToken, vocab map[string]int32) ([]addedTok
 		}
 		add(tok)
 	}
-	names := slices.Sorted(maps.Keys(s.named))
-	for _, content := range slices.Concat(s.more, spellings(s.named, names)) {
+	for _, content := range slices.Concat(s.more, slices.Sorted(maps.Values(s.named))) {
 		if _, ok := at[content]; ok {
 			continue
 		}
@@ -61,14 +60,6 @@ func (s *settings) tokens(have []addedToken, vocab map[string]int32) ([]addedTok
 		}
 	}
 	return out, nil
-}
-
-func spellings(named map[string]string, names []string) []string {
-	out := make([]string, len(names))
-	for i, n := range names {
-		out[i] = named[n]
-	}
-	return out
 }
 
 // apply sets what the settings say of a tokenizer whose tokens are in place. prefixed says whether its

@@ -16,6 +16,7 @@ import (
 
 	"triality/runtime/atomicfile"
 	"triality/runtime/disk"
+	"triality/runtime/modelfiles"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 	specialName    = "special_tokens_map.json"
 	addedName      = "added_tokens.json"
 	templateName   = "chat_template.jinja"
-	templateFolder = "additional_chat_templates"
+	templateFolder = modelfiles.TemplateFolder
 	templateEnd    = ".jinja"
 )
 
