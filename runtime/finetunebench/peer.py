@@ -1,5 +1,5 @@
-# The same training as package finetunebench's, by transformers and peft: bfloat16, PyTorch's AdamW. Reads the job as JSON from the standard input and writes the result to the
-# standard output.
+# The same training as package finetunebench's, by transformers and peft: bfloat16, PyTorch's AdamW.
+# Reads the job as JSON from the standard input and writes the result to the standard output.
 import json
 import statistics
 import sys

@@ -38,8 +38,8 @@ func Table() []Row {
 			R: 64, Sequence: 2048, MicroBatch: microBatch, Accumulation: 1, LearningRate: 2e-4, Seed: 1}}
 	}
 	eager, compiled := Peer{NarrowAdapters: true}, Peer{NarrowAdapters: true, Compiled: true}
-	nemo := row("7b-sequence-4096", "qwen2.5-7b", 2, train.RecomputeNone)
-	nemo.R, nemo.Sequence = 16, 4096
+	long := row("7b-sequence-4096", "qwen2.5-7b", 2, train.RecomputeNone)
+	long.R, long.Sequence = 16, 4096
 	int8 := row("7b-int8", "qwen2.5-7b", 4, train.RecomputeNone)
 	int8.Storage.Int8, int8.Storage.Threshold = true, 6
 	small := row("7b-int8-11gib", "qwen2.5-7b", 1, train.RecomputeLayer)
@@ -53,7 +53,7 @@ func Table() []Row {
 		row("7b", "qwen2.5-7b", 4, train.RecomputeNone, eager, compiled),
 		row("7b-selective", "qwen2.5-7b", 4, train.RecomputeSelective),
 		row("7b-recomputed", "qwen2.5-7b", 4, train.RecomputeLayer, eager),
-		nemo,
+		long,
 		row("1.5b", "qwen2.5-1.5b", 8, train.RecomputeNone, eager),
 		row("0.5b", "qwen2.5-0.5b", 16, train.RecomputeNone, eager),
 		int8,
