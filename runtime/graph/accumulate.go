@@ -87,25 +87,18 @@ func (s *schedule) gather() error {
 	}
 	var items []item
 	at := make([]int, len(s.items))
-	moved := func(in []int) []int {
-		out := make([]int, len(in))
-		for k, j := range in {
-			out[k] = at[j]
-		}
-		return out
-	}
 	for i, it := range s.items {
 		if fused[i] {
 			delete(s.index, it.node)
 			continue
 		}
-		in := moved(it.in)
+		in := moved(it.in, at)
 		if _, ok := it.kernel.(accumulate); ok {
 			g := s.items[it.in[1]]
 			switch {
 			case fused[it.in[1]]:
 				it.kernel = matMulInto{g.kernel.(matMul), 1}
-				in = append([]int{in[0]}, moved(g.in)...)
+				in = append([]int{in[0]}, moved(g.in, at)...)
 			case g.dtype != device.Float:
 				items = append(items, item{node: it.node, kernel: scratch{}, n: min(it.n, chunk), dtype: device.Float})
 				in = append(in, len(items)-1)

@@ -234,11 +234,7 @@ func (f *fusion) compact() {
 		if f.gone[i] {
 			continue
 		}
-		in := make([]int, len(it.in))
-		for k, j := range it.in {
-			in[k] = at[j]
-		}
-		it.in = in
+		it.in = moved(it.in, at)
 		at[i] = len(items)
 		items = append(items, it)
 	}

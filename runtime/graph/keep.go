@@ -44,10 +44,7 @@ func (s *schedule) keepStatistics() {
 	at := make([]int, len(s.items))
 	kept := make(map[int]int) // by the item of an attention, old number: what it keeps
 	for i, it := range s.items {
-		in := make([]int, len(it.in), len(it.in)+2)
-		for k, j := range it.in {
-			in[k] = at[j]
-		}
+		in := moved(it.in, at)
 		from, graded := pairs[i]
 		if graded {
 			in = append(in, at[from], kept[from])

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"math"
 	"strings"
 	"testing"
 
@@ -32,14 +31,7 @@ func TestAttentionKeepsWhatItsGradientNeeds(t *testing.T) {
 			}
 			poisoned(w, kept)
 			w.run(apart)
-			for _, n := range outputs {
-				a, b := w.read(kept.Output(n)), w.read(apart.Output(n))
-				for i := range b {
-					if !(math.Abs(a[i]-b[i]) <= 1e-10*max(1, math.Abs(b[i]))) {
-						t.Fatalf("%s[%d] is %g with kept statistics and %g without", label(n), i, a[i], b[i])
-					}
-				}
-			}
+			w.same(kept, apart, outputs, 1e-10)
 		})
 	}
 }

@@ -77,11 +77,7 @@ func (s *schedule) moveLoss(i, g int) {
 	items := make([]item, len(order))
 	for to, n := range order {
 		it := s.items[n]
-		in := make([]int, len(it.in))
-		for k, j := range it.in {
-			in[k] = at[j]
-		}
-		it.in = in
+		it.in = moved(it.in, at)
 		items[to] = it
 	}
 	for n, from := range s.index {

@@ -59,7 +59,7 @@ func TestInt8ProductsOfTheSameActivationsShareThem(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.run(apart)
-			w.same(m, apart, outputs)
+			w.same(m, apart, outputs, 1e-12)
 		})
 	}
 }

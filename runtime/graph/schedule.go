@@ -26,6 +26,15 @@ type schedule struct {
 	wanted map[*G.Node]bool
 }
 
+// moved gives items their new numbers, which at has by the old ones.
+func moved(items, at []int) []int {
+	out := make([]int, len(items))
+	for k, j := range items {
+		out[k] = at[j]
+	}
+	return out
+}
+
 // newSchedule orders what outputs depend on.
 //
 // Leaves come first. The order of the results is that of the nodes' numbers: a node is made after its
