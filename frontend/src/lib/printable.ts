@@ -11,6 +11,7 @@ const selector = /\p{Variation_Selector}/u;
 const pictorial = /[\p{So}\u{1F3FB}-\u{1F3FF}\p{Variation_Selector}\u2640\u2642]/u;
 
 function escaped(c: string): string {
+  if (c === '\r') return '\\r';
   return Array.from({ length: c.length }, (_, i) => `\\u${c.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
 }
 
