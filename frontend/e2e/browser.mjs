@@ -1,10 +1,19 @@
-// A Chromium page that fails the test when the page logs an error or breaks its security policy.
+// Pages in Chromium against a server of their own: a page that logs an error or breaks its security policy fails
+// the test.
+import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
+import { binary, client, startServer } from './server.mjs';
 
 const executablePath = process.env.CHROMIUM_PATH || '/usr/bin/chromium';
 
-export const haveChromium = existsSync(executablePath);
+/** Why tests in a browser cannot run here, or false. */
+export const missing = !existsSync(binary)
+  ? `no binary at ${binary}; build it with: go build -o bin/triality .`
+  : !existsSync(executablePath)
+    ? 'no Chromium; set CHROMIUM_PATH to its path'
+    : false;
 
 export const launch = () =>
   chromium.launch({
@@ -15,9 +24,38 @@ export const launch = () =>
     ],
   });
 
+/** What the tests of a describe share: a server on a fresh data folder and a browser, from before to after them. */
+export function setUp() {
+  let browser;
+  const shared = {
+    server: undefined, // a test may put another in its place
+    /** Calls its API. */
+    call: (...request) => client(shared.server.url)(...request),
+    /** Runs fn on a fresh page and fails on anything that went wrong in it. */
+    async onPage(options, fn) {
+      const p = await openPage(browser, shared.server.url, options);
+      try {
+        await fn(p.page, p);
+        assert.deepEqual(p.problems, []);
+      } finally {
+        await p.close();
+      }
+    },
+  };
+  before(async () => {
+    shared.server = await startServer();
+    browser = await launch();
+  });
+  after(async () => {
+    await browser?.close();
+    await shared.server?.remove();
+  });
+  return shared;
+}
+
 /** A page in a context of its own. problems holds what went wrong in it; expect(pattern) lets console
  *  errors pass that the test causes on purpose. */
-export async function openPage(browser, base, { width = 1280, height = 900, locale = 'en-US', colorScheme = 'light' } = {}) {
+async function openPage(browser, base, { width = 1280, height = 900, locale = 'en-US', colorScheme = 'light' } = {}) {
   const phone = width < 500;
   const context = await browser.newContext({
     baseURL: base, viewport: { width, height }, locale, colorScheme, isMobile: phone, hasTouch: phone,

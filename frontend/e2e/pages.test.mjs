@@ -1,17 +1,11 @@
 // The pages in a real browser against the real binary. Needs bin/triality (or TRIALITY) and Chromium.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { accessibilityFaults, contrasts, haveChromium, launch, openPage } from './browser.mjs';
+import { accessibilityFaults, contrasts, missing, setUp } from './browser.mjs';
 import { abResult, curves, dataSummary, replacement } from './fixtures.mjs';
-import { binary, client, startServer } from './server.mjs';
-
-const missing = !existsSync(binary)
-  ? `no binary at ${binary}; build it with: go build -o bin/triality .`
-  : !haveChromium
-    ? 'no Chromium; set CHROMIUM to its path'
-    : false;
+import { startServer } from './server.mjs';
 
 const built = (name) => fileURLToPath(new URL(`../../wasm-metrics/dist/${name}.wasm`, import.meta.url));
 const wasm = built('mcc');
@@ -19,29 +13,9 @@ const unbuilt = existsSync(wasm) ? false : 'wasm-metrics/dist is not built';
 const json = (v) => JSON.stringify(v);
 
 describe('pages', { skip: missing, timeout: 240_000 }, () => {
-  let server, call, browser;
+  const shared = setUp();
+  const { call, onPage } = shared;
   const id = {}; // of what the seed made
-
-  before(async () => {
-    server = await startServer();
-    call = client(server.url);
-    browser = await launch();
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.remove();
-  });
-
-  /** Runs fn on a fresh page and fails on anything that went wrong in it. */
-  async function onPage(options, fn) {
-    const p = await openPage(browser, server.url, options);
-    try {
-      await fn(p.page, p);
-      assert.deepEqual(p.problems, []);
-    } finally {
-      await p.close();
-    }
-  }
 
   async function seed() {
     if (id.experiment) return;
@@ -527,11 +501,11 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       await call('POST', `/runs/${run.id}/metrics`, { a: [0, 1].map((step) => ({ step, time: Date.now(), value: 1 })) });
       await page.goto(`/runs/${run.id}`);
       await page.getByRole('img', { name: /^a: a 1$/ }).waitFor();
-      await server.stop();
+      const { dir, port } = shared.server;
+      await shared.server.stop();
       const banner = page.getByText('The server cannot be reached.');
       await banner.waitFor({ timeout: 15_000 });
-      const { dir } = server;
-      server = await startServer({ data: dir, port: server.port });
+      shared.server = await startServer({ data: dir, port });
       await banner.waitFor({ state: 'detached', timeout: 20_000 });
       await call('POST', `/runs/${run.id}/metrics`, { a: [{ step: 2, time: Date.now(), value: 0.5 }] });
       await page.getByRole('img', { name: /^a: a 0\.5$/ }).waitFor({ timeout: 20_000 });

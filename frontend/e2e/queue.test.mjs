@@ -3,16 +3,9 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { afterEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { accessibilityFaults, haveChromium, launch, openPage } from './browser.mjs';
-import { binary, client, startServer } from './server.mjs';
-
-const missing = !existsSync(binary)
-  ? `no binary at ${binary}; build it with: go build -o bin/triality .`
-  : !haveChromium
-    ? 'no Chromium; set CHROMIUM_PATH to its path'
-    : false;
+import { accessibilityFaults, missing, setUp } from './browser.mjs';
 
 /** Workers of a server: its child processes that run this binary. */
 const workers = (pid) =>
@@ -20,17 +13,8 @@ const workers = (pid) =>
 const noProc = existsSync(`/proc/self/task/${process.pid}/children`) ? false : 'no /proc that lists children';
 
 describe('queue', { skip: missing, timeout: 240_000 }, () => {
-  let server, call, browser;
-
-  before(async () => {
-    server = await startServer();
-    call = client(server.url);
-    browser = await launch();
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.remove();
-  });
+  const shared = setUp();
+  const { call, onPage } = shared;
 
   afterEach(async () => {
     for (const run of (await call('GET', '/queue')).items) {
@@ -39,26 +23,16 @@ describe('queue', { skip: missing, timeout: 240_000 }, () => {
     }
   });
 
-  async function onPage(options, fn) {
-    const p = await openPage(browser, server.url, options);
-    try {
-      await fn(p.page, p);
-      assert.deepEqual(p.problems, []);
-    } finally {
-      await p.close();
-    }
-  }
-
   /** A training that does not end while a test runs. */
   const long = () => `name: queued
-output_dir: ${join(server.dir, 'work')}
+output_dir: ${join(shared.server.dir, 'work')}
 device: cpu
 data:
   input_path: ${fileURLToPath(new URL('../../configs/sample/four_class_*.jsonl', import.meta.url))}
   format_type: instruction
   max_length: 64
 model:
-  base_model: ${join(server.dir, 'work/base')}
+  base_model: ${join(shared.server.dir, 'work/base')}
   create:
     shape: micro
     vocab_size: 512
@@ -70,9 +44,9 @@ training:
   lora_r: 4
   lora_alpha: 8
 `;
-  const broken = () => `name: queued\noutput_dir: ${join(server.dir, 'broken')}\ndata:\n  input_path: ${join(server.dir, 'nothing.jsonl')}\nmodel:\n  base_model: ${join(server.dir, 'no model')}\n`;
+  const broken = () => `name: queued\noutput_dir: ${join(shared.server.dir, 'broken')}\ndata:\n  input_path: ${join(shared.server.dir, 'nothing.jsonl')}\nmodel:\n  base_model: ${join(shared.server.dir, 'no model')}\n`;
   const submit = (name, priority, config = long()) => call('POST', '/jobs', { config, name, priority });
-  const logPath = (id) => join(server.dir, 'jobs', `${id}.log`);
+  const logPath = (id) => join(shared.server.dir, 'jobs', `${id}.log`);
 
   async function until(what, fn) {
     for (const end = Date.now() + 60_000; Date.now() < end; await new Promise((r) => setTimeout(r, 100))) {
@@ -116,7 +90,7 @@ training:
       assert.deepEqual(await accessibilityFaults(page), []);
 
       // A worker that is killed: the same run goes on by itself.
-      const [worker] = workers(server.pid);
+      const [worker] = workers(shared.server.pid);
       process.kill(worker, 'SIGKILL');
       await running.getByText('Attempt 2').waitFor({ timeout: 30_000 });
       await running.getByText(/^A worker of an earlier attempt died: killed \(signal 9\)/).waitFor();
@@ -178,6 +152,26 @@ training:
       assert.equal((await call('GET', '/runs')).items.length, before);
       await page.getByText('This run failed').waitFor();
       assert.equal(await button.isDisabled(), false);
+    }));
+
+  test('a run whose end is known before its cancelling is answered can be cancelled again when it has been resumed', () =>
+    onPage({}, async (page) => {
+      const run = await submit('late answer');
+      await page.goto(`/runs/${run.id}`);
+      await page.getByRole('region', { name: 'Log' }).getByText(/^attempt 1, /).waitFor({ timeout: 30_000 });
+      const resume = page.getByRole('button', { name: 'Resume' });
+      await page.route('**/cancel', async (route) => {
+        const response = await route.fetch();
+        await resume.waitFor({ timeout: 40_000 });
+        await route.fulfill({ response });
+      });
+      const cancel = page.getByRole('button', { name: 'Cancel the run' });
+      await cancel.click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Cancel the run' }).click();
+      await page.getByRole('dialog').waitFor({ state: 'detached', timeout: 50_000 });
+      await resume.click();
+      await cancel.waitFor();
+      assert.equal(await cancel.isEnabled(), true);
     }));
 
   test('a log of 100,000 lines is followed, searched, filtered and downloaded', () =>
