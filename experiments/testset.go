@@ -1,6 +1,9 @@
 package experiments
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // TestSet says which rows an A/B test used, and whether the training data has them too.
 type TestSet struct {
@@ -23,6 +26,11 @@ type TestSet struct {
 // Held says whether no row of the test is known or suspected to be in the training data. Of a result without a
 // TestSet, from before it was kept, nothing is known.
 func (t *TestSet) Held() bool { return t != nil && t.Checked && t.InTraining == 0 && t.Unproven == 0 }
+
+// FirstProblem is what was wrong with the first bad line; nothing in a result that a client stored without it.
+func (t *TestSet) FirstProblem() string {
+	return strings.Join(t.Problems[:min(1, len(t.Problems))], "")
+}
 
 // Sentence is the headline's sentence about the rows.
 func (t *TestSet) Sentence() string {

@@ -14,7 +14,7 @@ import (
 func printABResult(w io.Writer, r *experiments.ABResult) {
 	fmt.Fprintf(w, "\nA/B test on %d rows (%s)\n%s\n", r.Rows, r.Device, r.TestSet.Sentence())
 	if t := r.TestSet; t != nil && t.Skipped > 0 {
-		fmt.Fprintf(w, "%d bad lines of the test data were skipped, the first: %s\n", t.Skipped, t.Problems[0])
+		fmt.Fprintf(w, "%d bad lines of the test data were skipped, the first: %s\n", t.Skipped, t.FirstProblem())
 	}
 	for _, a := range r.Arms {
 		fmt.Fprintf(w, "  %s  %s  (%s)\n", a.Name, printable.Line(a.Model), a.Kind)

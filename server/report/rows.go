@@ -31,6 +31,6 @@ func (b *builder) testSet(p *page, t *experiments.TestSet) {
 		p.Remarks = append(p.Remarks, b.t("test.unproven", count(t.Unproven)))
 	}
 	if t != nil && t.Skipped > 0 {
-		p.Remarks = append(p.Remarks, b.t("test.skipped", count(t.Skipped), t.Problems[0]))
+		p.Remarks = append(p.Remarks, b.t("test.skipped", count(t.Skipped), t.FirstProblem()))
 	}
 }

@@ -19,6 +19,8 @@ func TestTheHeadlineSaysWhetherTheRowsAreHeldOut(t *testing.T) {
 		"some in the training data": {&experiments.TestSet{Rows: 480, Checked: true, TrainRows: 900, InTraining: 470, SameGroup: 460, NearDuplicates: 31, Skipped: 2, Problems: []string{"t.jsonl:3: is not a JSON object"}},
 			[2]string{"Warning: 470 of the 480 test rows are in the training data (460 by source_sample, 31 as near-duplicates)", "480 行のうち 470 行が学習データに含まれています（source_sample で 460 行、ほぼ同一の文として 31 行）"}, false,
 			[2]string{"480 rows, of which 470 are in the training data", "480 行（うち 470 行）"}},
+		"of what a client stored, without the lines": {&experiments.TestSet{Rows: 480, Checked: true, TrainRows: 900, Skipped: 2},
+			[2]string{"2 bad lines of the test data were skipped", "不正な行 2 行"}, true, [2]string{"480 held-out rows", "評価用データ 480 行"}},
 		"not compared": {&experiments.TestSet{Rows: 480},
 			[2]string{"not compared with the training data, so they may be in it", "学習データと比較されていない"}, false, [2]string{"480 rows that were not compared", "比較していない 480 行"}},
 		"a result from before": {nil,
@@ -39,7 +41,7 @@ func TestTheHeadlineSaysWhetherTheRowsAreHeldOut(t *testing.T) {
 				if held := strings.Contains(page, "held-out rows.") && !strings.Contains(page, "not figures of held-out rows") || strings.Contains(page, "評価用データ 480 行"); held != c.held {
 					t.Errorf("%s: the page says held out: %v", lang, held)
 				}
-				if c.set != nil && c.set.Skipped > 0 && !strings.Contains(page, "t.jsonl:3: is not a JSON object") {
+				if c.set != nil && len(c.set.Problems) > 0 && !strings.Contains(page, "t.jsonl:3: is not a JSON object") {
 					t.Errorf("%s: the skipped lines are not said", lang)
 				}
 			}
