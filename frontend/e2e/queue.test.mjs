@@ -134,6 +134,7 @@ training:
       await ended(run.id);
       const before = (await call('GET', '/runs')).items.length;
       await page.goto(`/runs/${run.id}`);
+      await page.getByText('It ended before its first step.').waitFor();
       const asked = [];
       let answer;
       await page.route('**/resume', (route) => {

@@ -107,6 +107,7 @@ export const en = {
   'run.steps': 'Steps',
   'run.noSteps': 'A client logs this run; it has no steps of its own.',
   'run.stepsLater': 'Its steps are known when it starts.',
+  'run.stepsNone': 'It ended before its first step.',
   'run.curves': 'Curves',
   'run.noCurves': 'No metrics yet. They appear here as they are logged.',
   'run.noCurvesText': 'A client logs a point like this:',
