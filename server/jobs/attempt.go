@@ -22,6 +22,9 @@ func (q *Queue) attempt(ctx context.Context, j *job) (err error) {
 		if r.Job == nil {
 			return experiments.Errorf(experiments.CodeConflict, "run %s is not the queue's", r.ID)
 		}
+		if ctx.Err() != nil { // since its turn came
+			return context.Cause(ctx)
+		}
 		r.Job.Attempt++
 		r.Job.Reason = ""
 		r.Status, r.Error, r.EndedAt = experiments.Running, "", time.Time{}
@@ -49,12 +52,15 @@ func (q *Queue) attempt(ctx context.Context, j *job) (err error) {
 	if err != nil {
 		fmt.Fprintf(log, "attempt %d ended: %v\n", run.Job.Attempt, err)
 	}
-	return errors.Join(err, q.settle(record, j.id, err, context.Cause(ctx), place.at()))
+	return errors.Join(err, q.settle(ctx, j, err, place.at()))
 }
 
-// settle records how an attempt ended: err is what the worker gave, stopped why it was stopped, if it was, and
-// place how far it got.
-func (q *Queue) settle(ctx context.Context, id string, err, stopped error, place experiments.Reached) error {
+// settle records how an attempt ended: err is what the worker gave, the cause of attempt's end why it was stopped,
+// if it was, and place how far it got. Who cancels comes before it or finds the run as it leaves it.
+func (q *Queue) settle(attempt context.Context, j *job, err error, place experiments.Reached) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ctx, id, stopped := context.WithoutCancel(attempt), j.id, context.Cause(attempt)
 	var death *worker.Death
 	died := errors.As(err, &death)
 	switch {
@@ -63,22 +69,21 @@ func (q *Queue) settle(ctx context.Context, id string, err, stopped error, place
 	case errors.Is(stopped, errCancelled):
 		return q.mark(ctx, id, experiments.Interrupted, "cancelled; it goes on from its newest checkpoint when resumed")
 	case errors.Is(stopped, errStopping):
-		return q.requeue(ctx, id, "the server stopped; it goes on when the server starts", nil, place)
+		return q.requeue(ctx, j, "the server stopped; it goes on when the server starts", nil, place)
 	case died:
-		return q.requeue(ctx, id, "", death, place)
+		return q.requeue(ctx, j, "", death, place)
 	}
 	return q.mark(ctx, id, experiments.Failed, err.Error())
 }
 
 // requeue lets a run wait for its next attempt, unless its workers have died in one way too often, none of them
-// further than the one before.
-func (q *Queue) requeue(ctx context.Context, id, reason string, death *worker.Death, place experiments.Reached) error {
-	fatal := false
-	_, err := q.store.UpdateRun(ctx, id, func(r *experiments.Run) error {
+// further than the one before. The caller holds mu.
+func (q *Queue) requeue(ctx context.Context, j *job, reason string, death *worker.Death, place experiments.Reached) error {
+	run, err := q.store.UpdateRun(ctx, j.id, func(r *experiments.Run) error {
 		if r.Status != experiments.Running && r.Status != experiments.Interrupted {
 			return nil // it was stopped after its end, or has been resumed since
 		}
-		fatal = false
+		fatal := false
 		if death != nil {
 			if further := beyond(place, r.Job.Reached); further || r.Job.Death != death.Cause {
 				r.Job.Death, r.Job.Deaths = death.Cause, 0
@@ -98,15 +103,10 @@ func (q *Queue) requeue(ctx context.Context, id, reason string, death *worker.De
 		r.Job.Reason = reason
 		return nil
 	})
-	if err != nil || death == nil || fatal {
-		return err
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if j := q.running[id]; j != nil {
+	if err == nil && death != nil && run.Status == experiments.Queued {
 		j.again = true
 	}
-	return nil
+	return err
 }
 
 // mark ends a run whose end the worker did not record; of an interrupted one the queue knows more.

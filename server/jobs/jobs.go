@@ -127,22 +127,24 @@ func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experimen
 func (q *Queue) Cancel(ctx context.Context, id string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i, j := range q.waiting {
-		if j.id == id {
-			_, err := q.store.UpdateRun(ctx, id, func(r *experiments.Run) error {
+	i, j := slices.IndexFunc(q.waiting, func(j *job) bool { return j.id == id }), q.running[id]
+	if i >= 0 || j != nil {
+		// A run whose attempt begins or ends at this moment waits as well.
+		_, err := q.store.UpdateRun(ctx, id, func(r *experiments.Run) error {
+			if r.Status == experiments.Queued {
 				end(r, experiments.Interrupted, "cancelled while it waited")
-				return nil
-			})
-			if err != nil {
-				return err
 			}
-			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if j != nil {
+			j.again = false
+			j.stop(errCancelled)
 			return nil
 		}
-	}
-	if j := q.running[id]; j != nil {
-		j.again = false
-		j.stop(errCancelled)
+		q.waiting = slices.Delete(q.waiting, i, i+1)
 		return nil
 	}
 	run, err := q.store.Run(ctx, id)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -335,4 +337,107 @@ func TestARunResumedWhileItsAttemptEndsGoesOnAfterwards(t *testing.T) {
 	starts(t, f, run.ID)
 	f.end <- nil
 	becomes(t, q, run.ID, experiments.Finished)
+}
+
+// leaving is a worker that has recorded its end, once it is cancelled, and takes its time to leave.
+type leaving struct{ started, leave chan struct{} }
+
+func (l leaving) Run(ctx context.Context, job worker.Job, t experiments.Tracker, _ io.Writer) error {
+	l.started <- struct{}{}
+	<-ctx.Done()
+	record := context.WithoutCancel(ctx)
+	run, err := t.Run(record, job.RunID)
+	if err != nil {
+		return err
+	}
+	run.Status = experiments.Interrupted
+	if err := t.SaveRun(record, run); err != nil {
+		return err
+	}
+	<-l.leave
+	return ctx.Err()
+}
+
+func TestARunCancelledWhileItsAttemptEndsDoesNotGoOn(t *testing.T) {
+	ctx := context.Background()
+	t.Run("it had been resumed", func(t *testing.T) {
+		w := leaving{make(chan struct{}, 1), make(chan struct{})}
+		q := begin(t, open(t), w)
+		leave := sync.OnceFunc(func() { close(w.leave) })
+		defer leave()
+		run := submit(t, q, "work")
+		<-w.started
+		if err := q.Cancel(ctx, run.ID); err != nil {
+			t.Fatal(err)
+		}
+		becomes(t, q, run.ID, experiments.Interrupted)
+		if _, err := q.Resume(ctx, run.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Cancel(ctx, run.ID); err != nil {
+			t.Fatal(err)
+		}
+		becomes(t, q, run.ID, experiments.Interrupted)
+		leave()
+		isLetGo(t, q, run.ID)
+		becomes(t, q, run.ID, experiments.Interrupted)
+	})
+	t.Run("its worker dies at that moment", func(t *testing.T) {
+		q, f := queue(t)
+		for range 50 {
+			run := submit(t, q, "work")
+			starts(t, f, run.ID)
+			cancelled := make(chan error)
+			go func() { cancelled <- q.Cancel(ctx, run.ID) }()
+			select { // which of the two comes first is open
+			case f.end <- &worker.Death{Cause: "killed"}:
+			case <-time.After(time.Millisecond):
+			}
+			if err := <-cancelled; err != nil {
+				t.Fatal(err)
+			}
+			isLetGo(t, q, run.ID)
+			if r := becomes(t, q, run.ID, experiments.Interrupted); !strings.Contains(r.Error, "cancelled") {
+				t.Fatalf("reason %q", r.Error)
+			}
+			for len(f.started) > 0 { // an attempt that had begun before it was cancelled
+				<-f.started
+			}
+		}
+	})
+}
+
+// isLetGo waits until the queue neither runs nor holds a run.
+func isLetGo(t *testing.T, q *Queue, id string) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		list, err := q.List(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(list, func(r experiments.Run) bool { return r.ID == id }) {
+			return
+		}
+	}
+	t.Fatal("the queue goes on with the run")
+}
+
+func TestARunWhoseWorkerDiesAfterItsEndHasEnded(t *testing.T) {
+	q, f := queue(t)
+	run := submit(t, q, "work")
+	starts(t, f, run.ID)
+	if _, err := q.store.UpdateRun(context.Background(), run.ID, func(r *experiments.Run) error {
+		r.Status = experiments.Finished
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	f.end <- &worker.Death{Cause: "killed"}
+	next := submit(t, q, "next")
+	starts(t, f, next.ID)
+	f.end <- nil
+	isLetGo(t, q, run.ID)
+	if r := becomes(t, q, run.ID, experiments.Finished); r.Job.Attempt != 1 {
+		t.Errorf("%d attempts", r.Job.Attempt)
+	}
 }
