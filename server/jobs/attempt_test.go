@@ -168,13 +168,13 @@ func TestWhatAPersonChangesOfARunningRunStays(t *testing.T) {
 	run := submit(t, q, "work")
 	starts(t, f, run.ID)
 	if _, err := q.store.UpdateRun(ctx, run.ID, func(r *experiments.Run) error {
-		r.Name, r.Tags = "renamed", map[string]string{"kind": "pipeline", "note": "the good one"}
+		r.Name, r.Tags = "renamed", map[string]string{"note": "the good one"} // and "kind" is removed
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
 	f.end <- nil
-	if r := becomes(t, q, run.ID, experiments.Finished); r.Name != "renamed" || r.Tags["note"] != "the good one" || r.Job.Attempt != 1 {
+	if r := becomes(t, q, run.ID, experiments.Finished); r.Name != "renamed" || len(r.Tags) != 1 || r.Tags["note"] != "the good one" || r.Job.Attempt != 1 {
 		t.Errorf("%+v", r)
 	}
 }

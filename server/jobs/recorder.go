@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"maps"
 	"sync"
 
 	"triality/experiments"
@@ -66,12 +65,7 @@ func (r recorder) SaveRun(ctx context.Context, run experiments.Run) error {
 		if stored.Job == nil || stored.Job.Attempt != r.attempt {
 			return experiments.Errorf(experiments.CodeConflict, "run %s: attempt %d has ended; another has taken over", run.ID, r.attempt)
 		}
-		tags := maps.Clone(run.Tags)
-		if tags == nil {
-			tags = map[string]string{}
-		}
-		maps.Copy(tags, stored.Tags)
-		job, name, started := stored.Job, stored.Name, stored.StartedAt
+		job, name, tags, started := stored.Job, stored.Name, stored.Tags, stored.StartedAt
 		*stored = run
 		stored.Job, stored.Name, stored.Tags = job, name, tags
 		if !started.IsZero() {
