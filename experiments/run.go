@@ -68,10 +68,11 @@ type Run struct {
 	Job          *Job               `json:"job,omitempty"`    // where the server's queue runs it; else a command or a client does
 }
 
-// Reached is a place in a run: the steps that have ended, and how far the next one is.
+// Reached is a place in a run: the steps that have ended, and how far the work on the next one is, by step and unit
+// ("finetune steps"): a step reads weights, trains and writes, each counted in units of its own.
 type Reached struct {
-	Steps int   `json:"steps"`
-	Done  int64 `json:"done"`
+	Steps int              `json:"steps"`
+	Work  map[string]int64 `json:"work,omitempty"`
 }
 
 // Submission asks the queue for a run.
@@ -92,5 +93,6 @@ type Job struct {
 	Reason   string    `json:"reason,omitempty"`   // why it waits again: how the last attempt ended
 	Death    string    `json:"death,omitempty"`    // why the last worker died, where it did
 	Deaths   int       `json:"deaths,omitempty"`   // workers in a row that died so without getting further
+	Stuck    int       `json:"stuck,omitempty"`    // workers in a row that died, in whatever way, without getting further
 	Reached  Reached   `json:"reached,omitzero"`   // how far the worker got that got furthest
 }

@@ -11,9 +11,12 @@ import (
 	"triality/server/worker"
 )
 
-// deaths is how often in a row a job's worker may die in the same way without getting further; the next time
-// would be no different.
-const deaths = 3
+// How often in a row a job's worker may die without getting further: the next time would be no different. Ways of
+// dying that differ may be one, such as a panic that says an address.
+const (
+	deaths    = 3 // in the same way
+	anyDeaths = 9
+)
 
 // attempt runs a job in a worker and records how it ended.
 func (q *Queue) attempt(ctx context.Context, j *job) (err error) {
@@ -83,21 +86,24 @@ func (q *Queue) requeue(ctx context.Context, j *job, reason string, death *worke
 		if r.Status != experiments.Running && r.Status != experiments.Interrupted {
 			return nil // it was stopped after its end, or has been resumed since
 		}
-		fatal := false
 		if death != nil {
-			if further := beyond(place, r.Job.Reached); further || r.Job.Death != death.Cause {
-				r.Job.Death, r.Job.Deaths = death.Cause, 0
-				if further {
-					r.Job.Reached = place
-				}
+			if beyond(place, r.Job.Reached) {
+				r.Job.Reached, r.Job.Deaths, r.Job.Stuck = furthest(place, r.Job.Reached), 0, 0
+			} else if r.Job.Death != death.Cause {
+				r.Job.Deaths = 0
 			}
+			r.Job.Death = death.Cause
 			r.Job.Deaths++
+			r.Job.Stuck++
 			reason = fmt.Sprintf("attempt %d: the worker died: %s", r.Job.Attempt, death.Cause)
-			fatal = r.Job.Deaths >= deaths
-		}
-		if fatal {
-			end(r, experiments.Failed, fmt.Sprintf("the worker died %d times in a row in the same way, without getting further: %v", r.Job.Deaths, death))
-			return nil
+			switch {
+			case r.Job.Deaths >= deaths:
+				end(r, experiments.Failed, fmt.Sprintf("the worker died %d times in a row in the same way, without getting further: %v", r.Job.Deaths, death))
+				return nil
+			case r.Job.Stuck >= anyDeaths:
+				end(r, experiments.Failed, fmt.Sprintf("the worker died %d times in a row without getting further, the last time so: %v", r.Job.Stuck, death))
+				return nil
+			}
 		}
 		end(r, experiments.Queued, "")
 		r.Job.Reason = reason

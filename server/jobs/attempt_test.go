@@ -65,6 +65,42 @@ func TestARunWhoseWorkersDieInOneWayThreeTimesFails(t *testing.T) {
 	}
 }
 
+// dying is a worker that reads weights, trains as far as it is told and dies as it is told.
+type dying struct {
+	steps  func(attempt int) int64
+	cause  func(attempt int) string
+	counts *int
+}
+
+func (d dying) Run(_ context.Context, job worker.Job, t experiments.Tracker, _ io.Writer) error {
+	*d.counts++
+	t.Progress(job.RunID, experiments.StepFinetune, experiments.Progress{Done: 7600, Unit: "million weights"})
+	t.Progress(job.RunID, experiments.StepFinetune, experiments.Progress{Done: d.steps(*d.counts), Unit: "steps"})
+	return &worker.Death{Cause: d.cause(*d.counts)}
+}
+
+func TestWhetherARunGetsFurtherDecidesHowOftenItsWorkersMayDie(t *testing.T) {
+	same := func(int) string { return "killed" }
+	for name, tt := range map[string]struct {
+		worker   dying
+		attempts int
+	}{
+		"it trains further each time, after more weights than steps": {dying{steps: func(n int) int64 { return int64(min(n, 10)) }, cause: same}, 12},
+		"it dies at one step":                        {dying{steps: func(int) int64 { return 5 }, cause: same}, 3},
+		"it dies at one step, each time another way": {dying{steps: func(int) int64 { return 5 }, cause: func(n int) string { return fmt.Sprintf("panic: at %#x", n) }}, 9},
+		"it dies before where it has been":           {dying{steps: func(n int) int64 { return int64(9 - n%2) }, cause: same}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.worker.counts = new(int)
+			q := begin(t, open(t), tt.worker)
+			r := becomes(t, q, submit(t, q, "work").ID, experiments.Failed)
+			if r.Job.Attempt != tt.attempts || !strings.Contains(r.Error, "without getting further") {
+				t.Errorf("%d attempts, want %d: %s", r.Job.Attempt, tt.attempts, r.Error)
+			}
+		})
+	}
+}
+
 // mute is a worker that ends without recording anything.
 type mute struct{ err error }
 

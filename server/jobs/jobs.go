@@ -188,7 +188,7 @@ func (q *Queue) Resume(ctx context.Context, id string) (experiments.Run, error) 
 		if r.Job == nil {
 			r.Job = &experiments.Job{Attempt: 1} // what ran it was no worker
 		}
-		r.Job.QueuedAt, r.Job.Reason, r.Job.Death, r.Job.Deaths = now, "", "", 0
+		r.Job.QueuedAt, r.Job.Reason, r.Job.Death, r.Job.Deaths, r.Job.Stuck = now, "", "", 0, 0
 		r.Status, r.Error, r.EndedAt = experiments.Queued, "", time.Time{}
 		return nil
 	})

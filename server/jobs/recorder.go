@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"triality/experiments"
@@ -25,7 +26,7 @@ type reached struct {
 func (r *reached) at() experiments.Reached {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.place
+	return experiments.Reached{Steps: r.place.Steps, Work: maps.Clone(r.place.Work)}
 }
 
 // set takes steps as they were recorded, moved what one of them told of its progress.
@@ -43,19 +44,41 @@ func (r *reached) set(steps []experiments.Step) {
 	}
 }
 
-func (r *reached) moved(done int64) {
+func (r *reached) moved(step experiments.StepKind, p experiments.Progress) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.place.Done = max(r.place.Done, done)
+	if r.place.Work == nil {
+		r.place.Work = map[string]int64{}
+	}
+	work := string(step) + " " + p.Unit
+	r.place.Work[work] = max(r.place.Work[work], p.Done)
 }
 
 // beyond says whether a is further than b.
 func beyond(a, b experiments.Reached) bool {
-	return a.Steps > b.Steps || a.Steps == b.Steps && a.Done > b.Done
+	if a.Steps != b.Steps {
+		return a.Steps > b.Steps
+	}
+	for work, done := range a.Work {
+		if done > b.Work[work] {
+			return true
+		}
+	}
+	return false
+}
+
+// furthest joins two places of which a is beyond b.
+func furthest(a, b experiments.Reached) experiments.Reached {
+	if a.Steps == b.Steps {
+		for work, done := range b.Work {
+			a.Work[work] = max(a.Work[work], done)
+		}
+	}
+	return a
 }
 
 func (r recorder) Progress(run string, step experiments.StepKind, p experiments.Progress) {
-	r.reached.moved(p.Done)
+	r.reached.moved(step, p)
 	r.Store.Progress(run, step, p)
 }
 
