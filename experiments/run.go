@@ -91,6 +91,7 @@ type Job struct {
 	Priority int       `json:"priority,omitempty"` // higher runs first
 	Attempt  int       `json:"attempt"`            // workers started for it so far
 	Reason   string    `json:"reason,omitempty"`   // why it waits again: how the last attempt ended
+	Waits    *Reason   `json:"waits,omitempty"`    // what it waits for now; said by the queue when it is asked, never stored
 	Death    string    `json:"death,omitempty"`    // why the last worker died, where it did
 	Deaths   int       `json:"deaths,omitempty"`   // workers in a row that died so without getting further
 	Stuck    int       `json:"stuck,omitempty"`    // workers in a row that died, in whatever way, without getting further

@@ -17,13 +17,18 @@ import (
 // configuration asks for that the device does otherwise. auto takes an NVIDIA card where there is one
 // that works, else the processor, and says why.
 func OpenDevice(cfg config.Pipeline) (dev device.Device, notes []string, err error) {
+	return OpenCard(cfg, 0)
+}
+
+// OpenCard is OpenDevice for a card by its number, as CUDA_VISIBLE_DEVICES counts them.
+func OpenCard(cfg config.Pipeline, card int) (dev device.Device, notes []string, err error) {
 	switch cfg.Device {
 	case "cuda":
-		if dev, err = cuda.Open(cuda.Options{MemoryLimit: int64(cfg.MemoryLimit), TF32: cfg.Training.TF32}); err != nil {
+		if dev, err = cuda.Open(cuda.Options{Ordinal: card, MemoryLimit: int64(cfg.MemoryLimit), TF32: cfg.Training.TF32}); err != nil {
 			return nil, nil, experiments.Errorf(experiments.CodeInvalid, "device: %w", err)
 		}
 	case "auto":
-		if dev, err = cuda.Open(cuda.Options{MemoryLimit: int64(cfg.MemoryLimit), TF32: cfg.Training.TF32}); err != nil {
+		if dev, err = cuda.Open(cuda.Options{Ordinal: card, MemoryLimit: int64(cfg.MemoryLimit), TF32: cfg.Training.TF32}); err != nil {
 			if !errors.Is(err, cuda.ErrNoDriver) {
 				notes = append(notes, fmt.Sprintf("no cuda device: %v", err))
 			}
@@ -42,6 +47,15 @@ func OpenDevice(cfg config.Pipeline) (dev device.Device, notes []string, err err
 		notes = append(notes, "fp16/bf16: the cpu device computes in float32")
 	}
 	return dev, notes, nil
+}
+
+// Cards is how many NVIDIA cards this process may use; 0 on a machine without their driver.
+func Cards() (int, error) {
+	n, err := cuda.Count()
+	if errors.Is(err, cuda.ErrNoDriver) || errors.Is(err, cuda.ErrNoDevice) {
+		return 0, nil
+	}
+	return n, err
 }
 
 // Recompute is the trainer's name for what training computes again instead of keeping.

@@ -83,8 +83,8 @@ training:
       const order = async () => (await waiting.getByRole('link').allInnerTexts()).filter((n) => n !== 'queued');
       assert.deepEqual(await order(), ['high', 'low']);
       await waiting.nth(0).getByText('Priority 7').waitFor();
-      await waiting.nth(0).getByText('Waits: it is the next to start').waitFor();
-      await waiting.nth(1).getByText('Waits: 1 before it').waitFor();
+      await waiting.nth(0).getByText('Waits for the processor, which the run first has').waitFor();
+      await waiting.nth(1).getByText('Waits behind 1 of higher priority').waitFor();
       await running.getByText('finetune').waitFor({ timeout: 60_000 });
       await running.getByRole('progressbar', { name: 'finetune' }).waitFor();
       assert.deepEqual(await accessibilityFaults(page), []);
@@ -102,7 +102,7 @@ training:
       assert.match(await page.locator('dl.meta').innerText(), /Attempt\s*2/);
       await page.getByRole('region', { name: 'Log' }).getByText(/^attempt 2, /).waitFor();
       await page.goto(`/runs/${low.id}`);
-      await page.getByText('Waits: 1 before it').waitFor();
+      await page.getByText('Waits behind 1 of higher priority').waitFor();
       await page.getByText('No worker has written anything yet.').waitFor();
       await page.getByText('Its steps are known when it starts.').waitFor();
       assert.equal(await page.getByText('A client logs').count(), 0);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { causeOf, reasonOf } from '../src/lib/reasons.ts';
+import { causeOf, reasonOf, waitsFor } from '../src/lib/reasons.ts';
 
 const server = ['worker/process.go', 'jobs/attempt.go', 'jobs/jobs.go', 'jobs/recover.go', 'worker/main.go', 'worker/death.go', 'worker/signal_unix.go']
   .map((f) => readFileSync(new URL(`../../server/${f}`, import.meta.url), 'utf8'))
@@ -46,4 +46,13 @@ test('each cause of a death that the worker names has words in both languages', 
     assert.equal(causeOf(text), key);
   }
   assert.equal(causeOf('panic: index out of range'), undefined);
+});
+
+test('each thing that a job waits for has words in both languages', () => {
+  const source = readFileSync(new URL('../../experiments/reason.go', import.meta.url), 'utf8');
+  const codes = [...source.matchAll(/^\tWaits\w+ += "(\w+)"/gm)].map((m) => m[1]!);
+  assert.ok(codes.length >= 5, `codes ${codes}`);
+  for (const code of codes) assert.ok(waitsFor({ code, args: {} })?.key.startsWith('waits.'), `no words for ${code}`);
+  assert.deepEqual(waitsFor({ code: 'device', args: { device: 'cpu', name: 'a' } })?.key, 'waits.processor');
+  assert.equal(waitsFor({ code: 'of another version' }), undefined);
 });

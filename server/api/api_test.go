@@ -59,6 +59,18 @@ func (j jobs) Cancel(ctx context.Context, id string) error {
 	return err
 }
 
+func (jobs) Waits(context.Context, string) *experiments.Reason { return nil }
+
+func (j jobs) Prioritize(ctx context.Context, id string, n int) (experiments.Run, error) {
+	return j.s.UpdateRun(ctx, id, func(r *experiments.Run) error {
+		if r.Job == nil || r.Status != experiments.Queued {
+			return experiments.Errorf(experiments.CodeConflict, "run %s is %s", id, r.Status)
+		}
+		r.Job.Priority = n
+		return nil
+	})
+}
+
 func (j jobs) Resume(ctx context.Context, id string) (experiments.Run, error) {
 	r, err := j.s.Run(ctx, id)
 	if err == nil && !r.Status.Done() {

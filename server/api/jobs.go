@@ -44,8 +44,8 @@ func (s *Server) submit(c echo.Context) error {
 			return invalid("dir %q: want an absolute path of a folder", in.Dir)
 		}
 	}
-	if in.Priority < -maxPriority || in.Priority > maxPriority {
-		return invalid("priority is %d, must lie between %d and %d", in.Priority, -maxPriority, maxPriority)
+	if err := checkPriority(in.Priority); err != nil {
+		return err
 	}
 	ctx, replayed, err := once(c, body)
 	if err != nil {
@@ -58,6 +58,13 @@ func (s *Server) submit(c echo.Context) error {
 	replayed()
 	c.Response().Header().Set("Location", "/api/v1/runs/"+r.ID)
 	return sendJSON(c, http.StatusAccepted, r)
+}
+
+func checkPriority(n int) error {
+	if n < -maxPriority || n > maxPriority {
+		return invalid("priority is %d, must lie between %d and %d", n, -maxPriority, maxPriority)
+	}
+	return nil
 }
 
 // ownsData says whether a request comes from someone who reads the data folder, where the token is.

@@ -22,6 +22,10 @@ type Jobs interface {
 	Resume(ctx context.Context, runID string) (experiments.Run, error)
 	// List gives the runs under way and those that wait, in the order in which they start.
 	List(ctx context.Context) ([]experiments.Run, error)
+	// Waits says why a run waits; nil where it does not.
+	Waits(ctx context.Context, runID string) *experiments.Reason
+	// Prioritize changes the priority of a waiting run.
+	Prioritize(ctx context.Context, runID string, priority int) (experiments.Run, error)
 	// Log gives what a run's workers printed, from an offset in bytes on.
 	Log(runID string, from int64) (io.ReadCloser, error)
 }

@@ -27,6 +27,7 @@ type runPatch struct {
 	EndedAt   *string             `json:"ended_at,omitempty"`
 	Tags      map[string]*string  `json:"tags,omitempty"`
 	Params    map[string]*string  `json:"params,omitempty"`
+	Priority  *int                `json:"priority,omitempty"` // of a waiting run: higher ones start first
 }
 
 func (s *Server) runs(c echo.Context) error {
@@ -93,6 +94,9 @@ func (s *Server) sendRun(c echo.Context, status int) error {
 	if err != nil {
 		return err
 	}
+	if r.Job != nil && s.opts.Jobs != nil {
+		r.Job.Waits = s.opts.Jobs.Waits(c.Request().Context(), id)
+	}
 	return sendJSON(c, status, r)
 }
 
@@ -104,6 +108,21 @@ func (s *Server) patchRun(c echo.Context) error {
 	var in runPatch
 	if _, err := readJSON(c, maxBody, &in); err != nil {
 		return err
+	}
+	if in.Priority != nil {
+		if in.Name != nil || in.Status != nil || in.StartedAt != nil || in.EndedAt != nil || in.Tags != nil || in.Params != nil {
+			return invalid("priority changes alone: send the other keys in a request of their own")
+		}
+		if err := checkPriority(*in.Priority); err != nil {
+			return err
+		}
+		if s.opts.Jobs == nil {
+			return unavailable("job runner")
+		}
+		if _, err := s.opts.Jobs.Prioritize(c.Request().Context(), id, *in.Priority); err != nil {
+			return err
+		}
+		return s.sendRun(c, http.StatusOK)
 	}
 	r, err := s.store.UpdateRun(c.Request().Context(), id, func(r *experiments.Run) (err error) {
 		if in.Name != nil {

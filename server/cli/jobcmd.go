@@ -65,7 +65,7 @@ func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name strin
 	if err != nil {
 		return err
 	}
-	runner, closeRunner, err := openRunner(st, cfg, e.logger(slog.LevelWarn))
+	runner, closeRunner, err := openRunner(st, cfg, 0, e.logger(slog.LevelWarn))
 	if err != nil {
 		return err
 	}
@@ -110,24 +110,24 @@ func (e *env) printOutcome(run experiments.Run, upToDate bool) error {
 }
 
 // openRunner joins engine, sandbox, tracker and reporter. The second result closes what it opened.
-func openRunner(tracker experiments.Tracker, cfg config.Pipeline, log *slog.Logger) (*pipeline.Runner, func() error, error) {
+func openRunner(tracker experiments.Tracker, cfg config.Pipeline, card int, log *slog.Logger) (*pipeline.Runner, func() error, error) {
 	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
 	if err := reporter.Check(); err != nil {
 		return nil, nil, err
 	}
-	engine, closeEngine, err := openEngine(cfg, log)
+	engine, closeEngine, err := openEngine(cfg, card, log)
 	if err != nil {
 		return nil, nil, err
 	}
 	return &pipeline.Runner{Engine: engine, Tracker: tracker, Reporter: reporter, Version: Version}, closeEngine, nil
 }
 
-func openEngine(cfg config.Pipeline, log *slog.Logger) (*pipeline.Engine, func() error, error) {
+func openEngine(cfg config.Pipeline, card int, log *slog.Logger) (*pipeline.Engine, func() error, error) {
 	host, err := openSandbox(0, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	dev, notes, err := pipeline.OpenDevice(cfg)
+	dev, notes, err := pipeline.OpenCard(cfg, card)
 	if err != nil {
 		return nil, nil, errors.Join(err, host.Close())
 	}

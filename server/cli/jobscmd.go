@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -23,6 +25,7 @@ func queueCommands() []command {
 		{"jobs show", "RUN", "one run of the queue: its steps, attempts and reasons", setupJobsShow},
 		{"jobs logs", "RUN", "what a run's workers printed", setupJobsLogs},
 		{"jobs cancel", "RUN", "stop a queued or running run; it leaves a checkpoint", setupJobsCancel},
+		{"jobs priority", "RUN N", "let a waiting run start before those of a lower number", setupJobsPriority},
 		{"jobs retry", "RUN", "let an interrupted or failed run go on, in the same run", setupJobsRetry},
 	}
 }
@@ -72,10 +75,22 @@ func setupJobsList(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 			table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 			defer table.Flush()
 			for _, r := range list {
-				fmt.Fprintf(table, "%s\t%s\t%s\tattempt %d\t%s\n", r.ID, r.Name, r.Status, r.Job.Attempt, r.Job.Reason)
+				fmt.Fprintf(table, "%s\t%s\t%s\tattempt %d\tpriority %d\t%s\n", r.ID, r.Name, r.Status, r.Job.Attempt, r.Job.Priority, waiting(r.Job))
 			}
 		})
 	}
+}
+
+// waiting says what a job waits for, and why it waits again.
+func waiting(j *experiments.Job) string {
+	var parts []string
+	if j.Waits != nil {
+		parts = append(parts, j.Waits.String())
+	}
+	if j.Reason != "" {
+		parts = append(parts, j.Reason)
+	}
+	return strings.Join(parts, "; ")
 }
 
 func setupJobsShow(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
@@ -111,8 +126,8 @@ func printRun(w io.Writer, r experiments.Run) {
 	}
 	if j := r.Job; j != nil {
 		fmt.Fprintf(w, "  queued %s, priority %d, attempt %d\n", j.QueuedAt.Local().Format(time.DateTime), j.Priority, j.Attempt)
-		if j.Reason != "" {
-			fmt.Fprintf(w, "  %s\n", j.Reason)
+		if text := waiting(j); text != "" {
+			fmt.Fprintf(w, "  %s\n", text)
 		}
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -190,6 +205,29 @@ func setupJobsCancel(e *env, fs *flag.FlagSet) func(context.Context, []string) e
 
 func setupJobsRetry(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	return e.act(fs, "retry", (*client.Client).Resume)
+}
+
+func setupJobsPriority(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	data := dataFlag(fs)
+	e.jsonFlag(fs)
+	return func(ctx context.Context, args []string) error {
+		if len(args) != 2 {
+			return usagef("jobs priority wants a run id and a number: higher ones start first; after -- it may be negative")
+		}
+		n, err := strconv.Atoi(args[1])
+		if err != nil {
+			return usagef("jobs priority: want a whole number, have %q", args[1])
+		}
+		c, err := running(ctx, *data)
+		if err != nil {
+			return err
+		}
+		run, err := c.Prioritize(ctx, args[0], n)
+		if err != nil {
+			return err
+		}
+		return e.result(run, func(w io.Writer) { printRun(w, run) })
+	}
 }
 
 // act is a command that asks the server to do something with one run.

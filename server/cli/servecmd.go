@@ -38,15 +38,18 @@ func serverCommands() []command {
 // serving are the flags of serve.
 type serving struct {
 	data, addr, configs *string
+	slots, cpuSlots     *int
 	verbose             *bool
 }
 
 func serveFlags(fs *flag.FlagSet) serving {
 	return serving{
-		data:    dataFlag(fs),
-		addr:    fs.String("addr", "127.0.0.1:8787", "`address` to listen on; loopback only"),
-		configs: fs.String("configs", "configs", "`folder` of pipeline configurations that the web interface offers"),
-		verbose: fs.Bool("verbose", false, "log every request"),
+		data:     dataFlag(fs),
+		addr:     fs.String("addr", "127.0.0.1:8787", "`address` to listen on; loopback only"),
+		configs:  fs.String("configs", "configs", "`folder` of pipeline configurations that the web interface offers"),
+		slots:    fs.Int("slots", 0, "`jobs` at once on the machine's cards, or on its processor where it has none; 0: one to a card"),
+		cpuSlots: fs.Int("cpu-slots", 0, "`jobs` of device: cpu that run beside those; 0: they take a slot as others do"),
+		verbose:  fs.Bool("verbose", false, "log every request"),
 	}
 }
 
@@ -86,6 +89,9 @@ func (e *env) openStore(dir string, level slog.Level) (*store.Store, error) {
 	return st, nil
 }
 
+// maxSlots bounds the jobs that run at once: each is a process.
+const maxSlots = 256
+
 // listen opens the server's address before anything costly starts, so that a taken port fails at once.
 func listen(addr string) (net.Listener, error) {
 	if err := api.CheckAddress(addr); err != nil {
@@ -101,6 +107,9 @@ func listen(addr string) (net.Listener, error) {
 // serve answers until ctx ends. ready, where not nil, is called with the address once it is reachable,
 // and ends the server when it returns.
 func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(ctx context.Context, url string) error) (err error) {
+	if *s.slots < 0 || *s.slots > maxSlots || *s.cpuSlots < 0 || *s.cpuSlots > maxSlots {
+		return usagef("--slots and --cpu-slots must be at least 0 and at most %d", maxSlots)
+	}
 	l, err := listen(*s.addr)
 	if err != nil {
 		return err
@@ -130,7 +139,15 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 		return err
 	}
 	token := rand.Text()
-	queue, err := jobs.New(ctx, st, worker.Process{}, jobs.Options{Logger: log})
+	cards := 0
+	if info.Name == "cuda" {
+		if cards, err = pipeline.Cards(); err != nil {
+			return err
+		}
+	}
+	queue, err := jobs.New(ctx, st, worker.Process{}, jobs.Options{
+		Slots: *s.slots, Beside: *s.cpuSlots, Cards: cards, Memory: worker.FreeMemory, Logger: log,
+	})
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,11 @@ func WorkerMain(stdin io.Reader, stdout io.WriteCloser, stderr io.Writer) int {
 		if err != nil {
 			return err
 		}
-		runner, closeRunner, err := openRunner(tracker, cfg, e.logger(slog.LevelInfo))
+		card := 0
+		if len(job.Devices) > 0 {
+			card = job.Devices[0]
+		}
+		runner, closeRunner, err := openRunner(tracker, cfg, card, e.logger(slog.LevelInfo))
 		if err != nil {
 			return err
 		}

@@ -131,6 +131,11 @@ func (c *Client) Resume(ctx context.Context, id string) (run experiments.Run, er
 	return run, c.send(ctx, http.MethodPost, "/api/v1/runs/"+url.PathEscape(id)+"/resume", "", nil, &run)
 }
 
+// Prioritize changes the priority of a waiting run.
+func (c *Client) Prioritize(ctx context.Context, id string, priority int) (run experiments.Run, err error) {
+	return run, c.send(ctx, http.MethodPatch, "/api/v1/runs/"+url.PathEscape(id), "application/json", jsonOf(map[string]any{"priority": priority}), &run)
+}
+
 // ABTest gives the result of a run's A/B test.
 func (c *Client) ABTest(ctx context.Context, id string) (*experiments.ABResult, error) {
 	r := new(experiments.ABResult)

@@ -49,7 +49,7 @@ func (q *Queue) attempt(ctx context.Context, j *job) (err error) {
 	if err != nil {
 		return errors.Join(err, q.mark(record, j.id, experiments.Failed, err.Error()))
 	}
-	spec := worker.Job{RunID: j.id, Config: run.Config, Dir: run.Job.Dir, Resume: run.Job.Attempt > 1, Lock: lock}
+	spec := worker.Job{RunID: j.id, Config: run.Config, Dir: run.Job.Dir, Resume: run.Job.Attempt > 1, Lock: lock, Devices: q.places.devices(j.slots)}
 	place := &reached{}
 	err = q.worker.Run(ctx, spec, recorder{q.store, run.Job.Attempt, place}, log)
 	if err != nil {

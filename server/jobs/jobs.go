@@ -32,12 +32,13 @@ type Queue struct {
 	worker Worker
 	store  *store.Store
 	log    *slog.Logger
-	slots  int
+	places places
 
 	mu      sync.Mutex
 	waiting []*job
 	running map[string]*job
 	closed  bool
+	looking bool           // a look at the machine's memory is due
 	ended   sync.WaitGroup // workers under way
 }
 
@@ -46,6 +47,9 @@ type job struct {
 	id       string
 	priority int
 	queued   time.Time
+	needs    needs
+	slots    []int     // that it runs in; none: beside them
+	started  time.Time // the attempt under way
 	// stop ends the attempt under way, saying why; nil while the job waits.
 	stop context.CancelCauseFunc
 	// again is set when the run was resumed while its attempt was still ending.
@@ -60,7 +64,11 @@ var (
 
 // Options configure a queue.
 type Options struct {
-	Slots  int // jobs at once; 0: one, since a machine has one device
+	Slots  int // jobs at once on the machine's cards, or without a card on its processor; 0: one to a card
+	Cards  int // cards that the machine has
+	Beside int // jobs of the processor alone (device: cpu) that run beside those; 0: they take a slot as others do
+	// Memory says how much of the machine's memory is free; nil, and a total of 0, where nothing is known.
+	Memory func() (free, total int64)
 	Logger *slog.Logger
 }
 
@@ -72,7 +80,11 @@ func New(ctx context.Context, st *store.Store, w Worker, o Options) (*Queue, err
 	if err := prune(ctx, st); err != nil {
 		return nil, err
 	}
-	q := &Queue{worker: w, store: st, log: o.Logger, slots: max(1, o.Slots), running: map[string]*job{}}
+	q := &Queue{worker: w, store: st, log: o.Logger, running: map[string]*job{}}
+	q.places = places{cards: o.Cards, slots: o.Slots, beside: o.Beside, memory: o.Memory}
+	if o.Slots == 0 {
+		q.places.slots = max(1, o.Cards)
+	}
 	runs, err := allRuns(ctx, st, experiments.Queued)
 	if err != nil {
 		return nil, err
@@ -81,7 +93,7 @@ func New(ctx context.Context, st *store.Store, w Worker, o Options) (*Queue, err
 	defer q.mu.Unlock()
 	for _, r := range runs {
 		if r.Job != nil {
-			q.add(&job{id: r.ID, priority: r.Job.Priority, queued: r.Job.QueuedAt})
+			q.add(&job{id: r.ID, priority: r.Job.Priority, queued: r.Job.QueuedAt, needs: q.places.needsOf(r.Config)})
 		}
 	}
 	q.fill()
@@ -118,7 +130,7 @@ func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experimen
 	if run, err = q.store.CreateRun(ctx, run); err != nil || run.ID != id {
 		return run, err // the run of an earlier request with the same idempotency key
 	}
-	q.add(&job{id: id, priority: s.Priority, queued: now})
+	q.add(&job{id: id, priority: s.Priority, queued: now, needs: q.places.needsOf(s.Config)})
 	q.fill()
 	return run, nil
 }
@@ -199,7 +211,7 @@ func (q *Queue) Resume(ctx context.Context, id string) (experiments.Run, error) 
 		j.again = true
 		return run, nil
 	}
-	q.add(&job{id: id, priority: run.Job.Priority, queued: now})
+	q.add(&job{id: id, priority: run.Job.Priority, queued: now, needs: q.places.needsOf(run.Config)})
 	q.fill()
 	return run, nil
 }
@@ -220,11 +232,13 @@ func before(a, b *job) bool {
 	return a.queued.Before(b.queued)
 }
 
-// fill starts waiting jobs in the free slots. The caller holds mu.
+// fill starts the waiting jobs that may start. The caller holds mu.
 func (q *Queue) fill() {
-	for !q.closed && len(q.waiting) > 0 && len(q.running) < q.slots {
-		j := q.waiting[0]
-		q.waiting = q.waiting[1:]
+	for !q.closed {
+		j := q.next()
+		if j == nil {
+			return
+		}
 		ctx, stop := context.WithCancelCause(context.Background())
 		j.stop = stop
 		q.running[j.id] = j
@@ -238,7 +252,7 @@ func (q *Queue) fill() {
 			defer q.mu.Unlock()
 			delete(q.running, j.id)
 			if j.again && !q.closed {
-				q.add(&job{id: j.id, priority: j.priority, queued: time.Now().UTC()})
+				q.add(&job{id: j.id, priority: j.priority, queued: time.Now().UTC(), needs: j.needs})
 			}
 			q.fill()
 		})
@@ -278,6 +292,9 @@ func (q *Queue) List(ctx context.Context) ([]experiments.Run, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if run.Job != nil {
+			run.Job.Waits = q.Waits(ctx, id)
 		}
 		list = append(list, run)
 	}

@@ -24,6 +24,8 @@ type Job struct {
 	Resume bool   // the run has begun before
 	Lock   string // file that the job's worker holds, so that an attempt never meets the one before it; absolute
 	Grace  time.Duration
+	// Devices are the numbers of the machine's cards that the job may use; none: as its configuration says.
+	Devices []int
 }
 
 // Failure is how a job's own error travels between the processes.

@@ -1,5 +1,6 @@
 // What the server's queue says of a run, as keys of the catalogues: its texts are English.
 import type { Key } from '../i18n/en.ts';
+import type { Reason } from './types.ts';
 
 export interface Said {
   key: Key;
@@ -40,4 +41,21 @@ const causes: [RegExp, Key][] = [
 /** Why a worker died; undefined for what has no words of ours, a panic for one. */
 export function causeOf(text: string): Key | undefined {
   return causes.find(([re]) => re.test(text))?.[1];
+}
+
+/** What a job waits for; undefined for a code that this page does not know. */
+export function waitsFor({ code, args = {} }: Reason): Said | undefined {
+  switch (code) {
+    case 'device':
+      return args.device === 'cpu' ? { key: 'waits.processor', args } : { key: 'waits.device', args };
+    case 'behind':
+      return { key: 'waits.behind', args: { count: Number(args.count) } };
+    case 'behind_higher':
+      return { key: 'waits.behindHigher', args: { count: Number(args.count) } };
+    case 'memory':
+      return { key: 'waits.memory', args };
+    case 'start':
+      return { key: 'waits.start', args: {} };
+  }
+  return undefined;
 }

@@ -37,6 +37,12 @@ export interface Step {
   progress?: Progress;
 }
 
+/** Why a job waits: experiments/reason.go lists the codes. */
+export interface Reason {
+  code: string;
+  args?: Record<string, string>;
+}
+
 export interface Job {
   queued_at: string;
   dir?: string;
@@ -45,6 +51,8 @@ export interface Job {
   attempt: number;
   /** Why it waits again. */
   reason?: string;
+  /** What it waits for now. */
+  waits?: Reason;
   /** Why the last worker died, where it did. */
   death?: string;
   deaths?: number;
