@@ -12,6 +12,7 @@ import (
 	flag "github.com/spf13/pflag"
 
 	"triality/experiments"
+	"triality/experiments/inference/inferencebench"
 	"triality/runtime/disk"
 	"triality/runtime/enginebench"
 	"triality/runtime/sandbox/metricbench"
@@ -24,6 +25,7 @@ func benchCommands() []command {
 		{"bench finetune", "", "LoRA training of a large model with random weights, beside transformers and peft, as JSON", setupBenchFinetune},
 		{"bench gpu", "", "the table of fine-tuning on one NVIDIA card, beside transformers and peft, as JSON", setupBenchGPU},
 		{"bench engine", "", "training against PyTorch and matrix products against OpenBLAS on the processor, as JSON", setupBenchEngine},
+		{"bench inference", "", "the A/B test's intervals, tests and early stopping by simulation, as JSON", setupBenchInference},
 		{"bench tokenizer", "", "a tokenizer's ids and speed against Hugging Face tokenizers, as JSON", setupBenchTokenizer},
 	}
 }
@@ -83,6 +85,23 @@ func setupBenchEngine(e *env, fl *flag.FlagSet) func(context.Context, []string) 
 		}
 		for _, m := range report.Missing {
 			fmt.Fprintf(e.stderr, "measured without this peer: %s\n", m)
+		}
+		return printJSON(e.stdout, report)
+	}
+}
+
+func setupBenchInference(e *env, fl *flag.FlagSet) func(context.Context, []string) error {
+	simulations := fl.Int("simulations", 400, "comparisons drawn for each figure; those with many rows are drawn less often. 20000 gives the figures of docs/verdict.md")
+	seed := fl.Uint64("seed", 1, "of the comparisons")
+	threads := fl.Int("threads", 0, "threads; 0 is all cores. The figures do not depend on it")
+	return func(ctx context.Context, args []string) error {
+		if *simulations < 10 || *simulations > 10_000_000 || *threads < 0 {
+			return usagef("--simulations must be at least 10 and at most 10000000, --threads must not be negative")
+		}
+		report, err := inferencebench.Run(ctx, inferencebench.Options{Simulations: *simulations, Seed: *seed, Threads: *threads,
+			Progress: func(begins string) { fmt.Fprintln(e.stderr, begins) }})
+		if err != nil {
+			return err
 		}
 		return printJSON(e.stdout, report)
 	}
