@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -220,6 +221,30 @@ func TestAConfigurationReadsBackFromItsYAML(t *testing.T) {
 		}
 		if again, err := second.YAML(); err != nil || again != text {
 			t.Errorf("%q: %v; read back as\n%s\nwant\n%s", overrides, err, again, text)
+		}
+	}
+}
+
+func TestAWrittenConfigurationReadsBackToTheSameValues(t *testing.T) {
+	for name, text := range map[string]string{
+		"defaults":          "",
+		"empty on purpose":  "training: {lora_exclude_modules: [], lora_rank_pattern: {}}\n",
+		"lists and numbers": "training: {lora_target_modules: [q_proj], lora_rank_pattern: {down_proj: 4}, checkpoint_interval: 90s}\ndevice_memory_limit: 11GiB\ntest: {metrics: [{module: a.wasm}, {module: b.wasm, params: {k: 1}, slices: [class]}], generate: {max_new_tokens: 3}}\n",
+	} {
+		want, err := Parse(name, []byte("data: {input_path: a}\nmodel: {base_model: b}\n"+text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		written, err := want.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Parse(name, []byte(written))
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, written)
+		}
+		if !reflect.DeepEqual(got, want) { // an empty list is none: steps' keys tell the two apart
+			t.Errorf("%s: %+v\nwas %+v\nwritten as\n%s", name, got, want, written)
 		}
 	}
 }

@@ -219,9 +219,41 @@ func kindName(t reflect.Type) string {
 
 // YAML is the configuration as a file that Parse reads back to the same values.
 func (p Pipeline) YAML() (string, error) {
-	text, err := yaml.Marshal(p)
+	var doc yaml.Node
+	if err := doc.Encode(p); err != nil {
+		return "", fmt.Errorf("write configuration: %w", err)
+	}
+	leaveOut(&doc, reflect.ValueOf(p))
+	text, err := yaml.Marshal(&doc)
 	if err != nil {
 		return "", fmt.Errorf("write configuration: %w", err)
 	}
 	return string(text), nil
+}
+
+// leaveOut removes the lists and mappings that are unset: written as empty ones they would be read back as those, and
+// steps would have other keys.
+func leaveOut(n *yaml.Node, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Slice:
+		for i := range min(v.Len(), len(n.Content)) {
+			leaveOut(n.Content[i], v.Index(i))
+		}
+	case reflect.Struct:
+		if n.Kind != yaml.MappingNode {
+			return // it writes itself
+		}
+		var kept []*yaml.Node
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			field, ok := fieldByKey(v, n.Content[i].Value)
+			if ok && (field.Kind() == reflect.Slice || field.Kind() == reflect.Map) && field.IsNil() {
+				continue
+			}
+			if ok {
+				leaveOut(n.Content[i+1], field)
+			}
+			kept = append(kept, n.Content[i], n.Content[i+1])
+		}
+		n.Content = kept
+	}
 }

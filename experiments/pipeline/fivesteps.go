@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"slices"
 
@@ -130,18 +129,14 @@ func (found sources) literal(_ context.Context, takes []graph.Type, text string)
 	return v, err
 }
 
-// hashTestData hashes the files of a test set: a dataset folder's, or the .jsonl files.
+// hashTestData hashes the files of a test set: the rows of a dataset folder, or the .jsonl files.
 func hashTestData(path string) (string, error) {
-	if isDataset(path) {
-		files, err := filepath.Glob(filepath.Join(path, "*", "*.arrow"))
-		if err != nil {
-			return "", fmt.Errorf("hash test data: %w", err)
-		}
-		return hashFiles(files...)
-	}
-	files, err := dataset.Find(path)
+	files, err := TestFiles(path)
 	if err != nil {
 		return "", err
+	}
+	if isDataset(path) {
+		files = slices.DeleteFunc(files, func(name string) bool { return filepath.Ext(name) != ".arrow" })
 	}
 	return hashFiles(files...)
 }

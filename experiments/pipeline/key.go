@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"triality/experiments"
+	"triality/experiments/dataset"
 	"triality/experiments/graph"
 	"triality/runtime/disk"
 	"triality/runtime/modelfiles"
@@ -48,16 +49,29 @@ func hashFiles(names ...string) (string, error) {
 
 // hashModel hashes what makes a model folder: configuration, weights, and the files that belong to it.
 func hashModel(dir string) (string, error) {
+	names, err := ModelFiles(dir)
+	if err != nil {
+		return "", err
+	}
+	for i, name := range names {
+		names[i] = filepath.Join(dir, filepath.FromSlash(name))
+	}
+	return hashFiles(names...)
+}
+
+// ModelFiles lists what a step that takes a model folder reads of it, relative to it, with slashes: its key is made of
+// them.
+func ModelFiles(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", experiments.Errorf(experiments.CodeNotFound, "%s: no such model folder", dir)
+		return nil, experiments.Errorf(experiments.CodeNotFound, "%s: no such model folder", dir)
 	}
 	if err != nil {
-		return "", experiments.Errorf(experiments.CodeInvalid, "read model folder: %w", err)
+		return nil, experiments.Errorf(experiments.CodeInvalid, "read model folder: %w", err)
 	}
 	names, err := modelfiles.List(dir)
 	if err != nil {
-		return "", experiments.Errorf(experiments.CodeInvalid, "read model folder: %w", err)
+		return nil, experiments.Errorf(experiments.CodeInvalid, "read model folder: %w", err)
 	}
 	for _, e := range entries {
 		switch filepath.Ext(e.Name()) {
@@ -68,9 +82,35 @@ func hashModel(dir string) (string, error) {
 		}
 	}
 	slices.Sort(names)
-	names = slices.Compact(names)
-	for i, name := range names {
-		names[i] = filepath.Join(dir, filepath.FromSlash(name))
+	return slices.Compact(names), nil
+}
+
+// TestFiles lists the files of a test set: those that make a dataset folder, or the .jsonl files. The folder's name may
+// hold what would be a pattern's.
+func TestFiles(name string) ([]string, error) {
+	if !isDataset(name) {
+		return dataset.Find(name)
 	}
-	return hashFiles(names...)
+	files := []string{filepath.Join(name, "dataset_dict.json")}
+	splits, err := os.ReadDir(name)
+	if err != nil {
+		return nil, fmt.Errorf("data set %s: %w", name, err)
+	}
+	for _, split := range splits {
+		entries, err := os.ReadDir(filepath.Join(name, split.Name()))
+		if err != nil {
+			continue // a file, or a folder that no reader of the data set could read either
+		}
+		for _, e := range entries {
+			if part := e.Name(); part == "dataset_info.json" || part == "state.json" || filepath.Ext(part) == ".arrow" {
+				files = append(files, filepath.Join(name, split.Name(), part))
+			}
+		}
+	}
+	return files, nil
+}
+
+// CheckpointFolders are where a step whose folder is dir keeps what it resumes from, while it has not finished.
+func CheckpointFolders(dir string) []string {
+	return []string{filepath.Join(dir, "checkpoints"), filepath.Join(baseWork(dir), "checkpoints")}
 }

@@ -144,7 +144,7 @@ func documents(tok *tokenizer.Tokenizer, docs []string, max int) []train.Example
 
 // createBase makes the base model of a configuration in dir: tokenizer, fresh weights, pre-training.
 func (e *Engine) createBase(ctx context.Context, dir string, c config.Create, docs []string, maxLength int, seed uint64, sink Sink) error {
-	work := dir + ".training"
+	work := baseWork(dir)
 	fresh := filepath.Join(work, "fresh")
 	if !exists(filepath.Join(fresh, model.ConfigFile)) {
 		if err := InitModel(fresh, "llama", c.Shape, c.VocabSize, docs, seed); err != nil {
@@ -161,6 +161,9 @@ func (e *Engine) createBase(ctx context.Context, dir string, c config.Create, do
 	}
 	return disk.RemoveAll(work)
 }
+
+// baseWork is where a base model is made before its folder gets it.
+func baseWork(dir string) string { return dir + ".training" }
 
 // trainError gives a trainer's error a code where a caller decides on it.
 func trainError(err error) error {

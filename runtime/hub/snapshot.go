@@ -195,3 +195,38 @@ func shardsOf(index string) ([]string, error) {
 	}
 	return out, nil
 }
+
+// FilesOf names the files of a snapshot that match patterns, relative to its folder, with slashes.
+func FilesOf(s Snapshot, patterns []string) ([]string, error) {
+	var files []File
+	err := filepath.WalkDir(s.Dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(s.Dir, p)
+		if err == nil {
+			files = append(files, File{Path: filepath.ToSlash(rel), Size: -1})
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("hub cache: %w", err)
+	}
+	var names []string
+	for _, f := range choose(files, patterns) {
+		names = append(names, f.Path)
+	}
+	return names, nil
+}
+
+// FolderOf is where a cache keeps a commit's files.
+func FolderOf(cacheDir, repo, commit string) (string, error) {
+	ref := Ref{Repo: repo, Revision: commit}
+	if err := ref.check(); err != nil {
+		return "", err
+	}
+	if !isCommit(commit) {
+		return "", fmt.Errorf("%q is no commit", commit)
+	}
+	return cache{dir: cacheDir}.snapshot(repo, commit), nil
+}
