@@ -34,7 +34,7 @@ type wire struct {
 	run     string
 	attempt int
 	calls   atomic.Int64
-	before  func(n int64, method string, args []byte) error          // may refuse or change a call
+	before  func(n int64, method string, args []byte) error         // may refuse or change a call
 	after   func(method string, args, reply []byte) ([]byte, error) // may change or lose an answer
 }
 
