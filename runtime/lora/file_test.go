@@ -140,3 +140,27 @@ func TestWeightsThatDoNotFitAreNamed(t *testing.T) {
 		})
 	}
 }
+
+func TestOfManyWeightsThatDoNotFitEightAreNamed(t *testing.T) {
+	for targets, end := range map[string]string{ // a target has four weights
+		`"k_proj", "v_proj", "q_proj"`:           "v_proj.lora_B.weight is missing",
+		`"k_proj", "v_proj", "q_proj", "o_proj"`: "is missing; and 4 more",
+	} {
+		cfg, _ := smallModel(t, "llama")
+		dir := t.TempDir()
+		if err := trained(t, Config{R: 4, Alpha: 8, TargetModules: []string{"k_proj"}}, cfg).Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, ConfigFile)
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.Replace(string(raw), `"k_proj"`, targets, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err = Read(dir, cfg); err == nil || strings.Count(err.Error(), "is missing") != 8 || !strings.HasSuffix(err.Error(), end) {
+			t.Errorf("%s: %v", targets, err)
+		}
+	}
+}

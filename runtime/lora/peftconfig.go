@@ -45,16 +45,14 @@ func formatPEFT(c Config, base string) ([]byte, error) {
 		R: c.R, RankPattern: c.RankPattern, TaskType: "CAUSAL_LM", UseRslora: c.RSLoRA, UseDora: c.DoRA,
 		TargetModules: listOr(c.TargetModules, c.TargetPattern), ExcludeModules: listOr(c.ExcludeModules, c.ExcludePattern),
 		ModulesToSave: listOr(c.SaveModules, ""), LayersPattern: listOr(c.LayersPattern, ""),
-	}
-	if len(c.Layers) > 0 {
-		p.LayersToTransform = c.Layers
+		LayersToTransform: listOr(c.Layers, ""),
 	}
 	raw, err := json.MarshalIndent(p, "", "  ")
 	return append(raw, '\n'), err
 }
 
 // listOr is a field of peft's that is a list, one text, or null.
-func listOr(list []string, text string) any {
+func listOr[T any](list []T, text string) any {
 	switch {
 	case text != "":
 		return text

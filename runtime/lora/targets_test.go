@@ -34,6 +34,7 @@ func TestTargetsArePefts(t *testing.T) {
 		"which a full name does not mind":        {Config{TargetModules: []string{"q_proj", "model.layers.0.mlp.up_proj"}, Layers: []int{1}}, "0.mlp.up_proj 1.self_attn.q_proj", "", ""},
 		"layers by their list's name":            {Config{TargetModules: []string{"q_proj"}, Layers: []int{0}, LayersPattern: []string{"h", "layers"}}, "0.self_attn.q_proj", "", ""},
 		"modules trained outright have none":     {Config{TargetModules: []string{AllLinear}, SaveModules: []string{"mlp", "lm_head"}, Layers: nil}, attention0 + " " + attention1, "0.mlp.gate_proj.weight 0.mlp.up_proj.weight 0.mlp.down_proj.weight 1.mlp.gate_proj.weight 1.mlp.up_proj.weight 1.mlp.down_proj.weight lm_head.weight", ""},
+		"whichever of them is named first":       {Config{TargetModules: []string{"q_proj", "up_proj"}, SaveModules: []string{"lm_head", "mlp"}, ExcludePattern: `.*\.0\.self_attn.*`}, "1.self_attn.q_proj", "0.mlp.gate_proj.weight 0.mlp.up_proj.weight 0.mlp.down_proj.weight 1.mlp.gate_proj.weight 1.mlp.up_proj.weight 1.mlp.down_proj.weight lm_head.weight", ""},
 		"norms, by the end of their names":       {Config{TargetModules: []string{"q_proj"}, SaveModules: []string{"model.norm", "0.input_layernorm"}}, "0.self_attn.q_proj 1.self_attn.q_proj", "0.input_layernorm.weight model.norm.weight", ""},
 		"a module with a bias, both its weights": {Config{TargetModules: []string{"v_proj"}, SaveModules: []string{"0.self_attn.q_proj"}}, "0.self_attn.v_proj 1.self_attn.v_proj", "0.self_attn.q_proj.weight 0.self_attn.q_proj.bias", ""},
 		"a module to save that is not there":     {Config{TargetModules: []string{"v_proj"}, SaveModules: []string{"score"}}, "0.self_attn.v_proj 1.self_attn.v_proj", "", "score"},
@@ -94,6 +95,7 @@ func TestTargetsThatPeftRefusesAreRefused(t *testing.T) {
 		is   error
 	}{
 		"nothing matches":                 {Config{TargetModules: []string{"c_attn"}}, `no module matches ["c_attn"]`, nil},
+		"and nothing limits the names":    {Config{TargetModules: []string{"c_attn"}}, "up_proj, v_proj\n", nil},
 		"an expression that matches none": {Config{TargetPattern: "q_proj"}, `the regular expression "q_proj"`, nil},
 		"no layer is left":                {Config{TargetModules: list, Layers: []int{7}}, "lora_layers_to_transform allows the layers [7]", nil},
 		"all is excluded":                 {Config{TargetModules: list, ExcludeModules: list}, "lora_exclude_modules", nil},
@@ -114,7 +116,7 @@ func TestTargetsThatPeftRefusesAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tt.c.R, tt.c.Alpha = 2, 4
 			_, err := Empty(tt.c, cfg)
-			if err == nil || !strings.Contains(err.Error(), tt.says) || tt.is != nil && !errors.Is(err, tt.is) {
+			if err == nil || !strings.Contains(err.Error()+"\n", tt.says) || tt.is != nil && !errors.Is(err, tt.is) {
 				t.Errorf("error %v, want one that says %q", err, tt.says)
 			}
 		})
@@ -126,6 +128,19 @@ func TestARegularExpressionThatTakesTooLongIsGivenUp(t *testing.T) {
 	_, err := Empty(Config{R: 2, Alpha: 4, TargetPattern: `(.*)*!`}, cfg) // goes through every cut of a name into parts
 	if err == nil || !strings.Contains(err.Error(), `on "model.`) || !strings.Contains(err.Error(), "match timeout") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestAListOfNothingIsWrittenAsPeftsNull(t *testing.T) {
+	none, noLayers := []string{}, []int{}
+	raw, err := formatPEFT(Config{R: 2, Alpha: 4, TargetPattern: "x", ExcludeModules: none, SaveModules: none, LayersPattern: none, Layers: noLayers}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range []string{"exclude_modules", "modules_to_save", "layers_pattern", "layers_to_transform"} {
+		if !strings.Contains(string(raw), `"`+field+`": null`) {
+			t.Errorf("%s is not null in %s", field, raw)
+		}
 	}
 }
 
