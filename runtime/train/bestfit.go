@@ -26,7 +26,7 @@ func sequences(set []Example, length int) [][]int {
 		n := len(set[i].IDs)
 		left := fullest(some, n)
 		at := len(out)
-		if left < 0 {
+		if left == -1 {
 			left = length
 			out = append(out, nil)
 		} else {

@@ -23,9 +23,6 @@ import (
 //	32 bytes  SHA-256 of everything before it
 const checkpointMagic = "TRICKPT1"
 
-// maxCheckpointHeader bounds the header, which holds the metric history, in bytes.
-const maxCheckpointHeader = 1 << 30
-
 // checkpoint is the state of a run between two optimizer steps.
 type checkpoint struct {
 	Identity map[string]string `json:"identity"` // what decides the result; see Options.identity
@@ -150,7 +147,7 @@ func parseCheckpoint(file io.ReaderAt, size int64) (*checkpoint, error) {
 		return nil, damaged("the checksum of its %d bytes does not match", size)
 	}
 	n := binary.LittleEndian.Uint64(prefix[8:])
-	if n > maxCheckpointHeader || int64(n) > body-16 {
+	if n > uint64(body-16) {
 		return nil, damaged("the header takes %d bytes, %d are there", n, body-16)
 	}
 	head := make([]byte, n)

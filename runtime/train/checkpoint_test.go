@@ -3,6 +3,7 @@ package train
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -92,6 +93,33 @@ func TestACheckpointEndsWithItsLastTensor(t *testing.T) {
 			}
 		} else if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+d bytes: %v", extra, err)
+		}
+	}
+}
+
+func TestAHeaderThatDoesNotFitIsToldInBytes(t *testing.T) {
+	file := func(length uint64, rest string) []byte {
+		return sealed(append(binary.LittleEndian.AppendUint64([]byte(checkpointMagic), length), rest...))
+	}
+	const head = `{"float_bits":32,"tensors":[{"name":"a","elements":0}]}`
+	for name, tt := range map[string]struct {
+		in   []byte
+		want string // of the error; empty: there is none
+	}{
+		"less than a length":        {sealed([]byte(checkpointMagic + "1234567")), "47 bytes are too few"},
+		"a length of nothing":       {file(0, ""), "header: EOF"},
+		"one byte too many":         {file(5, "1234"), "the header takes 5 bytes, 4 are there"},
+		"more than there can be":    {file(1<<63, "1234"), "the header takes 9223372036854775808 bytes, 4 are there"},
+		"a header and nothing more": {file(uint64(len(head)), head), ""},
+		"fewer elements than none":  {file(uint64(len(head))+1, strings.Replace(head, ":0", ":-1", 1)), "tensor a has -1 elements, 0 bytes are left"},
+	} {
+		_, err := parseCheckpoint(bytes.NewReader(tt.in), int64(len(tt.in)))
+		if tt.want == "" {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		} else if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"triality/runtime/model"
@@ -85,9 +86,7 @@ func (h *hashed) sum() (string, error) {
 		if _, ok := h.known(p); ok {
 			return nil
 		}
-		if cap(*room) < p.N {
-			*room = make([]float32, p.N)
-		}
+		*room = slices.Grow((*room)[:0], p.N)
 		return h.ReadAt(p.Name, (*room)[:p.N], p.At)
 	}, func(i int, _ *[]float32) error {
 		p := parts[i]

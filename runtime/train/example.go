@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"slices"
 )
 
 // Masked is the label of a token that is not trained on, as in Hugging Face data sets.
@@ -18,15 +19,9 @@ type Example struct {
 	IDs, Labels []int32
 }
 
-// trained counts the tokens of e that enter the loss.
-func (e Example) trained() int {
-	n := 0
-	for i := 1; i < len(e.Labels); i++ {
-		if e.Labels[i] >= 0 {
-			n++
-		}
-	}
-	return n
+// trains says that a token of e, which is not empty, enters the loss.
+func (e Example) trains() bool {
+	return slices.ContainsFunc(e.Labels[1:], func(label int32) bool { return label >= 0 })
 }
 
 // checkExamples holds each example to the vocabulary and to the longest sequence the model takes
@@ -75,9 +70,6 @@ func hashInt(h hash.Hash, n int) {
 
 func hashInts(h hash.Hash, v []int32) {
 	hashInt(h, len(v))
-	b := make([]byte, 0, 4*len(v))
-	for _, x := range v {
-		b = binary.LittleEndian.AppendUint32(b, uint32(x))
-	}
+	b, _ := binary.Append(nil, binary.LittleEndian, v) // of numbers it cannot fail
 	h.Write(b)
 }

@@ -1,12 +1,13 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ func (f *folder) list() ([]checkpointFile, error) {
 		}
 		files = append(files, checkpointFile{filepath.Join(f.dir, e.Name()), step})
 	}
-	sort.Slice(files, func(i, j int) bool { return files[i].step > files[j].step })
+	slices.SortFunc(files, func(a, b checkpointFile) int { return cmp.Compare(b.step, a.step) })
 	return files, nil
 }
 

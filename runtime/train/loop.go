@@ -222,10 +222,10 @@ func (r *runner) window(set []Example, micro [][]int, eval bool) (*Window, error
 
 // advance takes one optimizer step.
 func (r *runner) advance(ctx context.Context) error {
-	micro := r.plan.window(r.step)
+	number, micro := r.step+1, r.plan.window(r.step)
 	w, err := r.window(r.train, micro, false)
 	if err != nil {
-		return fmt.Errorf("step %d: %w", r.step+1, err)
+		return fmt.Errorf("step %d: %w", number, err)
 	}
 	sums := map[string]float64{}
 	for _, s := range r.slots {
@@ -239,17 +239,17 @@ func (r *runner) advance(ctx context.Context) error {
 		w.DropoutKey = [2]int32{int32(uint32(r.opt.Seed) ^ uint32(r.opt.Seed>>32)), int32(uint32(r.step*r.opt.GradientAccumulation + k))}
 		c, err := r.programs.get(p.T(), true)
 		if err != nil {
-			return fmt.Errorf("step %d: %w", r.step+1, err)
+			return fmt.Errorf("step %d: %w", number, err)
 		}
 		if err := r.programs.run(c, p, w, r.scale); err != nil {
-			return fmt.Errorf("step %d: %w", r.step+1, err)
+			return fmt.Errorf("step %d: %w", number, err)
 		}
 		if err := r.programs.scalars(c, sums); err != nil {
-			return fmt.Errorf("step %d: %w", r.step+1, err)
+			return fmt.Errorf("step %d: %w", number, err)
 		}
 	}
 	if err := r.update(sums["loss"]); err != nil {
-		return fmt.Errorf("step %d (learning rate %g): %w; train examples %s", r.step+1, r.schedule.rate(r.step), err, someOf(slices.Concat(micro...)))
+		return fmt.Errorf("step %d (learning rate %g): %w; train examples %s", number, r.schedule.rate(r.step), err, someOf(slices.Concat(micro...)))
 	}
 	r.step++
 	r.pending.Steps++

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"triality/runtime/device"
 	"triality/runtime/device/reference"
 )
 
@@ -214,6 +215,12 @@ func TestACheckpointOfAnotherRunIsRefusedWithWhatDiffers(t *testing.T) {
 	}
 	other := testOptions()
 	other.LearningRate, other.SaveSteps = 0.01, 5 // when it saves is not what it computes
+	finer := testOptions()
+	finer.LearningRate = 0.051
+	packed := testOptions()
+	packed.Packing = 20
+	narrow := bigrams(0)
+	narrow.Storage = device.BFloat16
 	changed := bigrams(0)
 	changed.Weights[0].Data[3]++
 	tests := map[string]struct {
@@ -222,9 +229,12 @@ func TestACheckpointOfAnotherRunIsRefusedWithWhatDiffers(t *testing.T) {
 		opt   Options
 		want  string
 	}{
-		"learning rate": {bigrams(0), train, other, "what differs: learning_rate (checkpoint 0.05, now 0.01);"},
-		"examples":      {bigrams(0), train[1:], testOptions(), "what differs: examples ("},
-		"model":         {changed, train, testOptions(), "what differs: initial_weights ("},
+		"learning rate":  {bigrams(0), train, other, "what differs: learning_rate (checkpoint 0.05, now 0.01);"},
+		"its next digit": {bigrams(0), train, finer, "what differs: learning_rate (checkpoint 0.05, now 0.051);"},
+		"packing":        {bigrams(0), train, packed, "what differs: packing (checkpoint absent, now 20);"},
+		"storage":        {narrow, train, testOptions(), "what differs: storage (checkpoint absent, now bfloat16);"},
+		"examples":       {bigrams(0), train[1:], testOptions(), "what differs: examples ("},
+		"model":          {changed, train, testOptions(), "what differs: initial_weights ("},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -233,6 +243,15 @@ func TestACheckpointOfAnotherRunIsRefusedWithWhatDiffers(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+func TestOfALongValueThatDiffersTheBeginningIsTold(t *testing.T) {
+	for length, want := range map[int]string{40: strings.Repeat("a", 40), 41: strings.Repeat("a", 12) + "…"} {
+		err := checkIdentity("c", map[string]string{"k": strings.Repeat("a", length)}, map[string]string{})
+		if err == nil || !strings.Contains(err.Error(), "k (checkpoint "+want+", now absent)") {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 
@@ -285,7 +304,7 @@ func TestALossThatIsNotFiniteEndsTheRunWithItsStep(t *testing.T) {
 	task := bigrams(0)
 	task.Weights[0].Data[0] = float32(math.Inf(1))
 	_, err := runUntil(t, task, sentences(1, 20), nil, t.TempDir(), testOptions(), 0, nil)
-	if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), "step ") || !strings.Contains(err.Error(), "examples [") {
+	if !errors.Is(err, ErrNotFinite) || !strings.Contains(err.Error(), "step 1 (learning rate 0): ") || !strings.Contains(err.Error(), "examples [") {
 		t.Errorf("got %v", err)
 	}
 }

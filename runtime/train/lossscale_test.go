@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,7 +21,13 @@ type overflowing struct {
 	at   func(step int) bool
 	step int
 	sums int
-	of   int // slots
+	of   int   // slots
+	took []int // the numbers of AdamW's steps
+}
+
+func (d *overflowing) AdamWStep(value, grad, m, v device.Buffer, c device.AdamW) {
+	d.took = append(d.took, c.Step)
+	d.Device.AdamWStep(value, grad, m, v, c)
 }
 
 func (d *overflowing) SquaredSum(dst, a device.Buffer) {
@@ -71,6 +78,9 @@ func TestAnOverflowSkipsTheStepAndHalvesTheLossScale(t *testing.T) {
 			t.Errorf("after step %d a weight is %g", i+1, v["first"])
 		}
 	}
+	if !slices.Equal(dev.took, []int{1, 1, 2, 2}) { // of two tensors each
+		t.Errorf("AdamW counts its steps %v", dev.took)
+	}
 }
 
 func TestTheLossScaleChangesNoGradient(t *testing.T) {
@@ -81,6 +91,16 @@ func TestTheLossScaleChangesNoGradient(t *testing.T) {
 	plain, err := runUntil(t, task, sentences(1, 20), nil, t.TempDir(), opt, 0, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	full, err := runUntil(t, bigrams(0.2), sentences(1, 20), nil, t.TempDir(), opt, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"grad_norm", "loss"} { // from the very first step
+		got, want := plain.Records[0].Values[name], full.Records[0].Values[name]
+		if math.Abs(got-want)/want > 0.02 {
+			t.Errorf("%s begins with %g in bfloat16 and %g in float", name, got, want)
+		}
 	}
 	half, err := halfRun(t, reference.New(), t.TempDir(), opt, 0)
 	if err != nil {

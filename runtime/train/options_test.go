@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"triality/runtime/lora"
 )
@@ -44,6 +45,30 @@ func TestValidateNamesTheFieldAsTheConfigurationDoes(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+func TestWhatIsJustAllowedIsValid(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"batches and steps of one":          func(o *Options) { o.BatchSize, o.GradientAccumulation, o.MaxSteps, o.Epochs = 1, 1, 1, 0 },
+		"warm-up from first to last":        func(o *Options) { o.WarmupRatio = 1 },
+		"neither warm-up nor averages":      func(o *Options) { o.WarmupRatio, o.Beta1, o.Beta2 = 0, 0, 0 },
+		"no rate, decay or clipping":        func(o *Options) { o.LearningRate, o.WeightDecay, o.MaxGradNorm = 0, 0, 0 },
+		"nothing but at the end":            func(o *Options) { o.LoggingSteps, o.EvalSteps, o.SaveSteps, o.CheckpointInterval = 0, 0, 0, 0 },
+		"every checkpoint is kept":          func(o *Options) { o.SaveTotalLimit = 0 },
+		"evaluation and packing by default": func(o *Options) { o.EvalBatchSize, o.Packing = 0, 0 },
+	} {
+		o := DefaultOptions()
+		if change(&o); o.Validate() != nil {
+			t.Errorf("%s: %v", name, o.Validate())
+		}
+	}
+	o := DefaultOptions()
+	if o.Beta2 = 1; o.Validate() == nil {
+		t.Error("an average that nothing enters is accepted")
+	}
+	if d := DefaultOptions().CheckpointInterval; d != 5*time.Minute {
+		t.Errorf("the defaults write a checkpoint every %v", d)
 	}
 }
 

@@ -1,8 +1,10 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	G "gorgonia.org/gorgonia"
@@ -55,14 +57,8 @@ func (ps *programs) get(rows int, training bool) (*compiled, error) {
 		return c, nil
 	}
 	if len(ps.held) >= maxPrograms {
-		var oldest programKey
-		at := ps.clock
-		for k, c := range ps.held {
-			if c.used < at {
-				oldest, at = k, c.used
-			}
-		}
-		if err := ps.drop(oldest); err != nil {
+		oldest := func(a, b programKey) int { return cmp.Compare(ps.held[a].used, ps.held[b].used) }
+		if err := ps.drop(slices.MinFunc(slices.Collect(maps.Keys(ps.held)), oldest)); err != nil {
 			return nil, err
 		}
 	}

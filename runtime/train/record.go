@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -162,12 +163,8 @@ func (r *runner) restore(c *checkpoint) error {
 	}
 	r.scale = c.Scale
 	r.step, r.resumed, r.saved = c.Step, c.Step, c.Step
-	r.records, r.pending = c.Records, c.Pending
-	if r.pending.Sums == nil {
-		r.pending.Sums = map[string]float64{}
-	}
-	if r.pending.Last == nil {
-		r.pending.Last = map[string]float64{}
-	}
+	r.records, r.pending.Steps, r.pending.Trained = c.Records, c.Pending.Steps, c.Pending.Trained
+	maps.Copy(r.pending.Sums, c.Pending.Sums)
+	maps.Copy(r.pending.Last, c.Pending.Last)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -257,6 +258,90 @@ func TestWeightsInInt8AreNotTrainedOutright(t *testing.T) {
 	_, err := Run(context.Background(), dev, cfg, p, sentences(1, 6), nil, t.TempDir(), opt, nil)
 	if err == nil || !strings.Contains(err.Error(), "load_in_8bit: model.layers.0.self_attn.o_proj") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Whatever changes the result makes another run of it, and nothing else does: a key that a plain adapter had
+// not before would refuse its checkpoints.
+func TestARunsIdentityHasWhatDecidesItsModel(t *testing.T) {
+	cfg, _ := testModel(t, "llama")
+	identity := func(cfg model.Config, c *lora.Config, st model.Storage) map[string]string {
+		t.Helper()
+		var a *lora.Adapter
+		if c != nil {
+			var err error
+			if a, err = lora.Empty(*c, cfg); err != nil {
+				t.Fatal(err)
+			}
+		}
+		id, err := modelIdentity(cfg, "abc", st, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	plain := func() *lora.Config {
+		return &lora.Config{R: 2, Alpha: 4, Dropout: 0.25, TargetModules: []string{"q_proj", "up_proj"}}
+	}
+	whole, first := identity(cfg, nil, model.Storage{}), identity(cfg, plain(), model.Storage{})
+	if len(whole) != 3 || whole["base_model"] != "abc" || whole["lora"] != "off" || len(whole["model_config"]) != 64 {
+		t.Errorf("a whole model: %v", whole)
+	}
+	want := map[string]string{
+		"base_model": "abc", "model_config": whole["model_config"], "lora_r": "2", "lora_alpha": "4", "lora_dropout": "0.25",
+		"lora_target_modules": "q_proj up_proj", "use_rslora": "false",
+	}
+	if !maps.Equal(first, want) {
+		t.Errorf("an adapter: %v", first)
+	}
+	wider := cfg
+	wider.RopeTheta++
+	if id := identity(wider, nil, model.Storage{}); id["model_config"] == whole["model_config"] {
+		t.Error("another configuration has the same identity")
+	}
+	for key, change := range map[string]func(*lora.Config){
+		"lora_alpha=4.125":             func(c *lora.Config) { c.Alpha = 4.125 },
+		"use_rslora=true":              func(c *lora.Config) { c.RSLoRA = true },
+		"use_dora=true":                func(c *lora.Config) { c.DoRA = true },
+		"lora_target_pattern=.*q_proj": func(c *lora.Config) { c.TargetModules, c.TargetPattern = nil, ".*q_proj" },
+		"lora_exclude_modules=up_proj": func(c *lora.Config) { c.ExcludeModules = []string{"up_proj"} },
+		"lora_layers=[1] []":           func(c *lora.Config) { c.Layers = []int{1} },
+		"lora_modules_to_save=norm":    func(c *lora.Config) { c.SaveModules = []string{"norm"} },
+		"lora_pattern model.layers.0.self_attn.q_proj=3 1.3333333333333333": func(c *lora.Config) { c.RankPattern = []lora.Pattern[int]{{Key: "0.self_attn.q_proj", Value: 3}} },
+		"lora_pattern model.layers.0.self_attn.q_proj=2 4.5":                func(c *lora.Config) { c.AlphaPattern = []lora.Pattern[float64]{{Key: "0.self_attn.q_proj", Value: 9}} },
+	} {
+		c := plain()
+		change(c)
+		id := identity(cfg, c, model.Storage{})
+		name, value, _ := strings.Cut(key, "=")
+		if id[name] != value {
+			t.Errorf("%s: %v", key, id)
+		}
+	}
+}
+
+func TestRescaledGradientsHaveTheLengthThatIsAllowed(t *testing.T) {
+	dev := reference.New()
+	defer dev.Close()
+	for _, tt := range []struct{ length, limit, lossScale, want float64 }{
+		{5, 1, 1, 1}, {5, 10, 1, 5}, {5, 0, 1, 5}, {5, 1, 8, 1}, {5, 10, 8, 5}, {5, 0, 8, 5},
+		{2e-6, 1e-6, 1, 2e-6 / 3}, // torch adds 1e-6 to the length
+	} {
+		grad, err := dev.Alloc(device.Float, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := []float64{0.6 * tt.length * tt.lossScale, 0.8 * tt.length * tt.lossScale}
+		if err := dev.Upload(grad, v); err != nil {
+			t.Fatal(err)
+		}
+		rescale(dev, []*slot{{grad: grad}}, tt.length, tt.limit, tt.lossScale)
+		if err := dev.Download(v, grad); err != nil {
+			t.Fatal(err)
+		}
+		if got := math.Hypot(v[0], v[1]); math.Abs(got-tt.want) > 1e-6*tt.want {
+			t.Errorf("%+v: length %g", tt, got)
+		}
 	}
 }
 

@@ -135,8 +135,8 @@ func gradNorm(dev device.Device, slots []*slot, norms device.Buffer) (float64, e
 // torch.nn.utils.clip_grad_norm_ does. norm is theirs after the division.
 func rescale(dev device.Device, slots []*slot, norm, limit, lossScale float64) {
 	factor := 1 / lossScale
-	if clip := limit / (norm + 1e-6); limit != 0 && clip < 1 {
-		factor *= clip
+	if limit != 0 {
+		factor *= min(1, limit/(norm+1e-6))
 	}
 	if factor == 1 {
 		return

@@ -39,7 +39,7 @@ func (p *plan) window(done int) [][]int {
 	}
 	from := inEpoch * p.accumulate * p.batch
 	to := min(len(p.order), from+p.accumulate*p.batch)
-	chosen := make([][]int, 0, to-from)
+	var chosen [][]int
 	for _, i := range p.order[from:to] {
 		chosen = append(chosen, p.sequences[i])
 	}
@@ -51,20 +51,13 @@ func (p *plan) position(done int) float64 { return float64(done) / float64(p.per
 
 // checkTrained looks for a step none of whose tokens is trained on, before any time is spent.
 func (p *plan) checkTrained(set []Example) error {
-	counts := make([]int, len(set))
+	trains := make([]bool, len(set))
 	for i, e := range set {
-		counts[i] = e.trained()
+		trains[i] = e.trains()
 	}
 	for done := range p.total {
-		var all []int
-		sum := 0
-		for _, micro := range p.window(done) {
-			for _, i := range micro {
-				sum += counts[i]
-			}
-			all = append(all, micro...)
-		}
-		if sum == 0 {
+		all := slices.Concat(p.window(done)...)
+		if !slices.ContainsFunc(all, func(i int) bool { return trains[i] }) {
 			return fmt.Errorf("step %d (epoch %d): %w: train examples %s", done+1, done/p.perEpoch+1, ErrNothingTrained, someOf(all))
 		}
 	}

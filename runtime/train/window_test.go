@@ -2,6 +2,7 @@ package train
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +34,22 @@ func TestPermutationReachesEveryOrderAboutEquallyOften(t *testing.T) {
 	}
 	if len(counts) != 6 {
 		t.Errorf("%d orders", len(counts))
+	}
+}
+
+// given is a source of the numbers it is made of.
+type given []uint64
+
+func (g *given) Uint64() uint64 {
+	v := (*g)[0]
+	*g = (*g)[1:]
+	return v
+}
+
+func TestADrawThatWouldFavourSmallNumbersIsThrownAway(t *testing.T) {
+	// 2⁶⁴ is one more than a multiple of 3: of its numbers the first is left over.
+	if got := below(&given{0, 1, 5}, 3); got != 1 {
+		t.Errorf("got %d", got)
 	}
 }
 
@@ -70,6 +87,56 @@ func TestAWindowWithoutATrainedTokenNamesItsExamples(t *testing.T) {
 	}
 	if err := newPlan(sequences(set, 0), 1, 0, 2, 1, 3).checkTrained(set); err != nil {
 		t.Errorf("both in one window: %v", err)
+	}
+}
+
+// Two of four examples train nothing: a step has none that does where the order puts those two into one batch.
+func TestAStepThatTrainsNothingIsNamedWithItsEpoch(t *testing.T) {
+	set := make([]Example, 4)
+	for i := range set {
+		set[i] = Example{IDs: []int32{1, 2}, Labels: []int32{1, 0}} // the token 0 is trained on as any other
+	}
+	if err := newPlan(sequences(set, 0), 3, 0, 2, 1, 1).checkTrained(set); err != nil {
+		t.Error(err)
+	}
+	for i := range 2 {
+		set[i].Labels[1] = Masked
+	}
+	later := false
+	for seed := range uint64(20) {
+		want := ""
+		for done := 0; want == "" && done < 6; done++ {
+			if order := permutation(seed, done/2, 4)[done%2*2:][:2]; order[0] < 2 && order[1] < 2 {
+				want = fmt.Sprintf("step %d (epoch %d): %v: train examples %v", done+1, done/2+1, ErrNothingTrained, order)
+				later = later || done >= 2
+			}
+		}
+		got := ""
+		if err := newPlan(sequences(set, 0), 3, 0, 2, 1, seed).checkTrained(set); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("seed %d: %s, want %s", seed, got, want)
+		}
+	}
+	if !later {
+		t.Error("no seed fails in a later epoch")
+	}
+}
+
+func TestOfManyExamplesTwentyAreNamed(t *testing.T) {
+	if all := someOf(indices(20)); all != fmt.Sprint(indices(20)) {
+		t.Errorf("of 20: %s", all)
+	}
+	if some := someOf(indices(23)); some != fmt.Sprint(indices(20))+" and 3 more" {
+		t.Errorf("of 23: %s", some)
+	}
+}
+
+func TestEveryLabelHasItsShareOfTheLoss(t *testing.T) {
+	w := &Window{Trained: 4}
+	if got := w.LossWeights(&Packed{IDs: make([]int32, 3), Labels: []int32{0, Masked, 7}}); !slices.Equal(got, []float64{0.25, 0, 0.25}) {
+		t.Errorf("got %v", got)
 	}
 }
 
@@ -131,5 +198,9 @@ func TestExamplesAreHeldToTheModel(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+	whole := Example{IDs: []int32{0, 8, 0}, Labels: []int32{0, 8, Masked}} // its length, ids and labels are just allowed
+	if err := errors.Join(checkExamples("eval", []Example{whole}, 9, 3), checkExamples("eval", []Example{whole}, 9, 0)); err != nil {
+		t.Error(err)
 	}
 }
