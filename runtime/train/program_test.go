@@ -34,3 +34,33 @@ func TestCompiledGraphsAreBoundedInNumber(t *testing.T) {
 		t.Errorf("%d graphs were held, the bound is %d", most, maxPrograms)
 	}
 }
+
+func TestTheGraphUsedLongestAgoMakesRoom(t *testing.T) {
+	dev := reference.New()
+	defer dev.Close()
+	r, err := newRunner(dev, bigrams(0), sentences(1, 6), nil, t.TempDir(), testOptions(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	get := func(rows int) *compiled {
+		t.Helper()
+		c, err := r.programs.get(rows, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	first, second := get(1), get(2)
+	for rows := 3; rows <= maxPrograms; rows++ {
+		get(rows)
+	}
+	get(1) // was the oldest
+	get(maxPrograms + 1)
+	if get(1) != first {
+		t.Error("a graph that was just used made room")
+	}
+	if get(2) == second {
+		t.Error("the graph used longest ago is still held")
+	}
+}

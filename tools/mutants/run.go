@@ -35,7 +35,7 @@ func (t *test) cost() float64 { return t.took.Seconds() * float64(t.many) }
 // build writes the changed files and compiles the tests. Lines that do not compile are left as they were.
 func build(s *source, changes []*change, work string, o options) (*binary, error) {
 	extra := filepath.Join(s.dir, "zz_mutants.go")
-	if err := os.WriteFile(extra, fmt.Appendf(nil, helpers, s.Name, len(changes)+1), 0o666); err != nil {
+	if err := os.WriteFile(extra, fmt.Appendf(nil, switches, s.Name, len(changes)+1), 0o666); err != nil {
 		return nil, err
 	}
 	defer os.Remove(extra)

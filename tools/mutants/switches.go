@@ -2,9 +2,9 @@
 
 package main
 
-// helpers is the file that a changed package gets. MUTANT is the number of the change that is on; MUTANTS_REACHED is
+// switches is the file that a changed package gets. MUTANT is the number of the change that is on; MUTANTS_REACHED is
 // a file with a byte for every change, that of each change that was reached becomes 1, in other processes too.
-const helpers = `package %s
+const switches = `package %s
 
 import (
 	mutantCmp "cmp"
