@@ -10,6 +10,14 @@ import (
 	"unicode/utf8"
 )
 
+// Lost is the end of an attempt whose worker, on another machine, gave it up or was not heard of any more.
+type Lost struct {
+	Cause string
+	Left  bool // the worker was stopped and said so: nothing of the job's doing
+}
+
+func (l *Lost) Error() string { return l.Cause }
+
 // tail keeps the end of what is written to it. It is safe for use by several goroutines.
 type tail struct {
 	mu    sync.Mutex

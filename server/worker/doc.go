@@ -18,12 +18,13 @@ const Arg = "triality-job-worker"
 
 // Job is what a worker is handed.
 type Job struct {
-	RunID  string
-	Config string // pipeline YAML
-	Dir    string // where its relative paths begin; empty: the parent's folder
-	Resume bool   // the run has begun before
-	Lock   string // file that the job's worker holds, so that an attempt never meets the one before it; absolute
-	Grace  time.Duration
+	RunID   string
+	Config  string // pipeline YAML
+	Dir     string // where its relative paths begin; empty: the parent's folder
+	Attempt int    // of the run: 1 is the first
+	Resume  bool   // the run has begun before
+	Lock    string // file that the job's worker holds, so that an attempt never meets the one before it; absolute
+	Grace   time.Duration
 	// Devices are the numbers of the machine's cards that the job may use; none: as its configuration says.
 	Devices []int
 }

@@ -17,6 +17,7 @@ type Host struct {
 	job       Job
 	tracker   experiments.Tracker
 	cancelled <-chan struct{}
+	stranger  bool // the worker is of another machine, which reads no other run than its own
 
 	mu     sync.Mutex
 	done   bool // the worker said how the job ended
@@ -94,9 +95,14 @@ type RunReply struct {
 	Run experiments.Run
 }
 
-// Run is the tracker's; a worker may read any run, since it takes over what others finished.
+// Run is the tracker's; a worker of this machine may read any run, since it takes over what others finished.
 func (h *Host) Run(id string, reply *RunReply) (err error) {
-	reply.Run, err = h.tracker.Run(h.ctx, id)
+	if h.stranger {
+		err = h.own(id)
+	}
+	if err == nil {
+		reply.Run, err = h.tracker.Run(h.ctx, id)
+	}
 	return reply.answer(err)
 }
 

@@ -37,7 +37,7 @@ func Main(stdin io.Reader, stdout io.WriteCloser, work Work) int {
 	}()
 	go leaveAfter(ctx, job.Grace)
 
-	err := attempt(ctx, job, &remote{client: client}, work)
+	err := attempt(ctx, job, &remote{call: parent{client}.call}, work)
 	if signalled.Err() != nil {
 		fmt.Fprintln(os.Stderr, "worker: "+interrupted)
 		return 1

@@ -41,8 +41,16 @@ func (d *Death) Error() string {
 	return "the worker died: " + d.Cause + "; its last words: " + strings.Join(lines[max(0, len(lines)-5):], " / ")
 }
 
+// ErrFenced is the cause of a context's end after which nothing of the attempt counts any more: another has
+// taken over.
+var ErrFenced = errors.New("the attempt is over: another has taken over, or may have")
+
+// ErrStopping is the cause of a context's end when the server stops: its jobs go on when it starts again, those on
+// other machines until then too.
+var ErrStopping = errors.New("the server is stopping")
+
 // Run runs a job to its end in a worker and gives the job's own error, or a *Death. It cancels the job when
-// ctx ends. log gets what the worker prints.
+// ctx ends, and kills it at once where the cause is ErrFenced. log gets what the worker prints.
 func (p Process) Run(ctx context.Context, job Job, tracker experiments.Tracker, log io.Writer) error {
 	if p.Grace == 0 {
 		p.Grace = 8 * time.Second
@@ -120,6 +128,11 @@ func watch(ctx, alive context.Context, process *os.Process, p Process, over chan
 		case <-alive.Done():
 			return
 		case <-stop:
+			if errors.Is(context.Cause(ctx), ErrFenced) {
+				over <- ErrFenced.Error()
+				_ = process.Kill() // it may have left by itself
+				return
+			}
 			stop, deadline = nil, time.After(p.Grace)
 		case <-deadline:
 			over <- fmt.Sprintf("it did not stop within %v and was killed", p.Grace)

@@ -11,18 +11,20 @@ import (
 	"triality/experiments"
 )
 
-// remote is the tracker as a worker has it: each call goes to the parent.
+// remote is the tracker as a worker has it: each call goes to a Host.
 type remote struct {
-	client *rpc.Client
-	moved  time.Time // when progress was told last
+	call  func(ctx context.Context, method string, args, reply any) error
+	moved time.Time // when progress was told last
 }
 
 var _ experiments.Tracker = (*remote)(nil)
 
-// call asks the parent. A call that is given up leaves its reply to nobody.
-func (r *remote) call(ctx context.Context, method string, args, reply any) error {
+// parent is the way to the process that started this one. A call that is given up leaves its reply to nobody.
+type parent struct{ client *rpc.Client }
+
+func (p parent) call(ctx context.Context, method string, args, reply any) error {
 	select {
-	case c := <-r.client.Go("Host."+method, args, reply, make(chan *rpc.Call, 1)).Done:
+	case c := <-p.client.Go("Host."+method, args, reply, make(chan *rpc.Call, 1)).Done:
 		if c.Error != nil {
 			return experiments.Errorf(experiments.CodeUnavailable, "%s: the process that keeps the records is gone: %w", method, c.Error)
 		}
@@ -76,7 +78,7 @@ func (r *remote) Progress(_ string, step experiments.StepKind, p experiments.Pro
 	if now := time.Now(); now.Sub(r.moved) >= between || p.Done == p.Total {
 		r.moved = now
 		// Nothing is lost with it, and a parent that is gone ends the job by itself.
-		_ = r.client.Call("Host.Progress", Moved{step, p}, &None{})
+		_ = r.call(context.Background(), "Progress", Moved{step, p}, &None{})
 	}
 }
 

@@ -1,0 +1,196 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"triality/experiments"
+	"triality/server/worker"
+)
+
+// Need is what a job needs of the machine that runs it.
+type Need struct {
+	Device       string // "cuda", "cpu", or "auto": a card where there is one
+	DeviceMemory int64  // bytes; 0: not known
+	Memory       int64  // bytes; 0: not known
+}
+
+// String is the need in words.
+func (n Need) String() string {
+	text := "a worker"
+	if n.Device == "cuda" {
+		text += " with a GPU"
+		if n.DeviceMemory > 0 {
+			text += fmt.Sprintf(" of %d GB", (n.DeviceMemory+1e9-1)/1e9)
+		}
+	}
+	if n.Memory > 0 {
+		text += fmt.Sprintf(" with %d GB of memory", (n.Memory+1e9-1)/1e9)
+	}
+	return text
+}
+
+// fits says whether a machine has it.
+func (n Need) fits(i Info) bool {
+	if n.Memory > 0 && i.Memory > 0 && i.Memory < n.Memory {
+		return false
+	}
+	return n.Device != "cuda" || n.card(i)
+}
+
+func (n Need) card(i Info) bool {
+	for _, c := range i.Cards {
+		if c.Memory == 0 || c.Memory >= n.DeviceMemory {
+			return true
+		}
+	}
+	return false
+}
+
+// Place is a slot of a worker. Its Run gives it back.
+type Place struct {
+	server  *Server
+	worker  string
+	written int64 // bytes of the attempt's log that were written; -1: not known
+}
+
+// Worker is the name of the worker.
+func (p *Place) Worker() string { return p.worker }
+
+// Take takes a free slot of a worker that fits, or says what is waited for: busy where one fits and has none free.
+func (s *Server) Take(n Need) (p *Place, busy bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var best *member
+	better := func(a, b *member) bool {
+		if n.Device == "auto" && n.card(a.info) != n.card(b.info) {
+			return n.card(a.info)
+		}
+		if free, than := a.info.Slots-a.taken, b.info.Slots-b.taken; free != than {
+			return free > than
+		}
+		return a.name < b.name
+	}
+	for _, m := range s.members {
+		if !s.alive(m) || !n.fits(m.info) {
+			continue
+		}
+		busy = true
+		if m.taken < m.info.Slots && (best == nil || better(m, best)) {
+			best = m
+		}
+	}
+	if best == nil {
+		return nil, busy
+	}
+	best.taken++
+	return &Place{server: s, worker: best.name}, true
+}
+
+// Adopt gives the place of an attempt that a worker ran when the process before this one ended. written is how much
+// of its log is there, in bytes; -1: not known.
+func (s *Server) Adopt(worker string, written int64) *Place {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.members[worker] == nil { // it joins again; until then nothing is known of it
+		s.members[worker] = &member{name: worker, left: true}
+	}
+	s.members[worker].taken++
+	return &Place{server: s, worker: worker, written: written}
+}
+
+// attempt is one that a worker has.
+type attempt struct {
+	ref
+	worker   string
+	job      worker.Job
+	host     *worker.Host
+	ctx      context.Context
+	cancel   context.CancelFunc
+	inflight sync.WaitGroup
+
+	// Under the server's mu:
+	folder   string // of the worker that has begun it
+	instance string // whose calls these are
+	calls    *calls
+	stopped  bool // the worker is to cancel it
+	deadline time.Duration
+	over     bool
+	end      chan error // how it ended
+
+	log struct {
+		sync.Mutex
+		to io.Writer
+		at int64 // bytes of the worker's log that were written; -1: not known
+	}
+}
+
+// Run has the worker run a job and gives how it ended: nil, the job's own error, a *worker.Death or a *worker.Lost.
+// When ctx ends the worker cancels the job; where the cause is worker.ErrStopping it is left to go on.
+func (p *Place) Run(ctx context.Context, job worker.Job, tracker experiments.Tracker, log io.Writer) error {
+	s := p.server
+	defer p.giveBack()
+	if job.Dir == "" {
+		dir, err := os.Getwd() // where the paths of a job without a folder begin
+		if err != nil {
+			return fmt.Errorf("job %s: %w", job.RunID, err)
+		}
+		job.Dir = dir
+	}
+	job.Grace = s.timing.Grace()
+	a := &attempt{ref: ref{job.RunID, job.Attempt}, worker: p.worker, job: job, end: make(chan error, 1)}
+	a.ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	a.host = worker.NewHost(a.ctx, job, tracker)
+	a.log.to, a.log.at = log, p.written
+	s.mu.Lock()
+	a.deadline = s.now() + s.timing.GivenAway()
+	s.attempts[a.Run] = a
+	s.sayLocked(p.worker)
+	s.mu.Unlock()
+	var err error
+	select {
+	case err = <-a.end:
+	case <-ctx.Done():
+		s.mu.Lock()
+		if errors.Is(context.Cause(ctx), worker.ErrStopping) {
+			s.endLocked(a, context.Cause(ctx))
+		} else if !a.over {
+			a.stopped = true
+			s.sayLocked(p.worker)
+		}
+		s.mu.Unlock()
+		err = <-a.end
+	}
+	a.inflight.Wait() // what was begun in time is recorded before the next attempt begins
+	return err
+}
+
+// endLocked ends an attempt: later calls of it are fenced.
+func (s *Server) endLocked(a *attempt, err error) {
+	if a.over {
+		return
+	}
+	a.over = true
+	a.cancel()
+	if s.attempts[a.Run] == a {
+		delete(s.attempts, a.Run)
+	}
+	if !errors.Is(err, worker.ErrStopping) {
+		s.sayLocked(a.worker)
+	}
+	a.end <- err
+}
+
+func (p *Place) giveBack() {
+	s := p.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.members[p.worker]; m != nil {
+		m.taken--
+	}
+}
