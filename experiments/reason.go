@@ -15,6 +15,8 @@ const (
 	WaitsBehind       = "behind"        // count of the jobs that start before it
 	WaitsBehindHigher = "behind_higher" // count of those among them that have a higher priority
 	WaitsForMemory    = "memory"        // free and needed memory of the machine
+	WaitsForWorker    = "worker"        // gpu, memory: what no worker that is connected has
+	WaitsForSlot      = "worker_slot"   // gpu, memory: the workers that have them are busy
 	WaitsForStart     = "start"         // nothing keeps it
 )
 
@@ -31,7 +33,23 @@ var reasonTexts = map[string]func(a map[string]string) string{
 	WaitsForMemory: func(a map[string]string) string {
 		return fmt.Sprintf("waits for the machine's memory: %s are free, and it starts beside others at %s", a["free"], a["needed"])
 	},
-	WaitsForStart: func(map[string]string) string { return "starts next" },
+	WaitsForWorker: func(a map[string]string) string { return "waits for a worker" + having(a) },
+	WaitsForSlot:   func(a map[string]string) string { return "waits until a worker" + having(a) + " is free" },
+	WaitsForStart:  func(map[string]string) string { return "starts next" },
+}
+
+// having says what a worker must have: gpu is GB of a card's memory, 0 for any card; memory is GB of its own.
+func having(a map[string]string) string {
+	text := ""
+	if gpu, ok := a["gpu"]; ok && gpu != "0" {
+		text += " with a GPU of " + gpu + " GB"
+	} else if ok {
+		text += " with a GPU"
+	}
+	if a["memory"] != "" {
+		text += " with " + a["memory"] + " GB of memory"
+	}
+	return text
 }
 
 // String is the reason in English.

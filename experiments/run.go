@@ -90,6 +90,7 @@ type Job struct {
 	Dir      string    `json:"dir,omitempty"`      // where relative paths begin; empty: the server's folder
 	Priority int       `json:"priority,omitempty"` // higher runs first
 	Attempt  int       `json:"attempt"`            // workers started for it so far
+	Worker   string    `json:"worker,omitempty"`   // the machine of the attempt under way, or of the last; empty: the server's own
 	Reason   string    `json:"reason,omitempty"`   // why it waits again: how the last attempt ended
 	Waits    *Reason   `json:"waits,omitempty"`    // what it waits for now; said by the queue when it is asked, never stored
 	Death    string    `json:"death,omitempty"`    // why the last worker died, where it did

@@ -34,7 +34,7 @@ func sections() []section {
 		{"step", "Its steps alone", stepCommands()},
 		{"model", "Models", slices.Concat(modelCommands(), hubCommands())},
 		{"metric", "Metrics of your own", metricCommands()},
-		{"server", "The tracker", slices.Concat(serverCommands(), queueCommands(), runsCommands(), dbCommands())},
+		{"server", "The tracker", slices.Concat(serverCommands(), workerCommands(), queueCommands(), runsCommands(), dbCommands())},
 		{"tool", "Tools", slices.Concat(benchCommands(), toolCommands())},
 	}
 }
@@ -73,7 +73,7 @@ func newRoot(e *env) *cobra.Command {
 		for _, c := range s.commands {
 			parent, name := root, c.name
 			if first, rest, ok := strings.Cut(c.name, " "); ok {
-				if parents[first] == nil {
+				if parents[first] == nil && families[first] != "" {
 					parents[first] = &cobra.Command{
 						Use: first, Short: families[first], GroupID: s.id,
 						RunE: func(cmd *cobra.Command, args []string) error { return family(cmd, args) },
@@ -86,6 +86,7 @@ func newRoot(e *env) *cobra.Command {
 			child := leaf(e, c, name)
 			if parent == root {
 				child.GroupID = s.id
+				parents[name] = child // it may have commands below it, and do something by itself too
 			}
 			parent.AddCommand(child)
 		}
@@ -131,10 +132,13 @@ func helpCommand() *cobra.Command {
 
 // leaf is a command that does something.
 func leaf(e *env, c command, name string) *cobra.Command {
-	cmd := &cobra.Command{Use: strings.TrimSpace(name + " [flags] " + c.args), Short: c.summary, DisableFlagsInUseLine: true, Args: cobra.ArbitraryArgs}
+	cmd := &cobra.Command{Use: strings.TrimSpace(name + " [flags] " + c.args), Short: c.summary, DisableFlagsInUseLine: true, Args: cobra.ArbitraryArgs, Annotations: map[string]string{worksKey: "yes"}}
 	cmd.Flags().SortFlags = false
 	do := c.setup(e, cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.HasSubCommands() && len(args) > 0 {
+			return family(cmd, args)
+		}
 		if c.args == "" && len(args) > 0 {
 			return usagef("%s takes no arguments, have %q (`%s --help` lists the flags)", c.name, args[0], cmd.CommandPath())
 		}

@@ -11,7 +11,7 @@ import (
 
 // printHelp prints a command's usage, summary and flags, or the commands below it.
 func printHelp(w io.Writer, cmd *cobra.Command) {
-	if cmd.HasSubCommands() {
+	if cmd.HasSubCommands() && !works(cmd) {
 		printCommands(w, cmd)
 		return
 	}
@@ -20,7 +20,18 @@ func printHelp(w io.Writer, cmd *cobra.Command) {
 		fmt.Fprintf(w, "\n%s\n", cmd.Long)
 	}
 	printFlags(w, cmd.Flags())
+	if cmd.HasSubCommands() {
+		fmt.Fprintln(w, "\ncommands below it:")
+		for _, c := range cmd.Commands() {
+			printChildren(w, cmd, c)
+		}
+	}
 }
+
+// works says whether a command with others below it does something by itself.
+func works(cmd *cobra.Command) bool { return cmd.HasParent() && cmd.Annotations[worksKey] != "" }
+
+const worksKey = "works"
 
 func printFlags(w io.Writer, fs *flag.FlagSet) {
 	first := true
@@ -69,11 +80,18 @@ func printCommands(w io.Writer, cmd *cobra.Command) {
 // printChildren prints a line for c, or for each command below it, named from root on.
 func printChildren(w io.Writer, root, c *cobra.Command) {
 	if c.HasSubCommands() && c.Name() != "completion" {
+		if works(c) {
+			printLine(w, root, c)
+		}
 		for _, sub := range c.Commands() {
 			printChildren(w, root, sub)
 		}
 		return
 	}
+	printLine(w, root, c)
+}
+
+func printLine(w io.Writer, root, c *cobra.Command) {
 	path := strings.TrimPrefix(strings.Replace(c.UseLine(), " [flags]", "", 1), root.Root().Name()+" ")
 	if c.Name() == "completion" {
 		path = "completion SHELL"

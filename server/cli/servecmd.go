@@ -39,6 +39,7 @@ func serverCommands() []command {
 type serving struct {
 	data, addr, configs *string
 	slots, cpuSlots     *int
+	workers             workersFlags
 	verbose             *bool
 }
 
@@ -49,6 +50,7 @@ func serveFlags(fs *flag.FlagSet) serving {
 		configs:  fs.String("configs", "configs", "`folder` of pipeline configurations that the web interface offers"),
 		slots:    fs.Int("slots", 0, "`jobs` at once on the machine's cards, or on its processor where it has none; 0: one to a card"),
 		cpuSlots: fs.Int("cpu-slots", 0, "`jobs` of device: cpu that run beside those; 0: they take a slot as others do"),
+		workers:  serveWorkersFlags(fs),
 		verbose:  fs.Bool("verbose", false, "log every request"),
 	}
 }
@@ -145,11 +147,23 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 			return err
 		}
 	}
-	queue, err := jobs.New(ctx, st, worker.Process{}, jobs.Options{
-		Slots: *s.slots, Beside: *s.cpuSlots, Cards: cards, Memory: worker.FreeMemory, Logger: log,
-	})
+	o := jobs.Options{Slots: *s.slots, Beside: *s.cpuSlots, Cards: cards, Memory: worker.FreeMemory, Away: *s.workers.only, Logger: log}
+	workers, err := s.workers.open(ctx, *s.data, log)
 	if err != nil {
 		return err
+	}
+	if workers != nil {
+		defer func() { err = errors.Join(err, workers.Close()) }()
+		o.Fleet = workers
+	}
+	queue, err := jobs.New(ctx, st, worker.Process{}, o)
+	if err != nil {
+		return err
+	}
+	if workers != nil {
+		if err := workers.Serve(ctx, queue.Fill); err != nil {
+			return errors.Join(err, queue.Close())
+		}
 	}
 	server, err := api.New(api.Options{
 		Store: st, Token: token, Jobs: queue, Modules: modules.New(st, host), Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
@@ -167,6 +181,9 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 	}
 	defer func() { err = errors.Join(err, closeDoor()) }()
 	fmt.Fprintf(e.stdout, "listening on %s\n", url)
+	if workers != nil {
+		fmt.Fprintf(e.stdout, "workers join %s\n", workers.Address())
+	}
 	var readyErr error
 	checked := make(chan struct{})
 	go func() {

@@ -177,9 +177,7 @@ func (s *Server) do(a *attempt, method string, args []byte) ([]byte, error) {
 		}
 		s.mu.Lock()
 		s.endLocked(a, e.err())
-		changed := s.changed
 		s.mu.Unlock()
-		go changed() // once the queue has taken the end
 		return nil, nil
 	}
 	if rest, ok := strings.CutPrefix(method, prefixFiles); ok {

@@ -13,37 +13,15 @@ import (
 	"triality/server/worker"
 )
 
-// Need is what a job needs of the machine that runs it.
-type Need struct {
-	Device       string // "cuda", "cpu", or "auto": a card where there is one
-	DeviceMemory int64  // bytes; 0: not known
-	Memory       int64  // bytes; 0: not known
-}
-
-// String is the need in words.
-func (n Need) String() string {
-	text := "a worker"
-	if n.Device == "cuda" {
-		text += " with a GPU"
-		if n.DeviceMemory > 0 {
-			text += fmt.Sprintf(" of %d GB", (n.DeviceMemory+1e9-1)/1e9)
-		}
-	}
-	if n.Memory > 0 {
-		text += fmt.Sprintf(" with %d GB of memory", (n.Memory+1e9-1)/1e9)
-	}
-	return text
-}
-
-// fits says whether a machine has it.
-func (n Need) fits(i Info) bool {
+// fits says whether a machine has what a job needs.
+func fits(n worker.Need, i Info) bool {
 	if n.Memory > 0 && i.Memory > 0 && i.Memory < n.Memory {
 		return false
 	}
-	return n.Device != "cuda" || n.card(i)
+	return n.Device != "cuda" || hasCard(n, i)
 }
 
-func (n Need) card(i Info) bool {
+func hasCard(n worker.Need, i Info) bool {
 	for _, c := range i.Cards {
 		if c.Memory == 0 || c.Memory >= n.DeviceMemory {
 			return true
@@ -52,24 +30,25 @@ func (n Need) card(i Info) bool {
 	return false
 }
 
-// Place is a slot of a worker. Its Run gives it back.
-type Place struct {
+// place is a slot of a worker.
+type place struct {
 	server  *Server
 	worker  string
+	left    bool  // given back
 	written int64 // bytes of the attempt's log that were written; -1: not known
 }
 
 // Worker is the name of the worker.
-func (p *Place) Worker() string { return p.worker }
+func (p *place) Worker() string { return p.worker }
 
 // Take takes a free slot of a worker that fits, or says what is waited for: busy where one fits and has none free.
-func (s *Server) Take(n Need) (p *Place, busy bool) {
+func (s *Server) Take(n worker.Need) (p worker.Place, busy bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var best *member
 	better := func(a, b *member) bool {
-		if n.Device == "auto" && n.card(a.info) != n.card(b.info) {
-			return n.card(a.info)
+		if n.Device == "auto" && hasCard(n, a.info) != hasCard(n, b.info) {
+			return hasCard(n, a.info)
 		}
 		if free, than := a.info.Slots-a.taken, b.info.Slots-b.taken; free != than {
 			return free > than
@@ -77,7 +56,7 @@ func (s *Server) Take(n Need) (p *Place, busy bool) {
 		return a.name < b.name
 	}
 	for _, m := range s.members {
-		if !s.alive(m) || !n.fits(m.info) {
+		if !s.alive(m) || !fits(n, m.info) {
 			continue
 		}
 		busy = true
@@ -89,19 +68,31 @@ func (s *Server) Take(n Need) (p *Place, busy bool) {
 		return nil, busy
 	}
 	best.taken++
-	return &Place{server: s, worker: best.name}, true
+	return &place{server: s, worker: best.name}, true
 }
 
 // Adopt gives the place of an attempt that a worker ran when the process before this one ended. written is how much
 // of its log is there, in bytes; -1: not known.
-func (s *Server) Adopt(worker string, written int64) *Place {
+func (s *Server) Adopt(name string, written int64) worker.Place {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.members[worker] == nil { // it joins again; until then nothing is known of it
-		s.members[worker] = &member{name: worker, left: true}
+	if s.members[name] == nil { // it joins again; until then nothing is known of it
+		s.members[name] = &member{name: name, left: true}
 	}
-	s.members[worker].taken++
-	return &Place{server: s, worker: worker, written: written}
+	s.members[name].taken++
+	return &place{server: s, worker: name, written: written}
+}
+
+// Fits says whether a worker that is connected has what a job needs, free or not.
+func (s *Server) Fits(n worker.Need) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.members {
+		if s.alive(m) && fits(n, m.info) {
+			return true
+		}
+	}
+	return false
 }
 
 // attempt is one that a worker has.
@@ -130,11 +121,9 @@ type attempt struct {
 	}
 }
 
-// Run has the worker run a job and gives how it ended: nil, the job's own error, a *worker.Death or a *worker.Lost.
-// When ctx ends the worker cancels the job; where the cause is worker.ErrStopping it is left to go on.
-func (p *Place) Run(ctx context.Context, job worker.Job, tracker experiments.Tracker, log io.Writer) error {
+// Run implements worker.Place.
+func (p *place) Run(ctx context.Context, job worker.Job, tracker experiments.Tracker, log io.Writer) error {
 	s := p.server
-	defer p.giveBack()
 	if job.Dir == "" {
 		dir, err := os.Getwd() // where the paths of a job without a folder begin
 		if err != nil {
@@ -186,11 +175,13 @@ func (s *Server) endLocked(a *attempt, err error) {
 	a.end <- err
 }
 
-func (p *Place) giveBack() {
+// Leave implements worker.Place.
+func (p *place) Leave() {
 	s := p.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m := s.members[p.worker]; m != nil {
+	if m := s.members[p.worker]; m != nil && !p.left {
 		m.taken--
 	}
+	p.left = true
 }

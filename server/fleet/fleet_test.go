@@ -219,10 +219,10 @@ func eventually(t *testing.T, what string, holds func() bool) {
 }
 
 // place waits for a place.
-func place(t *testing.T, s *Server) (p *Place) {
+func room(t *testing.T, s *Server) (p worker.Place) {
 	t.Helper()
 	eventually(t, "a worker has room", func() bool {
-		p, _ = s.Take(Need{Device: "auto"})
+		p, _ = s.Take(worker.Need{Device: "auto"})
 		return p != nil
 	})
 	return p
@@ -232,7 +232,7 @@ func TestAJobRunsOnAWorker(t *testing.T) {
 	data := t.TempDir()
 	s := served(t, data)
 	agent(t, s.Address(), token(t, data, ""), "one", t.TempDir(), testInfo)
-	p := place(t, s)
+	p := room(t, s)
 	tracker, log := &notes{}, &buffer{}
 	if err := p.Run(context.Background(), worker.Job{RunID: "r1", Attempt: 1, Config: "record", Dir: t.TempDir()}, tracker, log); err != nil {
 		t.Fatal(err, log.String())
@@ -254,12 +254,12 @@ func TestAJobsOwnErrorAndItsProcesssDeathArrive(t *testing.T) {
 	data := t.TempDir()
 	s := served(t, data)
 	agent(t, s.Address(), token(t, data, ""), "one", t.TempDir(), testInfo)
-	err := place(t, s).Run(context.Background(), worker.Job{RunID: "r1", Attempt: 1, Config: "fail", Dir: t.TempDir()}, &notes{}, &buffer{})
+	err := room(t, s).Run(context.Background(), worker.Job{RunID: "r1", Attempt: 1, Config: "fail", Dir: t.TempDir()}, &notes{}, &buffer{})
 	if experiments.CodeOf(err) != experiments.CodeInvalid || err.Error() != "rows.jsonl:3: no label" {
 		t.Errorf("%v", err)
 	}
 	var death *worker.Death
-	err = place(t, s).Run(context.Background(), worker.Job{RunID: "r2", Attempt: 1, Config: "die", Dir: t.TempDir()}, &notes{}, &buffer{})
+	err = room(t, s).Run(context.Background(), worker.Job{RunID: "r2", Attempt: 1, Config: "die", Dir: t.TempDir()}, &notes{}, &buffer{})
 	if !errors.As(err, &death) || death.Cause != "exit status 7" {
 		t.Errorf("%v", err)
 	}
@@ -273,7 +273,7 @@ func TestCancellingReachesAWorker(t *testing.T) {
 	at := filepath.Join(t.TempDir(), "at")
 	tracker := &notes{}
 	end := make(chan error, 1)
-	p := place(t, s)
+	p := room(t, s)
 	go func() {
 		end <- p.Run(ctx, worker.Job{RunID: "r1", Attempt: 1, Config: "wait " + at, Dir: t.TempDir()}, tracker, &buffer{})
 	}()

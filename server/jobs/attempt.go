@@ -18,18 +18,40 @@ const (
 	anyDeaths = 9
 )
 
+// lostCause is the cause of a death that nobody saw: a worker on another machine was not heard of any more. Networks
+// and machines fail by themselves, so only the bound on deaths of any kind counts it.
+const lostCause = "lost"
+
+// beginning is the line with which an attempt's log begins.
+const beginning = "attempt %d, %s\n"
+
+// leftRunning says that an attempt goes on at a worker elsewhere, though this process ends.
+func (j *job) leftRunning(attempt context.Context, err error) bool {
+	return j.place != nil && errors.Is(context.Cause(attempt), errStopping) && errors.Is(err, errStopping)
+}
+
 // attempt runs a job in a worker and records how it ended.
 func (q *Queue) attempt(ctx context.Context, j *job) (err error) {
 	record := context.WithoutCancel(ctx)
+	var w Worker = q.worker
+	if j.place != nil {
+		w = j.place
+	}
 	run, err := q.store.UpdateRun(record, j.id, func(r *experiments.Run) error {
 		if r.Job == nil {
 			return experiments.Errorf(experiments.CodeConflict, "run %s is not the queue's", r.ID)
+		}
+		if j.adopted {
+			return nil
 		}
 		if ctx.Err() != nil { // since its turn came
 			return context.Cause(ctx)
 		}
 		r.Job.Attempt++
-		r.Job.Reason = ""
+		r.Job.Reason, r.Job.Worker = "", ""
+		if j.place != nil {
+			r.Job.Worker = j.place.Worker()
+		}
 		r.Status, r.Error, r.EndedAt = experiments.Running, "", time.Time{}
 		if r.StartedAt.IsZero() {
 			r.StartedAt = time.Now().UTC()
@@ -44,15 +66,20 @@ func (q *Queue) attempt(ctx context.Context, j *job) (err error) {
 		return errors.Join(err, q.mark(record, j.id, experiments.Failed, err.Error()))
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	fmt.Fprintf(log, "attempt %d, %s\n", run.Job.Attempt, time.Now().Format(time.RFC3339))
+	if !j.adopted {
+		fmt.Fprintf(log, beginning, run.Job.Attempt, time.Now().Format(time.RFC3339))
+	}
 	lock, err := filepath.Abs(filepath.Join(folder(q.store), j.id+".lock")) // the worker may start elsewhere
 	if err != nil {
 		return errors.Join(err, q.mark(record, j.id, experiments.Failed, err.Error()))
 	}
-	spec := worker.Job{RunID: j.id, Config: run.Config, Dir: run.Job.Dir, Resume: run.Job.Attempt > 1, Lock: lock, Devices: q.places.devices(j.slots)}
+	spec := worker.Job{
+		RunID: j.id, Config: run.Config, Dir: run.Job.Dir, Attempt: run.Job.Attempt, Resume: run.Job.Attempt > 1 || j.adopted,
+		Lock: lock, Devices: q.places.devices(j.slots),
+	}
 	place := &reached{}
-	err = q.worker.Run(ctx, spec, recorder{q.store, run.Job.Attempt, place}, log)
-	if err != nil {
+	err = w.Run(ctx, spec, recorder{q.store, run.Job.Attempt, place}, log)
+	if err != nil && !j.leftRunning(ctx, err) {
 		fmt.Fprintf(log, "attempt %d ended: %v\n", run.Job.Attempt, err)
 	}
 	return errors.Join(err, q.settle(ctx, j, err, place.at()))
@@ -66,7 +93,10 @@ func (q *Queue) settle(attempt context.Context, j *job, err error, place experim
 	ctx, id, stopped := context.WithoutCancel(attempt), j.id, context.Cause(attempt)
 	var death *worker.Death
 	died := errors.As(err, &death)
+	var lost *worker.Lost
 	switch {
+	case j.leftRunning(attempt, err):
+		return nil
 	case err == nil:
 		return q.mark(ctx, id, experiments.Failed, "the worker ended without recording an end") // where that is so
 	case errors.Is(stopped, errCancelled):
@@ -75,6 +105,12 @@ func (q *Queue) settle(attempt context.Context, j *job, err error, place experim
 		return q.requeue(ctx, j, "the server stopped; it goes on when the server starts", nil, place)
 	case died:
 		return q.requeue(ctx, j, "", death, place)
+	case errors.As(err, &lost):
+		if !lost.Left { // its machine may be gone by the job's doing
+			return q.requeue(ctx, j, "", &worker.Death{Cause: lostCause, Detail: lost.Cause}, place)
+		}
+		j.again = true
+		return q.requeue(ctx, j, lost.Cause, nil, place)
 	}
 	return q.mark(ctx, id, experiments.Failed, err.Error())
 }
@@ -87,17 +123,22 @@ func (q *Queue) requeue(ctx context.Context, j *job, reason string, death *worke
 			return nil // it was stopped after its end, or has been resumed since
 		}
 		if death != nil {
+			lost := death.Cause == lostCause
 			if beyond(place, r.Job.Reached) {
 				r.Job.Reached, r.Job.Deaths, r.Job.Stuck = furthest(place, r.Job.Reached), 0, 0
 			} else if r.Job.Death != death.Cause {
 				r.Job.Deaths = 0
 			}
-			r.Job.Death = death.Cause
-			r.Job.Deaths++
 			r.Job.Stuck++
-			reason = fmt.Sprintf("attempt %d: the worker died: %s", r.Job.Attempt, death.Cause)
+			if lost {
+				reason = fmt.Sprintf("attempt %d: %s", r.Job.Attempt, death.Detail)
+			} else {
+				r.Job.Death = death.Cause
+				r.Job.Deaths++
+				reason = fmt.Sprintf("attempt %d: the worker died: %s", r.Job.Attempt, death.Cause)
+			}
 			switch {
-			case r.Job.Deaths >= deaths:
+			case r.Job.Deaths >= deaths && !lost:
 				end(r, experiments.Failed, fmt.Sprintf("the worker died %d times in a row in the same way, without getting further: %v", r.Job.Deaths, death))
 				return nil
 			case r.Job.Stuck >= anyDeaths:
@@ -132,6 +173,9 @@ func end(r *experiments.Run, status experiments.Status, reason string) {
 	step := status
 	if status == experiments.Queued {
 		r.EndedAt, step = time.Time{}, experiments.Interrupted
+		if r.Job != nil {
+			r.Job.Worker = ""
+		}
 	}
 	for i := range r.Steps {
 		if r.Steps[i].Status == experiments.Running {

@@ -27,12 +27,24 @@ type Worker interface {
 	Run(ctx context.Context, job worker.Job, tracker experiments.Tracker, log io.Writer) error
 }
 
+// Fleet are workers on other machines.
+type Fleet interface {
+	// Take takes a place that fits, where one is free; busy says that one fits and none is.
+	Take(n worker.Need) (p worker.Place, busy bool)
+	// Fits says whether a worker that is connected has what a job needs.
+	Fits(n worker.Need) bool
+	// Adopt gives the place of an attempt that a worker ran when the process before this one ended. written is how
+	// much of its log is kept, in bytes; -1: not known.
+	Adopt(name string, written int64) worker.Place
+}
+
 // Queue runs submitted pipelines: those of higher priority first, else in the order of their submission.
 type Queue struct {
 	worker Worker
 	store  *store.Store
 	log    *slog.Logger
 	places places
+	fleet  Fleet // nil: this machine runs everything
 
 	mu      sync.Mutex
 	waiting []*job
@@ -48,8 +60,10 @@ type job struct {
 	priority int
 	queued   time.Time
 	needs    needs
-	slots    []int     // that it runs in; none: beside them
-	started  time.Time // the attempt under way
+	slots    []int        // that it runs in; none: beside them, or elsewhere
+	place    worker.Place // on another machine; nil: on this one
+	adopted  bool         // its attempt was under way there when this process began
+	started  time.Time    // the attempt under way
 	// stop ends the attempt under way, saying why; nil while the job waits.
 	stop context.CancelCauseFunc
 	// again is set when the run was resumed while its attempt was still ending.
@@ -59,7 +73,7 @@ type job struct {
 // Why an attempt is stopped.
 var (
 	errCancelled = errors.New("cancelled")
-	errStopping  = errors.New("the server is stopping")
+	errStopping  = worker.ErrStopping
 )
 
 // Options configure a queue.
@@ -69,6 +83,8 @@ type Options struct {
 	Beside int // jobs of the processor alone (device: cpu) that run beside those; 0: they take a slot as others do
 	// Memory says how much of the machine's memory is free; nil, and a total of 0, where nothing is known.
 	Memory func() (free, total int64)
+	Fleet  Fleet // workers on other machines; nil: none
+	Away   bool  // only they run jobs
 	Logger *slog.Logger
 }
 
@@ -80,10 +96,14 @@ func New(ctx context.Context, st *store.Store, w Worker, o Options) (*Queue, err
 	if err := prune(ctx, st); err != nil {
 		return nil, err
 	}
-	q := &Queue{worker: w, store: st, log: o.Logger, running: map[string]*job{}}
-	q.places = places{cards: o.Cards, slots: o.Slots, beside: o.Beside, memory: o.Memory}
+	q := &Queue{worker: w, store: st, fleet: o.Fleet, log: o.Logger, running: map[string]*job{}}
+	q.places = places{cards: o.Cards, slots: o.Slots, beside: o.Beside, none: o.Away, memory: o.Memory}
 	if o.Slots == 0 {
 		q.places.slots = max(1, o.Cards)
+	}
+	away, err := q.away(ctx)
+	if err != nil {
+		return nil, err
 	}
 	runs, err := allRuns(ctx, st, experiments.Queued)
 	if err != nil {
@@ -91,6 +111,9 @@ func New(ctx context.Context, st *store.Store, w Worker, o Options) (*Queue, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	for _, j := range away {
+		q.start(j)
+	}
 	for _, r := range runs {
 		if r.Job != nil {
 			q.add(&job{id: r.ID, priority: r.Job.Priority, queued: r.Job.QueuedAt, needs: q.places.needsOf(r.Config)})
@@ -239,28 +262,44 @@ func (q *Queue) fill() {
 		if j == nil {
 			return
 		}
-		ctx, stop := context.WithCancelCause(context.Background())
-		j.stop = stop
-		q.running[j.id] = j
-		q.ended.Go(func() {
-			err := q.attempt(ctx, j)
-			if err != nil {
-				q.log.Warn("run ended with an error", "run", j.id, "error", err)
-			}
-			stop(nil)
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			delete(q.running, j.id)
-			if j.again && !q.closed {
-				q.add(&job{id: j.id, priority: j.priority, queued: time.Now().UTC(), needs: j.needs})
-			}
-			q.fill()
-		})
+		q.start(j)
 	}
 }
 
+// Fill starts the waiting jobs that may start, since a worker has joined or has room.
+func (q *Queue) Fill() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.fill()
+}
+
+// start begins an attempt where the job has a place. The caller holds mu.
+func (q *Queue) start(j *job) {
+	ctx, stop := context.WithCancelCause(context.Background())
+	j.stop = stop
+	q.running[j.id] = j
+	q.ended.Go(func() {
+		err := q.attempt(ctx, j)
+		if err != nil {
+			q.log.Warn("run ended with an error", "run", j.id, "error", err)
+		}
+		if j.place != nil {
+			j.place.Leave()
+		}
+		stop(nil)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		delete(q.running, j.id)
+		if j.again && !q.closed {
+			q.add(&job{id: j.id, priority: j.priority, queued: time.Now().UTC(), needs: j.needs})
+		}
+		q.fill()
+	})
+}
+
 // Close stops the jobs under way, which leave checkpoints, and waits for them. They and those that wait go
-// on when a server opens the store again.
+// on when a server opens the store again. What runs on other machines goes on there meanwhile, for as long as its
+// worker does without the server.
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	q.closed = true

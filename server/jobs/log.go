@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -115,6 +116,29 @@ func OpenLog(data, id string, from int64) (io.ReadCloser, error) {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(parts...), closers}, nil
+}
+
+// writtenBy gives how many bytes of an attempt's log are kept behind the line that begins it; -1 where that line
+// was dropped.
+func writtenBy(data, id string, attempt int) (int64, error) {
+	log, err := OpenLog(data, id, 0)
+	if experiments.CodeOf(err) == experiments.CodeNotFound {
+		return -1, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer log.Close()
+	text, err := io.ReadAll(log) // two files of bounded size
+	if err != nil {
+		return 0, fmt.Errorf("job log of run %s: %w", id, err)
+	}
+	line, _, _ := strings.Cut(beginning, "%s")
+	at := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(fmt.Sprintf(line, attempt)) + `\d{4}-\d\d-\d\dT.*\n`).FindIndex(text)
+	if at == nil {
+		return -1, nil
+	}
+	return int64(len(text) - at[1]), nil
 }
 
 // prune removes the files of runs that are gone.

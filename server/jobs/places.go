@@ -9,12 +9,14 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/config"
+	"triality/server/worker"
 )
 
 // places are where jobs run: slots on the machine's cards, one to a card unless more are asked for (without a card, on its
 // processor), and slots beside them for jobs that use the processor alone.
 type places struct {
 	cards, slots, beside int
+	none                 bool // this machine runs nothing: others do
 	memory               func() (free, total int64)
 }
 
@@ -22,15 +24,20 @@ type places struct {
 type needs struct {
 	slots  int  // cards at once
 	beside bool // the processor alone
+	need   worker.Need
 }
 
 // needsOf reads what a configuration takes. One that is no longer understood takes one slot, where its worker says so.
 func (p places) needsOf(text string) needs {
 	cfg, err := config.Parse("config", []byte(text))
 	if err != nil {
-		return needs{slots: 1}
+		return needs{slots: 1, need: worker.Need{Device: "auto"}}
 	}
-	return needs{slots: 1, beside: cfg.Device == "cpu" && p.beside > 0}
+	n := needs{slots: 1, beside: cfg.Device == "cpu" && p.beside > 0, need: worker.Need{Device: cfg.Device}}
+	if cfg.Device == "cuda" {
+		n.need.DeviceMemory = int64(cfg.MemoryLimit)
+	}
+	return n
 }
 
 // device names the device of a slot.
@@ -57,7 +64,13 @@ const memoryShare = 8
 
 // find gives the slots in which a job may start now, or why it may not. The caller holds mu.
 func (q *Queue) find(n needs) (slots []int, why *experiments.Reason) {
-	if len(q.running) > 0 && q.places.memory != nil {
+	here := 0 // jobs that run on this machine
+	for _, j := range q.running {
+		if j.place == nil {
+			here++
+		}
+	}
+	if here > 0 && q.places.memory != nil {
 		if free, total := q.places.memory(); free < total/memoryShare {
 			return nil, &experiments.Reason{Code: experiments.WaitsForMemory, Args: map[string]string{"free": gib(free), "needed": gib(total / memoryShare)}}
 		}
@@ -68,7 +81,7 @@ func (q *Queue) find(n needs) (slots []int, why *experiments.Reason) {
 		for _, s := range j.slots {
 			owner[s] = j
 		}
-		if j.needs.beside {
+		if j.needs.beside && j.place == nil {
 			beside = append(beside, j)
 		}
 	}
@@ -118,21 +131,44 @@ func gib(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
 func (q *Queue) next() *job {
 	blocked := map[bool]bool{}
 	for i, j := range q.waiting {
-		if blocked[j.needs.beside] {
+		if !q.seat(j, blocked) {
 			continue
 		}
+		j.started = time.Now()
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+		return j
+	}
+	return nil
+}
+
+// seat finds a place for a job, on this machine before others. blocked are the devices of this machine that another job
+// waits for.
+func (q *Queue) seat(j *job, blocked map[bool]bool) bool {
+	if q.runsHere(j.needs) && !blocked[j.needs.beside] {
 		slots, why := q.find(j.needs)
 		if why == nil {
-			j.slots, j.started = slots, time.Now()
-			q.waiting = slices.Delete(q.waiting, i, i+1)
-			return j
+			j.slots, j.place = slots, nil
+			return true
 		}
 		if why.Code == experiments.WaitsForMemory {
 			q.lookAgain()
 		}
 		blocked[j.needs.beside] = true
 	}
-	return nil
+	if q.fleet == nil {
+		return false
+	}
+	place, _ := q.fleet.Take(j.needs.need)
+	if place == nil {
+		return false
+	}
+	j.slots, j.place = nil, place
+	return true
+}
+
+// runsHere says whether a job may run on this machine at all, now or later.
+func (q *Queue) runsHere(n needs) bool {
+	return !q.places.none && (q.fleet == nil || n.need.Device != "cuda" || q.places.cards > 0)
 }
 
 // memoryEvery is how often a machine short of memory is looked at again.
@@ -159,6 +195,13 @@ func (q *Queue) waits(id string) *experiments.Reason {
 		return nil
 	}
 	j := q.waiting[at]
+	if !q.runsHere(j.needs) {
+		code := experiments.WaitsForWorker
+		if q.fleet != nil && q.fleet.Fits(j.needs.need) {
+			code = experiments.WaitsForSlot
+		}
+		return &experiments.Reason{Code: code, Args: j.needs.need.Args()}
+	}
 	before, higher := 0, 0
 	for _, w := range q.waiting[:at] {
 		if w.needs.beside == j.needs.beside {

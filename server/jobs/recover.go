@@ -19,8 +19,8 @@ func Recover(ctx context.Context, st *store.Store) error {
 			return err
 		}
 		for _, r := range runs {
-			if r.Config == "" || r.Job != nil && status == experiments.Queued {
-				continue
+			if r.Config == "" || r.Job != nil && (status == experiments.Queued || r.Job.Worker != "") {
+				continue // a worker elsewhere may run it all the same: see Queue.away
 			}
 			if _, err := st.UpdateRun(ctx, r.ID, abandon); err != nil {
 				return fmt.Errorf("recover run %s: %w", r.ID, err)
@@ -30,10 +30,40 @@ func Recover(ctx context.Context, st *store.Store) error {
 	return nil
 }
 
+// away gives the jobs that workers elsewhere ran when the process before this one ended. Without a fleet they wait
+// for their next attempt: what a worker still does of this one is refused.
+func (q *Queue) away(ctx context.Context) ([]*job, error) {
+	runs, err := allRuns(ctx, q.store, experiments.Running)
+	if err != nil {
+		return nil, err
+	}
+	var out []*job
+	for _, r := range runs {
+		if r.Config == "" || r.Job == nil {
+			continue
+		}
+		if q.fleet == nil {
+			if _, err := q.store.UpdateRun(ctx, r.ID, abandon); err != nil {
+				return nil, fmt.Errorf("recover run %s: %w", r.ID, err)
+			}
+			continue
+		}
+		written, err := writtenBy(q.store.Dir(), r.ID, r.Job.Attempt)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, &job{
+			id: r.ID, priority: r.Job.Priority, queued: r.Job.QueuedAt, needs: q.places.needsOf(r.Config),
+			place: q.fleet.Adopt(r.Job.Worker, written), adopted: true,
+		})
+	}
+	return out, nil
+}
+
 func abandon(r *experiments.Run) error {
 	if r.Job != nil {
 		end(r, experiments.Queued, "")
-		r.Job.Reason = "the server ended while it ran"
+		r.Job.Reason, r.Job.Worker = "the server ended while it ran", ""
 		return nil
 	}
 	r.Status, r.Error, r.EndedAt = experiments.Interrupted, "the process that ran it ended; the same configuration resumes", time.Now().UTC()

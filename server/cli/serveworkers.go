@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	flag "github.com/spf13/pflag"
+
+	"triality/experiments"
+	"triality/experiments/pipeline"
+	"triality/runtime/disk"
+	"triality/server/fleet"
+)
+
+// workersFlags are the flags of serve that concern other machines.
+type workersFlags struct {
+	address, cert, key, ca, tokenFile *string
+	lease                             *time.Duration
+	only                              *bool
+}
+
+func serveWorkersFlags(fs *flag.FlagSet) workersFlags {
+	return workersFlags{
+		address:   fs.String("workers", "", "`address` at which workers on other machines join: HOST:PORT to listen on, or nats://… or tls://… of NATS servers with JetStream that are there"),
+		cert:      fs.String("workers-cert", "", "certificate `file` of that address (default: one that the server makes itself, which tokens vouch for)"),
+		key:       fs.String("workers-key", "", "private key `file` of --workers-cert"),
+		ca:        fs.String("workers-ca", "", "`file` of the authorities that the NATS servers' certificates are held to (default: the system's)"),
+		tokenFile: fs.String("workers-token-file", "", "`file` with the NATS token or credentials by which this server connects to NATS servers that are there"),
+		lease:     fs.Duration("workers-lease", fleet.DefaultLease, "how long a worker goes on without hearing of the server, 2s to 1h; its jobs are given away after 1.5 times that"),
+		only:      fs.Bool("workers-only", false, "run no job on this machine"),
+	}
+}
+
+// open starts what answers workers, where they are asked for; nil where not.
+func (f workersFlags) open(ctx context.Context, data string, log *slog.Logger) (*fleet.Server, error) {
+	outside := strings.Contains(*f.address, "://")
+	switch {
+	case *f.address == "":
+		for name, value := range map[string]string{"workers-cert": *f.cert, "workers-key": *f.key, "workers-ca": *f.ca, "workers-token-file": *f.tokenFile} {
+			if value != "" {
+				return nil, usagef("--%s is of --workers, which is missing", name)
+			}
+		}
+		if *f.only {
+			return nil, usagef("--workers-only: without --workers nothing would run; give its address")
+		}
+		return nil, nil
+	case (*f.cert == "") != (*f.key == ""):
+		return nil, usagef("--workers-cert and --workers-key go together")
+	case outside && *f.cert != "":
+		return nil, usagef("--workers-cert is of an address to listen on; %s is another's", *f.address)
+	case !outside && (*f.ca != "" || *f.tokenFile != ""):
+		return nil, usagef("--workers-ca and --workers-token-file are of NATS servers that are there; --workers %s is this server's own", *f.address)
+	case *f.lease < 2*time.Second || *f.lease > time.Hour:
+		return nil, usagef("--workers-lease is %v, must lie between 2s and 1h", *f.lease)
+	}
+	o := fleet.Options{Data: data, Address: *f.address, Version: Version, Engine: pipeline.EngineVersion, Lease: *f.lease, Logger: log}
+	if *f.cert != "" {
+		cert, err := tls.LoadX509KeyPair(*f.cert, *f.key)
+		if err != nil {
+			return nil, experiments.Errorf(experiments.CodeInvalid, "--workers-cert %s: %w", *f.cert, err)
+		}
+		o.Certificate = &cert
+	}
+	if *f.ca != "" {
+		if _, err := os.Stat(*f.ca); err != nil {
+			return nil, experiments.Errorf(experiments.CodeInvalid, "--workers-ca: %w", err)
+		}
+		o.NATS = append(o.NATS, nats.RootCAs(*f.ca))
+	}
+	if *f.tokenFile != "" {
+		text, err := disk.ReadRegular(*f.tokenFile, 64<<10)
+		if err != nil {
+			return nil, fmt.Errorf("--workers-token-file: %w", err)
+		}
+		if strings.Contains(string(text), "BEGIN NATS USER JWT") {
+			o.NATS = append(o.NATS, nats.UserCredentialBytes(text))
+		} else {
+			o.NATS = append(o.NATS, nats.Token(strings.TrimSpace(string(text))))
+		}
+	}
+	return fleet.Open(ctx, o)
+}
