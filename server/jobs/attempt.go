@@ -33,7 +33,7 @@ func (j *job) leftRunning(attempt context.Context, err error) bool {
 // attempt runs a job in a worker and records how it ended.
 func (q *Queue) attempt(ctx context.Context, j *job) (err error) {
 	record := context.WithoutCancel(ctx)
-	var w Worker = q.worker
+	w := q.worker
 	if j.place != nil {
 		w = j.place
 	}
