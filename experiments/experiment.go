@@ -8,6 +8,10 @@ type Experiment struct {
 	Name        string            `json:"name"` // unique
 	Description string            `json:"description,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
-	CreatedAt   time.Time         `json:"created_at"`
-	UpdatedAt   time.Time         `json:"updated_at"`
+	// Directions says of metrics which values are better, "higher", "lower" or "none", where their names do not or
+	// say it wrong.
+	Directions map[string]string `json:"directions,omitempty"`
+	ArchivedAt time.Time         `json:"archived_at,omitzero"` // off the lists, kept
+	CreatedAt  time.Time         `json:"created_at"`
+	UpdatedAt  time.Time         `json:"updated_at"`
 }

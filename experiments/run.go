@@ -60,6 +60,8 @@ type Run struct {
 	StartedAt    time.Time          `json:"started_at,omitzero"`
 	EndedAt      time.Time          `json:"ended_at,omitzero"`
 	Error        string             `json:"error,omitempty"`
+	Notes        string             `json:"notes,omitempty"`      // Markdown, by people
+	ArchivedAt   time.Time          `json:"archived_at,omitzero"` // off the lists, kept
 	Params       map[string]string  `json:"params,omitempty"`
 	Tags         map[string]string  `json:"tags,omitempty"`
 	Summary      map[string]float64 `json:"summary,omitempty"` // last value of each metric series

@@ -141,6 +141,11 @@ func checkSeries(tx *bbolt.Tx, add func(string, ...any)) {
 			add("series %q of run %s: %v", name, run, err)
 		} else if count != h.count && !removed {
 			add("series %q of run %s: %d points, its record says %d", name, run, count, h.count)
+		} else if whole := h; !removed {
+			err := measure(func(i uint32) []byte { return tx.Bucket(bucketPoints).Get(chunkKey(h.id, i)) }, &whole)
+			if err != nil || !bytes.Equal(whole.encode(), v) {
+				add("series %q of run %s: its record does not say what its points are: %+v, want %+v", name, run, h, whole)
+			}
 		}
 	}
 	if chunks != 0 {

@@ -95,8 +95,8 @@ func decodeChunk(out []experiments.Point, b []byte) ([]experiments.Point, error)
 	return out, nil
 }
 
-// head is what a series' record holds: 60 bytes, little-endian, in this order. Those of format 1 end after
-// the last point.
+// head is what a series' record holds: 108 bytes, little-endian, in this order. Those of format 1 end after the
+// last point, those of format 2 after its top.
 type head struct {
 	id     uint64
 	count  uint64
@@ -105,6 +105,7 @@ type head struct {
 	// top is the greatest step and, of that step, the greatest time: a point beyond it is new.
 	top      moment
 	topKnown bool
+	extent   extent
 }
 
 // moment is a point's place in its run.
@@ -116,34 +117,44 @@ func (m moment) after(n moment) bool { return m.step > n.step || m.step == n.ste
 
 const (
 	headBytes1 = 8 + 8 + 4 + 8 + 8 + 8
-	headBytes  = headBytes1 + 8 + 8
+	headBytes2 = headBytes1 + 8 + 8
+	headBytes  = headBytes2 + 6*8
 )
 
 func (h head) encode() []byte {
-	b := binary.LittleEndian.AppendUint64(make([]byte, 0, headBytes), h.id)
-	b = binary.LittleEndian.AppendUint64(b, h.count)
+	put := func(b []byte, words ...uint64) []byte {
+		for _, w := range words {
+			b = binary.LittleEndian.AppendUint64(b, w)
+		}
+		return b
+	}
+	b := put(make([]byte, 0, headBytes), h.id, h.count)
 	b = binary.LittleEndian.AppendUint32(b, h.chunks)
-	b = binary.LittleEndian.AppendUint64(b, uint64(h.last.Step))
-	b = binary.LittleEndian.AppendUint64(b, uint64(h.last.Time))
-	b = binary.LittleEndian.AppendUint64(b, math.Float64bits(h.last.Value))
+	b = put(b, uint64(h.last.Step), uint64(h.last.Time), math.Float64bits(h.last.Value))
 	if !h.topKnown {
 		return b
 	}
-	b = binary.LittleEndian.AppendUint64(b, uint64(h.top.step))
-	return binary.LittleEndian.AppendUint64(b, uint64(h.top.time))
+	e := h.extent
+	return put(b, uint64(h.top.step), uint64(h.top.time),
+		e.finite, math.Float64bits(e.least), uint64(e.leastStep), math.Float64bits(e.greatest), uint64(e.greatestStep), math.Float64bits(e.mean))
 }
 
 func decodeHead(b []byte) (head, error) {
-	if len(b) != headBytes && len(b) != headBytes1 {
+	if len(b) != headBytes && len(b) != headBytes2 && len(b) != headBytes1 {
 		return head{}, fmt.Errorf("series record of %d bytes, want %d", len(b), headBytes)
 	}
 	u := binary.LittleEndian.Uint64
+	f := func(b []byte) float64 { return math.Float64frombits(u(b)) }
 	h := head{
 		id: u(b), count: u(b[8:]), chunks: binary.LittleEndian.Uint32(b[16:]),
-		last: experiments.Point{Step: int64(u(b[20:])), Time: int64(u(b[28:])), Value: math.Float64frombits(u(b[36:]))},
+		last:   experiments.Point{Step: int64(u(b[20:])), Time: int64(u(b[28:])), Value: f(b[36:])},
+		extent: noExtent,
+	}
+	if len(b) >= headBytes2 {
+		h.top, h.topKnown = moment{int64(u(b[44:])), int64(u(b[52:]))}, true
 	}
 	if len(b) == headBytes {
-		h.top, h.topKnown = moment{int64(u(b[44:])), int64(u(b[52:]))}, true
+		h.extent = extent{u(b[60:]), f(b[68:]), int64(u(b[76:])), f(b[84:]), int64(u(b[92:])), f(b[100:])}
 	}
 	return h, nil
 }

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"triality/experiments"
+	"triality/server/search"
 )
 
 // MaxName is the longest name of an experiment or run, in bytes.
@@ -98,6 +99,7 @@ func putExperiment(t *txn, e experiments.Experiment) error {
 	if err := t.bucket(bucketNames).Put([]byte(e.Name), []byte(e.ID)); err != nil {
 		return err
 	}
+	t.changed(search.Change{Experiment: &e})
 	return putJSON(t.bucket(bucketExperiments), []byte(e.ID), e)
 }
 
@@ -234,6 +236,7 @@ func (s *Store) DeleteExperiment(ctx context.Context, id string) error {
 		if err := putTrash(t, trashExperiment, id); err != nil {
 			return err
 		}
+		t.changed(search.Change{RemovedExp: id})
 		return t.Bucket(bucketExperiments).Delete([]byte(id))
 	})
 	if err == nil {

@@ -2,12 +2,13 @@ package store
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 	"time"
 )
 
 // FormatVersion is the version of the layout this code writes. It reads every version from 1 on.
-const FormatVersion = 2
+const FormatVersion = 3
 
 // FileName is the database's name in the data folder.
 const FileName = "triality.db"
@@ -28,18 +29,29 @@ var (
 	bucketEvents      = []byte("events")           // event id → JSON
 	bucketRequests    = []byte("requests")         // "k", idempotency key → JSON; "t", time, key → nothing
 	bucketTrash       = []byte("trash")            // "experiment" or "run" or "file", its id → nothing
+	bucketViews       = []byte("views")            // id → JSON
+	bucketDeleted     = []byte("deleted")          // time, run id → nothing
 
-	// buckets are those of version 1, added those that came with version 2.
+	// buckets are those of version 1, added those that came with version 2 and those with version 3.
 	buckets = [][]byte{
 		bucketMeta, bucketExperiments, bucketNames, bucketRuns, bucketRunIndex, bucketSeries,
 		bucketPoints, bucketArtifacts, bucketBlobRefs, bucketModules, bucketModuleUses, bucketEvents,
 	}
-	added = [][]byte{bucketRequests, bucketTrash}
+	added = [][][]byte{{bucketRequests, bucketTrash}, {bucketViews, bucketDeleted}}
 
 	keyFormat  = []byte("format")
 	keyCreated = []byte("created")
 	keyOpened  = []byte("opened")
 )
+
+// bucketsOf are the buckets that a file of a format has.
+func bucketsOf(format uint32) [][]byte {
+	all := slices.Clone(buckets)
+	for _, more := range added[:min(int(format)-1, len(added))] {
+		all = append(all, more...)
+	}
+	return all
+}
 
 func key(parts ...string) []byte { return []byte(strings.Join(parts, "\x00")) }
 

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"triality/experiments"
+	"triality/server/search"
 )
 
 // moduleHolder holds a module's bytes among the blob references; run ids begin with a letter or digit.
@@ -85,6 +86,7 @@ func (s *Store) addModule(ctx context.Context, m experiments.Module, wasm []byte
 				return fmt.Errorf("event of module %s: %w", m.SHA256, err)
 			}
 			t.emit(experiments.EventModule, "", data)
+			t.changed(search.Change{Module: &rec.Module})
 		}
 		if run != "" {
 			if err := useModule(t, run, m.SHA256); err != nil {

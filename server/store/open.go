@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +39,8 @@ type Options struct {
 	MaxBytes int
 	// LockTimeout is how long to wait for another process to let go of the file (1 s).
 	LockTimeout time.Duration
+
+	endMigration func() error // called before a migration is committed, for tests that cut it short
 
 	pinWriter bool // keeps the writer on one thread, for tests that count its system calls
 }
@@ -79,6 +80,7 @@ type Store struct {
 	notes   []boltpages.Fault // what opening found and could live with
 	writer  *writer
 	sweeper *sweeper
+	index   runIndex
 
 	closeOnce sync.Once
 	closeErr  error
@@ -103,7 +105,7 @@ func Open(dir string, o Options) (*Store, error) {
 		// bbolt would make a database of it, hiding that something emptied the file.
 		return nil, experiments.Errorf(experiments.CodeInvalid, "open store: %s is empty: restore a backup, or remove the file to start anew", path)
 	}
-	s := &Store{path: path, log: o.Logger, opts: o}
+	s := &Store{path: path, log: o.Logger, opts: o, index: newRunIndex()}
 	s.broker.Limits = events.Limits{Events: o.WatchEvents, Bytes: o.WatchBytes}
 	if err := s.openFile(); err != nil {
 		return nil, err
@@ -237,7 +239,7 @@ func create(path string, o Options) error {
 		return err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range slices.Concat(buckets, added) {
+		for _, name := range bucketsOf(FormatVersion) {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
@@ -274,11 +276,7 @@ func checkFormat(path string, db *bbolt.DB) error {
 			return experiments.Errorf(experiments.CodeInvalid,
 				"open store: %s has format %d and this triality reads up to %d: use a newer triality", path, n, FormatVersion)
 		}
-		want := buckets
-		if n > 1 {
-			want = slices.Concat(buckets, added)
-		}
-		for _, name := range want {
+		for _, name := range bucketsOf(n) {
 			if tx.Bucket(name) == nil {
 				return experiments.Errorf(experiments.CodeInvalid, "open store: %s lacks its part %q: restore a backup", path, name)
 			}

@@ -24,7 +24,7 @@ func identityOf(p experiments.Point) identity {
 // nearly all are, need no looking up. Points that are equal among themselves are kept.
 func withoutRepeats(t *txn, h *head, points []experiments.Point) ([]experiments.Point, error) {
 	if !h.topKnown {
-		if err := findTop(t, h); err != nil {
+		if err := measure(func(i uint32) []byte { return t.Bucket(bucketPoints).Get(chunkKey(h.id, i)) }, h); err != nil {
 			return nil, err
 		}
 	}
@@ -63,23 +63,4 @@ func withoutRepeats(t *txn, h *head, points []experiments.Point) ([]experiments.
 		}
 	}
 	return fresh, nil
-}
-
-// findTop reads a series that format 1 wrote for its greatest step.
-func findTop(t *txn, h *head) error {
-	h.top = moment{math.MinInt64, math.MinInt64}
-	var points []experiments.Point
-	for i := range h.chunks {
-		var err error
-		if points, err = decodeChunk(points[:0], t.Bucket(bucketPoints).Get(chunkKey(h.id, i))); err != nil {
-			return err
-		}
-		for _, p := range points {
-			if m := momentOf(p); m.after(h.top) {
-				h.top = m
-			}
-		}
-	}
-	h.topKnown = true
-	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"triality/experiments"
 	"triality/server/events/wire"
+	"triality/server/search"
 )
 
 var runID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
@@ -128,6 +129,7 @@ func putRun(t *txn, r experiments.Run) error {
 	if err := putJSON(runs, []byte(r.ID), r); err != nil {
 		return err
 	}
+	t.changed(search.Change{Run: &r})
 	return emitRun(t, r)
 }
 
@@ -296,6 +298,7 @@ func unlistRun(t *txn, r experiments.Run) error {
 	if err := putTrash(t, trashRun, r.ID); err != nil {
 		return err
 	}
+	t.changed(search.Change{RemovedRun: r.ID})
 	return t.Bucket(bucketRuns).Delete([]byte(r.ID))
 }
 

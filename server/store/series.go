@@ -12,6 +12,7 @@ import (
 
 	"triality/experiments"
 	"triality/server/events/wire"
+	"triality/server/search"
 )
 
 // MaxMetricName is the longest name of a metric, in bytes.
@@ -28,6 +29,28 @@ type SeriesInfo struct {
 	Name  string            `json:"name"`
 	Count int64             `json:"count"`
 	Last  experiments.Point `json:"last"`
+	// Of the points that are finite, how many they are; the rest is left out where there are none.
+	Finite   int64    `json:"finite"`
+	Least    *Extreme `json:"least,omitempty"`
+	Greatest *Extreme `json:"greatest,omitempty"`
+	Mean     *float64 `json:"mean,omitempty"` // of those among the last ten points
+}
+
+// Extreme is the first of a series' points that have its least or its greatest value.
+type Extreme struct {
+	Step  int64   `json:"step"`
+	Value float64 `json:"value"`
+}
+
+func infoOf(name string, h head) SeriesInfo {
+	s := SeriesInfo{Name: name, Count: int64(h.count), Last: h.last, Finite: int64(h.extent.finite)}
+	if e := h.extent; e.finite > 0 {
+		s.Least, s.Greatest = &Extreme{e.leastStep, e.least}, &Extreme{e.greatestStep, e.greatest}
+		if isFinite(e.mean) {
+			s.Mean = &e.mean
+		}
+	}
+	return s
 }
 
 func checkMetricName(name string) error {
@@ -142,14 +165,18 @@ func metricEvents(names []string, batch experiments.MetricBatch) (data [][]byte,
 func appendPoints(t *txn, run, name string, points []experiments.Point) ([]experiments.Point, error) {
 	series, store := t.bucket(bucketSeries), t.bucket(bucketPoints)
 	k := key(run, name)
-	h := head{topKnown: true, top: moment{math.MinInt64, math.MinInt64}}
+	h := head{topKnown: true, top: moment{math.MinInt64, math.MinInt64}, extent: noExtent}
 	var c *chunk
+	var tail []experiments.Point
 	var err error
 	if b := series.Get(k); b != nil {
 		if h, err = decodeHead(b); err != nil {
 			return nil, err
 		}
 		if points, err = withoutRepeats(t, &h, points); err != nil || len(points) == 0 {
+			return nil, err
+		}
+		if tail, err = tailBefore(t, &h, len(points)); err != nil {
 			return nil, err
 		}
 		if c, err = reopenChunk(store.Get(chunkKey(h.id, h.chunks-1)), h.last); err != nil {
@@ -179,6 +206,9 @@ func appendPoints(t *txn, run, name string, points []experiments.Point) ([]exper
 	}
 	h.count += uint64(len(points))
 	h.last = points[len(points)-1]
+	h.extent.add(points)
+	h.extent.mean = meanOf(append(tail, points[max(0, len(points)-search.MeanOver):]...))
+	t.changed(search.Change{Series: &search.Series{Run: run, Name: name, Stats: h.stats()}})
 	return points, series.Put(k, h.encode())
 }
 
@@ -207,6 +237,7 @@ func removeSeries(t *txn, run string, names []string) error {
 			return err
 		}
 		t.emit(experiments.EventRestart, run, gone)
+		t.changed(search.Change{RemovedSeries: &search.Series{Run: run, Name: name}})
 	}
 	return nil
 }
@@ -236,7 +267,7 @@ func (s *Store) Series(ctx context.Context, run string) ([]SeriesInfo, error) {
 		}
 		items = items[:0]
 		return eachSeries(tx, run, func(name string, h head) error {
-			items = append(items, SeriesInfo{Name: name, Count: int64(h.count), Last: h.last})
+			items = append(items, infoOf(name, h))
 			return nil
 		})
 	})

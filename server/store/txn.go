@@ -7,6 +7,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"triality/experiments"
+	"triality/server/search"
 )
 
 // txn is what a write sees of the group's transaction. It remembers what a member changed, so that a
@@ -17,6 +18,7 @@ type txn struct {
 	events   []experiments.Event
 	log      eventLog
 	requests int // idempotency keys that are kept
+	changes  []search.Change
 	undos    []undo
 }
 
@@ -75,11 +77,11 @@ func (b bucket) NextSequence() (uint64, error) {
 // try applies one member. When it fails, nothing of it is left; clean says that this could be done.
 func (t *txn) try(req *write) (err error, clean bool) {
 	t.undos = t.undos[:0]
-	events, requests := len(t.events), t.requests
+	events, requests, changes := len(t.events), t.requests, len(t.changes)
 	if err = guarded(func() error { return req.applyOnce(t) }); err == nil {
 		return nil, true
 	}
-	t.events, t.requests = t.events[:events], requests
+	t.events, t.requests, t.changes = t.events[:events], requests, t.changes[:changes]
 	undone := guarded(func() error {
 		for i := len(t.undos) - 1; i >= 0; i-- {
 			if err := t.undos[i].do(); err != nil {
@@ -105,3 +107,6 @@ func (u undo) do() error {
 func (t *txn) emit(typ, runID string, data json.RawMessage) {
 	t.events = append(t.events, experiments.Event{Type: typ, RunID: runID, Data: data})
 }
+
+// changed tells the index of a change, once it is committed.
+func (t *txn) changed(c search.Change) { t.changes = append(t.changes, c) }

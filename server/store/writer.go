@@ -185,6 +185,7 @@ func (w *writer) commit(group []*write) {
 			err = w.refuse(err, t)
 		default:
 			w.log, w.requests = t.log, t.requests
+			w.s.index.committed(t.changes)
 			w.s.health.commit(len(group), time.Since(start))
 			w.s.broker.Publish(t.events...)
 		}

@@ -1,0 +1,197 @@
+package search
+
+import (
+	"context"
+	"time"
+
+	"triality/experiments"
+	"triality/server/search/query"
+)
+
+// Limits of a search.
+const (
+	DefaultLimit = 100
+	MaxLimit     = 1000
+	MaxColumns   = 20_000
+	MaxOrders    = 8
+)
+
+// Archived says which runs a search sees.
+type Archived string
+
+// The choices. The zero value is without.
+const (
+	Without Archived = ""
+	Also    Archived = "also"
+	Only    Archived = "only"
+)
+
+// Query is a search. The zero value finds every run that is not archived, the newest first.
+type Query struct {
+	Filter      query.Node // nil: every run
+	Order       []query.Order
+	Experiments []string // ids; none: all
+	Archived    Archived
+	Columns     []query.Key
+	Limit       int
+	Cursor      string // of the page before
+	Now         time.Time
+}
+
+// Row is a run as a search gives it.
+type Row struct {
+	ID           string             `json:"id"`
+	Name         string             `json:"name"`
+	ExperimentID string             `json:"experiment_id"`
+	Experiment   string             `json:"experiment"` // its name
+	Status       experiments.Status `json:"status"`
+	CreatedAt    time.Time          `json:"created_at"`
+	StartedAt    time.Time          `json:"started_at,omitzero"`
+	EndedAt      time.Time          `json:"ended_at,omitzero"`
+	Archived     bool               `json:"archived,omitempty"`
+	Notes        bool               `json:"notes,omitempty"` // it has some
+	// Values are those of the asked columns that the run has, under the columns' full names. A number that is not
+	// finite is the string NaN, Infinity or -Infinity.
+	Values map[string]any `json:"values"`
+}
+
+// Result is a page of runs.
+type Result struct {
+	Items   []Row    `json:"items"`
+	Next    string   `json:"next_cursor"`
+	Total   int      `json:"total"`   // runs that match, on all pages
+	Columns []string `json:"columns"` // full names of the asked columns, in the order asked
+	Notes   []Note   `json:"notes"`
+}
+
+// Search gives a page of the runs that match. What is wrong with the query is CodeInvalid, an experiment that is not
+// there CodeNotFound.
+func (x *Index) Search(ctx context.Context, q Query) (Result, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	from, err := q.begin()
+	if err != nil {
+		return Result{}, err
+	}
+	r, matched, err := x.matched(q)
+	if err != nil {
+		return Result{}, err
+	}
+	out := Result{Items: []Row{}, Total: matched.count(), Columns: []string{}}
+	columns := make([]*column, len(q.Columns))
+	for i, k := range q.Columns {
+		columns[i] = r.column(k)
+		out.Columns = append(out.Columns, columns[i].key.String())
+	}
+	order := r.order(q.Order)
+	page, next := order.page(matched.list(), from, q.Limit)
+	if next != nil {
+		next.Now, next.Of = q.Now, q.digest()
+		out.Next = next.String()
+	}
+	for _, at := range page {
+		if err := ctx.Err(); err != nil {
+			return Result{}, err
+		}
+		out.Items = append(out.Items, r.row(at, columns, out.Columns))
+	}
+	out.Notes = append([]Note{}, r.notes...)
+	return out, nil
+}
+
+// begin checks a query, sets what is left out and reads its cursor.
+func (q *Query) begin() (*cursor, error) {
+	if q.Limit <= 0 {
+		q.Limit = DefaultLimit
+	}
+	q.Limit = min(q.Limit, MaxLimit)
+	switch {
+	case len(q.Columns) > MaxColumns:
+		return nil, experiments.Errorf(experiments.CodeInvalid, "columns: %d, at most %d", len(q.Columns), MaxColumns)
+	case len(q.Order) > MaxOrders:
+		return nil, experiments.Errorf(experiments.CodeInvalid, "order_by: %d keys, at most %d", len(q.Order), MaxOrders)
+	}
+	if q.Now.IsZero() {
+		q.Now = time.Now()
+	}
+	if q.Cursor == "" {
+		return nil, nil
+	}
+	from, err := readCursor(q.Cursor, q.digest(), len(q.Order))
+	if err != nil {
+		return nil, err
+	}
+	q.Now = from.Now // so that durations and "-7d" mean what they meant on the first page
+	return from, nil
+}
+
+// matched gives the rows for which the query's filter holds.
+func (x *Index) matched(q Query) (*resolver, rowset, error) {
+	scope, err := x.scope(q.Experiments, q.Archived)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := x.resolver(scope, q.Now)
+	if q.Filter == nil {
+		return r, scope, nil
+	}
+	matched, err := r.filter(q.Filter)
+	if err != nil {
+		return nil, nil, experiments.Errorf(experiments.CodeInvalid, "filter: %w", err)
+	}
+	return r, matched, nil
+}
+
+// scope is the runs that a search is about.
+func (x *Index) scope(ids []string, archived Archived) (rowset, error) {
+	switch archived {
+	case Without, Also, Only:
+	default:
+		return nil, experiments.Errorf(experiments.CodeInvalid, "archived=%.40q: want also or only, or nothing", string(archived))
+	}
+	var of map[*experiment]bool
+	if len(ids) > 0 {
+		of = map[*experiment]bool{}
+	}
+	for _, id := range ids {
+		e := x.experiments[id]
+		if e == nil || !e.known {
+			return nil, experiments.Errorf(experiments.CodeNotFound, "no experiment %q", id)
+		}
+		of[e] = true
+	}
+	out := newRowset(len(x.rows))
+	for i := range x.rows {
+		row := &x.rows[i]
+		if row.removed || !row.experiment.known || of != nil && !of[row.experiment] {
+			continue
+		}
+		// An archived experiment that is asked for by name shows its runs.
+		hidden := row.archived || row.experiment.archived && of == nil
+		if archived == Also || hidden == (archived == Only) {
+			out.add(uint32(i))
+		}
+	}
+	return out, nil
+}
+
+func (r *resolver) row(at uint32, columns []*column, names []string) Row {
+	run := &r.x.rows[at]
+	out := Row{
+		ID: run.id, Name: run.name, ExperimentID: run.experiment.id, Experiment: run.experiment.name, Status: run.status,
+		CreatedAt: time.UnixMicro(run.created).UTC(), Archived: run.archived, Notes: run.notes != "",
+		Values: make(map[string]any, min(len(columns), 64)),
+	}
+	if run.started != 0 {
+		out.StartedAt = time.UnixMicro(run.started).UTC()
+	}
+	if run.ended != 0 {
+		out.EndedAt = time.UnixMicro(run.ended).UTC()
+	}
+	for i, c := range columns {
+		if v := r.json(c, at); v != nil {
+			out.Values[names[i]] = v
+		}
+	}
+	return out
+}
