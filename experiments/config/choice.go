@@ -24,6 +24,7 @@ func Choices() []Choice {
 		{"device", []string{"auto", "cpu", "cuda"}},
 		{"data.format_type", []string{"instruction", "chat", "completion"}},
 		{"model.create.shape", shapes},
+		{"model.quantization", []string{"none", FP8}},
 		{"training.lr_scheduler_type", []string{"cosine", "linear", "constant"}},
 		{"training.gradient_checkpointing_policy", []string{"layer", "selective"}},
 		{"training.optim", []string{"adamw_torch", "adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit"}},

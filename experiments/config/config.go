@@ -32,6 +32,7 @@ type Data struct {
 type Model struct {
 	BaseModel          string  `yaml:"base_model" doc:"folder in Hugging Face form: config.json, model.safetensors, tokenizer.json; or, where there is no such folder, org/name or org/name@revision of the Hub, whose commit is kept with the run"`
 	LoadIn8bit         bool    `yaml:"load_in_8bit" doc:"hold the layers' linear modules in int8 after LLM.int8(), in training and in every model that is compared; written models are not quantized"`
+	Quantization       string  `yaml:"quantization" doc:"fp8: hold the layers' linear modules in e4m3 and multiply by activations rounded to e4m3 as they come, in training and in every model that is compared; its speed does not depend on the data, as that of load_in_8bit does. none: as load_in_8bit says. Written models are not quantized"`
 	AllowUnknownConfig bool    `yaml:"allow_unknown_config" doc:"go on without the fields of a model's config.json that the engine does not know and that may change what the model computes, and train without the dropouts it names; else they are refused by name"`
 	Int8Threshold      float64 `yaml:"llm_int8_threshold" range:"0..1000000" doc:"magnitude from which an activation's column is an outlier, which int8 leaves in full; 0: none is"`
 	Create             Create  `yaml:"create" doc:"makes base_model once when the folder is missing; leave out to require it"`
@@ -141,7 +142,7 @@ func Default() Pipeline {
 		Seed:      42,
 		Device:    "auto",
 		Data:      Data{FormatType: "instruction", MaxLength: 256, ValRatio: 0.1, TestRatio: 0.2},
-		Model: Model{Int8Threshold: 6, Create: Create{
+		Model: Model{Quantization: "none", Int8Threshold: 6, Create: Create{
 			VocabSize: 4096, Epochs: 3, LearningRate: 1e-3, BatchSize: 16,
 		}},
 		Training: Training{

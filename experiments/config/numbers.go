@@ -1,5 +1,8 @@
 package config
 
+// FP8 is the value of model.quantization that holds linear modules in e4m3.
+const FP8 = "fp8"
+
 // Numbers is how every model of a run is held while it computes; it is part of the keys of what is computed.
 type Numbers struct {
 	LoadIn8bit         bool    `yaml:"load_in_8bit" doc:"as model.load_in_8bit"`
@@ -8,6 +11,7 @@ type Numbers struct {
 	TF32               bool    `yaml:"tf32" doc:"as training.tf32"`
 	AllowUnknownConfig bool    `yaml:"allow_unknown_config" doc:"as model.allow_unknown_config"`
 	Int8Threshold      float64 `yaml:"llm_int8_threshold" doc:"as model.llm_int8_threshold"`
+	Quantization       string  `yaml:"quantization" doc:"as model.quantization"`
 }
 
 // Numbers is how the configuration holds models.
@@ -15,6 +19,7 @@ func (p Pipeline) Numbers() Numbers {
 	return Numbers{
 		LoadIn8bit: p.Model.LoadIn8bit, FP16: p.Training.FP16, BF16: p.Training.BF16, TF32: p.Training.TF32,
 		AllowUnknownConfig: p.Model.AllowUnknownConfig, Int8Threshold: p.Model.Int8Threshold,
+		Quantization: p.Model.Quantization,
 	}
 }
 
@@ -26,6 +31,9 @@ func (n Numbers) Parts() []any {
 	}
 	if n.LoadIn8bit {
 		parts = append(parts, n.Int8Threshold)
+	}
+	if n.Quantization == FP8 {
+		parts = append(parts, "quantization", n.Quantization)
 	}
 	return parts
 }

@@ -51,6 +51,8 @@ func (p *Pipeline) problems(file string) []string {
 
 	t := p.Training
 	check(t.FinetuningType == "lora" || !p.Model.LoadIn8bit, "training.finetuning_type", "full trains the weights themselves, which model.load_in_8bit freezes: choose one")
+	check(t.FinetuningType == "lora" || p.Model.Quantization != FP8, "training.finetuning_type", "full trains the weights themselves, which model.quantization freezes: choose one")
+	check(!p.Model.LoadIn8bit || p.Model.Quantization != FP8, "model.load_in_8bit, model.quantization", "are two ways to hold the same weights: choose one")
 	check(!t.FP16 || !t.BF16, "training.fp16, training.bf16", "are both true: choose one")
 	if c := t.LoRA(); c != nil {
 		if err := c.Validate(); err != nil {

@@ -33,7 +33,7 @@ var choices = []struct {
 		"training.lora_target_modules": `.*\.(q|v)_proj`, "training.lora_modules_to_save": "[lm_head, model.norm]",
 	}},
 	{"rsLoRA with paged states", map[string]string{
-		"device": "cpu", "data.format_type": "instruction", "model.create.shape": "micro", "training.lr_scheduler_type": "cosine",
+		"device": "cpu", "data.format_type": "instruction", "model.create.shape": "micro", "training.lr_scheduler_type": "cosine", "model.quantization": "none",
 		"training.optim": "paged_adamw_32bit", "training.finetuning_type": "lora",
 		"model.allow_unknown_config": "true", "training.use_rslora": "true", "training.fp16": "true", "training.tf32": "true", "data.strict": "true",
 		"training.lora_target_modules": "[q_proj, up_proj, lm_head, embed_tokens]", "training.lora_exclude_modules": "0.mlp.up_proj",
@@ -45,6 +45,7 @@ var choices = []struct {
 		"training.optim": "paged_adamw_8bit", "training.finetuning_type": "full",
 	}},
 	{"a middling shape", large("mini")}, {"the largest shape", large("small")},
+	{"on fp8 weights", map[string]string{"device": "cpu", "model.create.shape": "micro", "model.quantization": "fp8", "training.bf16": "true"}},
 	{"on a card", map[string]string{"device": "cuda", "model.create.shape": "micro"}},
 }
 

@@ -73,7 +73,7 @@ func ModelConfig(cfg config.Pipeline) []model.Option {
 
 // StorageOn is how a configuration's models are held on a device: the cpu device has no narrow floats.
 func StorageOn(dev device.Device, cfg config.Pipeline) model.Storage {
-	s := model.Storage{Int8: cfg.Model.LoadIn8bit, Threshold: cfg.Model.Int8Threshold}
+	s := model.Storage{Int8: cfg.Model.LoadIn8bit, Threshold: cfg.Model.Int8Threshold, FP8: cfg.Model.Quantization == config.FP8}
 	switch {
 	case dev.Info().Name == "cpu":
 	case cfg.Training.BF16:

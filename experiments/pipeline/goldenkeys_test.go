@@ -55,6 +55,7 @@ func TestKeysStayWhatTheyWere(t *testing.T) {
 		{"created base of a text", "cpu", nil, []string{"model.create.text=words.txt"}},
 		{"own base", "cpu", nil, []string{"model.base_model=own"}},
 		{"own base on cuda in bf16 and int8", "cuda", nil, []string{"model.base_model=own", "training.bf16=true", "model.load_in_8bit=true", "model.allow_unknown_config=true"}},
+		{"own base on cuda in bf16 and fp8", "cuda", nil, []string{"model.base_model=own", "training.bf16=true", "model.quantization=fp8"}},
 		{"fp16 and tf32", "cuda", nil, []string{"training.fp16=true", "training.tf32=true", "model.llm_int8_threshold=3"}},
 		{"hub base", "cpu", sources{"model.base_model": hub}, []string{"model.base_model=org/name@0123456789", "model.create.shape="}},
 		{"model A of one's own", "cpu", nil, []string{"test.model_a_path=a"}},

@@ -37,7 +37,7 @@ const (
 	Int32                 // indices: token ids, positions, ranges
 	BFloat16              // storage of activations and matrices, where the device has it
 	Float16               // the same in IEEE half precision
-	Int8                  // quantized weights and optimizer states
+	Int8                  // quantized weights, in int8 or e4m3, and optimizer states
 )
 
 // String names the type.
@@ -123,6 +123,7 @@ type Device interface {
 	SO8
 	Optimizer
 	Quantized
+	FP8
 	DoRA
 }
 

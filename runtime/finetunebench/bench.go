@@ -57,6 +57,7 @@ type Result struct {
 	Device          string    `json:"device"`
 	Storage         string    `json:"storage"`
 	Int8            bool      `json:"load_in_8bit"`
+	Quantization    string    `json:"quantization,omitempty"`
 	Outliers        int       `json:"outlier_channels,omitempty"`
 	Optimizer       string    `json:"optim"`
 	Recompute       string    `json:"gradient_checkpointing"`
@@ -127,7 +128,7 @@ func Run(ctx context.Context, dev device.Device, o Options) (_ *Result, err erro
 	i := dev.Info()
 	r := &Result{
 		Model: o.Shape.Name, Parameters: model.Elements(weights), Device: i.Name + " " + i.Model,
-		Storage: o.Storage.Matrices.String(), Int8: o.Storage.Int8, Outliers: o.Outliers, Optimizer: o.Optimizer, Recompute: o.Recompute,
+		Storage: o.Storage.Matrices.String(), Int8: o.Storage.Int8, Quantization: quantization(o.Storage), Outliers: o.Outliers, Optimizer: o.Optimizer, Recompute: o.Recompute,
 		Sequence: o.Sequence, MicroBatch: o.MicroBatch, Accumulation: o.Accumulation,
 	}
 	for _, w := range result.Weights {
@@ -146,4 +147,12 @@ func Run(ctx context.Context, dev device.Device, o Options) (_ *Result, err erro
 		_, r.PeakMemory = u.MemoryInUse()
 	}
 	return r, nil
+}
+
+// quantization is the configuration's name of fp8.
+func quantization(s model.Storage) string {
+	if s.FP8 {
+		return s.Format()
+	}
+	return ""
 }

@@ -9,15 +9,15 @@ import (
 	"triality/runtime/train"
 )
 
-func TestASmallShapeLearnsItsSequencesInInt8AsInFull(t *testing.T) {
+func TestASmallShapeLearnsItsSequencesInEightBitsAsInFull(t *testing.T) {
 	dev := cpu.New(cpu.Options{})
 	defer dev.Close()
 	o := Options{
 		Shape: Shapes[len(Shapes)-1], R: 8, Sequence: 64, MicroBatch: 1, Accumulation: 2, Steps: 12, LearningRate: 5e-3, Seed: 1,
 		Optimizer: train.AdamW8bit, Recompute: train.RecomputeLayer,
 	}
-	var last [2]float64
-	for i, st := range []model.Storage{{}, {Int8: true, Threshold: 6}} {
+	var last [3]float64
+	for i, st := range []model.Storage{{}, {Int8: true, Threshold: 6}, {FP8: true}} {
 		o.Storage = st
 		r, err := Run(t.Context(), dev, o)
 		if err != nil {
@@ -28,11 +28,13 @@ func TestASmallShapeLearnsItsSequencesInInt8AsInFull(t *testing.T) {
 		}
 		last[i] = r.Losses[o.Steps-1]
 		if last[i] > r.Losses[0]-0.3 {
-			t.Errorf("int8=%t: the loss goes from %g to %g", st.Int8, r.Losses[0], last[i])
+			t.Errorf("in %q the loss goes from %g to %g", st.Format(), r.Losses[0], last[i])
 		}
 	}
-	if d := last[0] - last[1]; d*d > 0.01*last[0]*last[0] {
-		t.Errorf("the last losses are %g in full and %g in int8", last[0], last[1])
+	for _, in8 := range last[1:] {
+		if d := last[0] - in8; d*d > 0.01*last[0]*last[0] {
+			t.Errorf("the last losses are %g in full, %g in int8 and %g in fp8", last[0], last[1], last[2])
+		}
 	}
 }
 

@@ -49,6 +49,13 @@ func Table() []Row {
 		r.Name, r.Outliers = name, n
 		return r
 	}
+	fp8 := func(n int, name string) Row {
+		r := row(name, "qwen2.5-7b", 4, train.RecomputeNone)
+		r.Storage.FP8, r.Outliers = true, n
+		return r
+	}
+	fp8Small := row("7b-fp8-11gib", "qwen2.5-7b", 1, train.RecomputeLayer)
+	fp8Small.Storage.FP8, fp8Small.Optimizer, fp8Small.Limit = true, train.PagedAdamW8bit, 11<<30
 	return []Row{
 		row("7b", "qwen2.5-7b", 4, train.RecomputeNone, eager, compiled),
 		row("7b-selective", "qwen2.5-7b", 4, train.RecomputeSelective),
@@ -60,8 +67,14 @@ func Table() []Row {
 		planted(1, "7b-int8-outliers-1"),
 		planted(100, "7b-int8-outliers-100"),
 		planted(1000, "7b-int8-outliers-1000"),
+		planted(2000, "7b-int8-outliers-2000"),
 		planted(1<<20, "7b-int8-outliers-all"),
 		small,
+		fp8(0, "7b-fp8"),
+		fp8(1, "7b-fp8-outliers-1"),
+		fp8(100, "7b-fp8-outliers-100"),
+		fp8(1<<20, "7b-fp8-outliers-all"),
+		fp8Small,
 	}
 }
 

@@ -137,6 +137,10 @@ func (f *fusion) product(i int) bool {
 		if k.Sum {
 			return false
 		}
+	case fp8LinearGrad:
+		if k.Sum {
+			return false
+		}
 	default:
 		return false
 	}
@@ -147,8 +151,10 @@ func (f *fusion) product(i int) bool {
 // intoProduct makes a scaling the product that it scales, where nothing else reads that.
 func (f *fusion) intoProduct(i int, factor float64) {
 	j := f.items[i].in[0]
-	if f.product(j) {
-		k, _, _ := f.scaled(j, factor)
+	if !f.product(j) {
+		return
+	}
+	if k, _, ok := f.scaled(j, factor); ok {
 		f.become(i, j, k, f.items[j].in)
 	}
 }
@@ -177,9 +183,16 @@ func (f *fusion) addTo(i, j, c int) bool {
 	if j == c || !f.product(j) {
 		return false
 	}
-	scaled, _, _ := f.scaled(j, 1)
-	k := scaled.(matMulAdd)
-	k.Sum = true
+	var k kernel
+	if grad, ok := f.items[j].kernel.(fp8LinearGrad); ok {
+		grad.Sum = true
+		k = grad
+	} else {
+		scaled, _, _ := f.scaled(j, 1)
+		product := scaled.(matMulAdd)
+		product.Sum = true
+		k = product
+	}
 	f.become(i, j, k, append([]int{c}, f.items[j].in...))
 	return true
 }

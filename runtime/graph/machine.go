@@ -119,6 +119,9 @@ func (s *schedule) join(dev device.Device) {
 	if _, ok := dev.(device.Int8Sharer); ok {
 		s.shareActivations()
 	}
+	if _, ok := dev.(device.FP8Sharer); ok {
+		s.shareFP8()
+	}
 }
 
 // Set binds a leaf to a buffer of its type and size. The buffer is read at each run (and written, if

@@ -37,14 +37,14 @@ func QuantizedLinear(x, codes, scale *G.Node, threshold float64) (*G.Node, error
 	return apply(quantizedLinear{t, n, k, threshold}, []int{t, n}, x, codes, scale)
 }
 
-// quantized gives the shape of a weight in int8.
+// quantized gives the shape of a weight in codes of eight bits.
 func quantized(op string, codes, scale *G.Node) (n, k int, err error) {
 	if codes == nil {
 		return 0, 0, fmt.Errorf("graph: %s: codes are missing", op)
 	}
 	s := codes.Shape()
 	if len(s) != 2 || dtypeOf(codes) != device.Int8 {
-		return 0, 0, fmt.Errorf("graph: %s: codes (%s) must be an int8 matrix, are %v of %v", op, label(codes), s, codes.Dtype())
+		return 0, 0, fmt.Errorf("graph: %s: codes (%s) must be a matrix of codes of eight bits, are %v of %v", op, label(codes), s, codes.Dtype())
 	}
 	if _, err := floats(op, "scale", scale, s[0]); err != nil {
 		return 0, 0, err

@@ -201,7 +201,7 @@ func isCostly(k kernel) bool {
 	switch k := k.(type) {
 	case matMul:
 		return 8*k.K >= k.N
-	case quantizedLinear, attention:
+	case quantizedLinear, fp8Linear, attention:
 		return true
 	}
 	return false

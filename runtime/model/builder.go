@@ -360,10 +360,13 @@ func (b *Builder) plainRows(l linear, r Rows, x *G.Node) (*G.Node, error) {
 
 // product is x·Wᵀ.
 func (b *Builder) product(l linear, r Rows, x *G.Node) (*G.Node, error) {
-	if b.hooks.Storage.Int8 {
+	if b.hooks.Storage.Quantized() {
 		codes, scale, err := b.quantized(l.out, l.in, r)
 		if err != nil {
 			return nil, err
+		}
+		if b.hooks.Storage.FP8 {
+			return graph.FP8Linear(x, codes, scale)
 		}
 		return graph.QuantizedLinear(x, codes, scale, b.hooks.Storage.Threshold)
 	}
@@ -393,12 +396,15 @@ func (b *Builder) quantized(out, in int, r Rows) (codes, scale *G.Node, err erro
 }
 
 // Weight is the rows of a linear module's weight as floats, [rows, in]: the weight itself, or what
-// its int8 codes stand for.
+// its codes stand for.
 func (b *Builder) Weight(r Rows, out, in int) (*G.Node, error) {
-	if b.hooks.Storage.Int8 {
+	if b.hooks.Storage.Quantized() {
 		codes, scale, err := b.quantized(out, in, r)
 		if err != nil {
 			return nil, err
+		}
+		if b.hooks.Storage.FP8 {
+			return graph.DequantizeFP8(codes, scale)
 		}
 		return graph.Dequantize(codes, scale)
 	}

@@ -29,8 +29,32 @@ type Storage struct {
 	// Int8 holds the linear modules of the layers in int8 codes (Dettmers et al. 2022); embeddings and
 	// the head stay as they are.
 	Int8 bool
+	// FP8 holds them in e4m3 codes instead, and multiplies activations rounded to e4m3.
+	FP8 bool
 	// Threshold is the magnitude from which activations are outliers to int8; 0 means none are.
 	Threshold float64
+}
+
+// Quantized tells whether the linear modules of the layers are held in codes, which are not trained themselves.
+func (s Storage) Quantized() bool { return s.Int8 || s.FP8 }
+
+// Format names the codes: "int8", "fp8" or nothing.
+func (s Storage) Format() string {
+	switch {
+	case s.Int8:
+		return "int8"
+	case s.FP8:
+		return "fp8"
+	}
+	return ""
+}
+
+// Key names the setting that asks for the codes.
+func (s Storage) Key() string {
+	if s.FP8 {
+		return "quantization"
+	}
+	return "load_in_8bit"
 }
 
 // Identify adds what differs from the zero value to a checkpoint's identity.
@@ -40,6 +64,9 @@ func (s Storage) Identify(id map[string]string) {
 	}
 	if s.Int8 {
 		id["load_in_8bit"] = strconv.FormatFloat(s.Threshold, 'g', -1, 64)
+	}
+	if s.FP8 {
+		id["quantization"] = "fp8"
 	}
 }
 
@@ -58,8 +85,11 @@ func UploadAs(dev device.Device, cfg Config, src Source, st Storage) (*DevicePar
 }
 
 func (d *DeviceParams) putAll(src Source) error {
+	if d.storage.Int8 && d.storage.FP8 {
+		return errors.New("weights are held in int8 or in fp8, not in both")
+	}
 	linear := make(map[string]bool)
-	if d.storage.Int8 {
+	if d.storage.Quantized() {
 		for _, l := range d.cfg.Linears() {
 			linear[l.Name+".weight"] = true
 		}
@@ -88,7 +118,7 @@ func (d *DeviceParams) Stored() graph.Option {
 	return graph.WithStorage(graph.Matrices(d.storage.Matrices))
 }
 
-// Scales names the leaf of an int8 weight's row scales.
+// Scales names the leaf of a quantized weight's row scales.
 func Scales(weight string) string { return weight + ".scale" }
 
 // putQuantized uploads rows of a matrix, of which the codes and scales stay.
@@ -102,7 +132,9 @@ func (d *DeviceParams) putQuantized(p Part, values []float32) (err error) {
 	if err != nil {
 		return err
 	}
-	fail := func(err error) error { return fmt.Errorf("upload %s %v in int8: %w", p.Name, p.Shape, err) }
+	fail := func(err error) error {
+		return fmt.Errorf("upload %s %v in %s: %w", p.Name, p.Shape, d.storage.Format(), err)
+	}
 	w, err := d.dev.Alloc(d.storage.Matrices, p.N)
 	if err != nil {
 		return fail(err)
@@ -111,7 +143,11 @@ func (d *DeviceParams) putQuantized(p Part, values []float32) (err error) {
 	if err := d.dev.Upload(w, values); err != nil {
 		return fail(err)
 	}
-	d.dev.QuantizeRows(codes.Slice(p.At, p.At+p.N), scale.Slice(p.At/K, (p.At+p.N)/K), w, p.N/K, K)
+	quantize := d.dev.QuantizeRows
+	if d.storage.FP8 {
+		quantize = d.dev.QuantizeRowsFP8
+	}
+	quantize(codes.Slice(p.At, p.At+p.N), scale.Slice(p.At/K, (p.At+p.N)/K), w, p.N/K, K)
 	if err := d.dev.Sync(); err != nil {
 		return fail(err)
 	}
@@ -192,7 +228,7 @@ func (d *DeviceParams) Download(name string) (Param, error) {
 		return Param{}, fmt.Errorf("download %s: not among the weights on the device", name)
 	}
 	if buf.DType() == device.Int8 {
-		return Param{}, fmt.Errorf("download %s: it is held in int8 codes", name)
+		return Param{}, fmt.Errorf("download %s: it is held in %s codes", name, d.storage.Format())
 	}
 	p := Param{name, slices.Clone(d.shape[name]), make([]float32, buf.Len())}
 	if err := d.dev.Download(p.Data, buf); err != nil {

@@ -12,7 +12,7 @@ import (
 
 // narrowStorages are held to transformers' float32 logits within what their rounding costs: weights and
 // results of 8 bits of mantissa, 11 bits, and int8 weights beside the former. It is that of two layers;
-// roundings of more add up as their square root.
+// roundings of more add up as their square root. e4m3 has four bits of mantissa.
 var narrowStorages = []struct {
 	name      string
 	storage   model.Storage
@@ -21,6 +21,7 @@ var narrowStorages = []struct {
 	{"bfloat16", model.Storage{Matrices: device.BFloat16}, 2e-2},
 	{"float16", model.Storage{Matrices: device.Float16}, 3e-3},
 	{"int8 and bfloat16", model.Storage{Matrices: device.BFloat16, Int8: true, Threshold: 6}, 5e-2},
+	{"fp8 and bfloat16", model.Storage{Matrices: device.BFloat16, FP8: true}, 2.5e-1},
 }
 
 // holdNarrow compares logits in norm.

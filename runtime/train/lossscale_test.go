@@ -168,7 +168,7 @@ func TestARunInFloat16ResumesToTheSameBytes(t *testing.T) {
 func TestNarrowRunsTrainMasterWeightsAndResume(t *testing.T) {
 	for name, st := range map[string]model.Storage{
 		"bfloat16": {Matrices: device.BFloat16}, "float16": {Matrices: device.Float16}, "int8": {Matrices: device.BFloat16, Int8: true, Threshold: 6},
-		"int8 and float": {Int8: true, Threshold: 6},
+		"int8 and float": {Int8: true, Threshold: 6}, "fp8": {Matrices: device.BFloat16, FP8: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dev := reference.New()
@@ -176,7 +176,7 @@ func TestNarrowRunsTrainMasterWeightsAndResume(t *testing.T) {
 			cfg, p := testModel(t, "qwen2")
 			opt := languageOptions(&testLoRA)
 			opt.Storage, opt.Recompute, opt.LearningRate, opt.Epochs = st, RecomputeLayer, 1e-4, 1
-			if !st.Int8 {
+			if !st.Quantized() {
 				opt.LoRA = nil
 			}
 			train := sentences(1, 20)
@@ -210,15 +210,17 @@ func TestNarrowRunsTrainMasterWeightsAndResume(t *testing.T) {
 	}
 }
 
-func TestWeightsInInt8AreNotTrainedThemselves(t *testing.T) {
+func TestWeightsInCodesAreNotTrainedThemselves(t *testing.T) {
 	dev := reference.New()
 	defer dev.Close()
 	cfg, p := testModel(t, "qwen2")
-	opt := languageOptions(nil)
-	opt.Storage.Int8 = true
-	_, err := Run(context.Background(), dev, cfg, p, sentences(1, 6), nil, t.TempDir(), opt, nil)
-	if err == nil || !strings.Contains(err.Error(), "load_in_8bit") {
-		t.Errorf("got %v", err)
+	for key, st := range map[string]model.Storage{"load_in_8bit": {Int8: true}, "quantization": {FP8: true}} {
+		opt := languageOptions(nil)
+		opt.Storage = st
+		_, err := Run(context.Background(), dev, cfg, p, sentences(1, 6), nil, t.TempDir(), opt, nil)
+		if err == nil || !strings.Contains(err.Error(), key+": ") {
+			t.Errorf("%s: got %v", key, err)
+		}
 	}
 }
 

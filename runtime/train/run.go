@@ -51,8 +51,8 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.
 				trained = append(trained, t.Name)
 			}
 		}
-	} else if opt.Storage.Int8 {
-		return nil, errors.New("train: load_in_8bit: weights in int8 are not trained themselves; set lora_r")
+	} else if opt.Storage.Quantized() {
+		return nil, fmt.Errorf("train: %s: weights in %s are not trained themselves; set lora_r", opt.Storage.Key(), opt.Storage.Format())
 	} else {
 		all, err := model.ReadAll(params)
 		if err != nil {
@@ -107,10 +107,10 @@ func startAdapter(cfg model.Config, opt Options) (*lora.Adapter, error) {
 	} else if a != nil {
 		a = a.Clone()
 	}
-	if a != nil && opt.Storage.Int8 {
+	if a != nil && opt.Storage.Quantized() {
 		for _, l := range cfg.Linears() {
 			if slices.ContainsFunc(a.Saved, func(s lora.Saved) bool { return s.Name == l.Name+".weight" }) {
-				return nil, fmt.Errorf("load_in_8bit: %s, of lora_modules_to_save, is held in int8 and cannot be trained itself", l.Name)
+				return nil, fmt.Errorf("%s: %s, of lora_modules_to_save, is held in %s and cannot be trained itself", opt.Storage.Key(), l.Name, opt.Storage.Format())
 			}
 		}
 	}

@@ -249,15 +249,17 @@ func TestANormTrainedOutrightDoesNotDecay(t *testing.T) {
 	}
 }
 
-func TestWeightsInInt8AreNotTrainedOutright(t *testing.T) {
+func TestWeightsInCodesAreNotTrainedOutright(t *testing.T) {
 	cfg, p := testModel(t, "llama")
 	dev := reference.New()
 	defer dev.Close()
-	opt := languageOptions(&lora.Config{R: 2, Alpha: 4, TargetModules: []string{"q_proj"}, SaveModules: []string{"o_proj"}})
-	opt.Storage.Int8 = true
-	_, err := Run(context.Background(), dev, cfg, p, sentences(1, 6), nil, t.TempDir(), opt, nil)
-	if err == nil || !strings.Contains(err.Error(), "load_in_8bit: model.layers.0.self_attn.o_proj") {
-		t.Errorf("got %v", err)
+	for key, st := range map[string]model.Storage{"load_in_8bit": {Int8: true}, "quantization": {FP8: true}} {
+		opt := languageOptions(&lora.Config{R: 2, Alpha: 4, TargetModules: []string{"q_proj"}, SaveModules: []string{"o_proj"}})
+		opt.Storage = st
+		_, err := Run(context.Background(), dev, cfg, p, sentences(1, 6), nil, t.TempDir(), opt, nil)
+		if err == nil || !strings.Contains(err.Error(), key+": model.layers.0.self_attn.o_proj") {
+			t.Errorf("%s: got %v", key, err)
+		}
 	}
 }
 

@@ -80,7 +80,7 @@ func (d *Device) MatMulInt8(dst, x, codes, scale device.Buffer, T, N, K int, thr
 	}
 	rounded := d.own().floats(requantized, T*K)
 	d.requantize(rounded, v, T, K, float32(threshold))
-	d.eachWeightBlock(q, s, N, K, func(w []float32, from, rows int) {
+	d.eachWeightBlock(dequantize, q, s, N, K, func(w []float32, from, rows int) {
 		shape := plain(rounded, w, T, rows, K, false, true, false)
 		shape.ldc = N
 		d.matmul(o[from:], shape)
@@ -121,14 +121,14 @@ func (d *Device) requantize(dst, x []float32, T, K int, threshold float32) {
 	})
 }
 
-// eachWeightBlock calls f with rows [from, from+rows) of the dequantized matrix.
-func (d *Device) eachWeightBlock(codes []int8, scale []float32, N, K int, f func(w []float32, from, rows int)) {
+// eachWeightBlock calls f with rows [from, from+rows) of the matrix that put makes of the codes.
+func (d *Device) eachWeightBlock(put func(dst []float32, codes []int8, scale []float32, K int), codes []int8, scale []float32, N, K int, f func(w []float32, from, rows int)) {
 	size := weightBlock(K)
 	for from := 0; from < N; from += size {
 		rows := min(size, N-from)
 		w := d.own().floats(dequantized, rows*K)
 		d.splitRows(rows, K, func(a, b int) {
-			dequantize(w[a*K:b*K], codes[(from+a)*K:(from+b)*K], scale[from+a:from+b], K)
+			put(w[a*K:b*K], codes[(from+a)*K:(from+b)*K], scale[from+a:from+b], K)
 		})
 		f(w, from, rows)
 	}
@@ -146,7 +146,7 @@ func (d *Device) MatMulInt8Grad(dx, dy, codes, scale device.Buffer, T, N, K int)
 	if N == 0 {
 		clear(o)
 	}
-	d.eachWeightBlock(q, s, N, K, func(w []float32, from, rows int) {
+	d.eachWeightBlock(dequantize, q, s, N, K, func(w []float32, from, rows int) {
 		d.matmul(o, matmulShape{m: T, n: K, k: rows, a: matrix{y[from:], N, false}, b: matrix{w, K, true}, ldc: K, add: from > 0})
 	})
 }

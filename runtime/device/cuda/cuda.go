@@ -57,9 +57,11 @@ type Device struct {
 	info         device.Info
 	shared       int             // bytes of shared memory that a block may ask for
 	procs        int             // multiprocessors
+	capability   int             // 90 for 9.0
 	logits       int             // most logits held at once
 	narrowLogits int             // the same where their gradients are narrow
 	activations  int8Activations // of the int8 product before, where the next has the same
+	fp8          fp8Activations  // the same of fp8 products
 	int8Scratch  int             // bytes of sums or weights of int8 products held at once
 	maps         uint64          // the dynamic maps of 8-bit states, once they are needed
 	slots        [32]uint64
@@ -75,6 +77,7 @@ var (
 	_ device.LossAndGrad     = (*Device)(nil)
 	_ device.HostMemory      = (*Device)(nil)
 	_ device.Int8Sharer      = (*Device)(nil)
+	_ device.FP8Sharer       = (*Device)(nil)
 )
 
 // Open readies a card. What is missing (ErrNoDriver, ErrNoDevice, ErrNoBLAS), too old (ErrOldDevice)
@@ -153,10 +156,10 @@ func (d *Device) find(ordinal int) error {
 	if err != nil {
 		return fmt.Errorf("cuda: device %d (%s): %w", ordinal, name, err)
 	}
-	capability := int(values[0]*10 + values[1])
+	d.capability = int(values[0]*10 + values[1])
 	d.shared, d.procs = int(values[2]), int(values[3])
-	d.info = device.Info{Name: "cuda", Model: name, SIMD: fmt.Sprintf("sm_%d", capability), Memory: memory}
-	return checkCapability(ordinal, name, capability)
+	d.info = device.Info{Name: "cuda", Model: name, SIMD: fmt.Sprintf("sm_%d", d.capability), Memory: memory}
+	return checkCapability(ordinal, name, d.capability)
 }
 
 func checkCapability(ordinal int, name string, capability int) error {

@@ -21,13 +21,20 @@ func (d *Device) loadKernels() error {
 	if err != nil {
 		return fmt.Errorf("cuda: kernels: %w", err)
 	}
-	for _, file := range files {
+	for _, file := range files { // sorted: a kernel for newer cards comes after that for all
+		newer, ok := newerCard(file.Name())
+		if ok && d.capability < newer {
+			continue
+		}
 		text, err := ptx.ReadFile("kernels/" + file.Name())
 		if err != nil {
 			return fmt.Errorf("cuda: kernels: %w", err)
 		}
 		var module uintptr
 		if err := d.driver.moduleLoad(&module, append(text, 0)); err != nil {
+			if ok {
+				continue // the driver is older than the instruction; the kernel for all cards gives the same
+			}
 			return fmt.Errorf("cuda: %s does not load on %s: %w; a newer driver may help", file.Name(), d.info.Model, err)
 		}
 		d.modules = append(d.modules, module)
@@ -45,6 +52,12 @@ func (d *Device) loadKernels() error {
 		}
 	}
 	return nil
+}
+
+// newerCard is the compute capability that PTX needs whose kernels replace those for all cards.
+func newerCard(file string) (capability int, ok bool) {
+	_, err := fmt.Sscanf(file, "sm_%d_", &capability)
+	return capability, err == nil
 }
 
 // entries are the names of the kernels in PTX.

@@ -3,6 +3,7 @@ package cuda
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,10 +13,16 @@ import (
 
 var update = flag.Bool("update", false, "write the PTX that the sources give")
 
-// clang and its arguments before the names of the source and the result.
 const compiler = "clang-19"
 
-var compilerArguments = strings.Fields("-x cuda --cuda-device-only --cuda-gpu-arch=sm_80 -nocudainc -nocudalib -Xclang -target-feature -Xclang +ptx70 -O3 -Wall -Werror -S")
+// compilerArguments are those before the names of the source and the result.
+func compilerArguments(source string) []string {
+	card, ptx := floor, 70
+	if newer, ok := newerCard(source); ok {
+		card, ptx = newer, 81
+	}
+	return strings.Fields(fmt.Sprintf("-x cuda --cuda-device-only --cuda-gpu-arch=sm_%d -nocudainc -nocudalib -Xclang -target-feature -Xclang +ptx%d -O3 -Wall -Werror -S", card, ptx))
+}
 
 func TestThePTXIsWhatTheSourcesGive(t *testing.T) {
 	clang, err := exec.LookPath(compiler)
@@ -33,7 +40,7 @@ func TestThePTXIsWhatTheSourcesGive(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(source), ".cu") + ".ptx"
 		t.Run(name, func(t *testing.T) {
 			made := filepath.Join(t.TempDir(), name)
-			out, err := exec.Command(clang, append(compilerArguments, "-o", made, source)...).CombinedOutput()
+			out, err := exec.Command(clang, append(compilerArguments(name), "-o", made, source)...).CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}

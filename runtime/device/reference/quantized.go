@@ -90,19 +90,24 @@ func (d *Device) MatMulInt8(dst, x, codes, scale device.Buffer, T, N, K int, thr
 
 // MatMulInt8Shared shares nothing, and complains where there would be nothing to share.
 func (d *Device) MatMulInt8Shared(dst, x, codes, scale device.Buffer, T, N, K int, threshold float64, again, keep bool) {
-	c := d.begin("matmul int8")
-	v := c.floats("x", x, T*K)
+	if d.share("matmul int8", x, T*K, again, keep) {
+		d.MatMulInt8(dst, x, codes, scale, T, N, K, threshold)
+	}
+}
+
+// share tells whether a product may go on: it may not where its n activations should be those of the product
+// before, and are not.
+func (d *Device) share(op string, x device.Buffer, n int, again, keep bool) bool {
+	c := d.begin(op)
+	defer c.end()
+	v := c.floats("x", x, n)
 	if again && !slices.Equal(v, d.shared) {
 		c.fail("the activations are not those of the product before")
 	}
 	if d.shared = nil; keep {
 		d.shared = slices.Clone(v)
 	}
-	failed := c.failed
-	c.end()
-	if !failed {
-		d.MatMulInt8(dst, x, codes, scale, T, N, K, threshold)
-	}
+	return !c.failed
 }
 
 // MatMulInt8Grad: dx = dy·W.

@@ -15,7 +15,7 @@ type Device struct {
 	mu     sync.Mutex
 	err    error // first error since the last Sync
 	rounds bool
-	shared []float64 // activations of the int8 product before, where the next is to have the same
+	shared []float64 // activations of the quantized product before, where the next is to have the same
 }
 
 // New returns a reference device whose results are exact whatever type they are stored in.
@@ -31,6 +31,7 @@ var (
 	_ device.AttentionKeeper = (*Device)(nil)
 	_ device.LossAndGrad     = (*Device)(nil)
 	_ device.Int8Sharer      = (*Device)(nil)
+	_ device.FP8Sharer       = (*Device)(nil)
 )
 
 // Info describes the device.
