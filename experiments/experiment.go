@@ -11,7 +11,7 @@ type Experiment struct {
 	// Directions says of metrics which values are better, "higher", "lower" or "none", where their names do not or
 	// say it wrong.
 	Directions map[string]string `json:"directions,omitempty"`
-	ArchivedAt time.Time         `json:"archived_at,omitzero"` // off the lists, kept
+	ArchivedAt time.Time         `json:"archived_at,omitzero"` // searches leave its runs out unless they are asked
 	CreatedAt  time.Time         `json:"created_at"`
 	UpdatedAt  time.Time         `json:"updated_at"`
 }

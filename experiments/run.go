@@ -61,7 +61,7 @@ type Run struct {
 	EndedAt      time.Time          `json:"ended_at,omitzero"`
 	Error        string             `json:"error,omitempty"`
 	Notes        string             `json:"notes,omitempty"`      // Markdown, by people
-	ArchivedAt   time.Time          `json:"archived_at,omitzero"` // off the lists, kept
+	ArchivedAt   time.Time          `json:"archived_at,omitzero"` // searches leave it out unless they are asked
 	Params       map[string]string  `json:"params,omitempty"`
 	Tags         map[string]string  `json:"tags,omitempty"`
 	Summary      map[string]float64 `json:"summary,omitempty"` // last value of each metric series

@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"triality/experiments"
+	"triality/server/search"
 	"triality/server/store"
 )
 
@@ -19,11 +20,22 @@ type experimentPatch struct {
 	Name        *string            `json:"name,omitempty"`
 	Description *string            `json:"description,omitempty"`
 	Tags        map[string]*string `json:"tags,omitempty"`
+	Archived    *bool              `json:"archived,omitempty"`
+	Directions  map[string]*string `json:"directions,omitempty"` // of metrics: higher, lower or none; null: by its name again
+}
+
+func checkDirections(patch map[string]*string) error {
+	for name, d := range patch {
+		if d != nil && *d != string(search.Higher) && *d != string(search.Lower) && *d != string(search.Neither) {
+			return invalid("directions: %.100q is %.40q: want higher, lower or none", name, *d)
+		}
+	}
+	return nil
 }
 
 func checkDescription(d string) error {
 	if len(d) > maxDescription {
-		return invalid("description of %d bytes, at most %d", len(d), maxDescription)
+		return invalid("a text of %d bytes, at most %d", len(d), maxDescription)
 	}
 	return nil
 }
@@ -87,6 +99,9 @@ func (s *Server) patchExperiment(c echo.Context) error {
 	if _, err := readJSON(c, maxBody, &in); err != nil {
 		return err
 	}
+	if err := checkDirections(in.Directions); err != nil {
+		return err
+	}
 	ctx := c.Request().Context()
 	_, err = s.store.UpdateExperiment(ctx, id, func(e *experiments.Experiment) (err error) {
 		if in.Name != nil {
@@ -95,8 +110,11 @@ func (s *Server) patchExperiment(c echo.Context) error {
 		if in.Description != nil {
 			e.Description = *in.Description
 		}
-		e.Tags, err = merge("tags", e.Tags, in.Tags)
-		if err != nil {
+		e.ArchivedAt = archive(e.ArchivedAt, in.Archived)
+		if e.Tags, err = merge("tags", e.Tags, in.Tags); err != nil {
+			return err
+		}
+		if e.Directions, err = merge("directions", e.Directions, in.Directions); err != nil {
 			return err
 		}
 		return checkDescription(e.Description)

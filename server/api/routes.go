@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"triality/experiments"
+	"triality/server/search"
 	"triality/server/store"
 )
 
@@ -13,7 +14,7 @@ import (
 type route struct {
 	method, path string
 	summary      string
-	query        []query
+	query        []parameter
 	body         any    // a value of the JSON body's type
 	bodyType     string // media type of a body that is not JSON
 	status       int    // of success
@@ -24,10 +25,10 @@ type route struct {
 	handler      echo.HandlerFunc
 }
 
-type query struct{ name, about string }
+type parameter struct{ name, about string }
 
 var (
-	pages   = []query{{"limit", "how many items, 1 to 1000"}, {"cursor", "next_cursor of the page before"}}
+	pages   = []parameter{{"limit", "how many items, 1 to 1000"}, {"cursor", "next_cursor of the page before"}}
 	missing = []experiments.Code{experiments.CodeNotFound}
 	wrong   = []experiments.Code{experiments.CodeInvalid, codeMedia, experiments.CodeTooLarge}
 	fragile = []experiments.Code{experiments.CodeUnavailable, experiments.CodeUnknown} // of every write
@@ -39,9 +40,13 @@ var atRoot = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true
 
 const eventsPath = "/api/v1/events"
 
-func with(codes []experiments.Code, more ...experiments.Code) []experiments.Code {
-	return append(append([]experiments.Code(nil), codes...), more...)
-}
+func with[T any](some []T, more ...T) []T { return append(append([]T(nil), some...), more...) }
+
+const (
+	aboutSearch  = "Runs of all experiments that match a filter, in any order, with the values of the asked columns. Pages are stable while runs change. Notes name keys that no run has, or that may mean several"
+	aboutColumns = "The metrics, parameters and tags of the runs that match, with their types and whether they vary"
+	aboutGroups  = "The runs that match in groups of equal values, with each group's mean and spread"
+)
 
 // routes is every route but the pages'.
 func (s *Server) routes() []route {
@@ -61,10 +66,16 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/experiments", summary: "Experiments, the newest first", query: pages, answer: list[store.ExperimentInfo]{}, errors: []experiments.Code{iv}, handler: s.experiments},
 		{method: "POST", path: "/experiments", summary: "Make an experiment; names are unique", body: newExperiment{}, status: 201, answer: store.ExperimentInfo{}, once: true, errors: with(writing, cf), handler: s.createExperiment},
 		{method: "GET", path: "/experiments/:id", summary: "One experiment", answer: store.ExperimentInfo{}, errors: missing, handler: s.experiment},
-		{method: "PATCH", path: "/experiments/:id", summary: "Change an experiment; a tag that is null is removed", body: experimentPatch{}, answer: store.ExperimentInfo{}, errors: with(writing, nf, cf), handler: s.patchExperiment},
+		{method: "PATCH", path: "/experiments/:id", summary: "Change an experiment; a tag or direction that is null is removed", body: experimentPatch{}, answer: store.ExperimentInfo{}, errors: with(writing, nf, cf), handler: s.patchExperiment},
 		{method: "DELETE", path: "/experiments/:id", summary: "Remove an experiment with its runs, none of which may be under way", status: 204, once: true, errors: with(fragile, nf, cf), handler: s.deleteExperiment},
 
-		{method: "GET", path: "/runs", summary: "Runs, the newest first", query: append([]query{{"experiment_id", "of this experiment"}, {"status", "of this status"}, {"q", "with this text in name, id, parameters, tags or a metric's name"}}, pages...), answer: list[experiments.Run]{}, errors: []experiments.Code{iv, nf}, handler: s.runs},
+		{method: "GET", path: "/runs", summary: "Runs, the newest first", query: append([]parameter{{"experiment_id", "of this experiment"}, {"status", "of this status"}, {"q", "with this text in name, id, parameters, tags or a metric's name"}}, pages...), answer: list[experiments.Run]{}, errors: []experiments.Code{iv, nf}, handler: s.runs},
+		{method: "GET", path: "/runs/search", summary: aboutSearch, query: with(scopeQuery, with(pages, parameter{"order_by", "a key, ASC or DESC after it; may stand several times"}, parameter{"columns", "a key whose values are wanted; may stand several times"})...), answer: search.Result{}, errors: []experiments.Code{iv, nf}, handler: s.searchRuns},
+		{method: "POST", path: "/runs/search", summary: aboutSearch + ". Changes nothing: POST takes what an address cannot hold", body: runSearch{}, answer: search.Result{}, errors: with(wrong, nf), handler: s.searchRuns},
+		{method: "GET", path: "/runs/columns", summary: aboutColumns, query: with(scopeQuery, parameter{"name", "only those whose name contains this text"}), answer: search.Facets{}, errors: []experiments.Code{iv, nf}, handler: s.runColumns},
+		{method: "POST", path: "/runs/columns", summary: aboutColumns + ". Changes nothing", body: runSearch{}, answer: search.Facets{}, errors: with(wrong, nf), handler: s.runColumns},
+		{method: "GET", path: "/runs/groups", summary: aboutGroups, query: with(scopeQuery, parameter{"group_by", "a key; may stand several times"}, parameter{"columns", "a key of numbers; may stand several times"}, parameter{"order_by", "a key, ASC or DESC after it"}, parameter{"limit", "how many groups, 1 to 1000"}), answer: search.Groups{}, errors: []experiments.Code{iv, nf}, handler: s.runGroups},
+		{method: "POST", path: "/runs/groups", summary: aboutGroups + ". Changes nothing", body: runSearch{}, answer: search.Groups{}, errors: with(wrong, nf), handler: s.runGroups},
 		{method: "POST", path: "/runs", summary: "Make a run that a client logs. It is running and begins now, unless its times and status say otherwise: a run of the past is taken over so", body: newRun{}, status: 201, answer: experiments.Run{}, once: true, errors: with(writing, nf), handler: s.createRun},
 		{method: "GET", path: "/runs/:id", summary: "One run", answer: experiments.Run{}, errors: missing, handler: s.run},
 		{method: "PATCH", path: "/runs/:id", summary: "Change a run; a parameter or tag that is null is removed; the status of a pipeline's run is the pipeline's", body: runPatch{}, answer: experiments.Run{}, errors: with(writing, nf, cf), handler: s.patchRun},
@@ -72,20 +83,20 @@ func (s *Server) routes() []route {
 		{method: "POST", path: "/runs/:id/cancel", summary: "Stop a queued or running run", status: 202, answer: experiments.Run{}, errors: with(fragile, nf, cf), handler: s.cancelRun},
 		{method: "POST", path: "/runs/:id/resume", summary: "Queue an interrupted or failed run again: the same run goes on. One that waits or runs already is given as it is", status: 202, answer: experiments.Run{}, errors: with(fragile, nf, cf), handler: s.resumeRun},
 
-		{method: "GET", path: "/runs/:id/log", summary: "What the run's workers printed, the last 16 MB", query: []query{{"from", "offset in bytes"}}, answerType: "text/plain", errors: with(missing, iv, un), handler: s.runLog},
+		{method: "GET", path: "/runs/:id/log", summary: "What the run's workers printed, the last 16 MB", query: []parameter{{"from", "offset in bytes"}}, answerType: "text/plain", errors: with(missing, iv, un), handler: s.runLog},
 		{method: "GET", path: "/runs/:id/metrics", summary: "A run's metric series with their last points", answer: list[store.SeriesInfo]{}, errors: missing, handler: s.metrics},
 		{method: "POST", path: "/runs/:id/metrics", summary: "Append points; answers when they are durable. A value may be a number, null or one of the strings NaN, Infinity, -Infinity; a time that is left out is that of receipt. A point whose step, time and value are those of one stored lately is a retry and is stored once", body: metricsBody{}, status: 204, once: true, errors: with(writing, nf), handler: s.logMetrics},
-		{method: "GET", path: "/runs/:id/metrics/series", summary: "One series, thinned so that each stretch keeps its least and greatest value; points are [step, Unix ms, value or null]", query: []query{{"name", "of the metric"}, {"max_points", "8 to 100000; default 2000"}}, answer: seriesAnswer{}, errors: with(missing, iv), handler: s.series},
+		{method: "GET", path: "/runs/:id/metrics/series", summary: "One series, thinned so that each stretch keeps its least and greatest value; points are [step, Unix ms, value or null]", query: []parameter{{"name", "of the metric"}, {"max_points", "8 to 100000; default 2000"}}, answer: seriesAnswer{}, errors: with(missing, iv), handler: s.series},
 
 		{method: "GET", path: "/runs/:id/artifacts", summary: "A run's files", answer: list[experiments.Artifact]{}, errors: missing, handler: s.artifacts},
-		{method: "GET", path: "/runs/:id/artifacts/*", summary: "A file's content; ranges are served", query: []query{{"download", "1: as an attachment"}}, answerType: "*/*", errors: missing, handler: s.artifact},
+		{method: "GET", path: "/runs/:id/artifacts/*", summary: "A file's content; ranges are served", query: []parameter{{"download", "1: as an attachment"}}, answerType: "*/*", errors: missing, handler: s.artifact},
 		{method: "PUT", path: "/runs/:id/artifacts/*", summary: "Store a file; the same path replaces it", bodyType: "*/*", status: 201, answer: experiments.Artifact{}, errors: with(fragile, nf, iv, experiments.CodeTooLarge), handler: s.putArtifact},
 		{method: "GET", path: "/runs/:id/abtest", summary: "Result of the A/B test", answer: experiments.ABResult{}, errors: missing, handler: s.jsonArtifact(artifactAB)},
 		{method: "GET", path: "/runs/:id/abtest/metrics", summary: "What metric modules gave on the A/B test, each with its key; a value a row is left out, which the A/B test's result has", answer: list[experiments.ModuleResult]{}, errors: missing, handler: s.moduleResults},
 		{method: "POST", path: "/runs/:id/abtest/metrics", summary: "Run a stored metric module on the A/B test and keep its result with the run", body: newTrial{}, status: 201, answer: experiments.ModuleResult{}, errors: with(writing, nf, cf), handler: s.tryModule},
 		{method: "GET", path: "/runs/:id/data", summary: "What the convert step found", answer: experiments.DatasetSummary{}, errors: missing, handler: s.jsonArtifact(artifactData)},
 		{method: "GET", path: "/runs/:id/replacement", summary: "replacement.json of the SO8T model", answer: map[string]any{}, errors: missing, handler: s.jsonArtifact(artifactReplacement)},
-		{method: "GET", path: "/runs/:id/report", summary: "The report as one offline HTML file", query: []query{{"lang", "en or ja"}, {"download", "1: as an attachment"}}, answerType: "text/html", errors: with(missing, iv, experiments.CodeTooLarge, un), handler: s.report},
+		{method: "GET", path: "/runs/:id/report", summary: "The report as one offline HTML file", query: []parameter{{"lang", "en or ja"}, {"download", "1: as an attachment"}}, answerType: "text/html", errors: with(missing, iv, experiments.CodeTooLarge, un), handler: s.report},
 
 		{method: "POST", path: "/jobs", summary: "Queue a pipeline", body: newJob{}, status: 202, answer: experiments.Run{}, once: true, errors: with(writing, cf, codeForbidden), handler: s.submit},
 		{method: "GET", path: "/queue", summary: "The pipelines under way and those that wait, in the order in which they start", answer: list[experiments.Run]{}, errors: []experiments.Code{un}, handler: s.queue},
@@ -98,7 +109,7 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/modules/:sha256/wasm", summary: "A module's bytes", answerType: "application/wasm", errors: missing, handler: s.moduleBytes},
 		{method: "DELETE", path: "/modules/:sha256", summary: "Take a module off the list; its bytes are kept while a run used it", status: 204, errors: missing, handler: s.hideModule},
 
-		{method: "GET", path: "/events", summary: "Server-sent events: run, metrics, progress, module; reset says that events were missed. Resumes after Last-Event-ID", query: []query{{"run_id", "only this run's"}, {"last_event_id", "as the header Last-Event-ID"}}, answerType: "text/event-stream", errors: []experiments.Code{iv, un}, handler: s.events},
+		{method: "GET", path: "/events", summary: "Server-sent events: run, metrics, progress, module; reset says that events were missed. Resumes after Last-Event-ID", query: []parameter{{"run_id", "only this run's"}, {"last_event_id", "as the header Last-Event-ID"}}, answerType: "text/event-stream", errors: []experiments.Code{iv, un}, handler: s.events},
 	}
 	for i := range rs {
 		if !atRoot[rs[i].path] {

@@ -247,7 +247,7 @@ func TestNonFiniteValuesLeaveAsNull(t *testing.T) {
 	w.check(t, scenario{method: "POST", path: "/api/v1/runs/live/metrics", status: 204,
 		body: `{"a":[{"step":1,"time":5,"value":1.5},{"step":2,"time":6,"value":null}],"b":[{"step":1,"time":5,"value":"-Infinity"}]}`})
 	w.check(t, scenario{method: "GET", path: "/api/v1/runs/live/metrics/series?name=a", status: 200, has: []string{`{"name":"a","points":[[1,5,1.5],[2,6,null]],"total":2}`}})
-	w.check(t, scenario{method: "GET", path: "/api/v1/runs/live/metrics", status: 200, has: []string{`{"name":"a","count":2,"last":{"step":2,"time":6,"value":null}}`}})
+	w.check(t, scenario{method: "GET", path: "/api/v1/runs/live/metrics", status: 200, has: []string{`{"name":"a","count":2,"last":{"step":2,"time":6,"value":null},"finite":1,`}})
 	w.check(t, scenario{method: "GET", path: "/api/v1/runs/live", status: 200, has: []string{`"summary":{"a":null,"b":null}`}})
 	w.check(t, scenario{method: "GET", path: "/api/v1/runs", status: 200, has: []string{`"summary":{"a":null,"b":null}`}})
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -27,7 +28,22 @@ type runPatch struct {
 	EndedAt   *string             `json:"ended_at,omitempty"`
 	Tags      map[string]*string  `json:"tags,omitempty"`
 	Params    map[string]*string  `json:"params,omitempty"`
+	Notes     *string             `json:"notes,omitempty"`
+	Archived  *bool               `json:"archived,omitempty"`
 	Priority  *int                `json:"priority,omitempty"` // of a waiting run: higher ones start first
+}
+
+// archive gives the time of archiving: what is archived already keeps its own.
+func archive(at time.Time, want *bool) time.Time {
+	switch {
+	case want == nil:
+		return at
+	case !*want:
+		return time.Time{}
+	case at.IsZero():
+		return time.Now().UTC()
+	}
+	return at
 }
 
 func (s *Server) runs(c echo.Context) error {
@@ -128,6 +144,13 @@ func (s *Server) patchRun(c echo.Context) error {
 		if in.Name != nil {
 			r.Name = *in.Name
 		}
+		if in.Notes != nil {
+			if err := checkDescription(*in.Notes); err != nil {
+				return fmt.Errorf("notes: %w", err)
+			}
+			r.Notes = *in.Notes
+		}
+		r.ArchivedAt = archive(r.ArchivedAt, in.Archived)
 		if r.Config != "" && (in.Status != nil && *in.Status != r.Status || in.StartedAt != nil || in.EndedAt != nil) {
 			return experiments.Errorf(experiments.CodeConflict, "run %s: its status and times are the pipeline's; cancel or resume it", id)
 		}

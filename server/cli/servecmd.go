@@ -117,6 +117,9 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 		return err
 	}
 	defer l.Close()
+	if err := st.Index(ctx); err != nil { // so that the first page need not wait for it
+		return err
+	}
 	log := e.logger(s.level())
 	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
 	host, err := openSandbox(0, log)

@@ -9,8 +9,8 @@ import (
 	"triality/server/store"
 )
 
-// recorder is the store as a worker's tracker: what a person changes of a run while it runs (its name, its
-// tags) stays, and a worker that another has taken over from changes nothing.
+// recorder is the store as a worker's tracker: what a person changes of a run while it runs (its name, tags and notes,
+// whether it is archived) stays, and a worker that another has taken over from changes nothing.
 type recorder struct {
 	*store.Store
 	attempt int
@@ -88,11 +88,12 @@ func (r recorder) SaveRun(ctx context.Context, run experiments.Run) error {
 		if stored.Job == nil || stored.Job.Attempt != r.attempt {
 			return experiments.Errorf(experiments.CodeConflict, "run %s: attempt %d has ended; another has taken over", run.ID, r.attempt)
 		}
-		job, name, tags, started := stored.Job, stored.Name, stored.Tags, stored.StartedAt
+		before := *stored
 		*stored = run
-		stored.Job, stored.Name, stored.Tags = job, name, tags
-		if !started.IsZero() {
-			stored.StartedAt = started
+		stored.Job, stored.Name, stored.Tags = before.Job, before.Name, before.Tags
+		stored.Notes, stored.ArchivedAt = before.Notes, before.ArchivedAt
+		if !before.StartedAt.IsZero() {
+			stored.StartedAt = before.StartedAt
 		}
 		return nil
 	})

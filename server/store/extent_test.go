@@ -123,7 +123,6 @@ func TestAFileOfFormat2IsBroughtToFormat3(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{})
 	e := experiment(t, s, "e")
-	want := map[string]head{}
 	for _, run := range []string{"a", "b"} {
 		save(t, s, experiments.Run{ID: run, ExperimentID: e.ID})
 		batch := experiments.MetricBatch{}
@@ -145,7 +144,7 @@ func TestAFileOfFormat2IsBroughtToFormat3(t *testing.T) {
 		})
 		return out
 	}
-	want = heads(s)
+	want := heads(s)
 	toFormat2(t, s)
 
 	// A migration that does not come to its end changes nothing.
