@@ -39,6 +39,7 @@ type Step struct {
 	Output    string    `json:"output,omitempty"` // folder or file it wrote
 	Error     string    `json:"error,omitempty"`
 	Progress  *Progress `json:"progress,omitempty"`
+	Notes     []string  `json:"notes,omitempty"` // what it said: what was chosen, skipped, planned or resumed
 }
 
 // Progress of work under way.

@@ -16,32 +16,31 @@ import (
 	"triality/runtime/tokenizer"
 )
 
-// arm is one model of an A/B test, loaded.
+// arm is one model of an A/B test; load puts its weights on a device.
 type arm struct {
 	name    string // folder, or "org/name@commit"
+	dir     string
 	kind    string // "hf" or "so8t"
 	tok     *tokenizer.Tokenizer
 	format  *dataset.Format
 	limit   int // tokens of a prompt
+	cfg     model.Config
+	specs   []model.Spec // its weights
+	hooks   model.Hooks
 	params  *model.DeviceParams
 	engine  *generate.Engine // scores the labels as continuations
 	heads   *so8t.Classifier // nil for a plain model
 	answers [][]int32        // token ids of each label
+	prompts [][]int32        // of the rows
 
 	positions int     // tokens of the longest sequence
 	end       []int32 // ids that end a text
 }
 
-// openArm loads a model folder, plain or SO8T. Either answers with the label it holds likeliest as the
-// continuation of the prompt, so that both arms are judged by the same rule; what an SO8T model's
-// safety and authority heads say is measured beside it.
-func openArm(dev device.Device, st model.Storage, source Source, format string, maxLength int, options ...model.Option) (_ *arm, err error) {
-	a := &arm{name: source.Name, kind: "hf"}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, a.close())
-		}
-	}()
+// newArm reads of a model folder, plain or SO8T, everything but the weights.
+func newArm(source Source, format string, maxLength int, options ...model.Option) (*arm, error) {
+	a := &arm{name: source.Name, dir: source.Dir, kind: "hf"}
+	var err error
 	if a.tok, err = loadTokenizer(source.Dir); err != nil {
 		return nil, err
 	}
@@ -57,16 +56,14 @@ func openArm(dev device.Device, st model.Storage, source Source, format string, 
 		longest = max(longest, len(ids))
 		a.answers = append(a.answers, ids)
 	}
-	isSO8T, cfg, params, err := loadModel(dev, source.Dir, st, options...)
+	isSO8T, cfg, specs, err := modelLayout(source.Dir, options...)
 	if err != nil {
 		return nil, err
 	}
-	a.params = params
-	hooks := model.Hooks{}
 	if isSO8T {
-		a.kind, hooks = "so8t", so8t.Hooks()
-		a.heads = so8t.NewClassifier(dev, cfg, a.params)
+		a.kind, a.hooks = "so8t", so8t.Hooks()
 	}
+	a.cfg, a.specs = cfg, specs
 	a.limit, a.positions = min(maxLength, cfg.MaxPositions)-longest, cfg.MaxPositions
 	if a.end, err = generate.EndTokens(source.Dir, cfg); err != nil {
 		return nil, invalid(err)
@@ -74,8 +71,28 @@ func openArm(dev device.Device, st model.Storage, source Source, format string, 
 	if eos := a.tok.EOS(); eos >= 0 { // what training puts after an answer
 		a.end = append(a.end, int32(eos))
 	}
-	a.engine, err = generate.New(dev, cfg, a.params, hooks)
-	return a, err
+	return a, nil
+}
+
+// load puts the weights on a device. Either kind of model answers with the label it holds likeliest as the
+// continuation of the prompt, so that both arms are judged by the same rule; what an SO8T model's
+// safety and authority heads say is measured beside it.
+func (a *arm) load(dev device.Device, st model.Storage, options ...model.Option) error {
+	_, _, params, err := loadModel(dev, a.dir, st, options...)
+	if err != nil {
+		return err
+	}
+	return a.start(dev, params)
+}
+
+// start makes what runs the model over weights that are on a device.
+func (a *arm) start(dev device.Device, params *model.DeviceParams) (err error) {
+	a.params = params
+	if a.kind == "so8t" {
+		a.heads = so8t.NewClassifier(dev, a.cfg, params)
+	}
+	a.engine, err = generate.New(dev, a.cfg, params, a.hooks)
+	return err
 }
 
 // prompt tokenizes a row for this arm.
@@ -145,5 +162,6 @@ func (a *arm) close() error {
 	if a.params != nil {
 		err = errors.Join(err, a.params.Close())
 	}
+	a.heads, a.engine, a.params = nil, nil, nil // another load may follow
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"triality/runtime/model"
 	"triality/runtime/sandbox"
 	"triality/runtime/tokenizer"
+	"triality/runtime/train"
 )
 
 // Engine runs the steps one by one. It holds what they share.
@@ -21,9 +22,12 @@ type Engine struct {
 	Recompute string
 	// Config is how the models' config.json are read.
 	Config  []model.Option
+	Room    Room     // memory
 	Notes   []string // what opening the device had to say
 	Sandbox *sandbox.Host
 	Hub     *hub.Options // where models named "org/name" come from; nil: what the HF_ variables say
+
+	planned func(held int64, need train.Memory) // for tests; may be nil
 }
 
 // loadTokenizer reads a model folder's tokenizer; a folder without one is told what to add.

@@ -22,7 +22,16 @@ type verdict struct {
 // the machine's speed meets both. Where the device has no room for the two at once they answer one after
 // the other (apart), and their latencies compare less well.
 func (e *Engine) evaluate(ctx context.Context, sources [2]Source, rows []dataset.Row, o ABTestOptions, sink Sink) (out [2]verdict, apart bool, err error) {
-	both, err := e.answer(ctx, sources[:], rows, o, sink)
+	var arms [2]*arm
+	for i, s := range sources {
+		if arms[i], err = newArm(s, o.Format, o.MaxLength, e.Config...); err != nil {
+			return out, false, err
+		}
+		if err := arms[i].tokenize(rows); err != nil {
+			return out, false, err
+		}
+	}
+	both, err := e.answer(ctx, arms[:], rows, o, sink)
 	if err == nil {
 		return [2]verdict(both), false, nil
 	}
@@ -30,8 +39,8 @@ func (e *Engine) evaluate(ctx context.Context, sources [2]Source, rows []dataset
 		return out, false, err
 	}
 	sink.Note("the device does not hold both models at once: they answer one after the other, and a change of the machine's speed meets one of them alone")
-	for i := range sources {
-		one, err := e.answer(ctx, sources[i:i+1], rows, o, sink)
+	for i := range arms {
+		one, err := e.answer(ctx, arms[i:i+1], rows, o, sink)
 		if err != nil {
 			return out, true, err
 		}
@@ -41,16 +50,26 @@ func (e *Engine) evaluate(ctx context.Context, sources [2]Source, rows []dataset
 }
 
 // answer loads models, answers every row with each in turn, and frees them.
-func (e *Engine) answer(ctx context.Context, sources []Source, rows []dataset.Row, o ABTestOptions, sink Sink) (out []verdict, err error) {
-	arms, prompts := make([]*arm, len(sources)), make([][][]int32, len(sources))
-	out = make([]verdict, len(sources))
-	for a, source := range sources {
-		if arms[a], err = openArm(e.Device, e.Storage, source, o.Format, o.MaxLength, e.Config...); err != nil {
+func (e *Engine) answer(ctx context.Context, arms []*arm, rows []dataset.Row, o ABTestOptions, sink Sink) (out []verdict, err error) {
+	need, err := e.planAnswers(arms, rows, o.Test.Generate)
+	if err != nil {
+		return nil, err
+	}
+	release, err := e.reserve(need, answerAdvice(e, o), sink)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	out = make([]verdict, len(arms))
+	prompts := make([][][]int32, len(arms))
+	for a := range arms {
+		defer func() { err = errors.Join(err, arms[a].close()) }()
+		if err = arms[a].load(e.Device, e.Storage, e.Config...); err != nil {
 			return nil, err
 		}
-		defer func() { err = errors.Join(err, arms[a].close()) }()
 		out[a] = verdict{name: arms[a].name, kind: arms[a].kind, answers: make([]answer, len(rows))}
-		if prompts[a], err = arms[a].prepare(ctx, rows, o.Test.Warmup); err != nil {
+		prompts[a] = arms[a].prompts
+		if err = arms[a].prepare(ctx, o.Test.Warmup); err != nil {
 			return nil, err
 		}
 	}
@@ -83,23 +102,28 @@ func (e *Engine) answer(ctx context.Context, sources []Source, rows []dataset.Ro
 	return out, nil
 }
 
-// prepare tokenizes the rows, and computes the instruction in front of them once. The rows themselves
-// are not packed together: each has a latency of its own.
-func (a *arm) prepare(ctx context.Context, rows []dataset.Row, warmup int) ([][]int32, error) {
-	prompts := make([][]int32, len(rows))
-	var err error
+// tokenize makes the rows' prompts.
+func (a *arm) tokenize(rows []dataset.Row) error {
+	a.prompts = make([][]int32, len(rows))
 	for i := range rows {
-		if prompts[i], err = a.prompt(&rows[i]); err != nil {
-			return nil, err
+		var err error
+		if a.prompts[i], err = a.prompt(&rows[i]); err != nil {
+			return err
 		}
 	}
-	if err := a.engine.KeepCommon(ctx, prompts); err != nil {
-		return nil, err
+	return nil
+}
+
+// prepare computes the instruction in front of the prompts once. The rows themselves
+// are not packed together: each has a latency of its own.
+func (a *arm) prepare(ctx context.Context, warmup int) error {
+	if err := a.engine.KeepCommon(ctx, a.prompts); err != nil {
+		return err
 	}
-	for i := range min(warmup, len(rows)) {
-		if _, err := a.classify(ctx, prompts[i]); err != nil {
-			return nil, err
+	for i := range min(warmup, len(a.prompts)) {
+		if _, err := a.classify(ctx, a.prompts[i]); err != nil {
+			return err
 		}
 	}
-	return prompts, nil
+	return nil
 }

@@ -53,8 +53,8 @@ func (e *execution) change(ctx context.Context, s *graph.Planned, change func(*e
 
 // Begin implements graph.Recorder.
 func (e *execution) Begin(ctx context.Context, s *graph.Planned, at time.Time) (graph.Sink, error) {
-	err := e.change(ctx, s, func(r *experiments.Step) { r.Status, r.StartedAt, r.Output = experiments.Running, at, s.Dir })
-	return &runSink{execution: e, ctx: ctx, kind: kindOf(s)}, err
+	err := e.change(ctx, s, func(r *experiments.Step) { r.Status, r.StartedAt, r.Output, r.Notes = experiments.Running, at, s.Dir, nil })
+	return &runSink{execution: e, ctx: ctx, kind: kindOf(s), step: s}, err
 }
 
 // End implements graph.Recorder.
@@ -75,7 +75,7 @@ func (e *execution) End(ctx context.Context, s *graph.Planned, at time.Time, err
 // Reuse implements graph.Recorder: the metrics and artifacts of a finished result go to this run too.
 func (e *execution) Reuse(ctx context.Context, s *graph.Planned, points experiments.MetricBatch) error {
 	err := e.change(ctx, s, func(r *experiments.Step) {
-		r.Status, r.Output, r.EndedAt = experiments.Reused, s.Dir, s.Done.FinishedAt
+		r.Status, r.Output, r.EndedAt, r.Notes = experiments.Reused, s.Dir, s.Done.FinishedAt, s.Done.Notes
 	})
 	if err == nil && len(points) > 0 {
 		err = e.log(ctx, points)
@@ -154,6 +154,7 @@ type runSink struct {
 	*execution
 	ctx  context.Context
 	kind experiments.StepKind
+	step *graph.Planned
 }
 
 func (s *runSink) Progress(p experiments.Progress) {
@@ -169,9 +170,15 @@ func (s *runSink) Metrics(batch experiments.MetricBatch) error {
 	return s.log(context.WithoutCancel(s.ctx), batch)
 }
 
+// maxNotes bounds the notes of a step that are kept with the run; all are in its log.
+const maxNotes = 50
+
 func (s *runSink) Note(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if record := &s.run.Steps[s.index[s.step]]; len(record.Notes) < maxNotes {
+		record.Notes = append(record.Notes, text)
+	}
 	if s.Watcher != nil {
 		s.Watcher.Note(s.kind, text)
 	}

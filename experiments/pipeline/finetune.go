@@ -28,11 +28,11 @@ func FinetuneOutputs(t config.Training) []string { return finetune.Outputs(t) }
 // Finetune trains a LoRA adapter on the train split and merges it, or every weight. A call that finds checkpoints of
 // the same run in OutDir resumes.
 func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) error {
-	release, err := claim(o.OutDir)
+	unclaim, err := claim(o.OutDir)
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer unclaim()
 	base, err := e.Locate(ctx, o.BaseModel, hub.ModelFiles, sink)
 	if err != nil {
 		return err
@@ -73,6 +73,15 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 		what = fmt.Sprintf("LoRA r=%d", opt.LoRA.R)
 	}
 	sink.Note(fmt.Sprintf("fine-tuning %s: %s parameters, %s, on %d training rows", cfg.ModelType, thousands(model.Elements(weights)), what, len(trainSet)))
+	need, err := train.PlanMemory(e.Device, cfg, weights, trainSet, valSet, opt)
+	if err != nil {
+		return invalid(err)
+	}
+	release, err := e.reserve(need, e.trainAdvice("training", opt.BatchSize, o.MaxLength, opt.LoRA != nil), sink)
+	if err != nil {
+		return err
+	}
+	defer release()
 	obs := observe(sink, "train", "eval")
 	result, err := train.Run(ctx, e.Device, cfg, reading(sink, "loading", model.WithContext(ctx, weights)), trainSet, valSet, filepath.Join(o.OutDir, "checkpoints"), opt, obs)
 	if err = errors.Join(err, obs.err); err != nil {

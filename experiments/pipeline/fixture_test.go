@@ -78,7 +78,7 @@ var cleanups []func() error
 
 // afterOneRun gives a folder of its own in which the small pipeline has finished, and that run's
 // tracker. The run itself is made once; tests get copies.
-func afterOneRun(t *testing.T) (dir string, r *Runner, tracker *memory) {
+func afterOneRun(t *testing.T) (dir string, r *Runner, tracker *kept) {
 	t.Helper()
 	r, tracker = newRunner(t)
 	from, err := finishedRun()
@@ -115,7 +115,7 @@ func firstRun(t *testing.T) experiments.Run {
 }
 
 // shared is the tracker of the run that tests copy.
-var shared *memory
+var shared *kept
 
 // statuses gives the status of each step, "convert finished, …".
 func statuses(run experiments.Run) string {

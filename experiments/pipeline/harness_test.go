@@ -10,13 +10,22 @@ import (
 	"testing"
 
 	"triality/experiments"
+	"triality/runtime/device"
 	"triality/runtime/device/cpu"
+	"triality/runtime/model"
 	"triality/runtime/sandbox"
 )
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.WorkerArg {
 		os.Exit(sandbox.WorkerMain(os.Stdin, os.Stdout))
+	}
+	if dir := os.Getenv("TRIALITY_MEASURE_ABTEST"); dir != "" {
+		if err := measureABTest(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	status := m.Run()
 	for _, f := range cleanups {
@@ -28,8 +37,8 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// memory is a tracker for tests.
-type memory struct {
+// kept is a tracker for tests.
+type kept struct {
 	mu        sync.Mutex
 	runs      map[string]experiments.Run
 	points    map[string]experiments.MetricBatch
@@ -38,18 +47,18 @@ type memory struct {
 	records   map[string]experiments.Module
 }
 
-func newMemory() *memory {
-	return &memory{runs: map[string]experiments.Run{}, points: map[string]experiments.MetricBatch{}, artifacts: map[string][]byte{}, modules: map[string][]byte{}, records: map[string]experiments.Module{}}
+func newMemory() *kept {
+	return &kept{runs: map[string]experiments.Run{}, points: map[string]experiments.MetricBatch{}, artifacts: map[string][]byte{}, modules: map[string][]byte{}, records: map[string]experiments.Module{}}
 }
 
-func (m *memory) EnsureExperiment(ctx context.Context, name string) (experiments.Experiment, error) {
+func (m *kept) EnsureExperiment(ctx context.Context, name string) (experiments.Experiment, error) {
 	if err := ctx.Err(); err != nil {
 		return experiments.Experiment{}, err // as the store does
 	}
 	return experiments.Experiment{ID: "e-" + name, Name: name}, nil
 }
 
-func (m *memory) Run(_ context.Context, id string) (experiments.Run, error) {
+func (m *kept) Run(_ context.Context, id string) (experiments.Run, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r, ok := m.runs[id]
@@ -59,7 +68,7 @@ func (m *memory) Run(_ context.Context, id string) (experiments.Run, error) {
 	return r, nil
 }
 
-func (m *memory) SaveRun(ctx context.Context, r experiments.Run) error {
+func (m *kept) SaveRun(ctx context.Context, r experiments.Run) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -70,7 +79,7 @@ func (m *memory) SaveRun(ctx context.Context, r experiments.Run) error {
 	return nil
 }
 
-func (m *memory) LogMetrics(ctx context.Context, id string, batch experiments.MetricBatch) error {
+func (m *kept) LogMetrics(ctx context.Context, id string, batch experiments.MetricBatch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -85,7 +94,7 @@ func (m *memory) LogMetrics(ctx context.Context, id string, batch experiments.Me
 	return nil
 }
 
-func (m *memory) RestartMetrics(ctx context.Context, id string, batch experiments.MetricBatch) error {
+func (m *kept) RestartMetrics(ctx context.Context, id string, batch experiments.MetricBatch) error {
 	m.mu.Lock()
 	for name := range batch {
 		delete(m.points[id], name)
@@ -94,9 +103,9 @@ func (m *memory) RestartMetrics(ctx context.Context, id string, batch experiment
 	return m.LogMetrics(ctx, id, batch)
 }
 
-func (m *memory) Progress(string, experiments.StepKind, experiments.Progress) {}
+func (m *kept) Progress(string, experiments.StepKind, experiments.Progress) {}
 
-func (m *memory) SaveArtifact(ctx context.Context, id, path, mediaType string, r io.Reader) (experiments.Artifact, error) {
+func (m *kept) SaveArtifact(ctx context.Context, id, path, mediaType string, r io.Reader) (experiments.Artifact, error) {
 	if err := ctx.Err(); err != nil {
 		return experiments.Artifact{}, err
 	}
@@ -107,7 +116,7 @@ func (m *memory) SaveArtifact(ctx context.Context, id, path, mediaType string, r
 	return experiments.Artifact{Path: path, Size: int64(len(b)), MediaType: mediaType}, err
 }
 
-func (m *memory) Module(_ context.Context, sum string) (experiments.Module, []byte, error) {
+func (m *kept) Module(_ context.Context, sum string) (experiments.Module, []byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, ok := m.modules[sum]
@@ -117,7 +126,7 @@ func (m *memory) Module(_ context.Context, sum string) (experiments.Module, []by
 	return m.records[sum], b, nil
 }
 
-func (m *memory) UseModule(_ context.Context, _ string, r experiments.Module, wasm []byte) error {
+func (m *kept) UseModule(_ context.Context, _ string, r experiments.Module, wasm []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.records[r.SHA256], m.modules[r.SHA256] = r, wasm
@@ -132,7 +141,7 @@ func (jsonReporter) Render(_ context.Context, in experiments.ReportInput, w io.W
 }
 
 // newRunner opens a runner on the cpu with a tracker in memory.
-func newRunner(t *testing.T) (*Runner, *memory) {
+func newRunner(t *testing.T) (*Runner, *kept) {
 	t.Helper()
 	dev := cpu.New(cpu.Options{})
 	t.Cleanup(func() {
@@ -146,4 +155,13 @@ func newRunner(t *testing.T) (*Runner, *memory) {
 	}
 	tracker := newMemory()
 	return &Runner{Engine: &Engine{Device: dev, Sandbox: host}, Tracker: tracker, Reporter: jsonReporter{}, Version: "test"}, tracker
+}
+
+// openArm is an arm with its weights on a device.
+func openArm(dev device.Device, st model.Storage, s Source, format string, maxLength int) (*arm, error) {
+	a, err := newArm(s, format, maxLength)
+	if err == nil {
+		err = a.load(dev, st)
+	}
+	return a, err
 }

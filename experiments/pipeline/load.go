@@ -40,3 +40,17 @@ func loadModel(dev device.Device, dir string, st model.Storage, options ...model
 	on, err = model.UploadAs(dev, cfg, weights, st)
 	return false, cfg, on, err
 }
+
+// modelLayout reads of a model folder, plain or SO8T, the configuration, and lists its weights; it does not look at
+// their values.
+func modelLayout(dir string, options ...model.Option) (isSO8T bool, cfg model.Config, specs []model.Spec, err error) {
+	if isSO8T, err = so8t.IsModel(dir); err != nil {
+		return false, cfg, nil, invalid(err)
+	}
+	if isSO8T {
+		cfg, specs, err = so8t.Layout(dir, options...)
+	} else if cfg, err = model.LoadConfig(dir, options...); err == nil {
+		specs = cfg.Specs()
+	}
+	return isSO8T, cfg, specs, invalid(err)
+}

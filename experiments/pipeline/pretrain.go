@@ -85,11 +85,11 @@ type PretrainOptions struct {
 
 // Pretrain trains every weight of a model to predict each document's next token and its end.
 func (e *Engine) Pretrain(ctx context.Context, o PretrainOptions, sink Sink) error {
-	release, err := claim(o.WorkDir)
+	unclaim, err := claim(o.WorkDir)
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer unclaim()
 	cfg, err := model.LoadConfig(o.ModelDir, e.Config...)
 	if err == nil {
 		err = cfg.CheckTrainable()
@@ -97,10 +97,11 @@ func (e *Engine) Pretrain(ctx context.Context, o PretrainOptions, sink Sink) err
 	if err != nil {
 		return invalid(err)
 	}
-	params, err := model.LoadParams(o.ModelDir, cfg)
+	params, err := model.OpenFolder(o.ModelDir, cfg)
 	if err != nil {
 		return invalid(err)
 	}
+	defer params.Close()
 	tok, err := loadTokenizer(o.ModelDir)
 	if err != nil {
 		return err
@@ -110,7 +111,16 @@ func (e *Engine) Pretrain(ctx context.Context, o PretrainOptions, sink Sink) err
 	opt.Epochs, opt.BatchSize, opt.LearningRate = o.Create.Epochs, o.Create.BatchSize, o.Create.LearningRate
 	opt.Scheduler, opt.WarmupRatio, opt.MaxGradNorm = "cosine", 0.05, 1
 	opt.LoggingSteps, opt.Seed, opt.CheckpointInterval = 10, o.Seed, 5*time.Minute
-	sink.Note(fmt.Sprintf("pre-training %s parameters on %s", thousands(params.Elements()), plural(len(examples), "document")))
+	sink.Note(fmt.Sprintf("pre-training %s parameters on %s", thousands(model.Elements(params)), plural(len(examples), "document")))
+	need, err := train.PlanMemory(e.Device, cfg, params, examples, nil, opt)
+	if err != nil {
+		return invalid(err)
+	}
+	release, err := e.reserve(need, e.trainAdvice("model.create", opt.BatchSize, o.MaxLength, false), sink)
+	if err != nil {
+		return err
+	}
+	defer release()
 	obs := observe(sink, "pretrain", "pretrain_eval")
 	result, err := train.Run(ctx, e.Device, cfg, params, examples, nil, o.WorkDir, opt, obs)
 	if err = errors.Join(err, obs.err); err != nil {

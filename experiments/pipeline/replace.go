@@ -26,11 +26,11 @@ const maxProbes = 16
 // Replace makes an SO8T model out of a plain one, measures their largest logit difference, and trains
 // its rotations and heads where the configuration asks for it.
 func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error {
-	release, err := claim(o.OutDir)
+	unclaim, err := claim(o.OutDir)
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer unclaim()
 	source, err := e.Locate(ctx, o.Model, hub.ModelFiles, sink)
 	if err != nil {
 		return err
@@ -95,6 +95,15 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 		return invalid(err)
 	}
 	if o.SO8T.Epochs > 0 {
+		need, err := so8t.PlanMemory(e.Device, m, set, val, c)
+		if err != nil {
+			return invalid(err)
+		}
+		release, err := e.reserve(need, e.trainAdvice("so8t", c.BatchSize, o.MaxLength, true), sink)
+		if err != nil {
+			return err
+		}
+		defer release()
 		obs := observe(sink, "so8t", "so8t_eval")
 		m, _, err = so8t.Train(ctx, e.Device, m, set, val, filepath.Join(o.OutDir, "checkpoints"), c, obs)
 		if err = errors.Join(err, obs.err); err != nil {

@@ -22,6 +22,13 @@ type written struct {
 // textsAtOnce is how many texts are made together where the configuration does not say.
 const textsAtOnce = 8
 
+func textsAtOnceOf(g config.Generate) int {
+	if g.BatchSize == 0 {
+		return textsAtOnce
+	}
+	return g.BatchSize
+}
+
 // write continues every row's prompt, in batches. The texts are the same each time: greedy, or drawn from
 // a stream of the seed's that each row has for itself and both arms share.
 func (a *arm) write(ctx context.Context, rows []dataset.Row, prompts [][]int32, g config.Generate, seed uint64, sink Sink) ([]written, error) {
@@ -47,10 +54,7 @@ func (a *arm) write(ctx context.Context, rows []dataset.Row, prompts [][]int32, 
 			Sampling: generate.Sampling{Temperature: g.Temperature, TopK: g.TopK, TopP: g.TopP, RepetitionPenalty: g.RepetitionPenalty, Seed: seed, Sequence: uint32(i)},
 		}
 	}
-	atOnce := g.BatchSize
-	if atOnce == 0 {
-		atOnce = textsAtOnce
-	}
+	atOnce := textsAtOnceOf(g)
 	out := make([]written, 0, len(rows))
 	start := time.Now()
 	for part := range slices.Chunk(requests, 8*atOnce) { // progress is said between the parts

@@ -36,7 +36,7 @@ func (e *Engine) KeepCommon(ctx context.Context, prompts [][]int32) error {
 	if len(prompts) == 0 {
 		return nil
 	}
-	n := min(commonPrefix(prompts), e.stretch()-1)
+	n := min(Common(prompts), e.stretch()-1)
 	if n <= shared(e.kept, prompts[0])+8 {
 		return nil
 	}
@@ -116,9 +116,9 @@ func shared(a, b []int32) int {
 	return n
 }
 
-// commonPrefix is the length of what all sequences have in common in front, short of the last token of
+// Common is the length of what all sequences have in common in front, short of the last token of
 // the shortest: something must be left to compute.
-func commonPrefix(all [][]int32) int {
+func Common(all [][]int32) int {
 	n := len(all[0]) - 1
 	for _, s := range all[1:] {
 		n = min(n, shared(all[0], s), len(s)-1)

@@ -38,8 +38,9 @@ func (a *Arena) reserve(elements map[device.DType]int) {
 	}
 }
 
-// ready allocates what was reserved.
-func (a *Arena) ready() error {
+// Ready allocates what the machines compiled so far need, which the next run of one would do. A caller that
+// compiles the largest first so takes the memory once, where growing would hold the old and the new.
+func (a *Arena) Ready() error {
 	for _, t := range []device.DType{device.Float, device.BFloat16, device.Float16} {
 		n, old := a.want[t], a.bufs[t]
 		if n == 0 || (old != nil && old.Len() >= n) {

@@ -107,6 +107,9 @@ func Compile(dev device.Device, outputs G.Nodes, opts ...Option) (*Machine, erro
 
 // join puts operations together that the device does at once.
 func (s *schedule) join(dev device.Device) {
+	if d, ok := dev.(device.StandIn); ok {
+		dev = d.StandsFor()
+	}
 	if _, ok := dev.(device.ProductSum); ok {
 		s.fuse()
 	}
@@ -157,9 +160,20 @@ func (m *Machine) DType(leaf *G.Node) device.DType {
 // Uses says whether the outputs depend on a leaf, so that it must be set.
 func (m *Machine) Uses(leaf *G.Node) bool { _, ok := m.leaves[leaf]; return ok }
 
+// Unset are the leaves that the outputs depend on and that have no buffer.
+func (m *Machine) Unset() G.Nodes {
+	var out G.Nodes
+	for _, n := range m.plan.leaves {
+		if m.leaves[n] == nil {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
 // RunAll computes the outputs. It names the leaves that were not set.
 func (m *Machine) RunAll() error {
-	if err := m.arena.ready(); err != nil {
+	if err := m.arena.Ready(); err != nil {
 		return err
 	}
 	if !m.bound || m.growth != m.arena.growth {
@@ -179,13 +193,11 @@ func (m *Machine) RunAll() error {
 
 // bind gives every launch its buffers.
 func (m *Machine) bind() error {
-	var unset []string
-	for _, n := range m.plan.leaves {
-		if m.leaves[n] == nil {
+	if missing := m.Unset(); len(missing) > 0 {
+		var unset []string
+		for _, n := range missing {
 			unset = append(unset, n.Name())
 		}
-	}
-	if len(unset) > 0 {
 		return fmt.Errorf("graph: run: not set: %s", strings.Join(unset, ", "))
 	}
 	m.launches = m.launches[:0]

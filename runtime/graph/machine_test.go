@@ -137,7 +137,7 @@ func apart(m *Machine) {
 // poisoned runs a machine launch by launch, with NaN in all memory that no live result holds.
 func poisoned(w *world, m *Machine) {
 	w.t.Helper()
-	if err := m.arena.ready(); err != nil {
+	if err := m.arena.Ready(); err != nil {
 		w.t.Fatal(err)
 	}
 	if err := m.bind(); err != nil {

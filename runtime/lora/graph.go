@@ -155,23 +155,50 @@ func (a *Adapter) head(b *model.Builder, i int, training bool, h, w *G.Node) (_,
 
 // PutConstants uploads what the graph of Hooks needs beside the weights.
 func (a *Adapter) PutConstants(d *model.DeviceParams) error {
+	for _, c := range a.constants() {
+		rows, width := c.shape[0], c.shape[1]
+		one := make([]float32, rows*width)
+		for r := range rows {
+			one[r*width+c.at+r] = 1
+		}
+		if err := d.Put(c.name, c.shape, one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReserveConstants takes the memory that PutConstants would take.
+func (a *Adapter) ReserveConstants(d *model.DeviceParams) error {
+	for _, c := range a.constants() {
+		if err := d.Reserve(c.name, c.shape); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ConstantElements is the size of the largest matrix that PutConstants makes.
+func (a *Adapter) ConstantElements() int {
+	most := 0
+	for _, c := range a.constants() {
+		most = max(most, c.shape[0]*c.shape[1])
+	}
+	return most
+}
+
+// constant is a matrix with ones in the columns from at on, one in each row.
+type constant struct {
+	name  string
+	shape []int
+	at    int
+}
+
+func (a *Adapter) constants() []constant {
 	i := a.module(model.HeadModule)
 	if i < 0 {
 		return nil
 	}
 	m := a.Modules[i]
-	width := m.In + m.R
-	for _, c := range []struct {
-		name     string
-		rows, at int
-	}{{leftConstant, m.In, 0}, {rightConstant, m.R, m.In}} {
-		one := make([]float32, c.rows*width)
-		for r := range c.rows {
-			one[r*width+c.at+r] = 1
-		}
-		if err := d.Put(c.name, []int{c.rows, width}, one); err != nil {
-			return err
-		}
-	}
-	return nil
+	return []constant{{leftConstant, []int{m.In, m.In + m.R}, 0}, {rightConstant, []int{m.R, m.In + m.R}, m.In}}
 }

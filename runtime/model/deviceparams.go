@@ -84,16 +84,70 @@ func UploadAs(dev device.Device, cfg Config, src Source, st Storage) (*DevicePar
 	return d, nil
 }
 
-func (d *DeviceParams) putAll(src Source) error {
-	if d.storage.Int8 && d.storage.FP8 {
-		return errors.New("weights are held in int8 or in fp8, not in both")
+// Reserve takes the memory that UploadAs would take, and no values: only the shapes of src are looked at.
+func Reserve(dev device.Device, cfg Config, src Source, st Storage) (*DeviceParams, error) {
+	d := &DeviceParams{dev: dev, storage: st, bufs: make(map[string]device.Buffer), shape: make(map[string][]int), cfg: cfg}
+	if err := d.reserveAll(src); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
+	return d, nil
+}
+
+func (d *DeviceParams) reserveAll(src Source) error {
+	linear := d.quantized()
+	for _, name := range src.Names() {
+		shape, ok := src.Shape(name)
+		if !ok {
+			return noWeight(name)
+		}
+		if !linear[name] {
+			if err := d.Reserve(name, shape); err != nil {
+				return err
+			}
+			continue
+		}
+		if _, _, err := d.codes(name, shape); err != nil {
+			return err
+		}
+	}
+	for _, s := range d.cfg.computed() {
+		if err := d.Reserve(s.Name, s.Shape); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Reserve takes the memory of one weight, as Put would, and gives it no values.
+func (d *DeviceParams) Reserve(name string, shape []int) error {
+	_, err := d.room(d.stored(shape), name, shape)
+	return err
+}
+
+// quantized are the names of the weights that are held in codes.
+func (d *DeviceParams) quantized() map[string]bool {
 	linear := make(map[string]bool)
 	if d.storage.Quantized() {
 		for _, l := range d.cfg.Linears() {
 			linear[l.Name+".weight"] = true
 		}
 	}
+	return linear
+}
+
+// codes is the memory of a weight in codes and of its rows' scales.
+func (d *DeviceParams) codes(name string, shape []int) (codes, scale device.Buffer, err error) {
+	if codes, err = d.room(device.Int8, name, shape); err == nil {
+		scale, err = d.room(device.Float, Scales(name), shape[:1])
+	}
+	return codes, scale, err
+}
+
+func (d *DeviceParams) putAll(src Source) error {
+	if d.storage.Int8 && d.storage.FP8 {
+		return errors.New("weights are held in int8 or in fp8, not in both")
+	}
+	linear := d.quantized()
 	err := EachPart(src, func(p Part, values []float32) error {
 		if linear[p.Name] {
 			return d.putQuantized(p, values)
@@ -123,12 +177,8 @@ func Scales(weight string) string { return weight + ".scale" }
 
 // putQuantized uploads rows of a matrix, of which the codes and scales stay.
 func (d *DeviceParams) putQuantized(p Part, values []float32) (err error) {
-	N, K := p.Shape[0], p.Shape[1]
-	codes, err := d.room(device.Int8, p.Name, p.Shape)
-	if err != nil {
-		return err
-	}
-	scale, err := d.room(device.Float, Scales(p.Name), []int{N})
+	K := p.Shape[1]
+	codes, scale, err := d.codes(p.Name, p.Shape)
 	if err != nil {
 		return err
 	}

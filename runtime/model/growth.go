@@ -21,6 +21,15 @@ func (r Rope) growth(position int) float32 {
 	return float32(1 + r.QueryGrowth*math.Log(float64(1+position/r.Original)))
 }
 
+// computed are the leaves that DeviceParams computes from the configuration.
+func (c Config) computed() []Spec {
+	out := []Spec{{freqName, []int{c.Rotary() / 2}}}
+	if c.Rope.QueryGrowth != 0 {
+		out = append(out, Spec{growthName, []int{c.MaxPositions, growthWidth}}, Spec{growthOnesName, []int{c.Heads * c.HeadDim, growthWidth}})
+	}
+	return out
+}
+
 // putGrowth puts up what Builder.grown reads.
 func (d *DeviceParams) putGrowth() error {
 	if d.cfg.Rope.QueryGrowth == 0 {

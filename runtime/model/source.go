@@ -256,3 +256,17 @@ func specShape(specs []Spec, name string) ([]int, bool) {
 	}
 	return specs[i].Shape, true
 }
+
+// Outline is the shapes of weights without their values: a Source for what looks at shapes alone.
+type Outline []Spec
+
+// Names lists the weights.
+func (o Outline) Names() []string { return specNames(o) }
+
+// Shape gives a weight's shape.
+func (o Outline) Shape(name string) ([]int, bool) { return specShape(o, name) }
+
+// ReadAt refuses.
+func (o Outline) ReadAt(name string, _ []float32, _ int) error {
+	return fmt.Errorf("weight %s: its shape is known, not its values", name)
+}

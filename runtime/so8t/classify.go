@@ -104,6 +104,14 @@ func roundUp(n int) int {
 	}
 }
 
+// Reserve takes the memory that prompts of at most n tokens need.
+func (c *Classifier) Reserve(n int) error {
+	if _, err := c.pass(roundUp(n)); err != nil {
+		return fmt.Errorf("so8t: %w", err)
+	}
+	return c.arena.Ready()
+}
+
 func (c *Classifier) pass(rows int) (*classPass, error) {
 	if p := c.passes[rows]; p != nil {
 		return p, nil

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"triality/runtime/device"
+	"triality/runtime/device/paper"
 	"triality/runtime/model"
 	"triality/runtime/train"
 )
@@ -82,6 +83,26 @@ func Train(ctx context.Context, dev device.Device, m *Model, examples, eval []Ex
 		}
 	}
 	return out, res, nil
+}
+
+// PlanMemory says what Train with the same arguments needs: see train.PlanMemory.
+func PlanMemory(dev device.Device, m *Model, examples, eval []Example, cfg Config) (train.Memory, error) {
+	on := paper.New(dev)
+	on.For(train.SharedWeights)
+	frozen, err := model.Reserve(on, m.Source, m.Base, cfg.Storage)
+	if err != nil {
+		return train.Memory{}, fmt.Errorf("so8t: %w", err)
+	}
+	o := &objective{cfg: cfg, source: m.Source, frozen: frozen, train: examples, eval: eval}
+	task := train.Task{Storage: cfg.Storage.Matrices, Build: o.build}
+	for _, w := range m.trainable(cfg) {
+		task.Weights = append(task.Weights, train.Weight{Name: w.Name, Shape: w.Shape})
+	}
+	opt := cfg.options()
+	opt.Storage = cfg.Storage
+	need, err := train.PlanLoop(on, task, plainExamples(examples), plainExamples(eval), opt, m.Source)
+	need.Host.Add(train.SharedReading, train.Reading(m.Base))
+	return need, err
 }
 
 // trainable lists the weights that cfg trains: a head whose loss has weight 0 stays as it is. Only

@@ -143,6 +143,9 @@ func newRunner(dev device.Device, task Task, train, eval []Example, dir string, 
 	if task.Storage == device.Float16 {
 		r.scale = newLossScale()
 	}
+	if err := checkWeights(task.Weights); err != nil {
+		return nil, err
+	}
 	r.moments = newMoments(dev, opt.Optimizer, r.bits)
 	if r.slots, err = newSlots(dev, task.Weights, task.Storage, r.moments); err != nil {
 		return nil, err
@@ -167,6 +170,11 @@ func (r *runner) close() error {
 func (r *runner) run(ctx context.Context) (*Result, error) {
 	if _, err := r.folder.newest(r.identity, r.restore); err != nil {
 		return nil, err
+	}
+	if r.step < r.plan.total {
+		if err := r.programs.reserve(lengthsOf(r.plan, r.train, r.eval, r.opt)); err != nil {
+			return nil, err
+		}
 	}
 	count := 0
 	for _, s := range r.slots {

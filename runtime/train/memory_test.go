@@ -4,26 +4,11 @@ import (
 	"testing"
 
 	"triality/runtime/device"
+	"triality/runtime/device/paper"
+	"triality/runtime/device/reference"
 	"triality/runtime/lora"
 	"triality/runtime/model"
 )
-
-// paper is a device on which graphs are compiled and nothing runs: its buffers have a length and no
-// memory.
-type paper struct{ device.Device }
-
-type sheet struct {
-	t device.DType
-	n int
-}
-
-func (s sheet) Len() int                                         { return s.n }
-func (s sheet) DType() device.DType                              { return s.t }
-func (s sheet) Slice(from, to int) device.Buffer                 { return sheet{s.t, to - from} }
-func (paper) Alloc(t device.DType, n int) (device.Buffer, error) { return sheet{t, n}, nil }
-func (paper) Upload(device.Buffer, any) error                    { return nil }
-func (paper) Free(device.Buffer)                                 {}
-func (paper) Info() device.Info                                  { return device.Info{Name: "paper"} }
 
 // sevenB is the shape of Qwen2.5-7B.
 var sevenB = model.Config{
@@ -39,30 +24,23 @@ func planned(t *testing.T, cfg model.Config, c lora.Config, st model.Storage, ro
 	if err != nil {
 		t.Fatal(err)
 	}
-	var slots []*slot
-	for _, w := range adapter.Tensors() {
-		n := 1
-		for _, d := range w.Shape {
-			n *= d
-		}
-		s := &slot{Weight: Weight{Name: w.Name, Shape: w.Shape}, value: sheet{device.Float, n}, grad: sheet{device.Float, n}}
-		if len(w.Shape) == 2 && st.Matrices != device.Float {
-			s.stored = sheet{st.Matrices, n}
-		}
-		slots = append(slots, s)
-	}
-	none, err := model.NewParams()
+	on := paper.New(reference.New())
+	frozen, err := model.Reserve(on, cfg, noWeights{}, st)
 	if err != nil {
 		t.Fatal(err)
 	}
-	frozen, err := model.UploadAs(paper{}, cfg, none, st)
+	var weights []Weight
+	for _, w := range adapter.Tensors() {
+		weights = append(weights, Weight{Name: w.Name, Shape: w.Shape})
+	}
+	slots, err := newSlots(on, weights, st.Matrices, newMoments(on, "", 32))
 	if err != nil {
 		t.Fatal(err)
 	}
 	task := &Task{Storage: st.Matrices, Build: func(rows int, training bool) (*Program, error) {
 		return languageProgram(cfg, adapter, frozen, rows, training)
 	}}
-	ps := newPrograms(paper{}, task, slots, recompute)
+	ps := newPrograms(on, task, slots, recompute)
 	got, err := ps.compile(rows, true)
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,37 @@ func (s *slot) leaf() device.Buffer {
 	return s.value
 }
 
-// newSlots uploads the weights. storage is the type of matrices in the graph. On an error what was
+// checkWeights refuses weights whose values are not those of their shape, and names that are given twice.
+func checkWeights(weights []Weight) error {
+	seen := map[string]bool{}
+	for _, w := range weights {
+		if seen[w.Name] || w.elements() != len(w.Data) || len(w.Data) == 0 {
+			return fmt.Errorf("trainable tensor %s: shape %v, %d values, given before: %t", w.Name, w.Shape, len(w.Data), seen[w.Name])
+		}
+		seen[w.Name] = true
+	}
+	return nil
+}
+
+// elements is the number of values that the shape says.
+func (w Weight) elements() int {
+	n := 1
+	for _, d := range w.Shape {
+		n *= d
+	}
+	return n
+}
+
+// sharer is a device that keeps apart what its memory is for: one on which memory is planned.
+type sharer interface{ For(share string) }
+
+func share(dev device.Device, name string) {
+	if d, ok := dev.(sharer); ok {
+		d.For(name)
+	}
+}
+
+// newSlots makes the slots of weights and uploads the values of those that have some. storage is the type of matrices in the graph. On an error what was
 // allocated is freed.
 func newSlots(dev device.Device, weights []Weight, storage device.DType, ms *moments) (slots []*slot, err error) {
 	defer func() {
@@ -33,16 +63,7 @@ func newSlots(dev device.Device, weights []Weight, storage device.DType, ms *mom
 			slots = nil
 		}
 	}()
-	seen := map[string]bool{}
 	for _, w := range weights {
-		n := 1
-		for _, d := range w.Shape {
-			n *= d
-		}
-		if seen[w.Name] || n != len(w.Data) || n == 0 {
-			return slots, fmt.Errorf("trainable tensor %s: shape %v, %d values, given before: %t", w.Name, w.Shape, len(w.Data), seen[w.Name])
-		}
-		seen[w.Name] = true
 		s := &slot{Weight: w}
 		slots = append(slots, s)
 		if err := s.fill(dev, storage, ms); err != nil {
@@ -53,23 +74,30 @@ func newSlots(dev device.Device, weights []Weight, storage device.DType, ms *mom
 }
 
 func (s *slot) fill(dev device.Device, storage device.DType, ms *moments) (err error) {
-	n := len(s.Data)
+	n := s.elements()
+	share(dev, SharedTrained)
 	if s.value, err = dev.Alloc(device.Float, n); err != nil {
 		return err
 	}
+	share(dev, SharedGradients)
 	if s.grad, err = dev.Alloc(device.Float, n); err != nil {
 		return err
 	}
+	share(dev, SharedTrained)
 	if storage != device.Float && len(s.Shape) == 2 {
 		if s.stored, err = dev.Alloc(storage, n); err != nil {
 			return err
 		}
 	}
+	share(dev, SharedStates)
 	if s.m, err = ms.add(n); err != nil {
 		return err
 	}
 	if s.v, err = ms.add(n); err != nil {
 		return err
+	}
+	if s.Data == nil {
+		return nil
 	}
 	if err = dev.Upload(s.value, s.Data); err == nil && s.stored != nil {
 		dev.Copy(s.stored, s.value)

@@ -11,7 +11,7 @@ import (
 // driver is the part of CUDA's driver interface that the device uses.
 type driver struct {
 	init, errorName, errorString                       uintptr
-	count, get, name, attribute, memory                uintptr
+	count, get, name, attribute, memory, info          uintptr
 	retain, release, setContext                        uintptr
 	alloc, free, allocHost, freeHost                   uintptr
 	toDevice, toHost, within, set8                     uintptr
@@ -66,7 +66,7 @@ func openDriver() (*driver, error) {
 		return l.resolve(map[string]*uintptr{
 			"cuInit": &d.init, "cuGetErrorName": &d.errorName, "cuGetErrorString": &d.errorString,
 			"cuDeviceGetCount": &d.count, "cuDeviceGet": &d.get, "cuDeviceGetName": &d.name,
-			"cuDeviceGetAttribute": &d.attribute, "cuDeviceTotalMem_v2": &d.memory,
+			"cuDeviceGetAttribute": &d.attribute, "cuDeviceTotalMem_v2": &d.memory, "cuMemGetInfo_v2": &d.info,
 			"cuDevicePrimaryCtxRetain": &d.retain, "cuDevicePrimaryCtxRelease_v2": &d.release, "cuCtxSetCurrent": &d.setContext,
 			"cuMemAlloc_v2": &d.alloc, "cuMemFree_v2": &d.free, "cuMemAllocHost_v2": &d.allocHost, "cuMemFreeHost": &d.freeHost,
 			"cuMemcpyHtoDAsync_v2": &d.toDevice, "cuMemcpyDtoHAsync_v2": &d.toHost, "cuMemcpyDtoDAsync_v2": &d.within,

@@ -1,0 +1,95 @@
+package pipeline
+
+import (
+	"errors"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/runtime/device"
+	"triality/runtime/memory"
+)
+
+func TestWorkThatNeedsMoreMemoryThanThereIsIsRefusedWithTheFiguresAndTheMend(t *testing.T) {
+	dir, r, _ := afterOneRun(t)
+	base := firstBase(t, dir)
+	datasets, err := filepath.Glob(filepath.Join(dir, "work", "convert", "*", "dataset"))
+	if err != nil || len(datasets) == 0 {
+		t.Fatal(datasets, err)
+	}
+	models, err := filepath.Glob(filepath.Join(dir, "work", "replace", "*", "model"))
+	if err != nil || len(models) != 1 {
+		t.Fatal(models, err)
+	}
+	training := config.Default().Training
+	finetune := func(change func(*config.Training)) func(*Engine, Sink) error {
+		return func(e *Engine, sink Sink) error {
+			c := training
+			change(&c)
+			return e.Finetune(t.Context(), FinetuneOptions{BaseModel: base, Dataset: datasets[0], OutDir: t.TempDir(), Training: c, MaxLength: 96, Seed: 7}, sink)
+		}
+	}
+	const few = 40 << 20 // less than the process itself
+	for _, c := range []struct {
+		name string
+		room int64
+		do   func(*Engine, Sink) error
+		says []string
+	}{
+		{"fine-tuning in a small process", few, finetune(func(*config.Training) {}), []string{"this process has 42 MB"}},
+		{"a rank that no machine holds", 0, finetune(func(c *config.Training) { c.LoraR = 1_000_000_000 }), []string{"training.lora_r", "optimizer states"}},
+		{"a rank of one module that no machine holds", 0, finetune(func(c *config.Training) { c.LoraRankPattern = map[string]int{"q_proj": 1_000_000_000} }), []string{"training.lora_rank_pattern"}},
+		{"an A/B test in a small process", few, func(e *Engine, sink Sink) error {
+			_, err := e.ABTest(t.Context(), ABTestOptions{ModelA: base, ModelB: models[0], TestData: filepath.Join(dir, "rows.jsonl"), OutDir: t.TempDir(),
+				Format: "instruction", MaxLength: 96, Test: config.Test{Resamples: 100}}, sink)
+			return err
+		}, []string{"this process has 42 MB"}},
+		{"texts that no machine holds", 0, func(e *Engine, sink Sink) error {
+			_, err := e.ABTest(t.Context(), ABTestOptions{ModelA: base, ModelB: models[0], TestData: filepath.Join(dir, "rows.jsonl"), OutDir: t.TempDir(),
+				Format: "instruction", MaxLength: 96, Test: config.Test{Resamples: 100, Generate: config.Generate{MaxNewTokens: 64, BatchSize: 1_000_000_000}}}, sink)
+			return err
+		}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := &Engine{Device: r.Engine.Device, Sandbox: r.Engine.Sandbox, Room: Room{Process: c.room}}
+			err := c.do(e, &notes{})
+			if c.says == nil {
+				if err != nil { // bounded by the rows that there are
+					t.Fatal(err)
+				}
+				return
+			}
+			if !errors.Is(err, device.ErrOutOfMemory) || experiments.CodeOf(err) != experiments.CodeInvalid {
+				t.Fatalf("%v", err)
+			}
+			for _, want := range append(c.says, "planned memory: ", " has ") {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q is not in: %v", want, err)
+				}
+			}
+		})
+	}
+	if held := memory.Peak(); held > 4<<30 {
+		t.Errorf("the refusals took %s", memory.Bytes(held))
+	}
+}
+
+func TestWhatIsPlannedIsSaid(t *testing.T) {
+	dir, r, _ := afterOneRun(t)
+	models, err := filepath.Glob(filepath.Join(dir, "work", "replace", "*", "model"))
+	if err != nil || len(models) != 1 {
+		t.Fatal(models, err)
+	}
+	var said notes
+	e := &Engine{Device: r.Engine.Device, Sandbox: r.Engine.Sandbox}
+	if _, err := e.ABTest(t.Context(), ABTestOptions{ModelA: firstBase(t, dir), ModelB: models[0], TestData: filepath.Join(dir, "rows.jsonl"), OutDir: t.TempDir(),
+		Format: "instruction", MaxLength: 96, Test: config.Test{Resamples: 100}}, &said); err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`planned memory: \d+ MB of .* in use: .*weights \d+ (MB|kB)`).MatchString(strings.Join(said.text, "\n")) {
+		t.Errorf("said %q", said.text)
+	}
+}
