@@ -53,7 +53,9 @@ func (e *execution) change(ctx context.Context, s *graph.Planned, change func(*e
 
 // Begin implements graph.Recorder.
 func (e *execution) Begin(ctx context.Context, s *graph.Planned, at time.Time) (graph.Sink, error) {
-	err := e.change(ctx, s, func(r *experiments.Step) { r.Status, r.StartedAt, r.Output, r.Notes = experiments.Running, at, s.Dir, nil })
+	err := e.change(ctx, s, func(r *experiments.Step) {
+		r.Status, r.StartedAt, r.Output, r.Notes = experiments.Running, at, s.Dir, nil
+	})
 	return &runSink{execution: e, ctx: ctx, kind: kindOf(s), step: s}, err
 }
 

@@ -90,4 +90,3 @@ func TestThePlannedMemoryIsWhatAnABTestTakes(t *testing.T) {
 		})
 	}
 }
-

@@ -80,7 +80,7 @@ func answerAdvice(e *Engine, o ABTestOptions) advice {
 		train.SharedWeights:     {"compare smaller models"},
 		train.SharedActivations: {fmt.Sprintf("lower data.max_length (%d)", o.MaxLength)},
 	}
-	if !e.Storage.Int8 {
+	if !e.Storage.Quantized() {
 		how[train.SharedWeights] = append([]string{"set model.load_in_8bit: true"}, how[train.SharedWeights]...)
 	}
 	if !o.Test.Generate.IsZero() {
@@ -101,7 +101,7 @@ func (e *Engine) trainAdvice(section string, batch, maxLength int, adapter bool)
 		activations = append(activations, "set training.gradient_checkpointing: true")
 	}
 	how := advice{train.SharedActivations: activations, train.SharedWeights: {"take a smaller model"}}
-	if !e.Storage.Int8 && adapter {
+	if !e.Storage.Quantized() && adapter {
 		how[train.SharedWeights] = []string{"set model.load_in_8bit: true", "take a smaller model"}
 	}
 	states := []string{"set training.optim: adamw_8bit"}

@@ -19,7 +19,7 @@ type Work struct {
 	Tokens   int  // rows of activations
 	Width    int  // of the widest activations
 	Vocab    int  // columns of the logits
-	Int8     bool // weights are quantized
+	Int8     bool // weights are held in codes
 	Gradient bool // of the logits too
 	Matrices DType
 }

@@ -101,6 +101,7 @@ func PlanMemory(dev device.Device, m *Model, examples, eval []Example, cfg Confi
 	opt := cfg.options()
 	opt.Storage = cfg.Storage
 	need, err := train.PlanLoop(on, task, plainExamples(examples), plainExamples(eval), opt, m.Source)
+	need.Device.Add(train.SharedActivations, 8*8*16*4) // the matrices that Monitor compares
 	need.Host.Add(train.SharedReading, train.Reading(m.Base))
 	return need, err
 }

@@ -114,8 +114,8 @@ func PlanLoop(on *paper.Device, task Task, set, eval []Example, opt Options, cfg
 		fed = max(fed, sum)
 	}
 	m := Memory{Device: on.OnDevice(), Host: on.OnHost()}
-	m.Device.Add(sharedBatches, fed*int64(min(maxPrograms, l.distinct)))
-	m.Device.Add(SharedScratch, Scratch(on, cfg, model.Storage{Matrices: task.Storage, Int8: opt.Storage.Int8}, max(l.train, l.eval), true))
+	m.Device.Add(sharedBatches, fed*int64(min(maxPrograms, l.distinct))+4*int64(len(slots))) // and the norms of the gradients
+	m.Device.Add(SharedScratch, Scratch(on, cfg, model.Storage{Matrices: task.Storage, Int8: opt.Storage.Int8, FP8: opt.Storage.FP8}, max(l.train, l.eval), true))
 	largest := 0
 	for _, w := range task.Weights {
 		m.Host.Add(SharedCopies, memory.Times(append([]int{4}, w.Shape...)...)) // the result
@@ -204,7 +204,7 @@ func Scratch(on *paper.Device, cfg model.Config, st model.Storage, tokens int, g
 	}
 	return s.ScratchBytes(device.Work{
 		Tokens: tokens, Width: max(cfg.HiddenSize, cfg.IntermediateSize, cfg.Heads*cfg.HeadDim), Vocab: cfg.VocabSize,
-		Int8: st.Int8, Gradient: gradient, Matrices: st.Matrices,
+		Int8: st.Quantized(), Gradient: gradient, Matrices: st.Matrices,
 	})
 }
 

@@ -28,8 +28,9 @@ const (
 type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	json           bool // results are printed as JSON
-	allowUnknown   bool // with --allow-unknown-config
+	json           bool     // results are printed as JSON
+	notes          []string // what a step that ran alone said
+	allowUnknown   bool     // with --allow-unknown-config
 }
 
 // Main runs a command line and gives the exit status.

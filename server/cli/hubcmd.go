@@ -52,7 +52,7 @@ func (e *env) modelFolder(ctx context.Context, name string) (string, error) {
 func (e *env) locate(ctx context.Context, name string, patterns []string) (string, error) {
 	screen := newTerminal(e.stderr)
 	defer screen.clear()
-	source, err := (&pipeline.Engine{}).Locate(ctx, name, patterns, stepSink{screen, hubStep})
+	source, err := (&pipeline.Engine{}).Locate(ctx, name, patterns, stepSink{terminal: screen, kind: hubStep})
 	return source.Dir, err
 }
 
@@ -90,7 +90,7 @@ func setupHubDownload(e *env, fs *flag.FlagSet) func(context.Context, []string) 
 // withHub opens a client that shows its progress on the terminal.
 func (e *env) withHub(o hub.Options, do func(*hub.Client) error) error {
 	screen := newTerminal(e.stderr)
-	sink := stepSink{screen, hubStep}
+	sink := stepSink{terminal: screen, kind: hubStep}
 	o.Note, o.Progress = sink.Note, pipeline.Transfer(sink)
 	c, err := hub.New(o)
 	if err != nil {

@@ -131,5 +131,5 @@ func openEngine(cfg config.Pipeline, card int, log *slog.Logger) (*pipeline.Engi
 	if err != nil {
 		return nil, nil, errors.Join(err, host.Close())
 	}
-	return &pipeline.Engine{Device: dev, Storage: pipeline.StorageOn(dev, cfg), Recompute: pipeline.Recompute(cfg.Training), Config: pipeline.ModelConfig(cfg), Notes: notes, Sandbox: host}, func() error { return errors.Join(host.Close(), dev.Close()) }, nil
+	return &pipeline.Engine{Device: dev, Room: pipeline.Room{Card: int64(cfg.MemoryLimit)}, Storage: pipeline.StorageOn(dev, cfg), Recompute: pipeline.Recompute(cfg.Training), Config: pipeline.ModelConfig(cfg), Notes: notes, Sandbox: host}, func() error { return errors.Join(host.Close(), dev.Close()) }, nil
 }

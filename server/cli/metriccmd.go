@@ -40,7 +40,7 @@ func setupMetricNew(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 			return invalid(err)
 		}
 		path := filepath.Join(*dir, args[0])
-		return e.result(outputs{[]string{path}}, func(w io.Writer) {
+		return e.result(outputs{Outputs: []string{path}}, func(w io.Writer) {
 			fmt.Fprintf(w, "%s: its README.md has the command that builds it\n", path)
 		})
 	}

@@ -54,7 +54,7 @@ func setupModelInit(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 		if err := need(map[string]string{"output": *output, "text": *text}); err != nil {
 			return err
 		}
-		docs, err := pipeline.PretrainText(ctx, *text, "instruction", false, stepSink{newTerminal(e.stderr), experiments.StepBase})
+		docs, err := pipeline.PretrainText(ctx, *text, "instruction", false, stepSink{terminal: newTerminal(e.stderr), kind: experiments.StepBase})
 		if err != nil {
 			return err
 		}
@@ -224,7 +224,7 @@ func setupPretrain(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 		if err := need(map[string]string{"model": *source, "text": *text, "output": *output}); err != nil {
 			return err
 		}
-		docs, err := pipeline.PretrainText(ctx, *text, "instruction", false, stepSink{newTerminal(e.stderr), experiments.StepBase})
+		docs, err := pipeline.PretrainText(ctx, *text, "instruction", false, stepSink{terminal: newTerminal(e.stderr), kind: experiments.StepBase})
 		if err != nil {
 			return err
 		}

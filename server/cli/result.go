@@ -25,11 +25,12 @@ func (e *env) result(v any, text func(w io.Writer)) error {
 // outputs are the files and folders that a command made.
 type outputs struct {
 	Outputs []string `json:"outputs"`
+	Notes   []string `json:"notes,omitempty"` // what the step said, such as its planned memory
 }
 
 // made prints the paths of what a command made.
 func (e *env) made(paths ...string) error {
-	return e.result(outputs{paths}, func(w io.Writer) {
+	return e.result(outputs{paths, e.notes}, func(w io.Writer) {
 		for _, p := range paths {
 			fmt.Fprintln(w, p)
 		}

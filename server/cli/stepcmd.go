@@ -55,7 +55,7 @@ func (e *env) withEngine(cfg config.Pipeline, device string, kind experiments.St
 	if err != nil {
 		return err
 	}
-	sink := stepSink{newTerminal(e.stderr), kind}
+	sink := stepSink{terminal: newTerminal(e.stderr), kind: kind, notes: &e.notes}
 	for _, n := range engine.Notes {
 		sink.Note(n)
 	}
@@ -88,7 +88,7 @@ func setupConvert(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 			Seed: *seed, Strict: *strict, NoSplit: *noSplit,
 		}}
 		engine := &pipeline.Engine{}
-		sink := stepSink{newTerminal(e.stderr), experiments.StepConvert}
+		sink := stepSink{terminal: newTerminal(e.stderr), kind: experiments.StepConvert, notes: &e.notes}
 		if err := engine.Convert(ctx, o, sink); err != nil {
 			return err
 		}

@@ -120,11 +120,19 @@ func progressParts(p experiments.Progress) []string {
 // stepSink shows a step that runs by itself and keeps its metrics out of the way.
 type stepSink struct {
 	*terminal
-	kind experiments.StepKind
+	kind  experiments.StepKind
+	notes *[]string // where they are kept for the result
 }
 
 func (s stepSink) Progress(p experiments.Progress) { s.terminal.Progress(s.kind, p) }
-func (s stepSink) Note(text string)                { s.terminal.Note(s.kind, text) }
+
+// Note shows a note and keeps it.
+func (s stepSink) Note(text string) {
+	s.terminal.Note(s.kind, text)
+	if s.notes != nil {
+		*s.notes = append(*s.notes, text)
+	}
+}
 
 // Metrics prints evaluation results; the training loss is in the progress already.
 func (s stepSink) Metrics(batch experiments.MetricBatch) error {

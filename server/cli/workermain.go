@@ -30,6 +30,7 @@ func WorkerMain(stdin io.Reader, stdout io.WriteCloser, stderr io.Writer) int {
 		}
 		defer func() { err = errors.Join(err, closeRunner()) }()
 		runner.Watcher = newTerminal(stderr)
+		runner.Engine.Room.Process = job.Memory
 		_, _, err = runner.Run(ctx, cfg, pipeline.RunOptions{RunID: job.RunID, Resume: job.Resume, YAML: job.Config})
 		return err
 	})

@@ -25,6 +25,7 @@ type Job struct {
 	Resume  bool   // the run has begun before
 	Lock    string // file that the job's worker holds, so that an attempt never meets the one before it; absolute
 	Grace   time.Duration
+	Memory  int64 // the most bytes that the worker may hold, which the parent watches; 0: not known
 	// Devices are the numbers of the machine's cards that the job may use; none: as its configuration says.
 	Devices []int
 }

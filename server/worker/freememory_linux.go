@@ -4,6 +4,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"triality/runtime/memory"
 )
 
 // FreeMemory is what the machine, or this process's control group where that has less, can still give, and all that it
@@ -19,7 +21,7 @@ func FreeMemory() (free, total int64) {
 			free = kib << 10
 		}
 	}
-	total = machineMemory()
+	total = memory.Machine()
 	if used, err := os.ReadFile("/sys/fs/cgroup/memory.current"); err == nil {
 		if n, err := strconv.ParseInt(strings.TrimSpace(string(used)), 10, 64); err == nil {
 			free = min(free, total-n)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/runtime/memory"
 )
 
 // Process starts workers.
@@ -56,9 +57,9 @@ func (p Process) Run(ctx context.Context, job Job, tracker experiments.Tracker, 
 		p.Grace = 8 * time.Second
 	}
 	if p.Memory == 0 {
-		p.Memory = machineMemory() / 10 * 9
+		p.Memory = memory.Machine() / 10 * 9
 	}
-	job.Grace = p.Grace
+	job.Grace, job.Memory = p.Grace, p.Memory
 	program, args := p.Program, p.Args
 	if program == "" {
 		self, err := os.Executable()
@@ -139,7 +140,7 @@ func watch(ctx, alive context.Context, process *os.Process, p Process, over chan
 			_ = process.Kill() // it may have left by itself
 			return
 		case <-tick.C:
-			if held, ok := memoryOf(process.Pid); ok && p.Memory > 0 && held > p.Memory {
+			if held, ok := memory.Held(process.Pid); ok && p.Memory > 0 && held > p.Memory {
 				over <- fmt.Sprintf("it held more than its %.1f GiB of memory and was killed", float64(p.Memory)/(1<<30))
 				_ = process.Kill()
 				return

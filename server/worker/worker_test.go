@@ -18,6 +18,7 @@ import (
 
 	"triality/experiments"
 	"triality/runtime/filelock"
+	"triality/runtime/memory"
 )
 
 func TestMain(m *testing.M) {
@@ -221,7 +222,7 @@ func TestADeathSaysItsCause(t *testing.T) {
 }
 
 func TestAWorkerThatHoldsTooMuchMemoryIsKilled(t *testing.T) {
-	if _, ok := memoryOf(os.Getpid()); !ok {
+	if _, ok := memory.Held(os.Getpid()); !ok {
 		t.Skip("this system does not say what a process holds")
 	}
 	_, err := start(t, context.Background(), Process{Memory: 256 << 20}, "memory", newNotes())

@@ -35,6 +35,7 @@ export interface Step {
   output?: string;
   error?: string;
   progress?: Progress;
+  notes?: string[]; // what it said: what was chosen, planned or resumed
 }
 
 /** Why a job waits: experiments/reason.go lists the codes. */

@@ -115,6 +115,9 @@ func (*Device) Copy(dst, src device.Buffer) {}
 // QuantizeRows does nothing.
 func (*Device) QuantizeRows(codes, scale, w device.Buffer, N, K int) {}
 
+// QuantizeRowsFP8 does nothing.
+func (*Device) QuantizeRowsFP8(codes, scale, w device.Buffer, N, K int) {}
+
 // Sync does nothing.
 func (*Device) Sync() error { return nil }
 
