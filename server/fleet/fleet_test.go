@@ -3,17 +3,21 @@ package fleet
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"triality/experiments"
 	"triality/server/worker"
@@ -229,6 +233,7 @@ func room(t *testing.T, s *Server) (p worker.Place) {
 }
 
 func TestAJobRunsOnAWorker(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	s := served(t, data)
 	agent(t, s.Address(), token(t, data, ""), "one", t.TempDir(), testInfo)
@@ -251,6 +256,7 @@ func TestAJobRunsOnAWorker(t *testing.T) {
 }
 
 func TestAJobsOwnErrorAndItsProcesssDeathArrive(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	s := served(t, data)
 	agent(t, s.Address(), token(t, data, ""), "one", t.TempDir(), testInfo)
@@ -266,6 +272,7 @@ func TestAJobsOwnErrorAndItsProcesssDeathArrive(t *testing.T) {
 }
 
 func TestCancellingReachesAWorker(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	s := served(t, data)
 	agent(t, s.Address(), token(t, data, ""), "one", t.TempDir(), testInfo)
@@ -284,5 +291,378 @@ func TestCancellingReachesAWorker(t *testing.T) {
 	}
 	if got := tracker.said(); !slices.Equal(got, []string{"save running", "save interrupted"}) {
 		t.Errorf("recorded %q", got)
+	}
+}
+
+func TestAWorkerOfAnotherVersionOrEngineIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := served(t, data)
+	for name, change := range map[string]func(*Info){
+		"version": func(i *Info) { i.Version = "1.2.4" },
+		"engine":  func(i *Info) { i.Engine = "engine-8" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			info := testInfo
+			change(&info)
+			w := agent(t, s.Address(), token(t, data, ""), "gpu-"+name, t.TempDir(), info)
+			var refused *Refused
+			if err := <-w.end; !errors.As(err, &refused) {
+				t.Fatal(err)
+			}
+			w.end <- nil
+			for _, part := range []string{"worker gpu-" + name, info.Version, info.Engine, testVersion, testEngine} {
+				if !strings.Contains(refused.Why, part) {
+					t.Errorf("%q lacks %q", refused.Why, part)
+				}
+			}
+		})
+	}
+	if list := s.Members(); len(list) != 0 {
+		t.Errorf("joined: %+v", list)
+	}
+}
+
+func TestATokenWithoutTheRightIsRefused(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := served(t, data)
+	good := token(t, data, "")
+	tokens, err := OpenTokens(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, _ := parseToken(good)
+	forged := parsed
+	forged.Secret = strings.Repeat("A", len(forged.Secret))
+	other := token(t, t.TempDir(), "") // of another server
+	revoked := token(t, data, "")
+	gone, _ := parseToken(revoked)
+	if err := tokens.Revoke(gone.ID); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"forged": forged.String(), "revoked": revoked, "of another worker": token(t, data, "somebody"), "of another use": "5oMeOtherSecretOfTheAPI",
+		"of another server": other,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := Access{URL: s.Address(), Text: text}
+			if name == "of another use" {
+				a.Text = parsed.String() // for the server's key alone
+				with, err := a.options("x")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c, err := nats.Connect(s.Address(), append(with, nats.Token(text))...); err == nil {
+					c.Close()
+					t.Fatal("it came in")
+				} else if !errors.Is(err, nats.ErrAuthorization) {
+					t.Error(err)
+				}
+				return
+			}
+			w := agent(t, a.URL, a.Text, "x", t.TempDir(), testInfo)
+			if name == "of another server" { // whose key is another: that server is not told the secret
+				w.stop()
+				if err := <-w.end; err == nil {
+					t.Error("it came in")
+				}
+				w.end <- nil
+				return
+			}
+			var refused *Refused
+			if err := <-w.end; !errors.As(err, &refused) {
+				t.Error(err)
+			}
+			w.end <- nil
+		})
+	}
+}
+
+func TestARevokedTokensWorkerStops(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := served(t, data)
+	text := token(t, data, "")
+	w := agent(t, s.Address(), text, "one", t.TempDir(), testInfo)
+	p := room(t, s)
+	at := filepath.Join(t.TempDir(), "at")
+	end := make(chan error, 1)
+	go func() {
+		end <- p.Run(context.Background(), worker.Job{RunID: "r1", Attempt: 1, Config: "deaf " + at, Dir: t.TempDir()}, &notes{}, &buffer{})
+	}()
+	eventually(t, "it is at work", func() bool { _, err := os.Stat(at); return err == nil })
+	tokens, err := OpenTokens(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, _ := parseToken(text)
+	if err := tokens.Revoke(parsed.ID); err != nil {
+		t.Fatal(err)
+	}
+	var refused *Refused
+	if err := <-w.end; !errors.As(err, &refused) || !strings.Contains(refused.Why, "revoked") {
+		t.Error(err)
+	}
+	w.end <- nil
+	var lost *worker.Lost
+	if err := <-end; !errors.As(err, &lost) {
+		t.Error(err)
+	}
+}
+
+func TestAWorkerReachesItsOwnSubjectsAlone(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := served(t, data)
+	agent(t, s.Address(), token(t, data, ""), "victim", t.TempDir(), testInfo)
+	at := filepath.Join(t.TempDir(), "at")
+	p := room(t, s)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go p.Run(ctx, worker.Job{RunID: "r1", Attempt: 1, Config: "wait " + at, Dir: t.TempDir()}, &notes{}, &buffer{})
+	eventually(t, "it is at work", func() bool { _, err := os.Stat(at); return err == nil })
+
+	with, err := Access{URL: s.Address(), Text: token(t, data, "")}.options("spy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := make(chan error, 16)
+	c, err := nats.Connect(s.Address(), append(with, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	key := "$KV." + bucket + "."
+	for _, subject := range []string{
+		subject("victim", verbCall), subject("victim", verbRenew), subject("victim", verbJoin), key + "victim", key + "spy",
+		"$JS.API.DIRECT.GET.KV_" + bucket + "." + key + "victim", "$JS.API.STREAM.MSG.GET.KV_" + bucket,
+		"$JS.API.CONSUMER.CREATE.KV_" + bucket + ".x." + key + "victim", "$JS.API.CONSUMER.CREATE.KV_" + bucket + ".x",
+		"$JS.API.STREAM.DELETE.KV_" + bucket, "$JS.API.STREAM.PURGE.KV_" + bucket, "$JS.API.STREAM.NAMES", "$SYS.REQ.SERVER.PING",
+		inboxPrefix("victim") + ".x",
+	} {
+		if err := c.Publish(subject, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-refused:
+			if !errors.Is(err, nats.ErrPermissionViolation) {
+				t.Errorf("%s: %v", subject, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("may publish on %s", subject)
+		}
+	}
+	for _, subject := range []string{">", inboxPrefix("victim") + ".>", subjectPrefix + ">", key + ">"} {
+		if _, err := c.Subscribe(subject, func(*nats.Msg) {}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-refused:
+			if !errors.Is(err, nats.ErrPermissionViolation) {
+				t.Errorf("%s: %v", subject, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("may subscribe to %s", subject)
+		}
+	}
+	// A consumer whose filter is not that of its subject is refused by JetStream.
+	m, err := c.Request("$JS.API.CONSUMER.CREATE.KV_"+bucket+".x."+key+"spy",
+		[]byte(`{"stream_name":"KV_`+bucket+`","config":{"name":"x","filter_subject":"`+key+`victim","deliver_subject":"`+inboxPrefix("spy")+`.y","ack_policy":"none"}}`), 10*time.Second)
+	if err != nil || !strings.Contains(string(m.Data), "error") {
+		t.Errorf("%v %s", err, m.Data)
+	}
+	// As itself it has no part in another's job.
+	if err := join(c, "spy"); err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{methodJob, "SaveRun", prefixFiles + "get"} {
+		spy := &line{link: &link{conn: c, name: "spy", instance: "i", try: 5 * time.Second}, ref: ref{"r1", 1}}
+		if _, err := spy.call(context.Background(), method, nil); !errors.Is(err, worker.ErrFenced) {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+}
+
+// join lets a connection be a worker.
+func join(c *nats.Conn, name string) error {
+	var w welcome
+	l := &link{conn: c, name: name, instance: "i", try: 5 * time.Second}
+	if err := l.ask(context.Background(), verbJoin, joining{Instance: "i", Folder: "f", Info: testInfo}, &w); err != nil {
+		return err
+	}
+	if w.Refused != "" {
+		return errors.New(w.Refused)
+	}
+	return nil
+}
+
+// dialled gives a connection that is worker name by hand.
+func dialled(t *testing.T, s *Server, data, name string) *link {
+	t.Helper()
+	with, err := Access{URL: s.Address(), Text: token(t, data, "")}.options(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := nats.Connect(s.Address(), with...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	if err := join(c, name); err != nil {
+		t.Fatal(err)
+	}
+	return &link{conn: c, name: name, instance: "i", try: 5 * time.Second}
+}
+
+func TestLateCallsOfAnAttemptAreRefused(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := served(t, data)
+	l := dialled(t, s, data, "one")
+	tracker := &notes{}
+	run := func(attempt int) chan error {
+		end, p := make(chan error, 1), room(t, s)
+		go func() {
+			end <- p.Run(context.Background(), worker.Job{RunID: "r1", Attempt: attempt, Dir: t.TempDir()}, tracker, &buffer{})
+			p.Leave()
+		}()
+		eventually(t, "it is handed out", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.attempts["r1"] != nil
+		})
+		return end
+	}
+	lines := map[int]*line{}
+	for attempt := range 4 {
+		lines[attempt] = &line{link: l, ref: ref{"r1", attempt}}
+	}
+	save := func(attempt int) error {
+		return worker.NewTracker(lines[attempt].call).SaveRun(context.Background(), experiments.Run{ID: "r1", Status: experiments.Running})
+	}
+	first := run(1)
+	if err := save(1); err != nil {
+		t.Fatal(err)
+	}
+	var lost *worker.Lost
+	if err := <-first; !errors.As(err, &lost) || lost.Left { // nobody renews
+		t.Fatal(err)
+	}
+	if err := join(l.conn, "one"); err != nil { // its lease had lapsed
+		t.Fatal(err)
+	}
+	second := run(2)
+	for attempt, want := range map[int]bool{1: true, 2: false, 3: true} {
+		if err := save(attempt); errors.Is(err, worker.ErrFenced) != want {
+			t.Errorf("attempt %d: %v", attempt, err)
+		}
+	}
+	if got := tracker.said(); len(got) != 2 {
+		t.Errorf("recorded %q", got)
+	}
+	if _, err := lines[2].call(context.Background(), methodEnd, encode(ending{})); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-second; err != nil {
+		t.Error(err)
+	}
+	if err := save(2); !errors.Is(err, worker.ErrFenced) {
+		t.Errorf("after its end: %v", err)
+	}
+}
+
+func TestACallThatIsSaidTwiceIsDoneOnce(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := served(t, data)
+	l := dialled(t, s, data, "one")
+	tracker, log := &notes{}, &buffer{}
+	p := room(t, s)
+	go p.Run(context.Background(), worker.Job{RunID: "r1", Attempt: 1, Dir: t.TempDir()}, tracker, log)
+	eventually(t, "it is handed out", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.attempts["r1"] != nil
+	})
+	n := &line{link: l, ref: ref{"r1", 1}}
+	points := worker.NewTracker(func(ctx context.Context, method string, args []byte) ([]byte, error) {
+		id := n.begin()
+		var answer []byte
+		var err error
+		for range 3 { // as if the answers were lost
+			answer, err = n.say(ctx, id, method, parted(args))
+		}
+		n.ended(id)
+		return answer, err
+	})
+	for i := range 3 {
+		if err := points.LogMetrics(context.Background(), "r1", experiments.MetricBatch{"loss": {{Step: int64(i)}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What was answered comes once more, late.
+	if _, _, err := n.part(context.Background(), head{ID: 1, Method: "LogMetrics", Parts: 1}, nil); err != nil {
+		t.Error(err)
+	}
+	if got := tracker.said(); !slices.Equal(got, []string{"point 0", "point 1", "point 2"}) {
+		t.Errorf("recorded %q", got)
+	}
+	say := func(at int64, text string) {
+		args := append(binary.LittleEndian.AppendUint64(nil, uint64(at)), text...)
+		if _, err := n.call(context.Background(), methodLog, args); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(0, "one two ")
+	say(0, "one two ")
+	say(4, "two three ")
+	say(8, "three ")
+	if log.String() != "one two three " {
+		t.Errorf("log %q", log.String())
+	}
+}
+
+// The worker stops a job before the server gives it away, whatever it does.
+func TestAWorkerThatLosesTheServerStopsItsJobInTime(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := served(t, data)
+	w := agent(t, s.Address(), token(t, data, ""), "one", t.TempDir(), testInfo)
+	at := filepath.Join(t.TempDir(), "at")
+	p := room(t, s)
+	end := make(chan time.Time, 1)
+	go func() {
+		err := p.Run(context.Background(), worker.Job{RunID: "r1", Attempt: 1, Config: "deaf " + at, Dir: t.TempDir()}, &notes{}, &buffer{})
+		var lost *worker.Lost
+		if !errors.As(err, &lost) {
+			t.Error(err)
+		}
+		end <- time.Now()
+	}()
+	eventually(t, "it is at work", func() bool { text, _ := os.ReadFile(at); return len(text) > 0 })
+	text, err := os.ReadFile(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The server is deaf: it hears of no renewal, and answers none.
+	for _, sub := range s.subs {
+		if err := sub.Unsubscribe(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var stopped time.Time
+	eventually(t, "the job is gone", func() bool {
+		stopped = time.Now()
+		_, err := os.Stat("/proc/" + string(text))
+		return runtime.GOOS != "linux" || err != nil
+	})
+	if given := <-end; !given.After(stopped) {
+		t.Errorf("given away %v before it was stopped", stopped.Sub(given))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.held) > 0 {
+		eventually(t, "nothing is held", func() bool { w.mu.Unlock(); time.Sleep(time.Millisecond); w.mu.Lock(); return len(w.held) == 0 })
 	}
 }
