@@ -50,7 +50,7 @@ type AgentOptions struct {
 	Dir     string // that this worker alone uses
 	Info    Info
 	Process worker.Process // how a job's process is started
-	Files   Courier        // nil: SharedFiles
+	Files   Courier
 	Logger  *slog.Logger
 }
 
@@ -65,9 +65,6 @@ var (
 func NewAgent(o AgentOptions) (*Agent, error) {
 	if err := CheckName(o.Name); err != nil {
 		return nil, err
-	}
-	if o.Files == nil {
-		o.Files = SharedFiles{}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -97,6 +97,7 @@ func (s *Server) called(name string, m *nats.Msg) {
 	defer a.inflight.Done()
 	if m.Reply == "" { // nothing is lost with it
 		if h.Method == "Progress" {
+			<-a.files
 			_, _ = a.host.Answer(h.Method, m.Data)
 		}
 		return
@@ -186,6 +187,7 @@ func (s *Server) do(a *attempt, method string, args []byte) ([]byte, error) {
 		}
 		return s.opts.Files.Serve(a.ctx, a.Run, a.Attempt, rest, args)
 	}
+	<-a.files
 	return a.host.Answer(method, args)
 }
 

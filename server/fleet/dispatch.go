@@ -100,10 +100,11 @@ type attempt struct {
 	ref
 	worker   string
 	job      worker.Job
-	host     *worker.Host
+	host     *worker.Host // settled when files is closed
 	ctx      context.Context
 	cancel   context.CancelFunc
 	inflight sync.WaitGroup
+	files    chan struct{} // closed when the worker may have the job's files, or never may
 
 	// Under the server's mu:
 	folder   string // of the worker that has begun it
@@ -135,12 +136,14 @@ func (p *place) Run(ctx context.Context, job worker.Job, tracker experiments.Tra
 	a := &attempt{ref: ref{job.RunID, job.Attempt}, worker: p.worker, job: job, end: make(chan error, 1)}
 	a.ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	a.host = worker.NewHost(a.ctx, job, tracker)
+	a.files = make(chan struct{})
 	a.log.to, a.log.at = log, p.written
 	s.mu.Lock()
 	a.deadline = s.now() + s.timing.GivenAway()
 	s.attempts[a.Run] = a
 	s.sayLocked(p.worker)
 	s.mu.Unlock()
+	go s.open(a, tracker)
 	var err error
 	select {
 	case err = <-a.end:
@@ -156,7 +159,36 @@ func (p *place) Run(ctx context.Context, job worker.Job, tracker experiments.Tra
 		err = <-a.end
 	}
 	a.inflight.Wait() // what was begun in time is recorded before the next attempt begins
-	return err
+	<-a.files
+	return errors.Join(err, s.close(ctx, a, err))
+}
+
+// open lets the worker have the job's files. The attempt ends with what is wrong with them.
+func (s *Server) open(a *attempt, tracker experiments.Tracker) {
+	defer close(a.files)
+	if s.opts.Files == nil {
+		return
+	}
+	filed, err := newFiled(a.ctx, s.opts.Files, a.job, tracker)
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.endLocked(a, err)
+		return
+	}
+	a.host = worker.NewHost(a.ctx, a.job, filed) // nobody has asked it anything: the files come first
+}
+
+// close ends an attempt's transfer; of a run that is finished nothing more is kept of it.
+func (s *Server) close(ctx context.Context, a *attempt, err error) error {
+	if s.opts.Files == nil || errors.Is(err, worker.ErrStopping) {
+		return nil
+	}
+	s.opts.Files.End(a.Run, a.Attempt)
+	if err != nil {
+		return nil
+	}
+	return s.opts.Files.Forget(context.WithoutCancel(ctx), a.Run)
 }
 
 // endLocked ends an attempt: later calls of it are fenced.

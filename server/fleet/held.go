@@ -5,47 +5,32 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"triality/experiments"
-	"triality/runtime/disk"
+	"triality/server/transfer"
 	"triality/server/worker"
 )
 
 // Caller has the server do something for the attempt under way.
-type Caller interface {
-	Call(ctx context.Context, method string, args, reply any) error
-}
+type Caller = transfer.Caller
 
 // Courier brings a job's files to this machine and what it makes to the server.
 type Courier interface {
-	// Stage makes dir, the run's own folder on this machine, ready for a job and gives the job as it runs there.
-	Stage(ctx context.Context, job worker.Job, dir string, server Caller) (worker.Job, Delivery, error)
+	// Stage makes a folder of this machine ready for a job and gives the job as it runs there.
+	Stage(ctx context.Context, job worker.Job, server Caller, log io.Writer) (worker.Job, Delivery, error)
 }
 
 // Delivery sends what a job makes.
 type Delivery interface {
-	// Watch sends what appears until ctx ends.
-	Watch(ctx context.Context)
+	// Watch sends what appears until ctx ends, or the server wants no more of it.
+	Watch(ctx context.Context) error
 	// Before is called with each record of the run before the server gets it, so that nothing is recorded there
-	// whose files are not; it gives the record as the server is to have it.
-	Before(ctx context.Context, run experiments.Run) (experiments.Run, error)
-}
-
-// SharedFiles is the courier of a worker that sees the server's files under the same paths.
-type SharedFiles struct{}
-
-// Stage implements Courier.
-func (SharedFiles) Stage(_ context.Context, job worker.Job, _ string, _ Caller) (worker.Job, Delivery, error) {
-	return job, SharedFiles{}, nil
-}
-
-// Watch implements Delivery.
-func (SharedFiles) Watch(context.Context) {}
-
-// Before implements Delivery.
-func (SharedFiles) Before(_ context.Context, run experiments.Run) (experiments.Run, error) {
-	return run, nil
+	// whose files are not.
+	Before(ctx context.Context, run experiments.Run) error
+	// After is called when the job's process has ended, and once more, with over set, when the server knows.
+	After(ctx context.Context, over bool) error
 }
 
 // held is an attempt that this worker has.
@@ -91,69 +76,79 @@ func (a *Agent) start(o order) {
 
 // run does the job and tells the server how it ended.
 func (h *held) run() error {
-	err := h.do()
+	delivery, err := h.do()
 	if why := context.Cause(h.ctx); errors.Is(why, errLeaving) && err != nil {
 		err = &worker.Lost{Cause: fmt.Sprintf("worker %s was stopped", h.agent.opts.Name)}
 	}
-	if _, said := h.line.call(h.reach, methodEnd, encode(endingOf(err))); said != nil && !errors.Is(said, worker.ErrFenced) {
-		err = errors.Join(err, said)
+	_, said := h.line.call(h.reach, methodEnd, encode(endingOf(err)))
+	switch {
+	case errors.Is(said, worker.ErrFenced): // the server knew
+	case said != nil:
+		return errors.Join(err, said)
+	case delivery != nil:
+		err = errors.Join(err, delivery.After(h.reach, true))
 	}
 	return err
 }
 
-func (h *held) do() error {
-	a := h.agent
+func (h *held) do() (Delivery, error) {
 	var job worker.Job
 	answer, err := h.line.call(h.ctx, methodJob, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := json.Unmarshal(answer, &job); err != nil {
-		return fmt.Errorf("the job: %w", err)
+		return nil, fmt.Errorf("the job: %w", err)
 	}
-	dir := filepath.Join(a.opts.Dir, h.Run)
-	if err := disk.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("the job's folder: %w", err)
-	}
-	a.mu.Lock()
-	grace := a.timing.Grace()
-	a.mu.Unlock()
 	log := newJobLog()
 	sent := make(chan error, 1)
 	go func() { sent <- log.send(h.reach, h.line.call) }()
-	err = h.process(job, dir, log, func(p *worker.Process) { p.Grace = grace })
+	delivery, err := h.process(job, log)
 	log.close()
-	return errors.Join(err, <-sent)
+	return delivery, errors.Join(err, <-sent)
 }
 
-// process stages the job and runs it.
-func (h *held) process(job worker.Job, dir string, log *jobLog, with func(*worker.Process)) error {
+// process brings the job's files here, runs it, and brings back what it made.
+func (h *held) process(job worker.Job, log *jobLog) (Delivery, error) {
 	a := h.agent
 	fmt.Fprintf(log, "on worker %s\n", a.opts.Name)
-	staged, delivery, err := a.opts.Files.Stage(h.ctx, job, dir, h.line)
+	staged, delivery, err := a.opts.Files.Stage(h.ctx, job, h, log)
 	if err != nil {
 		if code := experiments.CodeOf(err); code == experiments.CodeInternal && h.ctx.Err() == nil {
-			return &worker.Death{Cause: "its files did not arrive: " + err.Error()} // another machine, or another time, may do better
+			return nil, &worker.Death{Cause: "its files did not arrive: " + err.Error()} // another machine, or another time, may do better
 		}
-		return fmt.Errorf("files of the job: %w", err)
+		return nil, fmt.Errorf("files of the job: %w", err)
 	}
 	staged.Lock = filepath.Join(a.opts.Dir, h.Run+lockSuffix)
-	if staged.Lock, err = filepath.Abs(staged.Lock); err != nil {
-		return fmt.Errorf("worker: %w", err)
-	}
 	watching, stop := context.WithCancel(h.reach)
-	watched := make(chan struct{})
+	watched := make(chan error, 1)
 	go func() {
-		defer close(watched)
-		delivery.Watch(watching)
-	}()
-	defer func() {
-		stop()
-		<-watched
+		err := delivery.Watch(watching)
+		if err != nil && watching.Err() == nil {
+			h.stop(err) // its results are not wanted, or cannot be sent
+		}
+		watched <- err
 	}()
 	p := a.opts.Process
-	with(&p)
-	return p.Run(h.ctx, staged, &distant{Tracker: worker.NewTracker(h.answer), held: h, delivery: delivery}, log)
+	a.mu.Lock()
+	p.Grace = a.timing.Grace()
+	a.mu.Unlock()
+	err = p.Run(h.ctx, staged, &distant{worker.NewTracker(h.answer), delivery}, log)
+	stop()
+	return delivery, errors.Join(err, <-watched, delivery.After(h.reach, false))
+}
+
+// Call implements Caller.
+func (h *held) Call(ctx context.Context, method string, args, reply any) error {
+	body, err := transfer.Marshal(args)
+	if err != nil {
+		return err
+	}
+	answer, err := h.answer(ctx, prefixFiles+method, body)
+	if err != nil {
+		return final(err)
+	}
+	return transfer.Unmarshal(answer, reply)
 }
 
 // answer calls the server for the job's process.
@@ -175,16 +170,11 @@ func (h *held) answer(ctx context.Context, method string, args []byte) ([]byte, 
 // distant is the tracker of a job on this machine: the server's, after the files that its records speak of.
 type distant struct {
 	experiments.Tracker
-	held     *held
 	delivery Delivery
 }
 
 func (d *distant) SaveRun(ctx context.Context, run experiments.Run) error {
-	run, err := d.delivery.Before(ctx, run)
-	if errors.Is(err, worker.ErrFenced) {
-		d.held.lose(worker.ErrFenced)
-	}
-	if err != nil {
+	if err := d.delivery.Before(ctx, run); err != nil {
 		return err
 	}
 	return d.Tracker.SaveRun(ctx, run)

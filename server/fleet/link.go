@@ -261,22 +261,6 @@ func (l *line) tell(method string, args []byte) {
 	_ = l.conn.PublishMsg(m)
 }
 
-// Call implements the caller of a job's files.
-func (l *line) Call(ctx context.Context, method string, args, reply any) error {
-	text, err := json.Marshal(args)
-	if err != nil {
-		return fmt.Errorf("%s: %w", method, err)
-	}
-	answer, err := l.call(ctx, prefixFiles+method, text)
-	if err != nil || reply == nil {
-		return err
-	}
-	if err := json.Unmarshal(answer, reply); err != nil {
-		return fmt.Errorf("%s: answer: %w", method, err)
-	}
-	return nil
-}
-
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

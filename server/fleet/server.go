@@ -15,13 +15,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"triality/experiments"
+	"triality/server/transfer"
 	"triality/server/worker"
 )
-
-// Files answers what concerns a job's files; see the package's doc.
-type Files interface {
-	Serve(ctx context.Context, run string, attempt int, method string, args []byte) ([]byte, error)
-}
 
 // Options configure a server of workers.
 type Options struct {
@@ -34,7 +30,7 @@ type Options struct {
 
 	Version, Engine string
 	Lease           time.Duration // 0: DefaultLease
-	Files           Files         // nil: workers see the files of this machine under the same paths
+	Files           *transfer.Server // nil: workers see the files of this machine under the same paths, as those of tests do
 	Logger          *slog.Logger
 }
 
@@ -73,7 +69,7 @@ func Open(ctx context.Context, o Options) (_ *Server, err error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		opts: o, timing: Timing{o.Lease}, log: o.Logger, now: ownClock(), busy: make(chan struct{}, 256),
+		opts: o, timing: Timing{o.Lease}, log: o.Logger, now: ownClock(), busy: make(chan struct{}, 1024),
 		members: map[string]*member{}, attempts: map[string]*attempt{}, unsaid: map[string]bool{}, saying: make(chan struct{}, 1),
 		revision: map[string]uint64{}, changed: func() {},
 	}

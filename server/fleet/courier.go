@@ -1,0 +1,126 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/pipeline"
+	"triality/server/transfer"
+	"triality/server/worker"
+)
+
+// sendEvery is how often a running job's folder is looked through for what has appeared.
+const sendEvery = 2 * time.Second
+
+// Transferred is the courier that package transfer makes.
+type Transferred struct{ *transfer.Worker }
+
+// Stage implements Courier.
+func (t Transferred) Stage(ctx context.Context, job worker.Job, server Caller, log io.Writer) (worker.Job, Delivery, error) {
+	told := time.Time{}
+	p, err := t.Worker.Stage(ctx, server, job.RunID, func(p transfer.Progress) {
+		if now := time.Now(); now.Sub(told) > 5*time.Second && p.Done < p.Total {
+			fmt.Fprintf(log, "files: %.1f of %.1f MB\n", float64(p.Done)/1e6, float64(p.Total)/1e6)
+			told = now
+		}
+	})
+	if err != nil {
+		return job, nil, err
+	}
+	job.Dir, job.Config = p.Dir, p.Config
+	return job, &delivery{Workplace: p, sent: map[string]bool{}}, nil
+}
+
+// delivery sends a job's files before the records that speak of them.
+type delivery struct {
+	*transfer.Workplace
+	sent map[string]bool // keys of the finished steps whose results are there
+}
+
+// Watch implements Delivery.
+func (d *delivery) Watch(ctx context.Context) error { return d.Workplace.Watch(ctx, sendEvery) }
+
+// Before implements Delivery. The records of a run come one after the other.
+func (d *delivery) Before(ctx context.Context, run experiments.Run) error {
+	if run.Status.Done() {
+		return d.Finish(ctx)
+	}
+	news := false
+	for _, s := range run.Steps {
+		if s.Status == experiments.Finished && !d.sent[s.Key] {
+			d.sent[s.Key], news = true, true
+		}
+	}
+	if !news {
+		return nil
+	}
+	return d.Send(ctx)
+}
+
+// After implements Delivery.
+func (d *delivery) After(ctx context.Context, over bool) error {
+	if over {
+		return d.Remove()
+	}
+	return d.Send(ctx)
+}
+
+// filed is a tracker whose records wait for the files that they speak of, and speak of them as the server does.
+type filed struct {
+	experiments.Tracker
+	files   *transfer.Server
+	attempt ref
+	params  map[string]string // of the configuration as the server has it
+	config  string
+}
+
+// newFiled begins an attempt's transfer.
+func newFiled(ctx context.Context, files *transfer.Server, job worker.Job, tracker experiments.Tracker) (*filed, error) {
+	before, err := tracker.Run(ctx, job.RunID)
+	if err != nil {
+		return nil, err
+	}
+	commits := map[string]string{}
+	for key, value := range before.Params {
+		if name, ok := strings.CutSuffix(key, ".commit"); ok {
+			commits[name] = value
+		}
+	}
+	cfg, err := config.Parse("config", []byte(job.Config))
+	if err != nil {
+		return nil, err
+	}
+	err = files.Begin(ctx, transfer.Job{Run: job.RunID, Attempt: job.Attempt, Config: job.Config, Dir: job.Dir, Commits: commits})
+	return &filed{Tracker: tracker, files: files, attempt: ref{job.RunID, job.Attempt}, params: pipeline.Params(cfg), config: job.Config}, err
+}
+
+// SaveRun records a run once its files are there.
+func (f *filed) SaveRun(ctx context.Context, run experiments.Run) error {
+	if run.Status == experiments.Finished && !f.files.Complete(f.attempt.Run, f.attempt.Attempt) {
+		return experiments.Errorf(experiments.CodeConflict, "run %s: its worker says that it is finished, and has not sent all results", run.ID)
+	}
+	for i := range run.Steps {
+		run.Steps[i].Output = f.files.Called(run.ID, run.Steps[i].Output)
+	}
+	run.Config = f.config
+	for key := range run.Params {
+		if value, ok := f.params[key]; ok {
+			run.Params[key] = value
+		}
+	}
+	return f.Tracker.SaveRun(ctx, run)
+}
+
+// final turns the end of an attempt into an answer, which package transfer does not ask for again.
+func final(err error) error {
+	if errors.Is(err, worker.ErrFenced) {
+		return experiments.Errorf(experiments.CodeConflict, "%w", err)
+	}
+	return err
+}
