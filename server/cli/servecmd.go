@@ -151,7 +151,7 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 		}
 	}
 	o := jobs.Options{Slots: *s.slots, Beside: *s.cpuSlots, Cards: cards, Memory: worker.FreeMemory, Away: *s.workers.only, Logger: log}
-	workers, err := s.workers.open(ctx, *s.data, log)
+	workers, err := s.workers.open(ctx, st, log)
 	if err != nil {
 		return err
 	}

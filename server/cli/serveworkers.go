@@ -16,6 +16,8 @@ import (
 	"triality/experiments/pipeline"
 	"triality/runtime/disk"
 	"triality/server/fleet"
+	"triality/server/store"
+	"triality/server/transfer"
 )
 
 // workersFlags are the flags of serve that concern other machines.
@@ -38,7 +40,7 @@ func serveWorkersFlags(fs *flag.FlagSet) workersFlags {
 }
 
 // open starts what answers workers, where they are asked for; nil where not.
-func (f workersFlags) open(ctx context.Context, data string, log *slog.Logger) (*fleet.Server, error) {
+func (f workersFlags) open(ctx context.Context, st *store.Store, log *slog.Logger) (*fleet.Server, error) {
 	outside := strings.Contains(*f.address, "://")
 	switch {
 	case *f.address == "":
@@ -60,7 +62,18 @@ func (f workersFlags) open(ctx context.Context, data string, log *slog.Logger) (
 	case *f.lease < 2*time.Second || *f.lease > time.Hour:
 		return nil, usagef("--workers-lease is %v, must lie between 2s and 1h", *f.lease)
 	}
-	o := fleet.Options{Data: data, Address: *f.address, Version: Version, Engine: pipeline.EngineVersion, Lease: *f.lease, Logger: log}
+	data := st.Dir()
+	files, err := transfer.NewServer(transfer.ServerOptions{Dir: data, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := files.Collect(ctx, func(run string) bool {
+		r, err := st.Run(ctx, run)
+		return experiments.CodeOf(err) != experiments.CodeNotFound && r.Status != experiments.Finished
+	}); err != nil {
+		return nil, err
+	}
+	o := fleet.Options{Data: data, Files: files, Address: *f.address, Version: Version, Engine: pipeline.EngineVersion, Lease: *f.lease, Logger: log}
 	if *f.cert != "" {
 		cert, err := tls.LoadX509KeyPair(*f.cert, *f.key)
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 	"triality/runtime/atomicfile"
 	"triality/runtime/device/cuda"
 	"triality/server/fleet"
+	"triality/server/transfer"
 	"triality/server/worker"
 )
 
@@ -39,13 +40,17 @@ func setupWorker(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 	dir := fs.String("dir", "worker", "`folder` for jobs, of this worker alone")
 	name := fs.String("name", "", "`name` of the worker, which no other has (default: the machine's)")
 	slots := fs.Int("slots", 0, "`jobs` at once; 0: one to a card, one on a machine without")
+	cache := fs.Float64("cache", 50, "`GB` of inputs that are kept for later jobs")
 	verbose := fs.Bool("verbose", false, "log more")
-	return func(ctx context.Context, args []string) error {
+	return func(ctx context.Context, args []string) (err error) {
 		if err := need(map[string]string{"join": *join, "token-file": *tokenFile}); err != nil {
 			return err
 		}
 		if !strings.Contains(*join, "://") {
 			*join = "nats://" + *join
+		}
+		if !(*cache >= 0 && *cache <= 1e6) {
+			return usagef("--cache is %v, must lie between 0 and 1000000", *cache)
 		}
 		if *slots < 0 || *slots > maxSlots {
 			return usagef("--slots must be at least 0 and at most %d", maxSlots)
@@ -73,7 +78,13 @@ func setupWorker(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 		if *verbose {
 			level = slog.LevelDebug
 		}
-		agent, err := fleet.NewAgent(fleet.AgentOptions{Access: access, Name: *name, Dir: folder, Info: info, Logger: e.logger(level)})
+		log := e.logger(level)
+		files, err := transfer.OpenWorker(transfer.WorkerOptions{Dir: folder, CacheBytes: int64(*cache * 1e9), Logger: log})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, files.Close()) }()
+		agent, err := fleet.NewAgent(fleet.AgentOptions{Access: access, Name: *name, Dir: folder, Info: info, Files: fleet.Transferred{Worker: files}, Logger: log})
 		if err != nil {
 			return err
 		}

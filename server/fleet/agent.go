@@ -80,6 +80,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	defer release()
+	if err := a.opts.Files.Clean(func(string) bool { return false }); err != nil {
+		return err
+	}
 	a.link, err = dial(ctx, a.opts.Access, a.opts.Name, 2*time.Second, func(err error) {
 		a.log.Info("the server is not reached yet", "url", a.opts.Access.URL, "error", err)
 	})

@@ -184,6 +184,7 @@ func (sharedFiles) Stage(_ context.Context, job worker.Job, _ Caller, _ io.Write
 	return job, sharedFiles{}, nil
 }
 
+func (sharedFiles) Clean(func(string) bool) error                 { return nil }
 func (sharedFiles) Watch(context.Context) error                   { return nil }
 func (sharedFiles) Before(context.Context, experiments.Run) error { return nil }
 func (sharedFiles) After(context.Context, bool) error             { return nil }

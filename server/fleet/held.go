@@ -18,6 +18,8 @@ type Caller = transfer.Caller
 
 // Courier brings a job's files to this machine and what it makes to the server.
 type Courier interface {
+	// Clean removes what jobs of an earlier process left here, but that of the runs to keep.
+	Clean(keep func(run string) bool) error
 	// Stage makes a folder of this machine ready for a job and gives the job as it runs there.
 	Stage(ctx context.Context, job worker.Job, server Caller, log io.Writer) (worker.Job, Delivery, error)
 }

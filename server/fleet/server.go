@@ -29,7 +29,7 @@ type Options struct {
 	NATS []nats.Option
 
 	Version, Engine string
-	Lease           time.Duration // 0: DefaultLease
+	Lease           time.Duration    // 0: DefaultLease
 	Files           *transfer.Server // nil: workers see the files of this machine under the same paths, as those of tests do
 	Logger          *slog.Logger
 }

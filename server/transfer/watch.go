@@ -30,6 +30,9 @@ func (p *Workplace) Watch(ctx context.Context, every time.Duration) error {
 	}
 }
 
+// Send sends what there is now, for who must know that it has arrived before going on.
+func (p *Workplace) Send(ctx context.Context) error { return p.pass(ctx, false) }
+
 // Finish sends what is left and says that nothing comes after it. The run has ended only when it returns nil.
 func (p *Workplace) Finish(ctx context.Context) error { return p.pass(ctx, true) }
 
