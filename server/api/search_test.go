@@ -30,7 +30,7 @@ func init() {
 		"a search that groups":                  {method: "POST", path: "/api/v1/runs/search", body: `{"group_by":["status"]}`, status: 400, code: experiments.CodeInvalid},
 		"the columns of runs":                   {method: "GET", path: "/api/v1/runs/columns?experiments=EXP", status: 200, has: []string{`"items":[]`, `"total":2`}},
 		"the columns of runs by POST":           {method: "POST", path: "/api/v1/runs/columns", body: `{"filter":"live"}`, status: 200, has: []string{`"total":1`}},
-		"the columns of runs in an order":       {method: "GET", path: "/api/v1/runs/columns?order_by=name", status: 400, code: experiments.CodeInvalid},
+		"the columns of runs in an order":       {method: "POST", path: "/api/v1/runs/columns", body: `{"order_by":["name"]}`, status: 400, code: experiments.CodeInvalid, has: []string{"order_by"}},
 		"groups of runs":                        {method: "GET", path: "/api/v1/runs/groups?group_by=status&columns=duration", status: 200, has: []string{`"groups":2`, `"attributes.duration"`}},
 		"groups of runs by POST":                {method: "POST", path: "/api/v1/runs/groups", body: `{"group_by":["status"]}`, status: 200, has: []string{`"groups":2`}},
 		"groups by nothing":                     {method: "GET", path: "/api/v1/runs/groups", status: 400, code: experiments.CodeInvalid},

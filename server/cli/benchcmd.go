@@ -27,6 +27,7 @@ func benchCommands() []command {
 		{"bench engine", "", "training against PyTorch and matrix products against OpenBLAS on the processor, as JSON", setupBenchEngine},
 		{"bench inference", "", "the A/B test's intervals, tests and early stopping by simulation, as JSON", setupBenchInference},
 		{"bench tokenizer", "", "a tokenizer's ids and speed against Hugging Face tokenizers, as JSON", setupBenchTokenizer},
+		{"bench tracker", "", "pages of searches over many runs, thousands of columns, long curves, memory and start, as JSON", setupBenchTracker},
 	}
 }
 

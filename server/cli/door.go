@@ -66,6 +66,14 @@ func (o owner) runs(ctx context.Context, experiment string, status experiments.S
 	return runs, err
 }
 
+// experiments gives a page of experiments.
+func (o owner) experiments(ctx context.Context, cursor string) ([]store.ExperimentInfo, string, error) {
+	if o.server != nil {
+		return o.server.Experiments(ctx, cursor)
+	}
+	return o.store.Experiments(ctx, 1000, cursor)
+}
+
 // readConfig reads a configuration file, and the text that a run of it keeps: the file's own where nothing
 // wins over it.
 func readConfig(path string, set []string) (cfg config.Pipeline, yaml string, err error) {

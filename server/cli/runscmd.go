@@ -15,27 +15,34 @@ import (
 
 func runsCommands() []command {
 	return []command{
-		{"runs list", "", "recorded runs, the newest first", setupRunsList},
+		{"search", "FILTER...", "runs of all experiments that match, such as triality search 'best(eval/f1) > 0.8'", setupSearch},
+		{"runs list", "", "recorded runs, the newest first, or those that match in any order", setupRunsList},
 		{"runs show", "RUN", "one run: its steps, parameters and last values", setupRunsShow},
-		{"runs compare", "RUN RUN...", "what differs between runs: parameters and last values", setupRunsCompare},
+		{"runs compare", "RUN RUN... | --filter FILTER", "what differs between runs: parameters and last values", setupRunsCompare},
 	}
 }
 
 func setupRunsList(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	data := dataFlag(fs)
-	limit := fs.Int("limit", 20, "how many at most, up to 1000")
+	found := newSearchFlags(fs, 20)
 	status := fs.String("status", "", "only queued, running, finished, failed or interrupted ones")
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
-		if *limit < 1 || *limit > 1000 {
-			return usagef("--limit: want a whole number from 1 to 1000, have %d", *limit)
+		if found.given() {
+			if *status != "" {
+				return usagef("--status: write it into the filter: --filter \"status = %s\"", *status)
+			}
+			return e.printFound(ctx, *data, found)
+		}
+		if err := found.check(); err != nil {
+			return err
 		}
 		o, err := e.open(ctx, *data)
 		if err != nil {
 			return err
 		}
 		defer o.Close()
-		list, err := o.runs(ctx, "", experiments.Status(*status), *limit)
+		list, err := o.runs(ctx, "", experiments.Status(*status), *found.limit)
 		if err != nil {
 			return err
 		}
@@ -72,16 +79,32 @@ type difference struct {
 func setupRunsCompare(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	data := dataFlag(fs)
 	all := fs.Bool("all", false, "what is the same too")
+	found := newSearchFlags(fs, 10)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
-		if len(args) < 2 {
-			return usagef("runs compare wants at least two run ids")
+		if len(args) < 2 && !found.given() {
+			return usagef("runs compare wants at least two run ids, or a --filter that finds runs")
+		}
+		if err := found.check(); err != nil {
+			return err
 		}
 		o, err := e.open(ctx, *data)
 		if err != nil {
 			return err
 		}
 		defer o.Close()
+		if found.given() {
+			got, err := e.find(ctx, o, found)
+			if err != nil {
+				return err
+			}
+			for _, r := range got.Items {
+				args = append(args, r.ID)
+			}
+			if len(args) < 2 {
+				return experiments.Errorf(experiments.CodeNotFound, "%d of the recorded runs match: at least two are compared", got.Total)
+			}
+		}
 		var runs []experiments.Run
 		for _, id := range args {
 			r, err := o.run(ctx, id)

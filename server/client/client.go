@@ -19,6 +19,8 @@ import (
 	"triality/runtime/atomicfile"
 	"triality/runtime/disk"
 	"triality/server/api"
+	"triality/server/search"
+	"triality/server/store"
 )
 
 // Door is how a server that has a data folder open is reached: a file of that folder, which only its user
@@ -111,6 +113,25 @@ func (c *Client) Runs(ctx context.Context, query url.Values, limit int) ([]exper
 	}
 	query.Set("limit", strconv.Itoa(limit))
 	return page.Items, c.get(ctx, "/api/v1/runs", query, &page)
+}
+
+// Search finds runs.
+func (c *Client) Search(ctx context.Context, in search.Request) (out search.Result, err error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return out, err
+	}
+	return out, c.send(ctx, http.MethodPost, "/api/v1/runs/search", "application/json", bytes.NewReader(body), &out)
+}
+
+// Experiments gives a page of experiments and the cursor of the next.
+func (c *Client) Experiments(ctx context.Context, cursor string) ([]store.ExperimentInfo, string, error) {
+	var page struct {
+		Items []store.ExperimentInfo `json:"items"`
+		Next  string                 `json:"next_cursor"`
+	}
+	err := c.get(ctx, "/api/v1/experiments", url.Values{"limit": {"1000"}, "cursor": {cursor}}, &page)
+	return page.Items, page.Next, err
 }
 
 // Queue gives the runs under way and those that wait, in the order in which they start.

@@ -88,7 +88,7 @@ func (x *Index) Groups(ctx context.Context, q Query, by []query.Key) (Groups, er
 		return Groups{}, experiments.Errorf(experiments.CodeInvalid, "cursor: groups come on one page")
 	}
 	if len(by) == 0 || len(by) > MaxOrders || len(q.Columns) > 100 {
-		return Groups{}, experiments.Errorf(experiments.CodeInvalid, "group_by: want 1 to %d columns, and at most 100 to sum up", MaxOrders)
+		return Groups{}, experiments.Errorf(experiments.CodeInvalid, "group_by: want 1 to %d columns such as params.lr, and at most 100 columns to sum up", MaxOrders)
 	}
 	limit := q.Limit
 	if limit <= 0 {

@@ -137,7 +137,7 @@ func (x *Index) matched(q Query) (*resolver, rowset, error) {
 	}
 	matched, err := r.filter(q.Filter)
 	if err != nil {
-		return nil, nil, experiments.Errorf(experiments.CodeInvalid, "filter: %w", err)
+		return nil, nil, misplaced("filter", err)
 	}
 	return r, matched, nil
 }

@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	flag "github.com/spf13/pflag"
+
+	"triality/server/trackerbench"
+)
+
+func setupBenchTracker(e *env, fl *flag.FlagSet) func(context.Context, []string) error {
+	var o trackerbench.Options
+	for _, f := range []struct {
+		name  string
+		to    *int
+		value int
+		about string
+	}{
+		{"runs", &o.Runs, 20_000, "runs to search"},
+		{"metrics", &o.Metrics, 50, "metrics of each"},
+		{"params", &o.Params, 30, "parameters of each"},
+		{"points", &o.Points, 10, "points of each metric"},
+		{"columns", &o.Columns, 12_000, "distinct metrics of the runs that have many"},
+		{"curve", &o.Curve, 1_000_000, "points of the long curve"},
+		{"rounds", &o.Rounds, 200, "requests of the most frequent kind"},
+	} {
+		fl.IntVar(f.to, f.name, f.value, f.about)
+	}
+	fl.StringVar(&o.Dir, "dir", "", "`folder` for the temporary data; the system's otherwise")
+	o.Progress = func(begins string) { fmt.Fprintln(e.stderr, begins) }
+	return func(ctx context.Context, args []string) error {
+		for name, n := range map[string]int{"runs": o.Runs, "metrics": o.Metrics, "params": o.Params, "points": o.Points, "columns": o.Columns, "curve": o.Curve, "rounds": o.Rounds} {
+			if n < 1 || n > 100_000_000 {
+				return usagef("--%s: want a whole number from 1 to 100000000, have %d", name, n)
+			}
+		}
+		report, err := trackerbench.Run(ctx, o)
+		if err != nil {
+			return err
+		}
+		return printJSON(e.stdout, report)
+	}
+}
