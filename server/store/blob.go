@@ -118,9 +118,7 @@ func (b *blobs) receive(ctx context.Context, r io.Reader) (blob, error) {
 	if err == nil {
 		w.err = f.Sync()
 	}
-	if closeErr := f.Close(); w.err == nil && err == nil {
-		w.err = closeErr
-	}
+	w.err = errors.Join(w.err, f.Close())
 	out.sum = hex.EncodeToString(h.Sum(nil))
 	if err == nil && w.err == nil {
 		out.mark = filepath.Join(b.incoming(), out.sum+"."+id.String())

@@ -72,7 +72,7 @@ func eventsAfter(tx *bbolt.Tx, after uint64, bytes int) (page []experiments.Even
 	}
 	c := b.Cursor()
 	k, v := c.Seek(uintKey(after + 1))
-	if after > last || k == nil || binary.BigEndian.Uint64(k) != after+1 {
+	if k == nil || binary.BigEndian.Uint64(k) != after+1 {
 		return nil, last, ErrReset
 	}
 	for ; k != nil && bytes > 0; k, v = c.Next() {

@@ -118,8 +118,8 @@ func (s *Store) Health(ctx context.Context) error {
 		return err
 	}
 	free, err := s.FreeBytes()
-	if err == nil && free < leastSpace {
-		return experiments.Errorf(experiments.CodeUnavailable, "store: %d bytes are left on the disk of %s, want at least %d: make room", free, s.Dir(), leastSpace)
+	if err == nil && free < s.opts.leastSpace {
+		return experiments.Errorf(experiments.CodeUnavailable, "store: %d bytes are left on the disk of %s, want at least %d: make room", free, s.Dir(), s.opts.leastSpace)
 	}
 	return err
 }

@@ -2,12 +2,13 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"sort"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -125,11 +126,8 @@ func (s *Store) Modules(ctx context.Context) ([]experiments.Module, error) {
 			return nil
 		})
 	})
-	sort.SliceStable(items, func(i, j int) bool {
-		if items[i].Name != items[j].Name {
-			return items[i].Name < items[j].Name
-		}
-		return items[i].UploadedAt.After(items[j].UploadedAt)
+	slices.SortStableFunc(items, func(a, b experiments.Module) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), b.UploadedAt.Compare(a.UploadedAt))
 	})
 	return items, err
 }

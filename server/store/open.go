@@ -42,7 +42,8 @@ type Options struct {
 
 	endMigration func() error // called before a migration is committed, for tests that cut it short
 
-	pinWriter bool // keeps the writer on one thread, for tests that count its system calls
+	pinWriter  bool   // keeps the writer on one thread, for tests that count its system calls
+	leastSpace uint64 // Health wants so many bytes free (4 MiB); more for tests, whose disks have room
 }
 
 func (o Options) withDefaults() Options {
@@ -63,6 +64,7 @@ func (o Options) withDefaults() Options {
 	if o.LockTimeout <= 0 {
 		o.LockTimeout = time.Second
 	}
+	o.leastSpace = max(o.leastSpace, leastSpace)
 	return o
 }
 

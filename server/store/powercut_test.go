@@ -255,6 +255,9 @@ func TestAStoreOfVersion1IsBroughtUpToDate(t *testing.T) {
 	if err := s.LogMetrics(c, "r", experiments.MetricBatch{"m": {{Step: 900, Time: 1}}}); err != nil {
 		t.Fatal(err)
 	}
+	if got := points(t, s, "r", "m"); len(got) != 601 {
+		t.Errorf("%d points after a new one", len(got))
+	}
 	sound(t, s)
 	kept, err := bbolt.Open(s.path+".v1", 0o600, &bbolt.Options{ReadOnly: true})
 	if err != nil {

@@ -28,37 +28,35 @@ func withoutRepeats(t *txn, h *head, points []experiments.Point) ([]experiments.
 			return nil, err
 		}
 	}
-	maybe := map[identity]bool{} // true: found
+	maybe, found := map[identity]bool{}, map[identity]bool{}
 	for _, p := range points {
 		if !momentOf(p).after(h.top) {
-			maybe[identityOf(p)] = false
+			maybe[identityOf(p)] = true
 		}
 	}
 	if len(maybe) == 0 {
 		return points, nil
 	}
-	found, left := 0, repeatReach+4*len(points)
+	left := repeatReach + 4*len(points)
 	var chunk []experiments.Point
-	for i := h.chunks; i > 0 && left > 0 && found < len(maybe); i-- {
+	for i := h.chunks; i > 0 && left > 0 && len(found) < len(maybe); i-- {
 		var err error
 		if chunk, err = decodeChunk(chunk[:0], t.Bucket(bucketPoints).Get(chunkKey(h.id, i-1))); err != nil {
 			return nil, err
 		}
 		left -= len(chunk)
 		for _, p := range chunk {
-			id := identityOf(p)
-			if seen, ok := maybe[id]; ok && !seen {
-				maybe[id] = true
-				found++
+			if id := identityOf(p); maybe[id] {
+				found[id] = true
 			}
 		}
 	}
-	if found == 0 {
+	if len(found) == 0 {
 		return points, nil
 	}
 	fresh := make([]experiments.Point, 0, len(points))
 	for _, p := range points {
-		if !maybe[identityOf(p)] {
+		if !found[identityOf(p)] {
 			fresh = append(fresh, p)
 		}
 	}

@@ -315,9 +315,7 @@ func (s *Store) Points(ctx context.Context, run, name string, yield func(total i
 		if len(part) == 0 {
 			return fmt.Errorf("series %q of run %s: %d points are missing", name, run, left)
 		}
-		if int64(len(part)) > left {
-			part = part[:left]
-		}
+		part = part[:min(int64(len(part)), left)]
 		left -= int64(len(part))
 		if err := yield(int64(h.count), part); err != nil {
 			return err

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"regexp"
 	"sort"
 	"strings"
@@ -24,7 +23,7 @@ func main() {
 	only := flag.String("files", "", "change only the files whose names match this regular expression")
 	flag.DurationVar(&o.slow, "slow", time.Minute, "leave out the tests that take longer than this")
 	flag.IntVar(&o.patience, "patience", 10, "a change that takes the tests' time this many times, and 10 s, is endless")
-	again := flag.String("again", "", "try only the changes that this file, what an earlier run printed, says lived")
+	again := flag.String("again", "", "try only the changes that this file, what an earlier run printed, says lived or were not reached")
 	flag.StringVar(&o.tests, "tests", "", "run the tests in this folder instead of the package's own")
 	flag.BoolVar(&o.list, "list", false, "list the changes and run nothing")
 	flag.Parse()
@@ -35,7 +34,7 @@ func main() {
 			fmt.Fprintln(os.Stderr, "mutants:", err)
 			os.Exit(1)
 		}
-		o.again = string(text)
+		o.again = regexp.MustCompile(`:\d+:\d+ `).ReplaceAllString(string(text), " ") // lines may have moved
 	}
 	o.out = os.Stdout
 	failed := false
@@ -114,7 +113,7 @@ func try(p *source, changes []*change, o options) error {
 	}
 	count := map[string]int{}
 	for _, c := range changes {
-		if o.again != "" && !strings.Contains(o.again, fmt.Sprintf("%11s %s", lived, c)) {
+		if o.again != "" && !strings.Contains(o.again, fmt.Sprintf("%11s %s\n", lived, c.text(""))) && !strings.Contains(o.again, fmt.Sprintf("%11s %s\n", notReached, c.text(""))) {
 			continue
 		}
 		verdict := c.untried
@@ -154,6 +153,3 @@ func reaching(tests []*test, id int) []*test {
 	sort.SliceStable(out, func(i, j int) bool { return out[i].cost() < out[j].cost() })
 	return out
 }
-
-// short is a file's name as the lists have it.
-func short(path string) string { return filepath.Base(path) }

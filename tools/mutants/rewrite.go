@@ -34,8 +34,10 @@ type change struct {
 	untried  string // notTried, or empty
 }
 
-func (c *change) String() string {
-	return fmt.Sprintf("%s at %s:%d:%d %s -> %s | %s", c.kind, short(c.file), c.pos.Line, c.pos.Column, c.from, c.to, strings.TrimSpace(c.line))
+func (c *change) String() string { return c.text(fmt.Sprintf(":%d:%d", c.pos.Line, c.pos.Column)) }
+
+func (c *change) text(at string) string {
+	return fmt.Sprintf("%s at %s%s %s -> %s | %s", c.kind, filepath.Base(c.file), at, c.from, c.to, strings.TrimSpace(c.line))
 }
 
 func load(pattern string) ([]*source, error) {
