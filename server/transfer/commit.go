@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"triality/experiments"
 	"triality/experiments/graph"
@@ -47,6 +47,9 @@ func (s *Server) commit(ctx context.Context, j *job, a commitArgs) error {
 	for _, f := range j.record.Committed.Files {
 		before[f.Path] = f
 	}
+	if err := j.arrived(ctx, m, before); err != nil {
+		return err
+	}
 	in := installer{ctx: ctx, job: j, before: before, used: map[objects.ID]bool{}}
 	for _, st := range steps {
 		if err := in.install(st); err != nil {
@@ -62,6 +65,23 @@ func (s *Server) commit(ctx context.Context, j *job, a commitArgs) error {
 	j.record = next
 	if err := j.store.Remove(ctx, unneeded(old, next)...); err != nil {
 		s.log.Warn("bytes that are not needed were not removed; they go with the run", "run", j.run, "error", err)
+	}
+	return nil
+}
+
+// arrived refuses a manifest of whose files some bytes were not sent, before anything is put in place.
+func (j *job) arrived(ctx context.Context, m Manifest, before map[string]File) error {
+	for _, f := range m.Files {
+		if before[f.Path] == f {
+			continue
+		}
+		there, err := j.store.Has(ctx, []objects.ID{f.ID})
+		if err != nil {
+			return err
+		}
+		if !there[0] {
+			return experiments.Errorf(experiments.CodeInvalid, "%s: its bytes were not sent", f.Path)
+		}
 	}
 	return nil
 }
@@ -126,10 +146,6 @@ func (j *job) complete(ctx context.Context, st *step) error {
 	if !st.finished {
 		return nil
 	}
-	at := func(name string) bool {
-		name = st.tree + "/" + filepath.ToSlash(name)
-		return slices.ContainsFunc(st.files, func(f File) bool { return f.Path == name || strings.HasPrefix(f.Path, name+"/") })
-	}
 	i := slices.IndexFunc(st.files, func(f File) bool { return f.Path == st.tree+"/"+graph.MarkerName })
 	if slices.Contains(j.record.Committed.Files, st.files[i]) {
 		return nil // it was held to it then
@@ -142,8 +158,14 @@ func (j *job) complete(ctx context.Context, st *step) error {
 	if err != nil {
 		return err
 	}
+	there := map[string]bool{} // files and folders
+	for _, f := range st.files {
+		for name := f.Path; name != st.tree && !there[name]; name = path.Dir(name) {
+			there[name] = true
+		}
+	}
 	for _, o := range marker.Outputs {
-		if !at(o) {
+		if !there[st.tree+"/"+filepath.ToSlash(o)] {
 			return experiments.Errorf(experiments.CodeInvalid, "%s: its marker says that it has %s, and there is none", st.tree, o)
 		}
 	}

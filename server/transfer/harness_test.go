@@ -18,6 +18,7 @@ import (
 	"triality/experiments/pipeline"
 	"triality/experiments/pipeline/metrictest"
 	"triality/runtime/device/cpu"
+	"triality/runtime/disk"
 	"triality/runtime/sandbox"
 )
 
@@ -25,6 +26,13 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.WorkerArg {
 		os.Exit(sandbox.WorkerMain(os.Stdin, os.Stdout))
 	}
+	// What a test writes need not outlive a real power cut.
+	disk.Watch(os.TempDir(), func(op disk.Op, do func() error) error {
+		if op.Kind == disk.OpSync || op.Kind == disk.OpSyncDir {
+			return nil
+		}
+		return do()
+	})
 	os.Exit(m.Run())
 }
 

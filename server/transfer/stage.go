@@ -66,16 +66,17 @@ func (w *Worker) Stage(ctx context.Context, c Caller, run string, tell func(Prog
 	for i, f := range needed {
 		ids[i] = f.ID
 	}
-	p = &Workplace{
-		Dir: filepath.Join(w.dir, "jobs", run, "files"), Lock: filepath.Join(w.dir, "jobs", run, "lock"), Config: d.Config,
-		worker: w, link: l, run: run, results: d.Results, release: w.use(ids), committed: map[string]File{},
-		outbox: filepath.Join(w.dir, "jobs", run, "outbox"), seq: reply.Seq,
-	}
+	release := w.use(ids)
 	defer func() {
 		if err != nil {
-			p.release()
+			release()
 		}
 	}()
+	p = &Workplace{
+		Dir: filepath.Join(w.dir, "jobs", run, "files"), Lock: filepath.Join(w.dir, "jobs", run, "lock"), Config: d.Config,
+		worker: w, link: l, run: run, results: d.Results, release: release, committed: map[string]File{},
+		outbox: filepath.Join(w.dir, "jobs", run, "outbox"), seq: reply.Seq,
+	}
 	if err := w.fetch(ctx, l, needed, tell); err != nil {
 		return nil, fmt.Errorf("fetch the files of run %s: %w", run, err)
 	}
