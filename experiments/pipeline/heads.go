@@ -15,8 +15,7 @@ func (a *arm) headScores(ctx context.Context, rows []dataset.Row) (*experiments.
 	if a.heads == nil {
 		return nil, nil
 	}
-	gold, product := make([]int, len(rows)), make([]int, len(rows))
-	safety, authority := 0, 0
+	verdicts, classes := make([]so8t.Verdict, len(rows)), make([]so8t.Class, len(rows))
 	for i := range rows {
 		if err := ctx.Err(); err != nil {
 			return nil, trainError(err)
@@ -25,14 +24,21 @@ func (a *arm) headScores(ctx context.Context, rows []dataset.Row) (*experiments.
 		if err != nil {
 			return nil, err
 		}
-		v, err := a.heads.Classify(ctx, ids)
-		if err != nil {
+		if verdicts[i], err = a.heads.Classify(ctx, ids); err != nil {
 			return nil, err
 		}
-		class, err := so8t.ParseClass(rows[i].Label)
-		if err != nil {
+		if classes[i], err = so8t.ParseClass(rows[i].Label); err != nil {
 			return nil, err
 		}
+	}
+	return scoreHeads(verdicts, classes), nil
+}
+
+func scoreHeads(verdicts []so8t.Verdict, classes []so8t.Class) *experiments.HeadScores {
+	gold, product := make([]int, len(classes)), make([]int, len(classes))
+	safety, authority := 0.0, 0.0
+	for i, class := range classes {
+		v := verdicts[i]
 		gold[i], product[i] = int(class), int(v.Class())
 		if (v.Safety[1] > v.Safety[0]) == (class == so8t.Deny || class == so8t.Refuse) {
 			safety++
@@ -41,9 +47,9 @@ func (a *arm) headScores(ctx context.Context, rows []dataset.Row) (*experiments.
 			authority++
 		}
 	}
-	n := float64(len(rows))
+	n := float64(len(classes))
 	return &experiments.HeadScores{
-		Safety: float64(safety) / n, Authority: float64(authority) / n,
+		Safety: safety / n, Authority: authority / n,
 		Product: abtest.Score(gold, product, len(experiments.Labels)),
-	}, nil
+	}
 }
