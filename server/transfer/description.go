@@ -19,6 +19,7 @@ type description struct {
 	Files   []File     `json:"files"` // inputs, and what attempts before left
 	Results []results  `json:"results"`
 	Hub     []hubModel `json:"hub,omitempty"`
+	Bucket  bool       `json:"bucket,omitempty"` // large files may go through one
 }
 
 func (d description) encode() ([]byte, error) {

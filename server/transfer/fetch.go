@@ -35,7 +35,26 @@ type asked struct {
 // get fetches objects, each named once, and verifies them. One that arrives damaged is fetched once more.
 func (f *fetcher) get(ctx context.Context, files []File) error {
 	for range 2 {
-		damaged, err := f.pass(ctx, files)
+		var large, small []File
+		for _, file := range files {
+			if f.link.bucket && file.Size >= bucketFrom {
+				large = append(large, file)
+			} else {
+				small = append(small, file)
+			}
+		}
+		damaged, err := f.pass(ctx, small)
+		for _, file := range large {
+			if err != nil {
+				return err
+			}
+			f.progress.File = file.Path
+			err = f.link.getThrough(ctx, file, f.into, f.owner, func(n int64) { f.progress.Done += n; f.told() })
+			if errors.Is(err, objects.ErrDamaged) {
+				damaged, err = append(damaged, file), nil
+				f.progress.Done -= file.Size
+			}
+		}
 		if err != nil || len(damaged) == 0 {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 type link struct {
 	caller Caller
 	log    *slog.Logger
+	bucket bool          // the server has one
 	pause  time.Duration // the longest between two tries; 0: 5 s
 }
 

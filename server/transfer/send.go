@@ -156,6 +156,17 @@ func (s *sender) pass(ctx context.Context, list []outgoing, from []int64) error 
 	}
 	var err error
 	for i, o := range list {
+		if s.bucket && o.id.Size >= bucketFrom && o.id.Size <= objects.MaxUpload {
+			var refused string
+			if refused, err = s.putThrough(ctx, o); errors.Is(err, errGone) {
+				s.gone[o.id], err = true, nil
+			}
+			if err != nil {
+				break
+			}
+			s.refuse(o.id, refused)
+			continue
+		}
 		if err = s.pieces(o, from[i], &a, flush); err != nil {
 			break
 		}
@@ -216,14 +227,18 @@ func (s *sender) write(ctx context.Context, a *writeArgs) error {
 	if err := s.call(ctx, methodWrite, a, &reply); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for i, why := range reply.Refused {
 		if why != "" && i < len(a.Pieces) {
-			s.refused[a.Pieces[i].ID] = why
+			s.refuse(a.Pieces[i].ID, why)
 		}
 	}
 	return nil
+}
+
+func (s *sender) refuse(id objects.ID, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused[id] = why
 }
 
 // Put brings bytes to the server, for a call that names them.

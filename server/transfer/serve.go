@@ -28,6 +28,10 @@ func (s *Server) Serve(ctx context.Context, run string, attempt int, method stri
 		reply, err = answerTailed(args, func(a *writeArgs) (haveReply, error) { return j.uploads.write(ctx, a) })
 	case methodCommit:
 		reply, err = answer(args, func(a commitArgs) (none, error) { return none{}, s.commit(ctx, j, a) })
+	case methodLink:
+		reply, err = answer(args, func(a linkArgs) (linkReply, error) { return s.link(ctx, j, a) })
+	case methodAdopt:
+		reply, err = answer(args, func(a linkArgs) (adoptReply, error) { return s.adopt(ctx, j, a) })
 	default:
 		err = experiments.Errorf(experiments.CodeInvalid, "there is no method %.40q", method)
 	}

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"triality/experiments"
 	"triality/experiments/config"
@@ -27,6 +28,7 @@ type ServerOptions struct {
 	Dir string // the data folder; what is received lies in its transfer/ until it is in place
 	// Allowed refuses a path that a job may not read or write; nil: any.
 	Allowed func(path string) error
+	Bucket  *objects.Bucket // that large files go through; nil: none
 	Logger  *slog.Logger
 }
 
@@ -34,6 +36,7 @@ type ServerOptions struct {
 type Server struct {
 	dir     string
 	allowed func(string) error
+	bucket  *objects.Bucket
 	log     *slog.Logger
 	hashes  *hashes
 
@@ -54,7 +57,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 		o.Allowed = func(string) error { return nil }
 	}
 	return &Server{
-		dir: dir, allowed: o.Allowed, log: o.Logger, jobs: map[string]*job{},
+		dir: dir, allowed: o.Allowed, bucket: o.Bucket, log: o.Logger, jobs: map[string]*job{},
 		hashes: openHashes(filepath.Join(dir, "hashes.json"), false),
 	}, nil
 }
@@ -85,6 +88,7 @@ type job struct {
 	mu      sync.Mutex
 	offered map[objects.ID][]byte // the description, and what Offer got
 	uploads uploads
+	moves   *moves
 
 	committing sync.Mutex
 	record     record
@@ -136,7 +140,7 @@ func (s *Server) Begin(ctx context.Context, j Job) (err error) {
 	if !runName.MatchString(j.Run) {
 		return experiments.Errorf(experiments.CodeInvalid, "%.80q is no run", j.Run)
 	}
-	own := &job{run: j.Run, attempt: j.Attempt, offered: map[objects.ID][]byte{}}
+	own := &job{run: j.Run, attempt: j.Attempt, offered: map[objects.ID][]byte{}, moves: newMoves()}
 	s.mu.Lock()
 	old := s.jobs[j.Run]
 	if old != nil && old.attempt > j.Attempt {
@@ -151,6 +155,7 @@ func (s *Server) Begin(ctx context.Context, j Job) (err error) {
 		}
 	}()
 	if old != nil {
+		old.moves.stop()
 		old.uploads.close()
 		old.committing.Lock() // a commit of it under way comes to its end before the results are looked at
 		defer old.committing.Unlock()
@@ -215,7 +220,7 @@ func (s *Server) describe(ctx context.Context, j Job, own *job) error {
 	if own.record.Committed, err = l.left(ctx, own.record.Committed); err != nil {
 		return err
 	}
-	d := description{Version: version, Run: j.Run, Attempt: j.Attempt, Results: l.results, Hub: l.hub}
+	d := description{Version: version, Run: j.Run, Attempt: j.Attempt, Results: l.results, Hub: l.hub, Bucket: s.bucket != nil}
 	for _, at := range l.order {
 		d.Files = append(d.Files, l.files[at])
 	}
@@ -289,6 +294,7 @@ func (s *Server) drop(j *job) {
 		delete(s.jobs, j.run)
 	}
 	s.mu.Unlock()
+	j.moves.stop()
 	j.uploads.close()
 }
 
@@ -331,7 +337,7 @@ func (s *Server) Called(run, path string) string {
 }
 
 // Forget removes what is kept of a run that has ended or was deleted. The results that are in place stay.
-func (s *Server) Forget(_ context.Context, run string) error {
+func (s *Server) Forget(ctx context.Context, run string) error {
 	if !runName.MatchString(run) {
 		return experiments.Errorf(experiments.CodeInvalid, "%.80q is no run", run)
 	}
@@ -342,6 +348,11 @@ func (s *Server) Forget(_ context.Context, run string) error {
 		s.drop(j)
 		j.committing.Lock()
 		defer j.committing.Unlock()
+	}
+	if s.bucket != nil {
+		if err := s.bucket.RemoveBelow(ctx, "runs/"+run, time.Now().Add(time.Hour)); err != nil {
+			return err
+		}
 	}
 	return disk.RemoveAll(s.folder(run))
 }
@@ -364,7 +375,10 @@ func (s *Server) Collect(ctx context.Context, alive func(run string) bool) (remo
 		}
 		removed++
 	}
-	return removed, nil
+	if s.bucket != nil {
+		err = s.bucket.RemoveBelow(ctx, "inputs", time.Now().Add(-inputsStay))
+	}
+	return removed, err
 }
 
 // Offer lets an attempt get bytes that are no file.

@@ -58,6 +58,7 @@ func (w *Worker) Stage(ctx context.Context, c Caller, run string, tell func(Prog
 	if d.Run != run {
 		return nil, experiments.Errorf(experiments.CodeInvalid, "the server described run %.64q, not %s", d.Run, run)
 	}
+	l.bucket = d.Bucket
 	needed := slices.Clone(d.Files)
 	for _, m := range d.Hub {
 		needed = append(needed, m.Files...)
