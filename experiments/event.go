@@ -7,7 +7,7 @@ const (
 	EventRun      = "run"      // a run was created or changed; Data is the Run; "partial": true says that large parts are left out
 	EventMetrics  = "metrics"  // points were logged; Data is a MetricBatch
 	EventRestart  = "restart"  // series begin anew, what was logged to them is gone; Data is their names
-	EventProgress = "progress" // a step moved on; Data is {"step": StepKind, "progress": Progress}
+	EventProgress = "progress" // a step moved on; Data is {"step": its name, "progress": Progress}
 	EventModule   = "module"   // a metric module was added; Data is the Module
 )
 

@@ -17,21 +17,10 @@ const (
 // Done says whether the status is a final one.
 func (s Status) Done() bool { return s != Queued && s != Running }
 
-// StepKind names a step of the main job.
-type StepKind string
-
-const (
-	StepBase     StepKind = "base" // makes the base model, where the configuration says how
-	StepConvert  StepKind = "convert"
-	StepFinetune StepKind = "finetune"
-	StepReplace  StepKind = "replace"
-	StepABTest   StepKind = "abtest"
-	StepReport   StepKind = "report"
-)
-
 // Step is one step of a run as it stands.
 type Step struct {
-	Kind      StepKind  `json:"kind"`
+	Name      string    `json:"name,omitempty"` // empty: it is named as its kind
+	Kind      string    `json:"kind"`
 	Key       string    `json:"key"` // hash of inputs, configuration, seed and engine version
 	Status    Status    `json:"status"`
 	StartedAt time.Time `json:"started_at,omitzero"`
@@ -40,6 +29,14 @@ type Step struct {
 	Error     string    `json:"error,omitempty"`
 	Progress  *Progress `json:"progress,omitempty"`
 	Notes     []string  `json:"notes,omitempty"` // what it said: what was chosen, skipped, planned or resumed
+}
+
+// Title is the step's name.
+func (s Step) Title() string {
+	if s.Name != "" {
+		return s.Name
+	}
+	return s.Kind
 }
 
 // Progress of work under way.

@@ -18,8 +18,8 @@ type Tracker interface {
 	LogMetrics(ctx context.Context, runID string, batch MetricBatch) error
 	// RestartMetrics is LogMetrics for series that begin anew: earlier points of theirs are removed.
 	RestartMetrics(ctx context.Context, runID string, batch MetricBatch) error
-	// Progress tells watchers how far a step is; nothing is stored.
-	Progress(runID string, step StepKind, p Progress)
+	// Progress tells watchers how far a step, by its name, is; nothing is stored.
+	Progress(runID, step string, p Progress)
 	// SaveArtifact stores a file of a run; the same path replaces it.
 	SaveArtifact(ctx context.Context, runID, path, mediaType string, r io.Reader) (Artifact, error)
 	// Module gives a metric module's record and bytes by its SHA-256.

@@ -77,10 +77,13 @@ var borrowed = map[string]string{
 }
 
 // answer says what to do about an unknown key.
-func answer(unknown string) string {
+func (l *loader) answer(unknown string) string {
+	if l.keys != nil { // of a struct of its own, in which the pipeline's keys have no place
+		return suggest(unknown, l.keys)
+	}
 	_, last := split(unknown)
 	if text, ok := borrowed[strings.ToLower(last)]; ok {
 		return "; " + text
 	}
-	return suggest(unknown)
+	return suggest(unknown, Keys())
 }

@@ -198,7 +198,7 @@ func TestTheNearestKeyIsOfTheSameSectionWhereItIsSpelledAlike(t *testing.T) {
 		"training.packin":               "training.packing",
 		"seeds":                         "seed",
 	} {
-		if got := suggest(unknown); got != "; the nearest known key is "+want {
+		if got := suggest(unknown, Keys()); got != "; the nearest known key is "+want {
 			t.Errorf("%s%s, want %s", unknown, got, want)
 		}
 	}

@@ -61,11 +61,17 @@ func Parse(name string, text []byte, overrides ...string) (Pipeline, error) {
 	return p, nil
 }
 
-// Decode reads a YAML tree into the struct that into points to, over the values it has, as strictly as Parse; file
-// stands for it in errors, which name the line and the key.
+// Decode reads a YAML tree into the struct that into points to, over the values it has, and checks them, as strictly as
+// Parse: see check for the tags. file stands for it in errors, which name the line and the key.
 func Decode(file string, n *yaml.Node, into any) error {
-	l := loader{file: file}
-	l.decode(n, reflect.ValueOf(into).Elem(), "")
+	v := reflect.ValueOf(into).Elem()
+	l := loader{file: file, lines: map[string]int{}, keys: keysOf(v.Type())}
+	l.decode(n, v, "")
+	if len(l.problems) == 0 {
+		for _, f := range check(v, "") {
+			l.fail(l.line(f.key, n.Line), f.key, "%s", f.text)
+		}
+	}
 	if len(l.problems) > 0 {
 		return experiments.Errorf(experiments.CodeInvalid, "%s", strings.Join(l.problems, "\n"))
 	}
@@ -76,6 +82,21 @@ func Decode(file string, n *yaml.Node, into any) error {
 type loader struct {
 	file     string
 	problems []string
+	keys     []string       // that may be meant by an unknown one; nil: the pipeline's
+	lines    map[string]int // of the keys that were given; nil: not wanted
+}
+
+// line is that of a key, or of the nearest section around it that was given; several keys are named in one, joined by
+// commas.
+func (l *loader) line(key string, top int) int {
+	key, _, _ = strings.Cut(key, ",")
+	for key != "" {
+		if n := l.lines[key]; n > 0 {
+			return n
+		}
+		key = key[:max(0, strings.LastIndexAny(key, ".["))]
+	}
+	return top
 }
 
 func (l *loader) fail(line int, key, format string, args ...any) {
@@ -107,6 +128,9 @@ func (l *loader) decode(n *yaml.Node, v reflect.Value, key string) {
 		}
 		out := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 		for i, item := range n.Content {
+			if l.lines != nil {
+				l.lines[fmt.Sprintf("%s[%d]", key, i)] = item.Line
+			}
 			l.decode(item, out.Index(i), fmt.Sprintf("%s[%d]", key, i))
 		}
 		v.Set(out)
@@ -148,8 +172,11 @@ func (l *loader) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 		seen[name] = true
 		field, ok := fieldByKey(v, name)
 		if !ok {
-			l.fail(n.Content[i].Line, full, "unknown key%s", answer(full))
+			l.fail(n.Content[i].Line, full, "unknown key%s", l.answer(full))
 			continue
+		}
+		if l.lines != nil {
+			l.lines[full] = n.Content[i].Line
 		}
 		l.decode(value, field, full)
 	}
@@ -168,7 +195,7 @@ func (l *loader) override(text string, p *Pipeline) {
 			field, ok = fieldByKey(v, part)
 		}
 		if !ok {
-			l.fail(0, "--set "+key, "unknown key%s", answer(key))
+			l.fail(0, "--set "+key, "unknown key%s", l.answer(key))
 			return
 		}
 		v = field

@@ -7,34 +7,39 @@ import (
 )
 
 // Keys lists every key of the configuration, dotted, in the order of the struct.
-func Keys() []string {
+func Keys() []string { return keysOf(reflect.TypeFor[Pipeline]()) }
+
+func keysOf(t reflect.Type) []string {
 	var keys []string
-	walk(reflect.TypeFor[Pipeline](), "", func(key string, _ reflect.StructField) { keys = append(keys, key) })
+	walk(t, "", func(key string, _ reflect.StructField) { keys = append(keys, key) })
 	return keys
 }
 
 func walk(t reflect.Type, prefix string, visit func(key string, f reflect.StructField)) {
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if f.Tag.Get("yaml") == "-" || !f.IsExported() {
+			continue
+		}
 		key := join(prefix, f.Tag.Get("yaml"))
 		visit(key, f)
 		switch {
-		case f.Type.Kind() == reflect.Struct:
+		case nested(f.Type):
 			walk(f.Type, key, visit)
-		case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
+		case f.Type.Kind() == reflect.Slice && nested(f.Type.Elem()):
 			walk(f.Type.Elem(), key+"[]", visit)
 		}
 	}
 }
 
-// suggest names the known key nearest to an unknown one: one of the same section when it is spelled
+// suggest names the one of the known keys that is nearest to an unknown one: one of the same section when it is spelled
 // alike, unless other sections have the very word (a right key in the wrong section is the commonest
 // mistake); else those of other sections whose last part is most alike.
-func suggest(unknown string) string {
+func suggest(unknown string, known []string) string {
 	section, last := split(listIndex.ReplaceAllString(unknown, "[]"))
 	var near, elsewhere []string
 	nearCost, otherCost := 1+len(last)/3, 1<<30
-	for _, k := range Keys() {
+	for _, k := range known {
 		s, l := split(k)
 		cost := distance(last, l)
 		if s == section && cost <= nearCost {

@@ -44,37 +44,85 @@ func (p *Pipeline) problems(file string) []string {
 	check(p.Name != "", "name", "must not be empty")
 	check(p.OutputDir != "", "output_dir", "must not be empty")
 
-	check(p.Data.InputPath != "", "data.input_path", "is needed: a .jsonl file, a folder or a glob pattern")
-	check(p.Data.ValRatio+p.Data.TestRatio < 1, "data.val_ratio, data.test_ratio", "must sum to less than 1, are %v and %v", p.Data.ValRatio, p.Data.TestRatio)
-
 	check(p.Model.BaseModel != "", "model.base_model", "is needed: a folder with config.json, model.safetensors and tokenizer.json, or org/name of the Hub")
-
-	t := p.Training
-	check(t.FinetuningType == "lora" || !p.Model.LoadIn8bit, "training.finetuning_type", "full trains the weights themselves, which model.load_in_8bit freezes: choose one")
-	check(t.FinetuningType == "lora" || p.Model.Quantization != FP8, "training.finetuning_type", "full trains the weights themselves, which model.quantization freezes: choose one")
+	check(p.Training.FinetuningType == "lora" || !p.Model.LoadIn8bit, "training.finetuning_type", "full trains the weights themselves, which model.load_in_8bit freezes: choose one")
+	check(p.Training.FinetuningType == "lora" || p.Model.Quantization != FP8, "training.finetuning_type", "full trains the weights themselves, which model.quantization freezes: choose one")
 	check(!p.Model.LoadIn8bit || p.Model.Quantization != FP8, "model.load_in_8bit, model.quantization", "are two ways to hold the same weights: choose one")
-	check(!t.FP16 || !t.BF16, "training.fp16, training.bf16", "are both true: choose one")
-	if c := t.LoRA(); c != nil {
-		if err := c.Validate(); err != nil {
-			for fault := range strings.SplitSeq(err.Error(), "\n") {
-				out = append(out, fmt.Sprintf("%s: training.%s", file, fault))
-			}
+	for _, f := range slices.Concat(under("data", p.Data.faults()), under("training", p.Training.faults()), under("test", p.Test.faults())) {
+		out = append(out, fmt.Sprintf("%s: %s: %s", file, f.key, f.text))
+	}
+	return out
+}
+
+// fault is what is wrong with a key's value.
+type fault struct{ key, text string }
+
+// faulty is a section whose keys depend on each other.
+type faulty interface{ faults() []fault }
+
+// under puts a section before the keys of faults; several keys are named in one, joined by commas.
+func under(section string, list []fault) []fault {
+	for i, f := range list {
+		list[i].key = section + "." + strings.ReplaceAll(f.key, ", ", ", "+section+".")
+	}
+	return list
+}
+
+func (d Data) faults() (out []fault) {
+	if d.InputPath == "" {
+		out = append(out, fault{"input_path", "is needed: a .jsonl file, a folder or a glob pattern"})
+	}
+	if !(d.ValRatio+d.TestRatio < 1) {
+		out = append(out, fault{"val_ratio, test_ratio", fmt.Sprintf("must sum to less than 1, are %v and %v", d.ValRatio, d.TestRatio)})
+	}
+	return out
+}
+
+func (t Training) faults() (out []fault) {
+	if t.FP16 && t.BF16 {
+		out = append(out, fault{"fp16, bf16", "are both true: choose one"})
+	}
+	c := t.LoRA()
+	if c == nil {
+		return out
+	}
+	if err := c.Validate(); err != nil {
+		for text := range strings.SplitSeq(err.Error(), "\n") {
+			key, text, _ := strings.Cut(text, ": ")
+			out = append(out, fault{key, text})
 		}
 	}
+	return out
+}
 
-	g := p.Test.Generate
+func (t Test) faults() (out []fault) {
+	add := func(ok bool, key, format string, args ...any) {
+		if !ok {
+			out = append(out, fault{key, fmt.Sprintf(format, args...)})
+		}
+	}
+	g := t.Generate
 	unset := g
 	unset.Stop = nil // a list without items is none
-	check(!g.IsZero() || len(g.Stop) == 0 && reflect.ValueOf(unset).IsZero(), "test.generate.max_new_tokens", "is needed: how many tokens a text may have")
-	check(!slices.Contains(g.Stop, ""), "test.generate.stop", "an empty text would end every answer before it starts")
+	add(!g.IsZero() || len(g.Stop) == 0 && reflect.ValueOf(unset).IsZero(), "generate.max_new_tokens", "is needed: how many tokens a text may have")
+	add(!slices.Contains(g.Stop, ""), "generate.stop", "an empty text would end every answer before it starts")
 	if err := (generate.Sampling{Temperature: g.Temperature, TopK: g.TopK, TopP: g.TopP, RepetitionPenalty: g.RepetitionPenalty}).Check(); err != nil {
-		check(false, "test.generate", "%v", err)
+		add(false, "generate", "%v", err)
 	}
-	for i, m := range p.Test.Metrics {
-		check(m.Module != "", fmt.Sprintf("test.metrics[%d].module", i), "is needed: a .wasm file or an uploaded module's SHA-256")
-		if err := CheckSlices(m.Slices); err != nil {
-			check(false, fmt.Sprintf("test.metrics[%d].slices", i), "%v", err)
+	for i, m := range t.Metrics {
+		for _, f := range m.faults() {
+			add(false, fmt.Sprintf("metrics[%d].%s", i, f.key), "%s", f.text)
 		}
+	}
+	return out
+}
+
+func (m Metric) faults() (out []fault) {
+	if m.Module == "" {
+		out = append(out, fault{"module", "is needed: a .wasm file or an uploaded module's SHA-256"})
+	}
+	if err := CheckSlices(m.Slices); err != nil {
+		out = append(out, fault{"slices", err.Error()})
 	}
 	return out
 }

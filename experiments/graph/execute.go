@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
@@ -28,6 +29,7 @@ type Recorder interface {
 type Executor struct {
 	RunID   string // kept in the markers
 	Devices int    // costly steps that may run side by side, one to each; 0 is 1
+	Cheap   int    // cheap steps that may run side by side, those that are taken over among them; 0: as many as there are cores
 }
 
 // ended is a step that has come to its end on a device; −1 where it had none.
@@ -43,6 +45,10 @@ func (x Executor) Run(ctx context.Context, p *Plan, rec Recorder) error {
 	var free []int
 	for d := range max(1, x.Devices) {
 		free = append(free, d)
+	}
+	cheap := x.Cheap
+	if cheap == 0 {
+		cheap = runtime.GOMAXPROCS(0)
 	}
 	state := map[*Planned]bool{} // true: finished; false: runs
 	failed := map[*Planned]error{}
@@ -62,6 +68,10 @@ func (x Executor) Run(ctx context.Context, p *Plan, rec Recorder) error {
 					continue
 				}
 				device, free = free[0], free[1:]
+			} else if cheap == 0 {
+				continue
+			} else {
+				cheap--
 			}
 			state[s] = false
 			running++
@@ -74,6 +84,9 @@ func (x Executor) Run(ctx context.Context, p *Plan, rec Recorder) error {
 		running--
 		if e.device >= 0 {
 			free = append(free, e.device)
+			slices.Sort(free) // the first device is open already
+		} else {
+			cheap++
 		}
 		if e.err != nil {
 			failed[e.step] = e.err

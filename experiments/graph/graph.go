@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"triality/experiments"
+	"triality/experiments/config"
 )
 
 // Step is one step of a graph.
@@ -18,8 +19,9 @@ type Step struct {
 
 // Graph is steps that refer to each other.
 type Graph struct {
-	File  string // that it was read from; empty: none
-	Steps []Step
+	File     string // that it was read from; empty: none
+	Settings config.Settings
+	Steps    []Step
 }
 
 // fail is an error that names the file and line where they are known, the step and, where key is not empty, its key.
@@ -60,7 +62,7 @@ func (g Graph) link(kinds []Kind) ([]*Planned, error) {
 		}
 		k := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == s.Step.Kind })
 		if k < 0 {
-			return nil, g.fail(&s.Step, 0, "kind", "there is no kind %q; there are %s", s.Step.Kind, names(kinds))
+			return nil, g.fail(&s.Step, 0, "kind", "there is no kind %q%s", s.Step.Kind, others(s.Step.Kind, kinds))
 		}
 		s.Kind = &kinds[k]
 		var stray []string
@@ -153,14 +155,6 @@ func (g Graph) cycle(steps, done []*Planned) error {
 	})
 	in := path[0].inputs[i]
 	return g.fail(&path[0].Step, in.input.line, in.key, "the steps wait for each other: %s", strings.Join(words, " needs "))
-}
-
-func names(kinds []Kind) string {
-	var out []string
-	for _, k := range kinds {
-		out = append(out, k.Name)
-	}
-	return strings.Join(out, ", ")
 }
 
 func outputs(k *Kind) string {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"triality/experiments"
+	"triality/experiments/config"
 )
 
 // Type is what a step gives and another takes.
@@ -20,15 +21,24 @@ const (
 	ABResult Type = "A/B result"
 	Report   Type = "report"
 	Table    Type = "table"
+	GGUF     Type = "GGUF file"
 )
 
 // Cost says how many steps may run side by side.
 type Cost int
 
 const (
-	Cheap  Cost = iota // any number
+	Cheap  Cost = iota // needs no device: as many as the machine has cores
 	Costly             // one to a device
 )
+
+// String is "cheap" or "costly".
+func (c Cost) String() string {
+	if c == Costly {
+		return "costly"
+	}
+	return "cheap"
+}
 
 // Output is one thing that a kind's steps give: "${step.name}".
 type Output struct {
@@ -43,9 +53,10 @@ type Artifact struct {
 	MediaType string
 }
 
-// PathOf is the artifact's path in the run: a step of another name than its kind's has a folder of its own.
+// PathOf is the artifact's path in the run: where several steps are of a kind, those that are not named as it have a folder
+// of their own.
 func (a Artifact) PathOf(s *Planned) string {
-	if s.Name == s.Kind.Name {
+	if s.plain {
 		return a.Path
 	}
 	return s.Name + "/" + path.Base(a.Path)
@@ -99,7 +110,16 @@ type Work struct {
 	Sink   Sink
 }
 
-// Series are the metric points that the steps logged which this one depends on, however far.
+// Place is where and how a step computes.
+type Place struct {
+	Device  int             // the number of the device
+	Numbers *config.Numbers // how models are held on it; nil: as the engine does
+}
+
+// Place is the step's, with numbers of its body.
+func (w Work) Place(n *config.Numbers) Place { return Place{w.Device, n} }
+
+// Series are the metric points that the steps logged which this one depends on, however far, under their names in the run.
 func (w Work) Series() (experiments.MetricBatch, error) {
 	out := experiments.MetricBatch{}
 	for _, s := range w.Step.ancestors() {
@@ -107,7 +127,7 @@ func (w Work) Series() (experiments.MetricBatch, error) {
 		if err != nil {
 			return nil, err
 		}
-		for name, points := range batch {
+		for name, points := range s.InRun(batch) {
 			out[name] = points
 		}
 	}

@@ -61,3 +61,20 @@ func ReadMetrics(dir string) (experiments.MetricBatch, error) {
 	}
 	return batch, nil
 }
+
+// LastSeconds is how long the step of a kind took that finished last among those in the folders below dir; 0 where there
+// is none.
+func LastSeconds(dir, kind string) float64 {
+	paths, err := filepath.Glob(filepath.Join(dir, "*", MarkerName))
+	if err != nil {
+		return 0
+	}
+	var last Marker
+	for _, path := range paths {
+		var m Marker
+		if ReadJSON(path, &m) == nil && m.Kind == kind && m.FinishedAt.After(last.FinishedAt) {
+			last = m
+		}
+	}
+	return last.Seconds
+}

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -14,82 +15,204 @@ import (
 // maxFile bounds a graph's file.
 const maxFile = 1 << 20
 
-// Parse reads a graph from YAML: a list "steps" of name, kind and body. file stands for the text in errors, each of
-// which has its line. References are read as the values that they are, and resolved when the graph is planned.
-func Parse(file string, text []byte, kinds []Kind) (Graph, error) {
-	g := Graph{File: file}
-	if len(text) > maxFile {
-		return g, experiments.Errorf(experiments.CodeTooLarge, "%s: a graph has at most %d bytes", file, maxFile)
-	}
-	var top struct {
-		Steps []struct {
-			Name, Kind string
-			Body       yaml.Node
-			line       int
-		}
-	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return g, experiments.Errorf(experiments.CodeInvalid, "%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	if len(doc.Content) == 0 {
-		return g, experiments.Errorf(experiments.CodeInvalid, "%s: there are no steps", file)
-	}
-	lines, err := stepLines(doc.Content[0])
-	if err == nil {
-		err = doc.Content[0].Decode(&top)
-	}
+// Parse reads a graph from YAML: a list "steps" of name, kind and body, and beside it the keys of config.Settings. file
+// stands for the text in errors, each of which has its line. Set are KEY=VALUE pairs that win over the text: see set.
+// References are read as the values that they are, and resolved when the graph is planned.
+func Parse(file string, text []byte, kinds []Kind, overrides ...string) (Graph, error) {
+	g := Graph{File: file, Settings: config.DefaultSettings()}
+	top, err := document(file, text)
 	if err != nil {
-		return g, experiments.Errorf(experiments.CodeInvalid, "%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
+		return g, err
 	}
-	for i, s := range top.Steps {
-		step := Step{Name: s.Name, Kind: s.Kind, line: lines[i]}
-		k := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == s.Kind })
-		if k < 0 {
-			return g, g.fail(&step, 0, "kind", "there is no kind %q; there are %s", s.Kind, names(kinds))
+	for _, o := range overrides {
+		if err := set(top, o); err != nil {
+			return g, err
 		}
-		step.Body = kinds[k].Body()
-		if s.Body.Kind != 0 {
-			if err := config.Decode(file, &s.Body, step.Body); err != nil {
-				return g, fmt.Errorf("step %s: %w", s.Name, err)
-			}
+	}
+	steps, err := g.settings(top)
+	if err != nil {
+		return g, err
+	}
+	for _, n := range steps.Content {
+		s, err := g.step(n, kinds)
+		if err != nil {
+			return g, err
 		}
-		g.Steps = append(g.Steps, step)
+		g.Steps = append(g.Steps, s)
 	}
 	return g, nil
 }
 
-// stepLines checks the frame around the bodies and gives the line of each step.
-func stepLines(top *yaml.Node) ([]int, error) {
-	steps, err := fields(top, "steps")
-	if err != nil {
-		return nil, err
+// IsGraph says whether a YAML text has steps, as a graph has and a pipeline has not.
+func IsGraph(text []byte) bool {
+	top, err := document("", text)
+	if err != nil || top.Kind != yaml.MappingNode {
+		return false
 	}
-	if steps["steps"] == nil || steps["steps"].Kind != yaml.SequenceNode {
-		return nil, fmt.Errorf("line %d: steps: want a list of steps", top.Line)
-	}
-	var lines []int
-	for _, s := range steps["steps"].Content {
-		if _, err := fields(s, "name", "kind", "body"); err != nil {
-			return nil, err
+	for i := 0; i < len(top.Content); i += 2 {
+		if top.Content[i].Value == "steps" {
+			return true
 		}
-		lines = append(lines, s.Line)
 	}
-	return lines, nil
+	return false
 }
 
-// fields gives a mapping's values and refuses keys that are not known.
-func fields(n *yaml.Node, known ...string) (map[string]*yaml.Node, error) {
-	if n.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("line %d: want a mapping of %s", n.Line, strings.Join(known, ", "))
+// ParseStep reads one step whose body is a YAML text of its own; line is that of the body's first in file. An empty body
+// has its kind's defaults, and seed is that of a body which gives none.
+func ParseStep(file string, line int, name, kind string, body []byte, seed uint64, kinds []Kind) (Step, error) {
+	g := Graph{File: file, Settings: config.Settings{Seed: seed}}
+	s := Step{Name: name, Kind: kind, line: line}
+	n, err := document(file, body)
+	if err != nil {
+		return s, err
 	}
-	out := map[string]*yaml.Node{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key := n.Content[i]
-		if !slices.Contains(known, key.Value) {
-			return nil, fmt.Errorf("line %d: %s: unknown key; there are %s", key.Line, key.Value, strings.Join(known, ", "))
+	shift(n, line-1)
+	return s, g.fill(&s, n, kinds)
+}
+
+// document gives the tree of a YAML text; of an empty one a tree of no kind.
+func document(file string, text []byte) (*yaml.Node, error) {
+	if len(text) > maxFile {
+		return nil, experiments.Errorf(experiments.CodeTooLarge, "%s: a graph has at most %d bytes", file, maxFile)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if len(doc.Content) == 0 {
+		return &yaml.Node{}, nil
+	}
+	return doc.Content[0], nil
+}
+
+// shift moves a tree down by some lines.
+func shift(n *yaml.Node, by int) {
+	n.Line += by
+	for _, c := range n.Content {
+		shift(c, by)
+	}
+}
+
+func (g Graph) bad(line int, format string, args ...any) error {
+	where := g.File
+	if line > 0 {
+		where = fmt.Sprintf("%s:%d", g.File, line)
+	}
+	return experiments.Errorf(experiments.CodeInvalid, "%s: %w", where, fmt.Errorf(format, args...))
+}
+
+// settings reads what stands beside the steps and gives their list.
+func (g *Graph) settings(top *yaml.Node) (*yaml.Node, error) {
+	if top.Kind == 0 {
+		return nil, g.bad(0, "there are no steps")
+	}
+	if top.Kind != yaml.MappingNode {
+		return nil, g.bad(top.Line, "want a mapping with a list of steps")
+	}
+	var steps *yaml.Node
+	rest := *top
+	rest.Content = nil
+	known := []string{"steps"}
+	for i := range reflect.TypeFor[config.Settings]().NumField() {
+		known = append(known, reflect.TypeFor[config.Settings]().Field(i).Tag.Get("yaml"))
+	}
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		key, value := top.Content[i], top.Content[i+1]
+		switch {
+		case !slices.Contains(known, key.Value):
+			return nil, g.unknown(key, known)
+		case key.Value != "steps":
+			rest.Content = append(rest.Content, key, value)
+		case steps != nil:
+			return nil, g.bad(key.Line, "steps: is given twice")
+		default:
+			steps = value
 		}
-		out[key.Value] = n.Content[i+1]
 	}
-	return out, nil
+	if steps == nil || steps.Kind != yaml.SequenceNode {
+		return nil, g.bad(top.Line, "steps: want a list of steps")
+	}
+	if len(steps.Content) == 0 {
+		return nil, g.bad(steps.Line, "there are no steps")
+	}
+	return steps, config.Decode(g.File, &rest, &g.Settings)
+}
+
+// unknown refuses a key and names the known one that is nearest.
+func (g Graph) unknown(key *yaml.Node, known []string) error {
+	hint := ""
+	if near, ok := config.Nearest(key.Value, known); ok {
+		hint = "; the nearest known key is " + near
+	}
+	return g.bad(key.Line, "%s: unknown key%s; there are %s", key.Value, hint, strings.Join(known, ", "))
+}
+
+// step reads name, kind and body.
+func (g Graph) step(n *yaml.Node, kinds []Kind) (Step, error) {
+	s := Step{line: n.Line}
+	known := []string{"name", "kind", "body"}
+	if n.Kind != yaml.MappingNode {
+		return s, g.bad(n.Line, "want a mapping of %s", strings.Join(known, ", "))
+	}
+	body := &yaml.Node{}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if !slices.Contains(known, key.Value) {
+			return s, g.unknown(key, known)
+		}
+		if seen[key.Value] {
+			return s, g.bad(key.Line, "%s: is given twice", key.Value)
+		}
+		seen[key.Value] = true
+		switch into := map[string]*string{"name": &s.Name, "kind": &s.Kind}[key.Value]; {
+		case into == nil:
+			body = value
+		case value.Kind != yaml.ScalarNode:
+			return s, g.bad(value.Line, "%s: want text", key.Value)
+		default:
+			*into = value.Value
+		}
+	}
+	return s, g.fill(&s, body, kinds)
+}
+
+// fill makes a step's body.
+func (g Graph) fill(s *Step, body *yaml.Node, kinds []Kind) error {
+	k := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == s.Kind })
+	if k < 0 {
+		return g.fail(s, 0, "kind", "there is no kind %q%s", s.Kind, others(s.Kind, kinds))
+	}
+	s.Body = kinds[k].Body()
+	reseed(s.Body, g.Settings.Seed)
+	if body.Kind == 0 || body.Tag == "!!null" {
+		return nil
+	}
+	if err := config.Decode(g.File, body, s.Body); err != nil {
+		return fmt.Errorf("step %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+// reseed sets the key seed of a body, where it has one.
+func reseed(body any, seed uint64) {
+	v := reflect.ValueOf(body).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); v.Type().Field(i).Tag.Get("yaml") == "seed" && f.Kind() == reflect.Uint64 {
+			f.SetUint(seed)
+		}
+	}
+}
+
+// others names the kinds there are, the one that is spelled most alike first.
+func others(kind string, kinds []Kind) string {
+	var all []string
+	for _, k := range kinds {
+		all = append(all, k.Name)
+	}
+	hint := ""
+	if near, ok := config.Nearest(kind, all); ok {
+		hint = "; the nearest is " + near
+	}
+	return hint + "; there are " + strings.Join(all, ", ")
 }

@@ -28,6 +28,7 @@ type Planned struct {
 	Files []string // that make a result whole
 	Done  *Marker  // nil when the step has to run
 
+	plain        bool // its artifacts and series have the names of its kind
 	gives, facts map[string]string
 	inputs       []slot
 	needs        []*Planned
@@ -36,6 +37,28 @@ type Planned struct {
 
 // Output is where one of the step's outputs lies.
 func (s *Planned) Output(name string) string { return filepath.Join(s.Dir, s.gives[name]) }
+
+// InRun gives metric points under the names that they have in the run: where several steps are of a kind, those that are
+// not named as it put their name in front.
+func (s *Planned) InRun(batch experiments.MetricBatch) experiments.MetricBatch {
+	if s.plain {
+		return batch
+	}
+	out := experiments.MetricBatch{}
+	for name, points := range batch {
+		out[s.Name+"/"+name] = points
+	}
+	return out
+}
+
+// Needs names the steps that this one waits for.
+func (s *Planned) Needs() []string {
+	var out []string
+	for _, n := range s.needs {
+		out = append(out, n.Name)
+	}
+	return out
+}
 
 // ancestors are the steps that this one depends on, each after those that it depends on.
 func (s *Planned) ancestors() []*Planned {
@@ -70,6 +93,13 @@ func (g Graph) Make(ctx context.Context, kinds []Kind, env Env) (*Plan, error) {
 	steps, err := g.link(kinds)
 	if err != nil {
 		return nil, err
+	}
+	of := map[*Kind]int{}
+	for _, s := range steps {
+		of[s.Kind]++
+	}
+	for _, s := range steps {
+		s.plain = of[s.Kind] == 1 || s.Name == s.Kind.Name
 	}
 	m := maker{graph: g, env: env, literals: map[string]Value{}}
 	for i, s := range steps {

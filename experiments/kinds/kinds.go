@@ -5,8 +5,12 @@ import (
 	"triality/experiments/graph"
 	"triality/experiments/kinds/abtest"
 	"triality/experiments/kinds/basemodel"
+	"triality/experiments/kinds/burnin"
 	"triality/experiments/kinds/convert"
+	"triality/experiments/kinds/export"
 	"triality/experiments/kinds/finetune"
+	"triality/experiments/kinds/merge"
+	"triality/experiments/kinds/metric"
 	"triality/experiments/kinds/replace"
 	"triality/experiments/kinds/report"
 )
@@ -19,9 +23,16 @@ type Engine interface {
 	replace.Engine
 	abtest.Engine
 	report.Engine
+	merge.Engine
+	burnin.Engine
+	export.Engine
+	metric.Engine
 }
 
 // All are the kinds, with the engine that they run on.
 func All(e Engine) []graph.Kind {
-	return []graph.Kind{basemodel.Kind(e), convert.Kind(e), finetune.Kind(e), replace.Kind(e), abtest.Kind(e), report.Kind(e)}
+	return []graph.Kind{
+		basemodel.Kind(e), convert.Kind(e), finetune.Kind(e), merge.Kind(e), replace.Kind(e), burnin.Kind(e), export.Kind(e),
+		abtest.Kind(e), metric.Kind(e), report.Kind(e),
+	}
 }

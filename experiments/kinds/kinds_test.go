@@ -12,7 +12,7 @@ import (
 )
 
 func TestEveryKindSaysWhatItIs(t *testing.T) {
-	types := []graph.Type{graph.Dataset, graph.Model, graph.Adapter, graph.ABResult, graph.Report, graph.Table}
+	types := []graph.Type{graph.Dataset, graph.Model, graph.Adapter, graph.ABResult, graph.Report, graph.Table, graph.GGUF}
 	seen := map[string]bool{}
 	for _, k := range All(nil) {
 		if k.Name == "" || seen[k.Name] || k.Plan == nil || k.Run == nil || len(k.Gives) == 0 {

@@ -132,7 +132,7 @@ func TestARunOfEveryChoiceFinishesAndResumesToTheSameBytes(t *testing.T) {
 			whole := choiceRun(t, once, c.set, set, nil)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			interrupted := choiceRun(t, cut, c.set, set, &interrupter{kind: experiments.StepFinetune, unit: "steps", done: 1, cancel: cancel}, ctx)
+			interrupted := choiceRun(t, cut, c.set, set, &interrupter{kind: "finetune", unit: "steps", done: 1, cancel: cancel}, ctx)
 			if interrupted.Status != experiments.Interrupted {
 				t.Fatalf("the run to be interrupted is %s: %s", interrupted.Status, statuses(interrupted))
 			}

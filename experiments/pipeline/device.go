@@ -73,12 +73,16 @@ func ModelConfig(cfg config.Pipeline) []model.Option {
 
 // StorageOn is how a configuration's models are held on a device: the cpu device has no narrow floats.
 func StorageOn(dev device.Device, cfg config.Pipeline) model.Storage {
-	s := model.Storage{Int8: cfg.Model.LoadIn8bit, Threshold: cfg.Model.Int8Threshold, FP8: cfg.Model.Quantization == config.FP8}
+	return storageOn(dev, cfg.Numbers())
+}
+
+func storageOn(dev device.Device, n config.Numbers) model.Storage {
+	s := model.Storage{Int8: n.LoadIn8bit, Threshold: n.Int8Threshold, FP8: n.Quantization == config.FP8}
 	switch {
 	case dev.Info().Name == "cpu":
-	case cfg.Training.BF16:
+	case n.BF16:
 		s.Matrices = device.BFloat16
-	case cfg.Training.FP16:
+	case n.FP16:
 		s.Matrices = device.Float16
 	}
 	return s

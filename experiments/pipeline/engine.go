@@ -24,6 +24,7 @@ type Engine struct {
 	Config  []model.Option
 	Room    Room     // memory
 	Notes   []string // what opening the device had to say
+	Devices *Devices // of steps that run side by side; nil: Device alone
 	Sandbox *sandbox.Host
 	Hub     *hub.Options // where models named "org/name" come from; nil: what the HF_ variables say
 

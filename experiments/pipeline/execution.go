@@ -33,11 +33,13 @@ func (e *execution) follow(p *graph.Plan) {
 	e.index = map[*graph.Planned]int{}
 	for i, s := range p.Steps {
 		e.index[s] = i
-		e.run.Steps = append(e.run.Steps, experiments.Step{Kind: kindOf(s), Key: s.Key, Status: experiments.Queued})
+		step := experiments.Step{Kind: s.Kind.Name, Key: s.Key, Status: experiments.Queued}
+		if s.Name != s.Kind.Name {
+			step.Name = s.Name
+		}
+		e.run.Steps = append(e.run.Steps, step)
 	}
 }
-
-func kindOf(s *graph.Planned) experiments.StepKind { return experiments.StepKind(s.Kind.Name) }
 
 // change changes a step's record, shows it and saves the run.
 func (e *execution) change(ctx context.Context, s *graph.Planned, change func(*experiments.Step)) error {
@@ -56,7 +58,7 @@ func (e *execution) Begin(ctx context.Context, s *graph.Planned, at time.Time) (
 	err := e.change(ctx, s, func(r *experiments.Step) {
 		r.Status, r.StartedAt, r.Output, r.Notes = experiments.Running, at, s.Dir, nil
 	})
-	return &runSink{execution: e, ctx: ctx, kind: kindOf(s), step: s}, err
+	return &runSink{execution: e, ctx: ctx, step: s}, err
 }
 
 // End implements graph.Recorder.
@@ -80,7 +82,7 @@ func (e *execution) Reuse(ctx context.Context, s *graph.Planned, points experime
 		r.Status, r.Output, r.EndedAt, r.Notes = experiments.Reused, s.Dir, s.Done.FinishedAt, s.Done.Notes
 	})
 	if err == nil && len(points) > 0 {
-		err = e.log(ctx, points)
+		err = e.log(ctx, s.InRun(points))
 	}
 	if err == nil {
 		err = e.Keep(ctx, s)
@@ -155,21 +157,20 @@ func (e *execution) log(ctx context.Context, batch experiments.MetricBatch) erro
 type runSink struct {
 	*execution
 	ctx  context.Context
-	kind experiments.StepKind
 	step *graph.Planned
 }
 
 func (s *runSink) Progress(p experiments.Progress) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.Tracker.Progress(s.run.ID, s.kind, p)
+	s.Tracker.Progress(s.run.ID, s.step.Name, p)
 	if s.Watcher != nil {
-		s.Watcher.Progress(s.kind, p)
+		s.Watcher.Progress(s.step.Name, p)
 	}
 }
 
 func (s *runSink) Metrics(batch experiments.MetricBatch) error {
-	return s.log(context.WithoutCancel(s.ctx), batch)
+	return s.log(context.WithoutCancel(s.ctx), s.step.InRun(batch))
 }
 
 // maxNotes bounds the notes of a step that are kept with the run; all are in its log.
@@ -182,7 +183,7 @@ func (s *runSink) Note(text string) {
 		record.Notes = append(record.Notes, text)
 	}
 	if s.Watcher != nil {
-		s.Watcher.Note(s.kind, text)
+		s.Watcher.Note(s.step.Name, text)
 	}
 }
 

@@ -109,6 +109,14 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 
 // Merge folds an adapter folder into its base model and writes the result to out.
 func Merge(ctx context.Context, base, adapter, out string, options ...model.Option) error {
+	if exists(out) {
+		return experiments.Errorf(experiments.CodeConflict, "%s exists; name another folder or delete it", out)
+	}
+	return mergeInto(ctx, base, adapter, out, func(w model.Source) model.Source { return w }, options...)
+}
+
+// mergeInto is Merge where an old folder is replaced; watched is told of the weights as they are read.
+func mergeInto(ctx context.Context, base, adapter, out string, watched func(model.Source) model.Source, options ...model.Option) error {
 	cfg, err := model.LoadConfig(base, options...)
 	if err != nil {
 		return invalid(err)
@@ -132,10 +140,7 @@ func Merge(ctx context.Context, base, adapter, out string, options ...model.Opti
 	if err != nil {
 		return invalid(err)
 	}
-	if exists(out) {
-		return experiments.Errorf(experiments.CodeConflict, "%s exists; name another folder or delete it", out)
-	}
-	return writeModel(ctx, out, base, cfg, merged, weights.DType())
+	return writeModel(ctx, out, base, cfg, watched(merged), weights.DType())
 }
 
 // examples gives a split as the trainer takes it.

@@ -103,7 +103,7 @@ func (m *kept) RestartMetrics(ctx context.Context, id string, batch experiments.
 	return m.LogMetrics(ctx, id, batch)
 }
 
-func (m *kept) Progress(string, experiments.StepKind, experiments.Progress) {}
+func (m *kept) Progress(string, string, experiments.Progress) {}
 
 func (m *kept) SaveArtifact(ctx context.Context, id, path, mediaType string, r io.Reader) (experiments.Artifact, error) {
 	if err := ctx.Err(); err != nil {

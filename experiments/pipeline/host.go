@@ -14,7 +14,10 @@ import (
 	stepkinds "triality/experiments/kinds"
 	"triality/experiments/kinds/abtest"
 	"triality/experiments/kinds/basemodel"
+	"triality/experiments/kinds/finetune"
+	"triality/experiments/kinds/replace"
 	"triality/runtime/atomicfile"
+	"triality/runtime/model"
 )
 
 // host is what the kinds of steps run on: the engine, and the run that they belong to.
@@ -30,20 +33,69 @@ func (host) Documents(ctx context.Context, path, format string, strict bool, tel
 	return PretrainText(ctx, path, format, strict, tell)
 }
 
+// on is the engine at a step's place.
+func (h host) on(at graph.Place) (*Engine, error) {
+	e, tf32 := *h.Engine, h.cfg.Training.TF32
+	if at.Numbers != nil {
+		tf32 = at.Numbers.TF32
+	}
+	if e.Devices != nil {
+		var err error
+		if e.Device, err = e.Devices.Get(at.Device, tf32); err != nil {
+			return nil, err
+		}
+	}
+	if n := at.Numbers; n != nil {
+		e.Storage, e.Config = storageOn(e.Device, *n), []model.Option{model.AllowUnknown(n.AllowUnknownConfig)}
+		e.Recompute = Recompute(config.Training{GradientCheckpointing: n.GradientCheckpointing, CheckpointingPolicy: n.CheckpointingPolicy})
+	}
+	return &e, nil
+}
+
 // CreateBase implements basemodel.Engine.
-func (h host) CreateBase(ctx context.Context, o basemodel.Options, sink graph.Sink) error {
-	return h.Engine.createBase(ctx, o.Dir, o.Create, o.Docs, o.MaxLength, o.Seed, sink)
+func (h host) CreateBase(ctx context.Context, at graph.Place, o basemodel.Options, sink graph.Sink) error {
+	e, err := h.on(at)
+	if err != nil {
+		return err
+	}
+	return e.createBase(ctx, o.Dir, o.Create, o.Docs, o.MaxLength, o.Seed, sink)
+}
+
+// Finetune implements finetune.Engine.
+func (h host) Finetune(ctx context.Context, at graph.Place, o finetune.Options, sink graph.Sink) error {
+	e, err := h.on(at)
+	if err != nil {
+		return err
+	}
+	return e.Finetune(ctx, o, sink)
+}
+
+// Replace implements replace.Engine.
+func (h host) Replace(ctx context.Context, at graph.Place, o replace.Options, sink graph.Sink) error {
+	e, err := h.on(at)
+	if err != nil {
+		return err
+	}
+	return e.Replace(ctx, o, sink)
 }
 
 // Modules implements abtest.Engine.
-func (h host) Modules(ctx context.Context, list []config.Metric) ([]Module, error) {
-	return h.modules(ctx, list)
+func (h host) Modules(ctx context.Context, list []config.Metric, texts bool) ([]Module, error) {
+	out, err := h.modules(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	return out, h.checkModules(ctx, out, texts)
 }
 
 // Compare implements abtest.Engine.
-func (h host) Compare(ctx context.Context, o abtest.Options, sink graph.Sink) error {
+func (h host) Compare(ctx context.Context, at graph.Place, o abtest.Options, sink graph.Sink) error {
+	e, err := h.on(at)
+	if err != nil {
+		return err
+	}
 	o.Environment = h.environment()
-	result, err := h.ABTest(ctx, o, sink)
+	result, err := e.ABTest(ctx, o, sink)
 	if err != nil {
 		return err
 	}
@@ -63,18 +115,16 @@ func (h host) RecordModules(ctx context.Context, dir string, modules []Module) e
 }
 
 // WriteReport implements report.Engine.
-func (h host) WriteReport(ctx context.Context, in experiments.ReportInput, path string) error {
+func (h host) WriteReport(ctx context.Context, step *graph.Planned, in experiments.ReportInput, path string) error {
 	in.Experiment, in.Environment = h.experiment, h.environment()
 	h.mu.Lock()
 	in.Run = *h.run
 	in.Run.Steps, in.Run.Summary = slices.Clone(in.Run.Steps), maps.Clone(in.Run.Summary)
 	h.mu.Unlock()
-	// The report is the run's last step: what it shows is the finished run.
+	// What it shows is the run as it is when the report is there.
 	in.Run.Status, in.Run.EndedAt = experiments.Finished, time.Now().UTC()
-	for i := range in.Run.Steps {
-		if s := &in.Run.Steps[i]; s.Kind == experiments.StepReport && s.Status == experiments.Running {
-			s.Status, s.EndedAt = experiments.Finished, in.Run.EndedAt
-		}
+	if s := &in.Run.Steps[h.index[step]]; s.Status == experiments.Running {
+		s.Status, s.EndedAt = experiments.Finished, in.Run.EndedAt
 	}
 	return WriteReport(ctx, h.Reporter, in, path)
 }
@@ -95,22 +145,27 @@ func (e *execution) recordModules(ctx context.Context, result *experiments.ABRes
 		if !gave[module.SHA256] {
 			continue
 		}
-		record, _, err := e.Tracker.Module(ctx, module.SHA256)
-		if experiments.CodeOf(err) == experiments.CodeNotFound {
-			record, err = CheckModule(ctx, e.Engine.Sandbox, module.Wasm)
-			if experiments.CodeOf(err) == experiments.CodeInvalid {
-				note(fmt.Sprintf("metric %s: its module is not kept with the run: %v", module.Name, err))
-				continue
-			}
-		}
-		if err == nil {
-			err = e.Tracker.UseModule(ctx, e.run.ID, record, module.Wasm)
-		}
-		if err != nil {
+		if err := e.keepModule(ctx, module, note); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// keepModule stores a module and that this run used it; one that an upload would refuse is said instead.
+func (e *execution) keepModule(ctx context.Context, m Module, note func(string)) error {
+	record, _, err := e.Tracker.Module(ctx, m.SHA256)
+	if experiments.CodeOf(err) == experiments.CodeNotFound {
+		record, err = CheckModule(ctx, e.Engine.Sandbox, m.Wasm)
+		if experiments.CodeOf(err) == experiments.CodeInvalid {
+			note(fmt.Sprintf("metric %s: its module is not kept with the run: %v", m.Name, err))
+			return nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return e.Tracker.UseModule(ctx, e.run.ID, record, m.Wasm)
 }
 
 // resultMetrics are the A/B test's headline figures as single points, so that runs can be compared by

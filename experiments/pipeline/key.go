@@ -21,11 +21,6 @@ import (
 // EngineVersion is part of every step's key: it changes when the same inputs would give other results.
 const EngineVersion = graph.EngineVersion
 
-// keyOf hashes a step's kind, the engine version and whatever decides its result.
-func keyOf(kind experiments.StepKind, parts ...any) (string, error) {
-	return graph.Key(string(kind), parts...)
-}
-
 // hashFiles is the SHA-256 over the names' base and content of files, in order.
 func hashFiles(names ...string) (string, error) {
 	h := sha256.New()

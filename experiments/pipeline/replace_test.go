@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"triality/experiments"
 	"triality/experiments/config"
 	"triality/runtime/disk"
 )
@@ -16,7 +15,7 @@ func TestAFinishedSO8TModelStaysUntilTheNextIsFinished(t *testing.T) {
 	ctx := context.Background()
 	dir, r, _ := afterOneRun(t)
 	steps := firstRun(t).Steps
-	folder := func(kind experiments.StepKind) string {
+	folder := func(kind string) string {
 		for _, s := range steps {
 			if s.Kind == kind {
 				return inCopy(t, dir, s.Output)
@@ -27,7 +26,7 @@ func TestAFinishedSO8TModelStaysUntilTheNextIsFinished(t *testing.T) {
 	}
 	out := filepath.Join(t.TempDir(), "out")
 	model := filepath.Join(out, "model")
-	if err := os.CopyFS(model, os.DirFS(filepath.Join(folder(experiments.StepReplace), "model"))); err != nil {
+	if err := os.CopyFS(model, os.DirFS(filepath.Join(folder("replace"), "model"))); err != nil {
 		t.Fatal(err)
 	}
 	weights := func() string {
@@ -38,7 +37,7 @@ func TestAFinishedSO8TModelStaysUntilTheNextIsFinished(t *testing.T) {
 		return string(b)
 	}
 	o := ReplaceOptions{
-		Model: filepath.Join(folder(experiments.StepFinetune), "merged"), Dataset: filepath.Join(folder(experiments.StepConvert), "dataset"), OutDir: out,
+		Model: filepath.Join(folder("finetune"), "merged"), Dataset: filepath.Join(folder("convert"), "dataset"), OutDir: out,
 		SO8T: config.SO8T{Epochs: 0.3, BatchSize: 8, LearningRate: 1e-2}, MaxLength: 96, Seed: 3,
 	}
 	boom := errors.New("input/output error")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,14 +15,13 @@ import (
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/graph"
-	stepkinds "triality/experiments/kinds"
 )
 
 // Watcher follows a run from outside: the terminal's.
 type Watcher interface {
 	Step(s experiments.Step)
-	Progress(kind experiments.StepKind, p experiments.Progress)
-	Note(kind experiments.StepKind, text string)
+	Progress(step string, p experiments.Progress)
+	Note(step, text string)
 }
 
 // Runner runs whole pipelines and records them.
@@ -40,7 +40,7 @@ type RunOptions struct {
 	// are logged anew.
 	Resume bool
 	Name   string // empty: the date
-	YAML   string // the configuration's text, kept with the run
+	YAML   string // Run: the configuration's text, kept with the run
 }
 
 // NewRunID makes an identifier that sorts by time.
@@ -52,33 +52,28 @@ func NewRunID() (string, error) {
 	return strings.ReplaceAll(id.String(), "-", ""), nil
 }
 
-// Run runs what a configuration needs and gives the finished run. Where every step has a finished
-// result already and the tracker knows the run that made the report, nothing runs and that run comes
-// back with upToDate set. A failed or interrupted run is recorded as such and its error returned.
+// Run is RunSpec for a pipeline.
 func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (run experiments.Run, upToDate bool, err error) {
-	modules, err := r.modules(ctx, cfg.Test.Metrics)
-	if err != nil {
-		return run, false, err
-	}
-	if err := r.Engine.checkModules(ctx, modules, !cfg.Test.Generate.IsZero()); err != nil {
-		return run, false, err
-	}
-	pinned, found, err := r.locate(ctx, cfg, o.RunID)
-	if err != nil {
-		return run, false, err
-	}
-	e := &execution{Runner: r, cfg: pinned, run: &run}
-	p, err := makePlan(ctx, pinned, modules, r.Engine.Device.Info().Name, found, planTeller{r, o.RunID, experiments.StepConvert}, stepkinds.All(host{r.Engine, e}))
+	s := FiveSteps(cfg)
+	s.Text = o.YAML
+	return r.RunSpec(ctx, s, o)
+}
+
+// RunSpec runs what a configuration needs and gives the finished run. Where every step has a finished
+// result already and the tracker knows the run that made them all, nothing runs and that run comes
+// back with upToDate set. A failed or interrupted run is recorded as such and its error returned.
+func (r *Runner) RunSpec(ctx context.Context, s Spec, o RunOptions) (run experiments.Run, upToDate bool, err error) {
+	e := &execution{Runner: r, cfg: s.Pipeline, run: &run}
+	p, err := r.plan(ctx, s, e, o.RunID)
 	if err != nil {
 		return run, false, err
 	}
 	if p.Done() && o.RunID == "" {
-		last := p.Steps[len(p.Steps)-1] // the report
-		if run, err := r.Tracker.Run(ctx, last.Done.RunID); err == nil {
+		if run, ok := r.madeBy(ctx, p.Plan); ok {
 			return run, true, nil
 		}
 	}
-	if e.experiment, err = r.Tracker.EnsureExperiment(ctx, cfg.Name); err != nil {
+	if e.experiment, err = r.Tracker.EnsureExperiment(ctx, s.Name); err != nil {
 		return run, false, err
 	}
 	if o.RunID == "" {
@@ -92,7 +87,7 @@ func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (ru
 	}
 	run = experiments.Run{
 		ID: o.RunID, ExperimentID: e.experiment.ID, Name: o.Name, Status: experiments.Running, CreatedAt: now, StartedAt: now,
-		Params: flatten(cfg), Config: o.YAML, Tags: map[string]string{"kind": "pipeline"},
+		Params: p.params, Config: s.Text, Tags: map[string]string{"kind": "pipeline"},
 	}
 	if o.Resume {
 		before, err := r.Tracker.Run(ctx, o.RunID)
@@ -102,10 +97,7 @@ func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (ru
 		run.CreatedAt, run.Name = before.CreatedAt, before.Name
 		maps.Copy(run.Tags, before.Tags)
 	}
-	for key, s := range found {
-		run.Params[key+".commit"] = s.Commit
-	}
-	e.follow(p)
+	e.follow(p.Plan)
 	if o.Resume {
 		e.restarted = map[string]bool{}
 	}
@@ -117,7 +109,11 @@ func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (ru
 			r.Watcher.Note("device", n)
 		}
 	}
-	err = graph.Executor{RunID: run.ID}.Run(ctx, p, e)
+	devices := 1
+	if r.Engine.Devices != nil {
+		devices = r.Engine.Devices.Count()
+	}
+	err = graph.Executor{RunID: run.ID, Devices: devices}.Run(ctx, p.Plan, e)
 	run.EndedAt = time.Now().UTC()
 	switch {
 	case err == nil:
@@ -132,6 +128,24 @@ func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (ru
 	}
 	// The run's end is recorded even when ctx is what ended it.
 	return run, false, errors.Join(err, r.Tracker.SaveRun(context.WithoutCancel(ctx), run))
+}
+
+// madeBy gives the run that a plan's results make up: the one that made the last of them, where it had them all.
+func (r *Runner) madeBy(ctx context.Context, p *graph.Plan) (experiments.Run, bool) {
+	run, err := r.Tracker.Run(ctx, p.Steps[len(p.Steps)-1].Done.RunID)
+	if err != nil {
+		return run, false
+	}
+	var have, want []string
+	for _, s := range run.Steps {
+		have = append(have, s.Title()+" "+s.Key)
+	}
+	for _, s := range p.Steps {
+		want = append(want, s.Name+" "+s.Key)
+	}
+	slices.Sort(have)
+	slices.Sort(want)
+	return run, slices.Equal(have, want)
 }
 
 // modules loads the metrics: files by path, uploaded modules by hash.

@@ -85,7 +85,7 @@ func TestASmallWholeRunLeavesEveryArtifactAndMetric(t *testing.T) {
 
 // interrupter ends a context when a step of a kind has got so far; −1: when it starts.
 type interrupter struct {
-	kind   experiments.StepKind
+	kind   string
 	unit   string // of the progress that counts; empty: any
 	done   int64
 	cancel context.CancelFunc
@@ -97,10 +97,10 @@ func (i *interrupter) Step(s experiments.Step) {
 		i.cancel()
 	}
 }
-func (i *interrupter) Note(kind experiments.StepKind, text string) {
+func (i *interrupter) Note(kind string, text string) {
 	i.notes = append(i.notes, string(kind)+": "+text)
 }
-func (i *interrupter) Progress(kind experiments.StepKind, p experiments.Progress) {
+func (i *interrupter) Progress(kind string, p experiments.Progress) {
 	if kind == i.kind && (i.unit == "" || i.unit == p.Unit) && i.done >= 0 && p.Done >= i.done {
 		i.cancel()
 	}
@@ -127,18 +127,18 @@ func weights(t *testing.T, dir string) map[string]string {
 func TestAnInterruptedRunResumesToTheSameBytes(t *testing.T) {
 	tests := []struct {
 		name string
-		kind experiments.StepKind
+		kind string
 		done int64
-		from []experiments.StepKind // the steps that are made anew
+		from []string // the steps that are made anew
 	}{
-		{"in the base model's training", experiments.StepBase, 0, []experiments.StepKind{experiments.StepBase, experiments.StepFinetune}},
-		{"at the end of convert", experiments.StepConvert, 64, []experiments.StepKind{experiments.StepConvert}},
-		{"before the first step of finetune", experiments.StepFinetune, 0, []experiments.StepKind{experiments.StepFinetune}},
-		{"in finetune", experiments.StepFinetune, 2, []experiments.StepKind{experiments.StepFinetune}},
-		{"at the last step of finetune", experiments.StepFinetune, 5, []experiments.StepKind{experiments.StepFinetune, experiments.StepReplace}},
-		{"as replace starts", experiments.StepReplace, -1, []experiments.StepKind{experiments.StepReplace}},
-		{"in replace's probes", experiments.StepReplace, 1, []experiments.StepKind{experiments.StepReplace}},
-		{"in abtest", experiments.StepABTest, 8, []experiments.StepKind{experiments.StepABTest, experiments.StepReport}},
+		{"in the base model's training", "base", 0, []string{"base", "finetune"}},
+		{"at the end of convert", "convert", 64, []string{"convert"}},
+		{"before the first step of finetune", "finetune", 0, []string{"finetune"}},
+		{"in finetune", "finetune", 2, []string{"finetune"}},
+		{"at the last step of finetune", "finetune", 5, []string{"finetune", "replace"}},
+		{"as replace starts", "replace", -1, []string{"replace"}},
+		{"in replace's probes", "replace", 1, []string{"replace"}},
+		{"in abtest", "abtest", 8, []string{"abtest", "report"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestAnInterruptedRunResumesToTheSameBytes(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			i := &interrupter{kind: tt.kind, done: tt.done, cancel: cancel}
-			if tt.kind == experiments.StepConvert {
+			if tt.kind == "convert" {
 				i.unit = "rows" // not the planning's texts
 			}
 			r.Watcher = i
@@ -183,7 +183,7 @@ func TestAnInterruptedRunResumesToTheSameBytes(t *testing.T) {
 			if err != nil || run.Status != experiments.Finished {
 				t.Fatalf("resumed: %v, %s", err, statuses(run))
 			}
-			if tt.kind == experiments.StepFinetune && tt.done == 2 && !strings.Contains(strings.Join(second.notes, "\n"), "finetune: resumed from the checkpoint of step 2 of 5") {
+			if tt.kind == "finetune" && tt.done == 2 && !strings.Contains(strings.Join(second.notes, "\n"), "finetune: resumed from the checkpoint of step 2 of 5") {
 				t.Errorf("notes %q", second.notes)
 			}
 			got := weights(t, dir)
@@ -304,7 +304,7 @@ func TestARunThatIsResumedIsTheSameRunWithItsCurvesOnce(t *testing.T) {
 	dir, r, tracker := afterOneRun(t)
 	want := firstPoints(t)
 	for _, s := range firstRun(t).Steps {
-		if s.Kind == experiments.StepFinetune {
+		if s.Kind == "finetune" {
 			if err := os.RemoveAll(inCopy(t, dir, s.Output)); err != nil {
 				t.Fatal(err)
 			}
@@ -312,7 +312,7 @@ func TestARunThatIsResumedIsTheSameRunWithItsCurvesOnce(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	r.Watcher = &interrupter{kind: experiments.StepFinetune, done: 2, cancel: cancel}
+	r.Watcher = &interrupter{kind: "finetune", done: 2, cancel: cancel}
 	first, _, err := r.Run(ctx, smallConfig(t, dir), RunOptions{Name: "mine"})
 	if err == nil || first.Status != experiments.Interrupted {
 		t.Fatalf("%s, %v", first.Status, err)

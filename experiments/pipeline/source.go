@@ -26,7 +26,7 @@ func (s Source) key() (string, error) {
 	if s.Repo == "" {
 		return hashModel(s.Dir)
 	}
-	return keyOf(experiments.StepBase, "hub", s.Repo, s.Commit)
+	return graph.Key("base", "hub", s.Repo, s.Commit)
 }
 
 // Teller takes what finding a model has to say.
@@ -116,7 +116,7 @@ func (r *Runner) locate(ctx context.Context, cfg config.Pipeline, runID string) 
 		if *m.name == "" || m.name == &cfg.Model.BaseModel && cfg.Model.Create.Shape != "" {
 			continue // made on the spot
 		}
-		s, err := r.Engine.Locate(ctx, *m.name, hub.ModelFiles, planTeller{r, runID, experiments.StepBase})
+		s, err := r.Engine.Locate(ctx, *m.name, hub.ModelFiles, planTeller{r, runID, "base"})
 		if err != nil {
 			return cfg, nil, fmt.Errorf("%s: %w", m.key, err)
 		}
@@ -132,7 +132,7 @@ func (r *Runner) locate(ctx context.Context, cfg config.Pipeline, runID string) 
 type planTeller struct {
 	*Runner
 	runID string // empty: the run has no record yet
-	kind  experiments.StepKind
+	kind  string
 }
 
 func (t planTeller) Progress(p experiments.Progress) {

@@ -39,12 +39,12 @@ type said struct {
 }
 
 func (s *said) Step(experiments.Step) {}
-func (s *said) Progress(_ experiments.StepKind, p experiments.Progress) {
+func (s *said) Progress(_ string, p experiments.Progress) {
 	if p.Unit == "kB" {
 		s.bytes++
 	}
 }
-func (s *said) Note(_ experiments.StepKind, text string) { s.notes = append(s.notes, text) }
+func (s *said) Note(_ string, text string) { s.notes = append(s.notes, text) }
 
 func TestARunTakesItsBaseModelFromTheHub(t *testing.T) {
 	dir, r, tracker := afterOneRun(t)
@@ -111,7 +111,7 @@ func TestWhereAModelIsLookedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	server, commit := inHub(t, r.Engine, "org/there", filepath.Join("org", "here"))
-	tell := planTeller{r, "", experiments.StepBase}
+	tell := planTeller{r, "", "base"}
 	locate := func(name string) (Source, error) {
 		return r.Engine.Locate(t.Context(), name, hub.TokenizerFiles, tell)
 	}

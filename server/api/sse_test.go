@@ -99,7 +99,7 @@ func TestEventsResumeWhereTheClientLeft(t *testing.T) {
 	s.want(fmt.Sprint("retry: 2000|id: ", before))
 	w.logOne(1)
 	s.want(metricBlock(4, 1))
-	w.store.Progress("live", experiments.StepConvert, experiments.Progress{Done: 1})
+	w.store.Progress("live", "convert", experiments.Progress{Done: 1})
 	s.want(`event: progress|data: {"run_id":"live","step":"convert","progress":{"done":1,"total":0,"unit":"","rate":0}}`)
 	s.close()
 	w.logOne(2)

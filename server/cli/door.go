@@ -106,7 +106,7 @@ func (e *env) runThrough(ctx context.Context, c *client.Client, path, name strin
 	if err != nil {
 		return err
 	}
-	screen := &following{terminal: newTerminal(e.stderr), steps: map[experiments.StepKind]experiments.Status{}}
+	screen := &following{terminal: newTerminal(e.stderr), steps: map[string]experiments.Status{}}
 	screen.Note("server", "runs it: "+c.URL()+"/runs/"+run.ID)
 	run, err = c.Follow(ctx, run.ID, screen)
 	if ctx.Err() != nil {
@@ -140,7 +140,7 @@ func allReused(r experiments.Run) bool {
 // following shows on a terminal what changes in a run that a server runs.
 type following struct {
 	*terminal
-	steps  map[experiments.StepKind]experiments.Status
+	steps  map[string]experiments.Status
 	status experiments.Status
 	reason string
 }

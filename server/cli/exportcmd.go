@@ -164,7 +164,7 @@ func printChecks(w io.Writer, checks []modelfolder.Check) {
 }
 
 // elements shows progress in elements of weights; done clears it away.
-func (e *env) elements(kind experiments.StepKind) (progress func(done, total int64), done func()) {
+func (e *env) elements(kind string) (progress func(done, total int64), done func()) {
 	screen, start := newTerminal(e.stderr), time.Now()
 	screen.last = start
 	return func(n, total int64) {

@@ -11,7 +11,6 @@ import (
 
 	flag "github.com/spf13/pflag"
 
-	"triality/experiments"
 	"triality/experiments/pipeline"
 	"triality/runtime/hub"
 )
@@ -25,7 +24,7 @@ func hubCommands() []command {
 }
 
 // hubStep is what the terminal shows in front of the hub's progress and notes.
-const hubStep = experiments.StepKind("hub")
+const hubStep = "hub"
 
 func cacheFlag(fs *flag.FlagSet) *string {
 	return fs.String("cache-dir", "", "cache `folder` (default: HF_HUB_CACHE, or hub/ below HF_HOME)")

@@ -82,11 +82,11 @@ func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name strin
 
 // printOutcome prints the headline of a finished run.
 func (e *env) printOutcome(run experiments.Run, upToDate bool) error {
-	dir := map[experiments.StepKind]string{}
+	dir := map[string]string{}
 	for _, s := range run.Steps {
 		dir[s.Kind] = s.Output
 	}
-	result, err := pipeline.ReadABResult(dir[experiments.StepABTest])
+	result, err := pipeline.ReadABResult(dir["abtest"])
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (e *env) printOutcome(run experiments.Run, upToDate bool) error {
 		Results  string                `json:"results"`
 		Report   string                `json:"report"`
 		ABTest   *experiments.ABResult `json:"abtest"`
-	}{run, upToDate, filepath.Join(dir[experiments.StepABTest], "results.json"), filepath.Join(dir[experiments.StepReport], "report.html"), result}
+	}{run, upToDate, filepath.Join(dir["abtest"], "results.json"), filepath.Join(dir["report"], "report.html"), result}
 	return e.result(out, func(w io.Writer) {
 		if upToDate {
 			for _, s := range run.Steps {

@@ -245,10 +245,10 @@ func sameWork(t *testing.T, whole, killed string, a, b experiments.Run) {
 	if len(a.Steps) != len(b.Steps) {
 		t.Fatalf("%d steps, want %d", len(b.Steps), len(a.Steps))
 	}
-	files := map[experiments.StepKind][]string{
-		experiments.StepConvert:  {"dataset/train/data-00000-of-00001.arrow"},
-		experiments.StepFinetune: {"adapter/adapter_model.safetensors", "merged/model.safetensors"},
-		experiments.StepReplace:  {"model/model.safetensors"},
+	files := map[string][]string{
+		"convert":  {"dataset/train/data-00000-of-00001.arrow"},
+		"finetune": {"adapter/adapter_model.safetensors", "merged/model.safetensors"},
+		"replace":  {"model/model.safetensors"},
 	}
 	for i, step := range a.Steps {
 		if step.Key != b.Steps[i].Key {

@@ -54,7 +54,7 @@ func setupModelInit(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 		if err := need(map[string]string{"output": *output, "text": *text}); err != nil {
 			return err
 		}
-		docs, err := pipeline.PretrainText(ctx, *text, "instruction", false, stepSink{terminal: newTerminal(e.stderr), kind: experiments.StepBase})
+		docs, err := pipeline.PretrainText(ctx, *text, "instruction", false, stepSink{terminal: newTerminal(e.stderr), kind: "base"})
 		if err != nil {
 			return err
 		}
@@ -224,11 +224,11 @@ func setupPretrain(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 		if err := need(map[string]string{"model": *source, "text": *text, "output": *output}); err != nil {
 			return err
 		}
-		docs, err := pipeline.PretrainText(ctx, *text, "instruction", false, stepSink{terminal: newTerminal(e.stderr), kind: experiments.StepBase})
+		docs, err := pipeline.PretrainText(ctx, *text, "instruction", false, stepSink{terminal: newTerminal(e.stderr), kind: "base"})
 		if err != nil {
 			return err
 		}
-		return e.withEngine(d, *device, experiments.StepBase, func(engine *pipeline.Engine, sink stepSink) error {
+		return e.withEngine(d, *device, "base", func(engine *pipeline.Engine, sink stepSink) error {
 			err := engine.Pretrain(ctx, pipeline.PretrainOptions{
 				ModelDir: *source, OutDir: *output, WorkDir: *output + ".training", Docs: docs, MaxLength: *length, Seed: *seed,
 				Create: config.Create{Epochs: *epochs, LearningRate: *rate, BatchSize: *batch},

@@ -11,7 +11,6 @@ import (
 
 	flag "github.com/spf13/pflag"
 
-	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/dataset"
 	"triality/experiments/pipeline"
@@ -48,7 +47,7 @@ func fill(input, base string) []string {
 func quote(s string) string { return fmt.Sprintf("%q", s) }
 
 // withEngine opens the engine for one step; device, where not empty, wins over the configuration's.
-func (e *env) withEngine(cfg config.Pipeline, device string, kind experiments.StepKind, do func(*pipeline.Engine, stepSink) error) error {
+func (e *env) withEngine(cfg config.Pipeline, device string, kind string, do func(*pipeline.Engine, stepSink) error) error {
 	cfg.Device = or(device, cfg.Device)
 	cfg.Model.AllowUnknownConfig = cfg.Model.AllowUnknownConfig || e.allowUnknown
 	engine, closeEngine, err := openEngine(cfg, 0, e.logger(slog.LevelWarn))
@@ -88,7 +87,7 @@ func setupConvert(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 			Seed: *seed, Strict: *strict, NoSplit: *noSplit,
 		}}
 		engine := &pipeline.Engine{}
-		sink := stepSink{terminal: newTerminal(e.stderr), kind: experiments.StepConvert, notes: &e.notes}
+		sink := stepSink{terminal: newTerminal(e.stderr), kind: "convert", notes: &e.notes}
 		if err := engine.Convert(ctx, o, sink); err != nil {
 			return err
 		}
@@ -112,7 +111,7 @@ func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 		if err != nil {
 			return err
 		}
-		return e.withEngine(cfg, *device, experiments.StepFinetune, func(engine *pipeline.Engine, sink stepSink) error {
+		return e.withEngine(cfg, *device, "finetune", func(engine *pipeline.Engine, sink stepSink) error {
 			err := engine.Finetune(ctx, pipeline.FinetuneOptions{BaseModel: *base, Dataset: *data, OutDir: *output, Training: cfg.Training, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed}, sink)
 			if err != nil {
 				return err
@@ -142,7 +141,7 @@ func setupReplace(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 		if err != nil {
 			return err
 		}
-		return e.withEngine(cfg, *device, experiments.StepReplace, func(engine *pipeline.Engine, sink stepSink) error {
+		return e.withEngine(cfg, *device, "replace", func(engine *pipeline.Engine, sink stepSink) error {
 			err := engine.Replace(ctx, pipeline.ReplaceOptions{Model: *source, Dataset: *data, OutDir: *output, SO8T: cfg.SO8T, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed}, sink)
 			if err != nil {
 				return err
@@ -191,7 +190,7 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 			module.Slices = m.Slices
 			o.Modules = append(o.Modules, module)
 		}
-		return e.withEngine(cfg, *device, experiments.StepABTest, func(engine *pipeline.Engine, sink stepSink) error {
+		return e.withEngine(cfg, *device, "abtest", func(engine *pipeline.Engine, sink stepSink) error {
 			result, err := engine.ABTest(ctx, o, sink)
 			if err != nil {
 				return err

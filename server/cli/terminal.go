@@ -57,13 +57,13 @@ func (t *terminal) Step(s experiments.Step) {
 }
 
 // Note prints a line.
-func (t *terminal) Note(kind experiments.StepKind, text string) {
+func (t *terminal) Note(kind string, text string) {
 	t.clear()
 	fmt.Fprintf(t.w, "%-9s %s\n", kind, printable.Text(text))
 }
 
 // Progress draws the bar, or prints a line when the last one is old.
-func (t *terminal) Progress(kind experiments.StepKind, p experiments.Progress) {
+func (t *terminal) Progress(kind string, p experiments.Progress) {
 	if !t.tty {
 		if time.Since(t.last) < lineEvery {
 			return
@@ -78,7 +78,7 @@ func (t *terminal) Progress(kind experiments.StepKind, p experiments.Progress) {
 
 // barLine is a step's name, a bar and what is known of its progress, in fewer columns than the terminal
 // has: a line that wraps could not be drawn over.
-func barLine(kind experiments.StepKind, p experiments.Progress, columns int) string {
+func barLine(kind string, p experiments.Progress, columns int) string {
 	const widest, narrowest = 30, 8
 	parts, head := progressParts(p), fmt.Sprintf("%-9s ", kind)
 	text := strings.Join(parts, ", ")
@@ -120,7 +120,7 @@ func progressParts(p experiments.Progress) []string {
 // stepSink shows a step that runs by itself and keeps its metrics out of the way.
 type stepSink struct {
 	*terminal
-	kind  experiments.StepKind
+	kind  string
 	notes *[]string // where they are kept for the result
 }
 

@@ -17,7 +17,7 @@ import (
 // Watcher sees a run move.
 type Watcher interface {
 	Run(r experiments.Run)
-	Progress(step experiments.StepKind, p experiments.Progress)
+	Progress(step string, p experiments.Progress)
 }
 
 // Follow tells a watcher of every change of a run until it has ended, and gives its end. A stream that breaks
@@ -108,7 +108,7 @@ func tell(kind, data string, w Watcher) (ended bool) {
 		}
 	case experiments.EventProgress:
 		var p struct {
-			Step     experiments.StepKind `json:"step"`
+			Step     string               `json:"step"`
 			Progress experiments.Progress `json:"progress"`
 		}
 		if json.Unmarshal([]byte(data), &p) == nil {

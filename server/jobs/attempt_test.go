@@ -74,8 +74,8 @@ type dying struct {
 
 func (d dying) Run(_ context.Context, job worker.Job, t experiments.Tracker, _ io.Writer) error {
 	*d.counts++
-	t.Progress(job.RunID, experiments.StepFinetune, experiments.Progress{Done: 7600, Unit: "million weights"})
-	t.Progress(job.RunID, experiments.StepFinetune, experiments.Progress{Done: d.steps(*d.counts), Unit: "steps"})
+	t.Progress(job.RunID, "finetune", experiments.Progress{Done: 7600, Unit: "million weights"})
+	t.Progress(job.RunID, "finetune", experiments.Progress{Done: d.steps(*d.counts), Unit: "steps"})
 	return &worker.Death{Cause: d.cause(*d.counts)}
 }
 
@@ -161,7 +161,7 @@ func TestWhatAKilledServerLeftGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now().UTC()
-	steps := []experiments.Step{{Kind: experiments.StepConvert, Status: experiments.Finished}, {Kind: experiments.StepFinetune, Status: experiments.Running}}
+	steps := []experiments.Step{{Kind: "convert", Status: experiments.Finished}, {Kind: "finetune", Status: experiments.Running}}
 	for _, r := range []experiments.Run{
 		{ID: "was-running", Status: experiments.Running, Config: yamlOf("x"), Job: &experiments.Job{QueuedAt: now, Attempt: 1}, Steps: steps},
 		{ID: "was-queued", Status: experiments.Queued, Config: yamlOf("x"), Job: &experiments.Job{QueuedAt: now.Add(time.Second)}},

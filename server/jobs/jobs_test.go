@@ -35,7 +35,7 @@ func (f *fake) Run(ctx context.Context, job worker.Job, t experiments.Tracker, l
 		return err
 	}
 	run.Name, run.Tags, run.Job = "as the worker names it", map[string]string{"kind": "pipeline"}, nil
-	run.Status, run.Steps = experiments.Running, []experiments.Step{{Kind: experiments.StepConvert, Status: experiments.Finished}, {Kind: experiments.StepFinetune, Status: experiments.Running}}
+	run.Status, run.Steps = experiments.Running, []experiments.Step{{Kind: "convert", Status: experiments.Finished}, {Kind: "finetune", Status: experiments.Running}}
 	if err := t.SaveRun(record, run); err != nil {
 		return err
 	}

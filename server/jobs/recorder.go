@@ -44,7 +44,7 @@ func (r *reached) set(steps []experiments.Step) {
 	}
 }
 
-func (r *reached) moved(step experiments.StepKind, p experiments.Progress) {
+func (r *reached) moved(step string, p experiments.Progress) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.place.Work == nil {
@@ -77,7 +77,7 @@ func furthest(a, b experiments.Reached) experiments.Reached {
 	return a
 }
 
-func (r recorder) Progress(run string, step experiments.StepKind, p experiments.Progress) {
+func (r recorder) Progress(run, step string, p experiments.Progress) {
 	r.reached.moved(step, p)
 	r.Store.Progress(run, step, p)
 }

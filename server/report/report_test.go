@@ -46,7 +46,7 @@ func full(lang string) experiments.ReportInput {
 				{Name: "test", Rows: 480, Groups: 240, Tokens: 76901, Labels: map[string]int{"ALLOW": 222, "ESCALATION": 108, "DENY": 90, "REFUSE": 60}}}},
 		Series: map[string][]experiments.Point{},
 	}
-	for i, k := range []experiments.StepKind{experiments.StepConvert, experiments.StepFinetune, experiments.StepReplace, experiments.StepABTest, experiments.StepReport} {
+	for i, k := range []string{"convert", "finetune", "replace", "abtest", "report"} {
 		st := experiments.Step{Kind: k, Status: experiments.Finished, StartedAt: at.Add(time.Duration(i-83) * time.Minute), EndedAt: at.Add(time.Duration(i*20-83) * time.Minute)}
 		if i == 0 {
 			st.Status = experiments.Reused

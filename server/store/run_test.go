@@ -20,7 +20,7 @@ func TestARunIsReadBackAsItWasSavedAlsoAfterReopening(t *testing.T) {
 		ID: "run-1", ExperimentID: e.ID, Name: "<b>名前</b>", Status: experiments.Failed, CreatedAt: at, StartedAt: at.UTC(),
 		EndedAt: at.UTC(), Error: "line 3", Params: map[string]string{"lr": "1e-4"}, Tags: map[string]string{"a": "b"},
 		Summary: map[string]float64{"own": 2, "bad": math.NaN()}, Config: "a: 1\n",
-		Steps: []experiments.Step{{Kind: experiments.StepFinetune, Key: "k", Status: experiments.Failed,
+		Steps: []experiments.Step{{Kind: "finetune", Key: "k", Status: experiments.Failed,
 			Progress: &experiments.Progress{Done: 1, Total: 2, Unit: "steps", Rate: math.Inf(1)}}},
 	}
 	save(t, s, r)

@@ -10,10 +10,10 @@ import (
 var _ experiments.Tracker = (*Store)(nil)
 
 // Progress tells watchers how far a step is; nothing is stored and the event has id 0.
-func (s *Store) Progress(run string, step experiments.StepKind, p experiments.Progress) {
+func (s *Store) Progress(run, step string, p experiments.Progress) {
 	data, err := wire.Marshal(struct {
 		RunID    string               `json:"run_id"` // whoever hears all runs must tell them apart
-		Step     experiments.StepKind `json:"step"`
+		Step     string               `json:"step"`
 		Progress experiments.Progress `json:"progress"`
 	}{run, step, p})
 	if err != nil {

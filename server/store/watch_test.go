@@ -109,8 +109,8 @@ func TestAWatchOfOneRunSeesOnlyThatRunAndModules(t *testing.T) {
 	if _, err := s.AddModule(ctx, m, b); err != nil {
 		t.Fatal(err)
 	}
-	s.Progress("other", experiments.StepConvert, experiments.Progress{Done: 1})
-	s.Progress("r", experiments.StepFinetune, experiments.Progress{Done: 2, Unit: "steps"})
+	s.Progress("other", "convert", experiments.Progress{Done: 1})
+	s.Progress("r", "finetune", experiments.Progress{Done: 2, Unit: "steps"})
 	if ev := next(t, w); ev.Type != experiments.EventModule || ev.ID != 3 || w.LastID() != 3 {
 		t.Errorf("%+v", ev)
 	}

@@ -137,7 +137,7 @@ func (h *Host) LogMetrics(p Points, reply *Result) error {
 
 // Moved is how far a step is.
 type Moved struct {
-	Step     experiments.StepKind
+	Step     string
 	Progress experiments.Progress
 }
 

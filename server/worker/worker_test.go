@@ -51,11 +51,11 @@ func deed(ctx context.Context, job Job, tracker experiments.Tracker) error {
 			held = append(held, b)
 		}
 	case "wait":
-		tracker.Progress(job.RunID, experiments.StepFinetune, experiments.Progress{Done: 1, Total: 1})
+		tracker.Progress(job.RunID, "finetune", experiments.Progress{Done: 1, Total: 1})
 		<-ctx.Done()
 		return errors.Join(ctx.Err(), tracker.SaveRun(context.WithoutCancel(ctx), experiments.Run{ID: job.RunID, Status: experiments.Interrupted}))
 	case "deaf":
-		tracker.Progress(job.RunID, experiments.StepFinetune, experiments.Progress{Done: 1, Total: 1})
+		tracker.Progress(job.RunID, "finetune", experiments.Progress{Done: 1, Total: 1})
 		select {}
 	case "other":
 		return tracker.SaveRun(ctx, experiments.Run{ID: "another"})
@@ -138,7 +138,7 @@ func (n *notes) RestartMetrics(_ context.Context, run string, b experiments.Metr
 	return nil
 }
 
-func (n *notes) Progress(run string, step experiments.StepKind, p experiments.Progress) {
+func (n *notes) Progress(run, step string, p experiments.Progress) {
 	select {
 	case n.moved <- struct{}{}:
 	default:

@@ -13,7 +13,7 @@ import (
 )
 
 // Name of the kind.
-const Name = string(experiments.StepABTest)
+const Name = "abtest"
 
 // ResultsName is the file of the result, and ResultArtifact the artifact that keeps it with the run.
 const (
@@ -28,8 +28,8 @@ type Body struct {
 	TestData   graph.Input    `yaml:"test_data" takes:"data set" doc:"rows to test on (.jsonl, or a data set's test split)"`
 	TrainData  graph.Input    `yaml:"train_data" takes:"data set" optional:"true" doc:"what the models were trained on, which the rows are checked against"`
 	Test       config.Test    `yaml:"test" doc:"warm-up, resamples, metrics and texts; its paths are the keys above"`
-	FormatType string         `yaml:"format_type" doc:"how rows are written"`
-	MaxLength  int            `yaml:"max_length" doc:"longest row in tokens"`
+	FormatType string         `yaml:"format_type" as:"data.format_type" doc:"how rows are written"`
+	MaxLength  int            `yaml:"max_length" as:"data.max_length" doc:"longest row in tokens"`
 	Strict     bool           `yaml:"strict" doc:"refuse rows with a bad line instead of skipping the line"`
 	Numbers    config.Numbers `yaml:"numbers" doc:"how models are held"`
 	Seed       uint64         `yaml:"seed" doc:"of the bootstrap and of texts"`
@@ -65,10 +65,11 @@ type Options struct {
 
 // Engine does the work.
 type Engine interface {
-	// Modules reads the metrics that a configuration names.
-	Modules(ctx context.Context, list []config.Metric) ([]Module, error)
+	// Modules reads the metrics that a configuration names. Those that cannot come to a result are refused: two that are the
+	// same, and where the test writes none, one that needs texts.
+	Modules(ctx context.Context, list []config.Metric, texts bool) ([]Module, error)
 	// Compare tests, logs the figures and records the modules that gave metrics.
-	Compare(ctx context.Context, o Options, sink graph.Sink) error
+	Compare(ctx context.Context, at graph.Place, o Options, sink graph.Sink) error
 	// RecordModules records for this run the modules of a result that another made.
 	RecordModules(ctx context.Context, dir string, modules []Module) error
 }
@@ -90,7 +91,7 @@ func Kind(e Engine) graph.Kind {
 			}
 			if b.Modules == nil && len(b.Test.Metrics) > 0 {
 				var err error
-				if b.Modules, err = e.Modules(ctx, b.Test.Metrics); err != nil {
+				if b.Modules, err = e.Modules(ctx, b.Test.Metrics, !b.Test.Generate.IsZero()); err != nil {
 					return graph.Outline{}, err
 				}
 			}
@@ -99,7 +100,7 @@ func Kind(e Engine) graph.Kind {
 		},
 		Run: func(ctx context.Context, w graph.Work) error {
 			b := w.Body.(*Body)
-			return e.Compare(ctx, Options{
+			return e.Compare(ctx, w.Place(&b.Numbers), Options{
 				ModelA: b.ModelA.Path(), ModelB: b.ModelB.Path(), TestData: b.TestData.Path(), TrainData: b.TrainData.Path(),
 				Strict: b.Strict, OutDir: w.Dir, Format: b.FormatType, MaxLength: b.MaxLength, Test: b.Test, Modules: b.Modules, Seed: b.Seed,
 			}, w.Sink)

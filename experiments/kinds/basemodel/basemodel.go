@@ -11,15 +11,15 @@ import (
 )
 
 // Name of the kind.
-const Name = string(experiments.StepBase)
+const Name = "base"
 
 // Body of a step.
 type Body struct {
 	Folder     string        `yaml:"base_model" doc:"start of the model's folder, which gets the start of the step's key at its end"`
 	Create     config.Create `yaml:"create" doc:"shape, vocabulary, text and training"`
-	FormatType string        `yaml:"format_type" doc:"how the rows of a .jsonl text are written"`
+	FormatType string        `yaml:"format_type" as:"data.format_type" doc:"how the rows of a .jsonl text are written"`
 	Strict     bool          `yaml:"strict" doc:"refuse a text with a bad line instead of skipping the line"`
-	MaxLength  int           `yaml:"max_length" doc:"tokens of a document; a longer one is cut into pieces"`
+	MaxLength  int           `yaml:"max_length" as:"data.max_length" doc:"tokens of a document; a longer one is cut into pieces"`
 	Seed       uint64        `yaml:"seed" doc:"of the weights and of the training"`
 	// Docs are what is trained on where there is no text.
 	Docs []string `yaml:"-"`
@@ -39,7 +39,7 @@ type Engine interface {
 	// Documents reads a pre-training text.
 	Documents(ctx context.Context, path, format string, strict bool, tell graph.Teller) ([]string, error)
 	// CreateBase makes the model; a call that was cut short is resumed.
-	CreateBase(ctx context.Context, o Options, sink graph.Sink) error
+	CreateBase(ctx context.Context, at graph.Place, o Options, sink graph.Sink) error
 }
 
 // Kind is the kind. What a step that was cut short resumes from lies beside its folder.
@@ -77,7 +77,7 @@ func Kind(e Engine) graph.Kind {
 		},
 		Run: func(ctx context.Context, w graph.Work) error {
 			b := w.Body.(*Body)
-			return e.CreateBase(ctx, Options{Dir: w.Dir, Create: b.Create, Docs: b.Docs, MaxLength: b.MaxLength, Seed: b.Seed}, w.Sink)
+			return e.CreateBase(ctx, w.Place(nil), Options{Dir: w.Dir, Create: b.Create, Docs: b.Docs, MaxLength: b.MaxLength, Seed: b.Seed}, w.Sink)
 		},
 	}
 }

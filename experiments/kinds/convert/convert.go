@@ -5,14 +5,13 @@ import (
 	"context"
 	"fmt"
 
-	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/dataset"
 	"triality/experiments/graph"
 )
 
 // Name of the kind.
-const Name = string(experiments.StepConvert)
+const Name = "convert"
 
 // SummaryName is the file of figures about the rows.
 const SummaryName = "summary.json"

@@ -11,15 +11,15 @@ import (
 )
 
 // Name of the kind.
-const Name = string(experiments.StepFinetune)
+const Name = "finetune"
 
 // Body of a step.
 type Body struct {
 	BaseModel graph.Input     `yaml:"base_model" takes:"model" doc:"what is fine-tuned"`
 	Dataset   graph.Input     `yaml:"dataset" takes:"data set" doc:"whose train split is trained on and whose val split is evaluated on"`
 	Training  config.Training `yaml:"training" doc:"names and meanings of Hugging Face TrainingArguments and PEFT LoraConfig"`
-	Numbers   config.Numbers  `yaml:"numbers" doc:"how models are held"`
-	MaxLength int             `yaml:"max_length" doc:"tokens of a sequence that training.packing fills"`
+	Numbers   config.Numbers  `yaml:"numbers" doc:"how models are held; what training says of it stands there"`
+	MaxLength int             `yaml:"max_length" as:"data.max_length" doc:"tokens of a sequence that training.packing fills"`
 	Seed      uint64          `yaml:"seed" doc:"of the weights, the shuffling and the dropout"`
 }
 
@@ -35,7 +35,7 @@ type Options struct {
 
 // Engine does the work.
 type Engine interface {
-	Finetune(ctx context.Context, o Options, sink graph.Sink) error
+	Finetune(ctx context.Context, at graph.Place, o Options, sink graph.Sink) error
 }
 
 // Outputs names the folders that the engine writes: full fine-tuning has no adapter.
@@ -62,7 +62,7 @@ func Kind(e Engine) graph.Kind {
 		Plan: plan,
 		Run: func(ctx context.Context, w graph.Work) error {
 			b := w.Body.(*Body)
-			return e.Finetune(ctx, Options{
+			return e.Finetune(ctx, w.Place(&b.Numbers), Options{
 				BaseModel: b.BaseModel.Path(), Dataset: b.Dataset.Path(), OutDir: w.Dir, Training: b.Training, MaxLength: b.MaxLength, Seed: b.Seed,
 			}, w.Sink)
 		},
@@ -71,6 +71,13 @@ func Kind(e Engine) graph.Kind {
 
 func plan(_ context.Context, p graph.Planning) (graph.Outline, error) {
 	b := p.Body.(*Body)
+	var err error
+	if b.Numbers, err = b.Numbers.WithTraining(b.Training); err != nil {
+		return graph.Outline{}, err
+	}
+	if b.Training.FinetuningType == "full" && b.Numbers.LoadIn8bit {
+		return graph.Outline{}, experiments.Errorf(experiments.CodeInvalid, "training.finetuning_type: full trains the weights themselves, which numbers.load_in_8bit freezes: choose one")
+	}
 	training := b.Training
 	training.SaveSteps, training.SaveTotalLimit, training.CheckpointInterval = 0, 0, 0 // no result depends on these
 	parts := []any{b.Dataset.Key(), b.BaseModel.Key(), training, b.Seed, p.Device, b.Numbers.Parts()}

@@ -5,13 +5,12 @@ import (
 	"context"
 	"fmt"
 
-	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/graph"
 )
 
 // Name of the kind.
-const Name = string(experiments.StepReplace)
+const Name = "replace"
 
 // Body of a step.
 type Body struct {
@@ -19,7 +18,7 @@ type Body struct {
 	Dataset   graph.Input    `yaml:"dataset" takes:"data set" optional:"true" doc:"whose train split trains rotations and heads; may be left out when so8t.num_train_epochs is 0"`
 	SO8T      config.SO8T    `yaml:"so8t" doc:"the training of rotations and heads"`
 	Numbers   config.Numbers `yaml:"numbers" doc:"how models are held"`
-	MaxLength int            `yaml:"max_length" doc:"tokens of a sequence that so8t.packing fills"`
+	MaxLength int            `yaml:"max_length" as:"data.max_length" doc:"tokens of a sequence that so8t.packing fills"`
 	Seed      uint64         `yaml:"seed" doc:"of the training"`
 }
 
@@ -35,7 +34,7 @@ type Options struct {
 
 // Engine does the work.
 type Engine interface {
-	Replace(ctx context.Context, o Options, sink graph.Sink) error
+	Replace(ctx context.Context, at graph.Place, o Options, sink graph.Sink) error
 }
 
 // Kind is the kind.
@@ -59,7 +58,7 @@ func Kind(e Engine) graph.Kind {
 		},
 		Run: func(ctx context.Context, w graph.Work) error {
 			b := w.Body.(*Body)
-			return e.Replace(ctx, Options{
+			return e.Replace(ctx, w.Place(&b.Numbers), Options{
 				Model: b.Model.Path(), Dataset: b.Dataset.Path(), OutDir: w.Dir, SO8T: b.SO8T, MaxLength: b.MaxLength, Seed: b.Seed,
 			}, w.Sink)
 		},

@@ -11,24 +11,24 @@ import (
 )
 
 // Name of the kind.
-const Name = string(experiments.StepReport)
+const Name = "report"
 
 const fileName = "report.html"
 
 // Body of a step.
 type Body struct {
 	AB          graph.Input   `yaml:"ab" takes:"A/B result" doc:"result of an A/B test"`
-	Data        graph.Input   `yaml:"data" takes:"table" doc:"the summary of a data set"`
-	Training    graph.Input   `yaml:"training" takes:"model,adapter" doc:"what was trained, whose curves are shown"`
-	Replacement graph.Input   `yaml:"replacement" takes:"model" doc:"an SO8T model"`
+	Data        graph.Input   `yaml:"data" takes:"table" optional:"true" doc:"the summary of a data set"`
+	Training    graph.Input   `yaml:"training" takes:"model,adapter" optional:"true" doc:"what was trained, whose curves are shown"`
+	Replacement graph.Input   `yaml:"replacement" takes:"model" optional:"true" doc:"an SO8T model"`
 	Report      config.Report `yaml:"report" doc:"language"`
 	Name        string        `yaml:"name" doc:"experiment that the run is filed under"`
 }
 
 // Engine does the work.
 type Engine interface {
-	// WriteReport renders to path what in has, beside the run itself and its surroundings.
-	WriteReport(ctx context.Context, in experiments.ReportInput, path string) error
+	// WriteReport renders to path what in has, beside the run itself and its surroundings; step is the one that does.
+	WriteReport(ctx context.Context, step *graph.Planned, in experiments.ReportInput, path string) error
 }
 
 // Kind is the kind.
@@ -50,19 +50,20 @@ func Kind(e Engine) graph.Kind {
 			if err != nil {
 				return err
 			}
-			in := experiments.ReportInput{Series: series, Language: b.Report.Language, Data: new(experiments.DatasetSummary), AB: new(experiments.ABResult)}
+			in := experiments.ReportInput{Series: series, Language: b.Report.Language}
 			for _, part := range []struct {
-				path string
+				from graph.Input
+				file string // below what it names
 				into any
-			}{
-				{b.Data.Path(), in.Data}, {b.AB.Path(), in.AB},
-				{filepath.Join(b.Replacement.Path(), "replacement.json"), &in.Replacement},
-			} {
-				if err := graph.ReadJSON(part.path, part.into); err != nil {
+			}{{b.Data, "", &in.Data}, {b.AB, "", &in.AB}, {b.Replacement, "replacement.json", &in.Replacement}} {
+				if part.from.Path() == "" {
+					continue
+				}
+				if err := graph.ReadJSON(filepath.Join(part.from.Path(), part.file), part.into); err != nil {
 					return err
 				}
 			}
-			return e.WriteReport(ctx, in, w.File(fileName))
+			return e.WriteReport(ctx, w.Step, in, w.File(fileName))
 		},
 	}
 }

@@ -1,0 +1,145 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"triality/experiments"
+	"triality/experiments/graph"
+	stepkinds "triality/experiments/kinds"
+	"triality/runtime/hub"
+)
+
+// planned is a plan with what the run that follows it records.
+type planned struct {
+	*graph.Plan
+	params map[string]string
+}
+
+// plan plans a spec's steps. Models of the Hub that it names are downloaded, since what they are decides keys.
+func (r *Runner) plan(ctx context.Context, s Spec, e *execution, runID string) (planned, error) {
+	if s.Graph == nil {
+		return r.planFive(ctx, s, e, runID)
+	}
+	list := stepkinds.All(host{r.Engine, e})
+	l := &literals{runner: r, runID: runID, found: sources{}}
+	p, err := s.Graph.Make(ctx, list, graph.Env{
+		Dir: s.OutputDir, Device: r.Engine.Device.Info().Name, Literal: l.of,
+		Tell: func(step *graph.Planned) graph.Teller { return planTeller{r, runID, step.Name} },
+	})
+	if err != nil {
+		return planned{}, err
+	}
+	params := s.Graph.Params(list)
+	for name, source := range l.found {
+		params[name+".commit"] = source.Commit
+	}
+	return planned{p, params}, nil
+}
+
+func (r *Runner) planFive(ctx context.Context, s Spec, e *execution, runID string) (planned, error) {
+	modules, err := r.modules(ctx, s.Test.Metrics)
+	if err != nil {
+		return planned{}, err
+	}
+	if err := r.Engine.checkModules(ctx, modules, !s.Test.Generate.IsZero()); err != nil {
+		return planned{}, err
+	}
+	pinned, found, err := r.locate(ctx, s.Pipeline, runID)
+	if err != nil {
+		return planned{}, err
+	}
+	e.cfg = pinned
+	p, err := makePlan(ctx, pinned, modules, r.Engine.Device.Info().Name, found, planTeller{r, runID, "convert"}, stepkinds.All(host{r.Engine, e}))
+	if err != nil {
+		return planned{}, err
+	}
+	params := flatten(s.Pipeline)
+	for key, source := range found {
+		params[key+".commit"] = source.Commit
+	}
+	return planned{p, params}, nil
+}
+
+// literals resolve what a graph's bodies name that no step gives.
+type literals struct {
+	runner *Runner
+	runID  string
+	found  sources // models of the Hub by the names they are called by
+}
+
+func (l *literals) of(ctx context.Context, takes []graph.Type, text string) (graph.Value, error) {
+	switch {
+	case slices.Contains(takes, graph.Model):
+		s, err := l.runner.Engine.Locate(ctx, text, hub.ModelFiles, planTeller{l.runner, l.runID, "model"})
+		if err != nil {
+			return graph.Value{}, err
+		}
+		if s.Repo != "" {
+			l.found[text] = s
+		}
+		return value(s.Name, s.key)
+	case slices.Contains(takes, graph.Dataset):
+		return value(text, func() (string, error) { return hashTestData(text) })
+	case slices.Contains(takes, graph.Adapter):
+		return value(text, func() (string, error) { return hashAdapter(text) })
+	case slices.Contains(takes, graph.ABResult):
+		path := text
+		if info, err := os.Stat(text); err == nil && info.IsDir() {
+			path = filepath.Join(text, resultsName)
+		}
+		return value(path, func() (string, error) { return hashFiles(path) })
+	case slices.Contains(takes, graph.Table):
+		return value(text, func() (string, error) { return hashFiles(text) })
+	}
+	return graph.Value{}, experiments.Errorf(experiments.CodeInvalid, "%q: it comes from a step; write ${step.output}", text)
+}
+
+func value(path string, key func() (string, error)) (graph.Value, error) {
+	k, err := key()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = experiments.Errorf(experiments.CodeNotFound, "%w", err)
+	}
+	return graph.Value{Path: path, Key: k}, err
+}
+
+// PlannedStep is what Plan says of a step.
+type PlannedStep struct {
+	Name  string   `json:"name"`
+	Kind  string   `json:"kind"`
+	Key   string   `json:"key"`
+	Cost  string   `json:"cost"` // "cheap": it needs no device; "costly": it has one to itself
+	Needs []string `json:"needs,omitempty"`
+	// TakenOver says that the step has a finished result, in Output and of the time FinishedAt.
+	TakenOver  bool      `json:"taken_over"`
+	Output     string    `json:"output"`
+	FinishedAt time.Time `json:"finished_at,omitzero"`
+	// Seconds is what the result took, or, where there is none, what the last step of the kind took below the same
+	// output_dir; 0: nothing is known.
+	Seconds float64 `json:"seconds,omitempty"`
+}
+
+// Plan says what a run of a spec would do, in its order, without running or writing anything.
+func (r *Runner) Plan(ctx context.Context, s Spec) ([]PlannedStep, error) {
+	var run experiments.Run
+	p, err := r.plan(ctx, s, &execution{Runner: r, cfg: s.Pipeline, run: &run}, "")
+	if err != nil {
+		return nil, err
+	}
+	out := make([]PlannedStep, len(p.Steps))
+	for i, step := range p.Steps {
+		o := PlannedStep{Name: step.Name, Kind: step.Kind.Name, Key: step.Key, Cost: step.Kind.Cost.String(), Needs: step.Needs(), Output: step.Dir}
+		if m := step.Done; m != nil {
+			o.TakenOver, o.FinishedAt, o.Seconds = true, m.FinishedAt, m.Seconds
+		} else {
+			o.Seconds = graph.LastSeconds(filepath.Dir(step.Dir), step.Kind.Name)
+		}
+		out[i] = o
+	}
+	return out, nil
+}

@@ -1,0 +1,55 @@
+package pipeline
+
+import (
+	"errors"
+	"io/fs"
+
+	"triality/experiments"
+	"triality/experiments/config"
+	"triality/experiments/graph"
+	stepkinds "triality/experiments/kinds"
+	"triality/runtime/disk"
+)
+
+// Spec is what a configuration file asks for: a pipeline, or, where it has steps, a graph of them.
+type Spec struct {
+	config.Pipeline              // of a graph: its settings, and the defaults elsewhere
+	Graph           *graph.Graph // nil: the five steps
+	Devices         int          // costly steps side by side; 0: as many as there are cards
+	Text            string       // YAML that ParseSpec reads to the same, kept with the run
+}
+
+// FiveSteps is the spec of a pipeline.
+func FiveSteps(cfg config.Pipeline) Spec { return Spec{Pipeline: cfg, Devices: 1} }
+
+// ParseSpec reads a pipeline YAML or a graph, over the defaults. Overrides are KEY=VALUE pairs that win over the text; in
+// a graph, NAME.KEY is a key of the step NAME's body. name stands for the file in errors, which name the line and the key.
+func ParseSpec(name string, text []byte, overrides ...string) (Spec, error) {
+	if !graph.IsGraph(text) {
+		cfg, err := config.Parse(name, text, overrides...)
+		s := FiveSteps(cfg)
+		if s.Text = string(text); err == nil && len(overrides) > 0 {
+			s.Text, err = cfg.YAML()
+		}
+		return s, err
+	}
+	g, err := graph.Parse(name, text, stepkinds.All(nil), overrides...)
+	if err != nil {
+		return Spec{}, err
+	}
+	s := Spec{Pipeline: g.Settings.Pipeline(), Graph: &g, Devices: g.Settings.Devices}
+	s.Text, err = graph.Text(name, text, overrides...)
+	return s, err
+}
+
+// LoadSpec is ParseSpec for a file.
+func LoadSpec(path string, overrides ...string) (Spec, error) {
+	text, err := disk.ReadRegular(path, disk.MaxText)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Spec{}, experiments.Errorf(experiments.CodeNotFound, "%s: no such configuration file", path)
+	}
+	if err != nil {
+		return Spec{}, experiments.Errorf(experiments.CodeInvalid, "read configuration: %w", err)
+	}
+	return ParseSpec(path, text, overrides...)
+}
