@@ -111,18 +111,6 @@ func TestAMissingFileIsNamed(t *testing.T) {
 	}
 }
 
-func TestShippedConfigurationsAreValid(t *testing.T) {
-	files, err := filepath.Glob("../../configs/*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no configurations found", err)
-	}
-	for _, f := range files {
-		if _, err := Load(f); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
 func TestWhatIsNotSetIsNoPartOfTheKeysOfStepsThatRanBefore(t *testing.T) {
 	// Step keys hash this JSON: a name more would make every A/B test run anew.
 	test := Default().Test

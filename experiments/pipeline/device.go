@@ -58,6 +58,19 @@ func Cards() (int, error) {
 	return n, err
 }
 
+// deviceName is the name of the device that a configuration computes on, without opening one: auto takes a card where
+// there is one.
+func deviceName(cfg config.Pipeline) (string, error) {
+	if cfg.Device != "auto" {
+		return cfg.Device, nil
+	}
+	cards, err := Cards()
+	if err != nil || cards == 0 {
+		return "cpu", err
+	}
+	return "cuda", nil
+}
+
 // Recompute is the trainer's name for what training computes again instead of keeping.
 func Recompute(t config.Training) string {
 	if t.GradientCheckpointing {

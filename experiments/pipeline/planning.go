@@ -22,14 +22,14 @@ type planned struct {
 }
 
 // plan plans a spec's steps. Models of the Hub that it names are downloaded, since what they are decides keys.
-func (r *Runner) plan(ctx context.Context, s Spec, e *execution, runID string) (planned, error) {
+func (r *Runner) plan(ctx context.Context, s Spec, device string, e *execution, runID string) (planned, error) {
 	if s.Graph == nil {
-		return r.planFive(ctx, s, e, runID)
+		return r.planFive(ctx, s, device, e, runID)
 	}
 	list := stepkinds.All(host{r.Engine, e})
 	l := &literals{runner: r, runID: runID, found: sources{}}
 	p, err := s.Graph.Make(ctx, list, graph.Env{
-		Dir: s.OutputDir, Device: r.Engine.Device.Info().Name, Literal: l.of,
+		Dir: s.OutputDir, Device: device, Literal: l.of,
 		Tell: func(step *graph.Planned) graph.Teller { return planTeller{r, runID, step.Name} },
 	})
 	if err != nil {
@@ -42,7 +42,7 @@ func (r *Runner) plan(ctx context.Context, s Spec, e *execution, runID string) (
 	return planned{p, params}, nil
 }
 
-func (r *Runner) planFive(ctx context.Context, s Spec, e *execution, runID string) (planned, error) {
+func (r *Runner) planFive(ctx context.Context, s Spec, device string, e *execution, runID string) (planned, error) {
 	modules, err := r.modules(ctx, s.Test.Metrics)
 	if err != nil {
 		return planned{}, err
@@ -55,7 +55,7 @@ func (r *Runner) planFive(ctx context.Context, s Spec, e *execution, runID strin
 		return planned{}, err
 	}
 	e.cfg = pinned
-	p, err := makePlan(ctx, pinned, modules, r.Engine.Device.Info().Name, found, planTeller{r, runID, "convert"}, stepkinds.All(host{r.Engine, e}))
+	p, err := makePlan(ctx, pinned, modules, device, found, planTeller{r, runID, "convert"}, stepkinds.All(host{r.Engine, e}))
 	if err != nil {
 		return planned{}, err
 	}
@@ -124,10 +124,14 @@ type PlannedStep struct {
 	Seconds float64 `json:"seconds,omitempty"`
 }
 
-// Plan says what a run of a spec would do, in its order, without running or writing anything.
+// Plan says what a run of a spec would do, in its order, without running anything or opening a device.
 func (r *Runner) Plan(ctx context.Context, s Spec) ([]PlannedStep, error) {
+	device, err := deviceName(s.Pipeline)
+	if err != nil {
+		return nil, err
+	}
 	var run experiments.Run
-	p, err := r.plan(ctx, s, &execution{Runner: r, cfg: s.Pipeline, run: &run}, "")
+	p, err := r.plan(ctx, s, device, &execution{Runner: r, cfg: s.Pipeline, run: &run}, "")
 	if err != nil {
 		return nil, err
 	}

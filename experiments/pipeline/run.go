@@ -64,7 +64,7 @@ func (r *Runner) Run(ctx context.Context, cfg config.Pipeline, o RunOptions) (ru
 // back with upToDate set. A failed or interrupted run is recorded as such and its error returned.
 func (r *Runner) RunSpec(ctx context.Context, s Spec, o RunOptions) (run experiments.Run, upToDate bool, err error) {
 	e := &execution{Runner: r, cfg: s.Pipeline, run: &run}
-	p, err := r.plan(ctx, s, e, o.RunID)
+	p, err := r.plan(ctx, s, r.Engine.Device.Info().Name, e, o.RunID)
 	if err != nil {
 		return run, false, err
 	}

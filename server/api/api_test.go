@@ -16,6 +16,7 @@ import (
 	"testing/fstest"
 
 	"triality/experiments"
+	"triality/experiments/pipeline"
 	"triality/server/store"
 )
 
@@ -57,6 +58,13 @@ func (j jobs) Cancel(ctx context.Context, id string) error {
 		err = experiments.Errorf(experiments.CodeConflict, "run %s is %s", id, r.Status)
 	}
 	return err
+}
+
+func (jobs) Plan(_ context.Context, config, _ string) ([]pipeline.PlannedStep, error) {
+	if config == "broken" {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "config:1: broken")
+	}
+	return []pipeline.PlannedStep{{Name: "a", Kind: "convert", Key: "k", Cost: "cheap", Output: "work/convert/k"}}, nil
 }
 
 func (jobs) Waits(context.Context, string) *experiments.Reason { return nil }

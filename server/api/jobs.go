@@ -12,10 +12,11 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"triality/experiments"
+	"triality/experiments/pipeline"
 )
 
 type newJob struct {
-	Config   string `json:"config"` // the pipeline's YAML
+	Config   string `json:"config"` // a pipeline's or a graph's YAML
 	Name     string `json:"name,omitempty"`
 	Dir      string `json:"dir,omitempty"`      // absolute folder of this machine at which its paths begin; needs the data folder's token
 	Priority int    `json:"priority,omitempty"` // higher runs first; 0 where left out
@@ -36,13 +37,8 @@ func (s *Server) submit(c echo.Context) error {
 	if in.Config == "" {
 		return invalid("config is missing: the pipeline's YAML")
 	}
-	if in.Dir != "" {
-		if !s.ownsData(c.Request()) {
-			return experiments.Errorf(codeForbidden, "dir: only who reads the data folder may name a folder of this machine; leave it out")
-		}
-		if info, err := os.Stat(in.Dir); !filepath.IsAbs(in.Dir) || err != nil || !info.IsDir() {
-			return invalid("dir %q: want an absolute path of a folder", in.Dir)
-		}
+	if err := s.checkDir(c, in.Dir); err != nil {
+		return err
 	}
 	if err := checkPriority(in.Priority); err != nil {
 		return err
@@ -58,6 +54,50 @@ func (s *Server) submit(c echo.Context) error {
 	replayed()
 	c.Response().Header().Set("Location", "/api/v1/runs/"+r.ID)
 	return sendJSON(c, http.StatusAccepted, r)
+}
+
+// checkDir checks the folder at which a configuration's paths begin.
+func (s *Server) checkDir(c echo.Context, dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if !s.ownsData(c.Request()) {
+		return experiments.Errorf(codeForbidden, "dir: only who reads the data folder may name a folder of this machine; leave it out")
+	}
+	if info, err := os.Stat(dir); !filepath.IsAbs(dir) || err != nil || !info.IsDir() {
+		return invalid("dir %q: want an absolute path of a folder", dir)
+	}
+	return nil
+}
+
+type newPlan struct {
+	Config string `json:"config"`        // a pipeline's or a graph's YAML
+	Dir    string `json:"dir,omitempty"` // as of a job
+}
+
+type planAnswer struct {
+	Steps []pipeline.PlannedStep `json:"steps"`
+}
+
+func (s *Server) plan(c echo.Context) error {
+	var in newPlan
+	if _, err := readJSON(c, maxBody, &in); err != nil {
+		return err
+	}
+	if s.opts.Jobs == nil {
+		return unavailable("job runner")
+	}
+	if in.Config == "" {
+		return invalid("config is missing: the YAML of a pipeline or a graph")
+	}
+	if err := s.checkDir(c, in.Dir); err != nil {
+		return err
+	}
+	steps, err := s.opts.Jobs.Plan(c.Request().Context(), in.Config, in.Dir)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, planAnswer{steps})
 }
 
 func checkPriority(n int) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/experiments/pipeline"
 	"triality/server/store"
 )
 
@@ -26,6 +27,8 @@ type Jobs interface {
 	Waits(ctx context.Context, runID string) *experiments.Reason
 	// Prioritize changes the priority of a waiting run.
 	Prioritize(ctx context.Context, runID string, priority int) (experiments.Run, error)
+	// Plan says what a run of a configuration would do; dir is the folder at which its paths begin, empty: the server's.
+	Plan(ctx context.Context, config, dir string) ([]pipeline.PlannedStep, error)
 	// Log gives what a run's workers printed, from an offset in bytes on.
 	Log(runID string, from int64) (io.ReadCloser, error)
 }

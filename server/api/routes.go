@@ -98,7 +98,8 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/runs/:id/replacement", summary: "replacement.json of the SO8T model", answer: map[string]any{}, errors: missing, handler: s.jsonArtifact(artifactReplacement)},
 		{method: "GET", path: "/runs/:id/report", summary: "The report as one offline HTML file", query: []parameter{{"lang", "en or ja"}, {"download", "1: as an attachment"}}, answerType: "text/html", errors: with(missing, iv, experiments.CodeTooLarge, un), handler: s.report},
 
-		{method: "POST", path: "/jobs", summary: "Queue a pipeline", body: newJob{}, status: 202, answer: experiments.Run{}, once: true, errors: with(writing, cf, codeForbidden), handler: s.submit},
+		{method: "POST", path: "/plan", summary: "What a run of a pipeline or a graph of steps would do: steps, keys, what is taken over, cost. Nothing runs", body: newPlan{}, answer: planAnswer{}, errors: with(wrong, nf, un, codeForbidden), handler: s.plan},
+		{method: "POST", path: "/jobs", summary: "Queue a pipeline or a graph of steps", body: newJob{}, status: 202, answer: experiments.Run{}, once: true, errors: with(writing, cf, codeForbidden), handler: s.submit},
 		{method: "GET", path: "/queue", summary: "The pipelines under way and those that wait, in the order in which they start", answer: list[experiments.Run]{}, errors: []experiments.Code{un}, handler: s.queue},
 		{method: "POST", path: "/store/check", summary: "Check every record and file of the store", answer: StoreCheck{}, handler: s.checkStore},
 		{method: "GET", path: "/configs", summary: "The pipeline configurations that come with this server", answer: list[Config]{}, handler: s.configs},

@@ -3,14 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
 
 	"triality/experiments"
-	"triality/experiments/config"
-	"triality/runtime/disk"
+	"triality/experiments/pipeline"
 	"triality/server/client"
 	"triality/server/store"
 )
@@ -74,27 +72,10 @@ func (o owner) experiments(ctx context.Context, cursor string) ([]store.Experime
 	return o.store.Experiments(ctx, 1000, cursor)
 }
 
-// readConfig reads a configuration file, and the text that a run of it keeps: the file's own where nothing
-// wins over it.
-func readConfig(path string, set []string) (cfg config.Pipeline, yaml string, err error) {
-	if cfg, err = config.Load(path, set...); err != nil {
-		return cfg, "", err
-	}
-	if len(set) > 0 {
-		yaml, err = cfg.YAML()
-		return cfg, yaml, err
-	}
-	text, err := disk.ReadRegular(path, disk.MaxText)
-	if err != nil {
-		return cfg, "", fmt.Errorf("read configuration: %w", err)
-	}
-	return cfg, string(text), nil
-}
-
 // runThrough has a server run a configuration, shows the run as if it ran here, and prints the outcome. When
 // ctx ends the run is cancelled, as it would be here.
 func (e *env) runThrough(ctx context.Context, c *client.Client, path, name string, set []string) error {
-	_, yaml, err := readConfig(path, set)
+	spec, err := pipeline.LoadSpec(path, set...)
 	if err != nil {
 		return err
 	}
@@ -102,7 +83,7 @@ func (e *env) runThrough(ctx context.Context, c *client.Client, path, name strin
 	if err != nil {
 		return err
 	}
-	run, err := c.Submit(ctx, yaml, name, dir)
+	run, err := c.Submit(ctx, spec.Text, name, dir)
 	if err != nil {
 		return err
 	}
@@ -147,10 +128,10 @@ type following struct {
 
 func (f *following) Run(r experiments.Run) {
 	for _, s := range r.Steps {
-		if s.Status != f.steps[s.Kind] && s.Status != experiments.Queued {
+		if s.Status != f.steps[s.Title()] && s.Status != experiments.Queued {
 			f.Step(s)
 		}
-		f.steps[s.Kind] = s.Status
+		f.steps[s.Title()] = s.Status
 	}
 	if r.Job != nil && r.Job.Reason != "" && r.Job.Reason != f.reason {
 		f.Note("server", r.Job.Reason)

@@ -13,15 +13,17 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/config"
+	"triality/experiments/kinds/abtest"
+	"triality/experiments/kinds/report"
 	"triality/experiments/pipeline"
 	"triality/frontend"
-	"triality/server/report"
+	pages "triality/server/report"
 	"triality/server/store"
 )
 
 func jobCommands() []command {
 	return []command{
-		{"run", "CONFIG", "run a pipeline: convert, finetune, replace, abtest, report", setupRun},
+		{"run", "CONFIG", "run a pipeline (convert, finetune, replace, abtest, report) or a graph of steps", setupRun},
 		{"demo", "", "run the shipped demo pipeline, then serve its results", setupDemo},
 	}
 }
@@ -37,7 +39,8 @@ func setupRun(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	data := dataFlag(fs)
 	name := fs.String("name", "", "name of the run (default: the time)")
 	var set settings
-	fs.Var(&set, "set", "`KEY=VALUE` that wins over the file, such as training.lora_r=8; may be repeated")
+	fs.Var(&set, "set", "`KEY=VALUE` that wins over the file, such as training.lora_r=8, in a graph STEP.training.lora_r=8; may be repeated")
+	plan := fs.Bool("plan", false, "print the steps, their keys, what is taken over and what is left to do, and run nothing")
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
@@ -47,10 +50,14 @@ func setupRun(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
-		if o.server != nil {
-			return e.runThrough(ctx, o.server, args[0], *name, set)
+		switch {
+		case *plan:
+			err = e.printPlan(ctx, o, args[0], set)
+		case o.server != nil:
+			err = e.runThrough(ctx, o.server, args[0], *name, set)
+		default:
+			err = e.runPipeline(ctx, o.store, args[0], *name, set)
 		}
-		err = e.runPipeline(ctx, o.store, args[0], *name, set)
 		return errors.Join(err, o.Close())
 	}
 }
@@ -61,18 +68,18 @@ func dataFlag(fs *flag.FlagSet) *string {
 
 // runPipeline runs a configuration file and prints the outcome.
 func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name string, set []string) (err error) {
-	cfg, yaml, err := readConfig(path, set)
+	spec, err := pipeline.LoadSpec(path, set...)
 	if err != nil {
 		return err
 	}
-	runner, closeRunner, err := openRunner(st, cfg, 0, e.logger(slog.LevelWarn))
+	runner, closeRunner, err := openRunner(st, spec, nil, e.logger(slog.LevelWarn))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeRunner()) }()
 	screen := newTerminal(e.stderr)
 	runner.Watcher = screen
-	run, upToDate, err := runner.Run(ctx, cfg, pipeline.RunOptions{Name: name, YAML: yaml})
+	run, upToDate, err := runner.RunSpec(ctx, spec, pipeline.RunOptions{Name: name})
 	screen.clear()
 	if err != nil {
 		return err
@@ -80,56 +87,83 @@ func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name strin
 	return e.printOutcome(run, upToDate)
 }
 
+// outcome is a finished run with what people look at first: the last A/B test and report among its steps.
+type outcome struct {
+	Run      experiments.Run       `json:"run"`
+	UpToDate bool                  `json:"up_to_date"` // every step had a finished result
+	Results  string                `json:"results,omitempty"`
+	Report   string                `json:"report,omitempty"`
+	ABTest   *experiments.ABResult `json:"abtest,omitempty"`
+}
+
 // printOutcome prints the headline of a finished run.
 func (e *env) printOutcome(run experiments.Run, upToDate bool) error {
-	dir := map[string]string{}
+	out := outcome{Run: run, UpToDate: upToDate}
+	results := map[string]*experiments.ABResult{}
 	for _, s := range run.Steps {
-		dir[s.Kind] = s.Output
+		switch s.Kind {
+		case abtest.Name:
+			r, err := pipeline.ReadABResult(s.Output)
+			if err != nil {
+				return err
+			}
+			out.ABTest, out.Results, results[s.Title()] = r, filepath.Join(s.Output, abtest.ResultsName), r
+		case report.Name:
+			out.Report = filepath.Join(s.Output, report.FileName)
+		}
 	}
-	result, err := pipeline.ReadABResult(dir["abtest"])
-	if err != nil {
-		return err
-	}
-	out := struct {
-		Run      experiments.Run       `json:"run"`
-		UpToDate bool                  `json:"up_to_date"` // every step had a finished result
-		Results  string                `json:"results"`
-		Report   string                `json:"report"`
-		ABTest   *experiments.ABResult `json:"abtest"`
-	}{run, upToDate, filepath.Join(dir["abtest"], "results.json"), filepath.Join(dir["report"], "report.html"), result}
 	return e.result(out, func(w io.Writer) {
 		if upToDate {
 			for _, s := range run.Steps {
-				fmt.Fprintf(w, "%-9s up to date: %s\n", s.Kind, s.Output)
+				fmt.Fprintf(w, "%-9s up to date: %s\n", s.Title(), s.Output)
 			}
 			fmt.Fprintln(w, "nothing to run: every step has a finished result")
 		}
-		printABResult(w, result)
-		fmt.Fprintf(w, "\nrun     %s\nresults %s\nreport  %s\n", run.ID, out.Results, out.Report)
+		for _, s := range run.Steps {
+			r := results[s.Title()]
+			switch {
+			case r != nil && len(results) > 1:
+				fmt.Fprintf(w, "\n%s", s.Title())
+				fallthrough
+			case r != nil:
+				printABResult(w, r)
+			case s.Name != "" && !upToDate: // of a graph
+				fmt.Fprintf(w, "%-9s %s\n", s.Title(), s.Output)
+			}
+		}
+		fmt.Fprintf(w, "\nrun     %s\n", run.ID)
+		if out.Results != "" {
+			fmt.Fprintf(w, "results %s\n", out.Results)
+		}
+		if out.Report != "" {
+			fmt.Fprintf(w, "report  %s\n", out.Report)
+		}
 	})
 }
 
 // openRunner joins engine, sandbox, tracker and reporter. The second result closes what it opened.
-func openRunner(tracker experiments.Tracker, cfg config.Pipeline, card int, log *slog.Logger) (*pipeline.Runner, func() error, error) {
-	reporter := report.New(report.Assets{EChartsJS: frontend.ReportECharts()})
+func openRunner(tracker experiments.Tracker, spec pipeline.Spec, cards []int, log *slog.Logger) (*pipeline.Runner, func() error, error) {
+	reporter := pages.New(pages.Assets{EChartsJS: frontend.ReportECharts()})
 	if err := reporter.Check(); err != nil {
 		return nil, nil, err
 	}
-	engine, closeEngine, err := openEngine(cfg, card, log)
+	engine, closeEngine, err := openEngine(spec.Pipeline, cards, spec.Devices, log)
 	if err != nil {
 		return nil, nil, err
 	}
 	return &pipeline.Runner{Engine: engine, Tracker: tracker, Reporter: reporter, Version: Version}, closeEngine, nil
 }
 
-func openEngine(cfg config.Pipeline, card int, log *slog.Logger) (*pipeline.Engine, func() error, error) {
+// openEngine opens the engine of a configuration. cards are those it may use, none: all, of which it takes count, 0: each.
+func openEngine(cfg config.Pipeline, cards []int, count int, log *slog.Logger) (*pipeline.Engine, func() error, error) {
 	host, err := openSandbox(0, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	dev, notes, err := pipeline.OpenCard(cfg, card)
+	devices, notes, err := pipeline.OpenDevices(cfg, cards, count)
 	if err != nil {
 		return nil, nil, errors.Join(err, host.Close())
 	}
-	return &pipeline.Engine{Device: dev, Room: pipeline.Room{Card: int64(cfg.MemoryLimit)}, Storage: pipeline.StorageOn(dev, cfg), Recompute: pipeline.Recompute(cfg.Training), Config: pipeline.ModelConfig(cfg), Notes: notes, Sandbox: host}, func() error { return errors.Join(host.Close(), dev.Close()) }, nil
+	dev := devices.First()
+	return &pipeline.Engine{Device: dev, Devices: devices, Room: pipeline.Room{Card: int64(cfg.MemoryLimit)}, Storage: pipeline.StorageOn(dev, cfg), Recompute: pipeline.Recompute(cfg.Training), Config: pipeline.ModelConfig(cfg), Notes: notes, Sandbox: host}, func() error { return errors.Join(host.Close(), devices.Close()) }, nil
 }

@@ -137,7 +137,7 @@ func printRun(w io.Writer, r experiments.Run) {
 		if !s.EndedAt.IsZero() && !s.StartedAt.IsZero() {
 			took = s.EndedAt.Sub(s.StartedAt).Round(100 * time.Millisecond).String()
 		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", s.Kind, s.Status, took, s.Output)
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", s.Title(), s.Status, took, s.Output)
 	}
 }
 

@@ -50,7 +50,7 @@ func quote(s string) string { return fmt.Sprintf("%q", s) }
 func (e *env) withEngine(cfg config.Pipeline, device string, kind string, do func(*pipeline.Engine, stepSink) error) error {
 	cfg.Device = or(device, cfg.Device)
 	cfg.Model.AllowUnknownConfig = cfg.Model.AllowUnknownConfig || e.allowUnknown
-	engine, closeEngine, err := openEngine(cfg, 0, e.logger(slog.LevelWarn))
+	engine, closeEngine, err := openEngine(cfg, nil, 1, e.logger(slog.LevelWarn))
 	if err != nil {
 		return err
 	}

@@ -45,42 +45,42 @@ func (t *terminal) Step(s experiments.Step) {
 	t.clear()
 	switch s.Status {
 	case experiments.Running:
-		fmt.Fprintf(t.w, "%-9s started\n", s.Kind)
+		fmt.Fprintf(t.w, "%-9s started\n", s.Title())
 		t.last = time.Now()
 	case experiments.Reused:
-		fmt.Fprintf(t.w, "%-9s up to date: finished %s, %s\n", s.Kind, s.EndedAt.Local().Format("2006-01-02 15:04:05"), printable.Line(s.Output))
+		fmt.Fprintf(t.w, "%-9s up to date: finished %s, %s\n", s.Title(), s.EndedAt.Local().Format("2006-01-02 15:04:05"), printable.Line(s.Output))
 	case experiments.Finished:
-		fmt.Fprintf(t.w, "%-9s finished in %s: %s\n", s.Kind, s.EndedAt.Sub(s.StartedAt).Round(100*time.Millisecond), printable.Line(s.Output))
+		fmt.Fprintf(t.w, "%-9s finished in %s: %s\n", s.Title(), s.EndedAt.Sub(s.StartedAt).Round(100*time.Millisecond), printable.Line(s.Output))
 	default:
-		fmt.Fprintf(t.w, "%-9s %s\n", s.Kind, s.Status)
+		fmt.Fprintf(t.w, "%-9s %s\n", s.Title(), s.Status)
 	}
 }
 
 // Note prints a line.
-func (t *terminal) Note(kind string, text string) {
+func (t *terminal) Note(step string, text string) {
 	t.clear()
-	fmt.Fprintf(t.w, "%-9s %s\n", kind, printable.Text(text))
+	fmt.Fprintf(t.w, "%-9s %s\n", step, printable.Text(text))
 }
 
 // Progress draws the bar, or prints a line when the last one is old.
-func (t *terminal) Progress(kind string, p experiments.Progress) {
+func (t *terminal) Progress(step string, p experiments.Progress) {
 	if !t.tty {
 		if time.Since(t.last) < lineEvery {
 			return
 		}
 		t.last = time.Now()
-		fmt.Fprintf(t.w, "%-9s %s\n", kind, strings.Join(progressParts(p), ", "))
+		fmt.Fprintf(t.w, "%-9s %s\n", step, strings.Join(progressParts(p), ", "))
 		return
 	}
-	fmt.Fprintf(t.draws, "\r\x1b[K%s", barLine(kind, p, t.width()))
+	fmt.Fprintf(t.draws, "\r\x1b[K%s", barLine(step, p, t.width()))
 	t.bar = true
 }
 
 // barLine is a step's name, a bar and what is known of its progress, in fewer columns than the terminal
 // has: a line that wraps could not be drawn over.
-func barLine(kind string, p experiments.Progress, columns int) string {
+func barLine(step string, p experiments.Progress, columns int) string {
 	const widest, narrowest = 30, 8
-	parts, head := progressParts(p), fmt.Sprintf("%-9s ", kind)
+	parts, head := progressParts(p), fmt.Sprintf("%-9s ", step)
 	text := strings.Join(parts, ", ")
 	for len(parts) > 1 && utf8.RuneCountInString(head+text)+narrowest+2 > columns {
 		parts = parts[:len(parts)-1]

@@ -1,13 +1,14 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
 
 	"triality/experiments"
-	"triality/experiments/config"
 	"triality/experiments/pipeline"
 	"triality/server/worker"
 )
@@ -16,22 +17,30 @@ import (
 func WorkerMain(stdin io.Reader, stdout io.WriteCloser, stderr io.Writer) int {
 	e := &env{stdin: stdin, stdout: stderr, stderr: stderr}
 	return worker.Main(stdin, stdout, func(ctx context.Context, job worker.Job, tracker experiments.Tracker) (err error) {
-		cfg, err := config.Parse("config", []byte(job.Config))
+		spec, err := pipeline.ParseSpec("config", []byte(job.Config))
 		if err != nil {
 			return err
 		}
-		card := 0
-		if len(job.Devices) > 0 {
-			card = job.Devices[0]
+		if job.Plan {
+			steps, err := planHere(ctx, tracker, spec, newTerminal(stderr), e.logger(slog.LevelInfo))
+			if err != nil {
+				return err
+			}
+			text, err := json.Marshal(steps)
+			if err != nil {
+				return err
+			}
+			_, err = tracker.SaveArtifact(ctx, job.RunID, "plan.json", "application/json", bytes.NewReader(text))
+			return err
 		}
-		runner, closeRunner, err := openRunner(tracker, cfg, card, e.logger(slog.LevelInfo))
+		runner, closeRunner, err := openRunner(tracker, spec, job.Devices, e.logger(slog.LevelInfo))
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, closeRunner()) }()
 		runner.Watcher = newTerminal(stderr)
 		runner.Engine.Room.Process = job.Memory
-		_, _, err = runner.Run(ctx, cfg, pipeline.RunOptions{RunID: job.RunID, Resume: job.Resume, YAML: job.Config})
+		_, _, err = runner.RunSpec(ctx, spec, pipeline.RunOptions{RunID: job.RunID, Resume: job.Resume})
 		return err
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"triality/experiments"
+	"triality/experiments/pipeline"
 	"triality/runtime/atomicfile"
 	"triality/runtime/disk"
 	"triality/server/api"
@@ -140,6 +141,15 @@ func (c *Client) Queue(ctx context.Context) ([]experiments.Run, error) {
 		Items []experiments.Run `json:"items"`
 	}
 	return page.Items, c.get(ctx, "/api/v1/queue", nil, &page)
+}
+
+// Plan says what a run of a configuration would do; dir is the folder at which its paths begin.
+func (c *Client) Plan(ctx context.Context, config, dir string) ([]pipeline.PlannedStep, error) {
+	var answer struct {
+		Steps []pipeline.PlannedStep `json:"steps"`
+	}
+	err := c.send(ctx, http.MethodPost, "/api/v1/plan", "application/json", jsonOf(map[string]any{"config": config, "dir": dir}), &answer)
+	return answer.Steps, err
 }
 
 // Cancel stops a queued or running run.

@@ -110,7 +110,7 @@ func (n *notes) Module(context.Context, string) (experiments.Module, []byte, err
 	return experiments.Module{}, make([]byte, bigModule), nil
 }
 
-func (n *notes) Progress(string, experiments.StepKind, experiments.Progress) {}
+func (n *notes) Progress(string, string, experiments.Progress) {}
 
 // buffer is a log that may be read while it is written.
 type buffer struct {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"triality/experiments"
-	"triality/experiments/config"
 	"triality/experiments/pipeline"
 	"triality/runtime/disk"
 	"triality/server/store"
@@ -40,11 +39,12 @@ type Fleet interface {
 
 // Queue runs submitted pipelines: those of higher priority first, else in the order of their submission.
 type Queue struct {
-	worker Worker
-	store  *store.Store
-	log    *slog.Logger
-	places places
-	fleet  Fleet // nil: this machine runs everything
+	worker   Worker
+	store    *store.Store
+	log      *slog.Logger
+	places   places
+	fleet    Fleet         // nil: this machine runs everything
+	planning chan struct{} // workers that plan
 
 	mu      sync.Mutex
 	waiting []*job
@@ -96,7 +96,7 @@ func New(ctx context.Context, st *store.Store, w Worker, o Options) (*Queue, err
 	if err := prune(ctx, st); err != nil {
 		return nil, err
 	}
-	q := &Queue{worker: w, store: st, fleet: o.Fleet, log: o.Logger, running: map[string]*job{}}
+	q := &Queue{worker: w, store: st, fleet: o.Fleet, log: o.Logger, running: map[string]*job{}, planning: make(chan struct{}, plansAtOnce)}
 	q.places = places{cards: o.Cards, slots: o.Slots, beside: o.Beside, none: o.Away, memory: o.Memory}
 	if o.Slots == 0 {
 		q.places.slots = max(1, o.Cards)
@@ -125,9 +125,12 @@ func New(ctx context.Context, st *store.Store, w Worker, o Options) (*Queue, err
 
 // Submit checks a configuration and queues a run of it.
 func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experiments.Run, error) {
-	cfg, err := config.Parse("config", []byte(s.Config))
+	cfg, err := pipeline.ParseSpec("config", []byte(s.Config))
 	if err != nil {
 		return experiments.Run{}, err
+	}
+	if cfg.Graph != nil && q.places.none {
+		return experiments.Run{}, experiments.Errorf(experiments.CodeInvalid, "a graph of steps runs on the server's own machine, which runs no jobs")
 	}
 	experiment, err := q.store.EnsureExperiment(ctx, cfg.Name)
 	if err != nil {
@@ -212,7 +215,7 @@ func (q *Queue) Resume(ctx context.Context, id string) (experiments.Run, error) 
 	default:
 		return run, experiments.Errorf(experiments.CodeConflict, "run %s is %s; only an interrupted or failed run resumes", id, run.Status)
 	}
-	if _, err := config.Parse("config", []byte(run.Config)); err != nil {
+	if _, err := pipeline.ParseSpec("config", []byte(run.Config)); err != nil {
 		return run, err
 	}
 	if q.closed {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"triality/experiments"
-	"triality/experiments/config"
+	"triality/experiments/pipeline"
 	"triality/server/worker"
 )
 
@@ -24,18 +24,22 @@ type places struct {
 type needs struct {
 	slots  int  // cards at once
 	beside bool // the processor alone
+	here   bool // this machine: the files that a graph names are not sent elsewhere
 	need   worker.Need
 }
 
 // needsOf reads what a configuration takes. One that is no longer understood takes one slot, where its worker says so.
 func (p places) needsOf(text string) needs {
-	cfg, err := config.Parse("config", []byte(text))
+	cfg, err := pipeline.ParseSpec("config", []byte(text))
 	if err != nil {
 		return needs{slots: 1, need: worker.Need{Device: "auto"}}
 	}
-	n := needs{slots: 1, beside: cfg.Device == "cpu" && p.beside > 0, need: worker.Need{Device: cfg.Device}}
+	n := needs{slots: 1, beside: cfg.Device == "cpu" && p.beside > 0, here: cfg.Graph != nil, need: worker.Need{Device: cfg.Device}}
 	if cfg.Device == "cuda" {
 		n.need.DeviceMemory = int64(cfg.MemoryLimit)
+	}
+	if p.cards > 0 && cfg.Device != "cpu" {
+		n.slots = max(1, min(cfg.Devices, p.cards, p.slots))
 	}
 	return n
 }
@@ -155,7 +159,7 @@ func (q *Queue) seat(j *job, blocked map[bool]bool) bool {
 		}
 		blocked[j.needs.beside] = true
 	}
-	if q.fleet == nil {
+	if q.fleet == nil || j.needs.here {
 		return false
 	}
 	place, _ := q.fleet.Take(j.needs.need)
@@ -168,7 +172,7 @@ func (q *Queue) seat(j *job, blocked map[bool]bool) bool {
 
 // runsHere says whether a job may run on this machine at all, now or later.
 func (q *Queue) runsHere(n needs) bool {
-	return !q.places.none && (q.fleet == nil || n.need.Device != "cuda" || q.places.cards > 0)
+	return !q.places.none && (n.here || q.fleet == nil || n.need.Device != "cuda" || q.places.cards > 0)
 }
 
 // memoryEvery is how often a machine short of memory is looked at again.

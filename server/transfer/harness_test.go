@@ -221,7 +221,7 @@ func (*tracker) LogMetrics(ctx context.Context, _ string, _ experiments.MetricBa
 func (*tracker) RestartMetrics(ctx context.Context, _ string, _ experiments.MetricBatch) error {
 	return ctx.Err()
 }
-func (*tracker) Progress(string, experiments.StepKind, experiments.Progress) {}
+func (*tracker) Progress(string, string, experiments.Progress) {}
 func (*tracker) SaveArtifact(_ context.Context, _, path, _ string, r io.Reader) (experiments.Artifact, error) {
 	_, err := io.Copy(io.Discard, r)
 	return experiments.Artifact{Path: path}, err

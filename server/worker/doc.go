@@ -26,6 +26,7 @@ type Job struct {
 	Lock    string // file that the job's worker holds, so that an attempt never meets the one before it; absolute
 	Grace   time.Duration
 	Memory  int64 // the most bytes that the worker may hold, which the parent watches; 0: not known
+	Plan    bool  // only say what would be done: a JSON list of steps as an artifact
 	// Devices are the numbers of the machine's cards that the job may use; none: as its configuration says.
 	Devices []int
 }

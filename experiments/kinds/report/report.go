@@ -13,7 +13,8 @@ import (
 // Name of the kind.
 const Name = "report"
 
-const fileName = "report.html"
+// FileName is the report's file.
+const FileName = "report.html"
 
 // Body of a step.
 type Body struct {
@@ -37,11 +38,11 @@ func Kind(e Engine) graph.Kind {
 		Name: Name, Cost: graph.Cheap,
 		Body:      func() any { d := config.Default(); return &Body{Report: d.Report, Name: d.Name} },
 		Gives:     []graph.Output{{Name: "report", Type: graph.Report}},
-		Artifacts: []graph.Artifact{{File: fileName, Path: fileName, MediaType: "text/html; charset=utf-8"}},
+		Artifacts: []graph.Artifact{{File: FileName, Path: FileName, MediaType: "text/html; charset=utf-8"}},
 		Plan: func(_ context.Context, p graph.Planning) (graph.Outline, error) {
 			b := p.Body.(*Body)
 			key, err := graph.Key(Name, b.AB.Key(), b.Data.Key(), b.Training.Key(), b.Replacement.Key(), b.Report, b.Name)
-			return graph.Outline{Key: key, Files: []string{fileName}, Gives: map[string]string{"report": fileName}}, err
+			return graph.Outline{Key: key, Files: []string{FileName}, Gives: map[string]string{"report": FileName}}, err
 		},
 		Run: func(ctx context.Context, w graph.Work) error {
 			b := w.Body.(*Body)
@@ -63,7 +64,7 @@ func Kind(e Engine) graph.Kind {
 					return err
 				}
 			}
-			return e.WriteReport(ctx, w.Step, in, w.File(fileName))
+			return e.WriteReport(ctx, w.Step, in, w.File(FileName))
 		},
 	}
 }
