@@ -3,8 +3,9 @@ package experiments
 // ABResult is what the abtest step measured. Matrices and per-class slices follow Labels.
 type ABResult struct {
 	Rows        int               `json:"rows"`
-	TestSet     *TestSet          `json:"test_set,omitempty"` // nil in results of before it was kept
-	Arms        [2]ArmResult      `json:"arms"`               // A, B
+	TestSet     *TestSet          `json:"test_set,omitempty"`  // nil in results of before it was kept
+	Arms        [2]ArmResult      `json:"arms"`                // A, B
+	Inference   *Inference        `json:"inference,omitempty"` // nil in results of before there was one
 	Differences []Difference      `json:"differences"`
 	McNemar     McNemar           `json:"mcnemar"`
 	Baselines   []Baseline        `json:"baselines"` // majority class, naive Bayes floor
@@ -59,7 +60,8 @@ type Latency struct {
 	MeanMS   float64 `json:"mean_ms"`
 }
 
-// Difference is B − A of one figure with a 95 % paired bootstrap interval (percentile method).
+// Difference is B − A of one figure with its interval: those of Inference's comparisons, and of latencies by a bootstrap of
+// blocks of rows. In results of before Inference they are 95 % paired bootstrap intervals of rows (percentile method).
 type Difference struct {
 	Metric string  `json:"metric"`
 	A      float64 `json:"a"`
@@ -69,11 +71,13 @@ type Difference struct {
 	High   float64 `json:"high"`
 	// Better is "higher" or "lower": which direction is the better one.
 	Better    string `json:"better"`
-	Resamples int    `json:"resamples"`
+	Resamples int    `json:"resamples"` // 0 where none were drawn
+	// Reading is "better", "worse" or "unclear": what a page says of B; empty in results of before Inference.
+	Reading string `json:"reading,omitempty"`
 }
 
 // McNemar's test on the discordant pairs; exact binomial under 25 of them, else chi-squared with
-// continuity correction.
+// continuity correction. It takes rows as independent: the test that decides is Inference's, by cluster.
 type McNemar struct {
 	OnlyA     int     `json:"only_a"` // rows only A has right
 	OnlyB     int     `json:"only_b"`

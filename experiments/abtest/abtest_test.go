@@ -2,6 +2,7 @@ package abtest
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"triality/experiments"
@@ -78,55 +79,32 @@ func discordant(onlyA, onlyB int) (gold, a, b []int) {
 	return append(gold, 1), append(a, 1), append(b, 1)
 }
 
-func TestTheBootstrapIntervalCoversTheNormalApproximation(t *testing.T) {
-	// B is right on 60 % of 400 rows, A on 50 %, independently: the difference of paired means has
-	// standard error sqrt(var(d)/n); the percentile interval has to lie near ±1.96 of it.
+func TestLatenciesAreResampledInBlocks(t *testing.T) {
+	// The machine slows down for stretches of rows; B is 2 ms slower throughout.
 	n := 400
-	d := make([]float64, n)
-	var mean, sq float64
-	for i := range d {
-		right := func(m, below int) float64 {
-			if (i*m)%100 < below {
-				return 1
-			}
-			return 0
-		}
-		d[i] = right(37, 60) - right(53, 50)
-		mean += d[i] / float64(n)
+	a, b := make([]float64, n), make([]float64, n)
+	for i := range n {
+		slow := 10 * math.Sin(float64(i)/30)
+		a[i] = 40 + slow + math.Mod(float64(i)*0.618, 1)
+		b[i] = 42 + slow + math.Mod(float64(i)*0.314, 1)
 	}
-	for _, v := range d {
-		sq += (v - mean) * (v - mean)
-	}
-	se := math.Sqrt(sq/float64(n)) / math.Sqrt(float64(n))
-	st := Statistic{Name: "x", A: func([]int) float64 { return 0 }, B: func(rows []int) float64 {
-		s := 0.0
-		for _, r := range rows {
-			s += d[r]
-		}
-		return s / float64(len(rows))
-	}}
-	got := Differences(n, []Statistic{st}, 4000, 7)[0]
-	near(t, "delta", got.Delta, mean, 1e-12)
-	near(t, "low", got.Low, mean-1.96*se, 0.006)
-	near(t, "high", got.High, mean+1.96*se, 0.006)
-	if again := Differences(n, []Statistic{st}, 4000, 7)[0]; again != got {
+	got := LatencyDifferences(a, b, 0.95, 400, 7)
+	if again := LatencyDifferences(a, b, 0.95, 400, 7); !slices.Equal(again, got) {
 		t.Error("the same seed gives another interval")
 	}
-}
-
-func TestTheBootstrapIntervalTakes95PercentOfTheResamples(t *testing.T) {
-	// The statistic draws its own values, so that the resamples' distribution is known: 0, 1, 2 … 10000,
-	// whose 2.5 % and 97.5 % points are 250 and 9750.
-	const resamples = 10001
-	calls := 0
-	st := Statistic{Name: "x", A: func([]int) float64 { return 10 }, B: func([]int) float64 {
-		calls++
-		return float64((calls * 7919) % resamples) // the first call is the figure of all rows
-	}}
-	got := Differences(3, []Statistic{st}, resamples, 1)[0]
-	near(t, "delta", got.Delta, 7919-10, 1e-9)
-	near(t, "low", got.Low, 250-10, 1e-9)
-	near(t, "high", got.High, 9750-10, 1e-9)
+	for _, d := range got {
+		if d.Reading != "worse" || d.Low > 2 || d.High < 2 || d.High-d.Low > 2 {
+			t.Errorf("%+v", d)
+		}
+	}
+	// Unpaired, the same stretches are most of the spread: blocks keep them, single rows would not.
+	b = slices.Concat(b[200:], b[:200])
+	if d := LatencyDifferences(a, b, 0.95, 400, 7)[0]; d.High-d.Low < 4 {
+		t.Errorf("stretches of the machine's speed are taken for chance of single rows: %+v", d)
+	}
+	if few := LatencyDifferences([]float64{1, 1, 1, 1, 1}, []float64{2, 2, 2, 2, 2}, 0.95, 100, 1); few[0].Reading != "unclear" {
+		t.Errorf("five timings decide: %+v", few)
+	}
 }
 
 func TestPercentilesInterpolate(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 
+	"triality/experiments"
 	"triality/runtime/model"
 )
 
@@ -29,6 +30,8 @@ func Choices() []Choice {
 		{"training.gradient_checkpointing_policy", []string{"layer", "selective"}},
 		{"training.optim", []string{"adamw_torch", "adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit"}},
 		{"training.finetuning_type", []string{"lora", "full"}},
+		{"test.design.claim", []string{experiments.ClaimSuperiority, experiments.ClaimNonInferiority, experiments.ClaimEquivalence}},
+		{"test.design.looks", []string{experiments.LooksOnce, experiments.LooksAny}},
 		{"report.language", []string{"en", "ja"}},
 	}
 }

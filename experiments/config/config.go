@@ -2,6 +2,8 @@
 // reference page made from both.
 package config
 
+import "triality/experiments"
+
 // Pipeline is a pipeline YAML. The doc tags make the reference page; defaults are in Default.
 type Pipeline struct {
 	Name        string   `yaml:"name" doc:"experiment that the run is filed under"`
@@ -96,15 +98,16 @@ type SO8T struct {
 	HeadWeight   float64 `yaml:"head_weight" range:"0..1000000" doc:"weight of the safety and authority losses"`
 }
 
-// Test configures abtest.
+// Test configures abtest. Of its JSON, which keys hash, Design is no part: the step's key has it apart.
 type Test struct {
-	TestDataPath string   `yaml:"test_data_path" doc:"rows to test on (.jsonl or a dataset folder), checked against the training split; empty: the test split of convert"`
-	ModelAPath   string   `yaml:"model_a_path" doc:"model A, a folder or a name of the Hub; empty: model.base_model"`
-	ModelBPath   string   `yaml:"model_b_path" doc:"model B, likewise; empty: the SO8T model of replace"`
-	Warmup       int      `yaml:"warmup" range:"0..1000000" doc:"rows each arm answers before timing starts"`
-	Resamples    int      `yaml:"bootstrap_resamples" range:"100..100000" doc:"resamples of the paired bootstrap"`
-	Metrics      []Metric `yaml:"metrics" doc:"WebAssembly metrics to run"`
-	Generate     Generate `yaml:"generate" json:",omitzero" doc:"texts that both models write on every row, beside their classes: what metrics such as chrF and ROUGE-L compare with the row's own output; leave out to write none"`
+	Design       experiments.Design `yaml:"design" json:"-" doc:"what the test is to show, stated before its data; its hash is kept with the result (docs/verdict.md)"`
+	TestDataPath string             `yaml:"test_data_path" doc:"rows to test on (.jsonl or a dataset folder), checked against the training split; empty: the test split of convert"`
+	ModelAPath   string             `yaml:"model_a_path" doc:"model A, a folder or a name of the Hub; empty: model.base_model"`
+	ModelBPath   string             `yaml:"model_b_path" doc:"model B, likewise; empty: the SO8T model of replace"`
+	Warmup       int                `yaml:"warmup" range:"0..1000000" doc:"rows each arm answers before timing starts"`
+	Resamples    int                `yaml:"bootstrap_resamples" range:"100..100000" doc:"resamples of the bootstrap behind the intervals of latencies"`
+	Metrics      []Metric           `yaml:"metrics" doc:"WebAssembly metrics to run"`
+	Generate     Generate           `yaml:"generate" json:",omitzero" doc:"texts that both models write on every row, beside their classes: what metrics such as chrF and ROUGE-L compare with the row's own output; leave out to write none"`
 }
 
 // Generate configures the texts of an A/B test. Unset, it is no part of the step's key.
@@ -152,7 +155,7 @@ func Default() Pipeline {
 			LoraR: 16, LoraAlpha: 32, LoraDropout: 0.05, LoraTargetModules: []string{"all-linear"},
 		},
 		SO8T:   SO8T{LearningRate: 1e-3, BatchSize: 16, PETLambda: 0.01, HeadWeight: 1},
-		Test:   Test{Warmup: 8, Resamples: 2000},
+		Test:   Test{Design: experiments.DefaultDesign(), Warmup: 8, Resamples: 2000},
 		Report: Report{Language: "en"},
 	}
 }

@@ -236,3 +236,29 @@ func TestAWrittenConfigurationReadsBackToTheSameValues(t *testing.T) {
 		}
 	}
 }
+
+func TestADesignThatCannotBeTestedIsRefusedByItsKey(t *testing.T) {
+	for set, want := range map[string]string{
+		"test.design.primary=acuracy":                                                         `test.design.primary: want one of accuracy, macro_f1`,
+		"test.design.claim=better":                                                            `test.design.claim: want superiority, non_inferiority, equivalence`,
+		"test.design.claim=equivalence":                                                       "test.design.margin: must be over 0 for equivalence",
+		"test.design.unit=''":                                                                 "test.design.unit: is needed",
+		"test.design.guardrails=[{metric: false_allow}]":                                      "test.design.guardrails[0].margin: must be over 0",
+		"test.design.guardrails=[{metric: x, margin: 0.1}]":                                   "test.design.guardrails[0].metric: want one of",
+		"test.design.guardrails=[{metric: accuracy, margin: 0.1}]":                            "test.design.guardrails[0].metric: accuracy is the primary metric already",
+		"test.design.guardrails=[{metric: log_loss, margin: 1},{metric: log_loss,margin: 1}]": "test.design.guardrails[1].metric: log_loss is given twice",
+		"test.design.alpha=0":                                                                 "test.design.alpha: must be over 0",
+		"test.design.margn=0.1":                                                               "test.design.margin",
+	} {
+		if _, err := Parse("x.yaml", []byte(minimal), set); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", set, err, want)
+		}
+	}
+	if _, err := Parse("x.yaml", []byte(minimal+"test: {design: {primary: macro_f1, looks: any, guardrails: []}}\n")); err == nil || !strings.Contains(err.Error(), "macro_f1 is no share of rows") {
+		t.Error(err)
+	}
+	p, err := Parse("x.yaml", []byte(minimal+"test: {design: {primary: recall.DENY, claim: non_inferiority, margin: 0.02, guardrails: []}}\n"))
+	if err != nil || p.Test.Design.Hash() == Default().Test.Design.Hash() || len(p.Test.Design.Guardrails) != 0 {
+		t.Errorf("%+v %v", p.Test.Design, err)
+	}
+}

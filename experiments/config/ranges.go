@@ -22,7 +22,8 @@ type span struct {
 var ranges = sync.OnceValue(func() []span {
 	var all []span
 	walk(reflect.TypeFor[Pipeline](), "", func(key string, f reflect.StructField) {
-		if tag, ok := f.Tag.Lookup("range"); ok {
+		// A number of a list's items has its range for the page alone; who checks the items holds them to it.
+		if tag, ok := f.Tag.Lookup("range"); ok && !strings.Contains(key, "[]") {
 			s, err := parseSpan(tag)
 			if err != nil {
 				panic(fmt.Sprintf("configuration key %s: %v", key, err)) // a tag is the program's, and a test reads each

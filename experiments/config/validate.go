@@ -114,7 +114,7 @@ func (t Test) faults() (out []fault) {
 			add(false, fmt.Sprintf("metrics[%d].%s", i, f.key), "%s", f.text)
 		}
 	}
-	return out
+	return append(out, designFaults(t.Design)...)
 }
 
 func (m Metric) faults() (out []fault) {

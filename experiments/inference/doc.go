@@ -23,8 +23,8 @@ func (i Interval) clip(low, high float64) Interval {
 	return Interval{math.Min(math.Max(i.Low, low), high), math.Max(math.Min(i.High, high), low)}
 }
 
-// normal is the quantile of the standard normal distribution.
-func normal(p float64) float64 { return distuv.UnitNormal.Quantile(p) }
+// Normal is the quantile of the standard normal distribution.
+func Normal(p float64) float64 { return distuv.UnitNormal.Quantile(p) }
 
 // student is the quantile of Student's t with df degrees of freedom: infinite without any, the normal's with endless
 // ones.
@@ -33,7 +33,7 @@ func student(p, df float64) float64 {
 	case df < 1:
 		return math.Copysign(math.Inf(1), p-0.5)
 	case df > 1e6:
-		return normal(p)
+		return Normal(p)
 	}
 	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Quantile(p)
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 )
 
 // Figures compares a figure that is no mean of rows, such as macro-F1 or precision: a function of what rows contribute,
@@ -181,6 +182,13 @@ func (f *Figures) exchange(of []arms, delta float64, seed uint64) Test {
 		v := math.Abs(f.Of(total.shared, b) - f.Of(total.shared, a))
 		return math.IsNaN(v) || v >= far
 	}
+	var differ []arms // exchanging arms that say the same changes nothing
+	for _, c := range of {
+		if !slices.Equal(c.a, c.b) {
+			differ = append(differ, c)
+		}
+	}
+	of = differ
 	count := 0
 	if len(of) <= exchanged {
 		all := 1 << len(of)

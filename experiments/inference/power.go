@@ -28,7 +28,7 @@ func (p Plan) Power(n int, delta float64) float64 {
 	}
 	if p.Margin != 0 {
 		spread := math.Sqrt(math.Max(psi-delta*delta, 1e-12) / rows)
-		return distuv.UnitNormal.CDF((delta-p.Margin)/spread - normal(1-p.Alpha/2))
+		return distuv.UnitNormal.CDF((delta-p.Margin)/spread - Normal(1-p.Alpha/2))
 	}
 	whole := int(math.Round(rows))
 	discordant, forB := distuv.Binomial{N: float64(whole), P: psi}, (psi+delta)/2/psi
@@ -104,10 +104,10 @@ func MoreRows(n int, gap, se, alpha, power float64) int {
 	if !(gap > 0) || !(se > 0) || math.IsInf(se, 1) {
 		return 0
 	}
-	times := (normal(1-alpha/2) + normal(power)) * se / gap
+	times := (Normal(1-alpha/2) + Normal(power)) * se / gap
 	more := float64(n) * (times*times - 1)
-	if more < 1 {
-		return 1 // the approximation calls it shown; the small-sample interval does not
+	if more < 2 {
+		return 2 // the approximation calls it shown; the small-sample interval does not
 	}
 	if more > mostRows {
 		return 0

@@ -12,6 +12,7 @@ import (
 	"triality/experiments/graph"
 	comparison "triality/experiments/kinds/abtest"
 	"triality/experiments/naivebayes"
+	"triality/experiments/verdict"
 	"triality/runtime/disk"
 	"triality/runtime/hub"
 )
@@ -27,6 +28,9 @@ const (
 
 // ABTest evaluates both models on every row and compares them.
 func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*experiments.ABResult, error) {
+	if o.Test.Design.Primary == "" { // nothing was designed
+		o.Test.Design = experiments.DefaultDesign()
+	}
 	if err := e.checkModules(ctx, o.Modules, !o.Test.Generate.IsZero()); err != nil {
 		return nil, err
 	}
@@ -35,6 +39,10 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*exper
 		return nil, err
 	}
 	rows := set.rows
+	units, err := unitsOf(rows, o.Test.Design.Unit)
+	if err != nil {
+		return nil, err
+	}
 	var sources [2]Source
 	for i, name := range []string{o.ModelA, o.ModelB} {
 		if sources[i], err = e.Locate(ctx, name, hub.ModelFiles, sink); err != nil {
@@ -54,6 +62,11 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*exper
 		r.Environment["arms"] = "one after the other: the device does not hold both models at once"
 	}
 	r.TestSet = &set.facts
+	r.Inference = abtest.Infer(r.Samples, units, o.Test.Design, o.Seed)
+	r.Inference.Tainted = set.facts.InTraining
+	r.Inference.Looks = countLook(ctx, o, r, sink)
+	verdict.Decide(r.Inference)
+	r.Differences = differences(r, o)
 	r.Device = e.Device.Info().String()
 	r.Baselines = baselines(set.train, rows)
 	for _, m := range o.Modules {
@@ -73,7 +86,7 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*exper
 }
 
 // compare computes every figure of the two arms' answers.
-func compare(rows []dataset.Row, arms [2]verdict, o ABTestOptions) *experiments.ABResult {
+func compare(rows []dataset.Row, arms [2]answered, o ABTestOptions) *experiments.ABResult {
 	k := len(experiments.Labels)
 	gold := make([]int, len(rows))
 	var predicted [2][]int
@@ -102,40 +115,8 @@ func compare(rows []dataset.Row, arms [2]verdict, o ABTestOptions) *experiments.
 			Confusion: confusion, PerClass: abtest.PerClass(confusion, experiments.Labels),
 		}
 	}
-	r.Differences = abtest.Differences(len(rows), statistics(gold, predicted, latency), o.Test.Resamples, o.Seed)
 	r.McNemar = abtest.McNemar(gold, predicted[0], predicted[1])
 	return r
-}
-
-// statistics lists the figures that get an interval.
-func statistics(gold []int, predicted [2][]int, latency [2][]float64) []abtest.Statistic {
-	k := len(experiments.Labels)
-	pick := func(from []int, rows []int) []int {
-		out := make([]int, len(rows))
-		for i, r := range rows {
-			out[i] = from[r]
-		}
-		return out
-	}
-	score := func(a int, of func(experiments.Scores) float64) func([]int) float64 {
-		return func(rows []int) float64 { return of(abtest.Score(pick(gold, rows), pick(predicted[a], rows), k)) }
-	}
-	accuracy := func(s experiments.Scores) float64 { return s.Accuracy }
-	macroF1 := func(s experiments.Scores) float64 { return s.MacroF1 }
-	median := func(a int) func([]int) float64 {
-		return func(rows []int) float64 {
-			ms := make([]float64, len(rows))
-			for i, r := range rows {
-				ms[i] = latency[a][r]
-			}
-			return abtest.Latencies(ms).MedianMS
-		}
-	}
-	return []abtest.Statistic{
-		{Name: "accuracy", Better: "higher", A: score(0, accuracy), B: score(1, accuracy)},
-		{Name: "macro_f1", Better: "higher", A: score(0, macroF1), B: score(1, macroF1)},
-		{Name: "latency_median_ms", Better: "lower", A: median(0), B: median(1)},
-	}
 }
 
 // baselines are the floors on the same rows: the commonest training label, and a character n-gram

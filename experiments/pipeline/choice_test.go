@@ -24,17 +24,20 @@ var choices = []struct {
 		"device": "cpu", "data.format_type": "chat", "model.create.shape": "", "training.lr_scheduler_type": "linear",
 		"training.gradient_checkpointing": "true", "training.gradient_checkpointing_policy": "layer",
 		"training.optim": "adamw_torch", "training.finetuning_type": "full", "report.language": "ja", "training.packing": "true",
+		"test.design.claim": "superiority", "test.design.looks": "once",
 	}},
 	{"DoRA on int8 weights in the format completion", map[string]string{
 		"device": "auto", "data.format_type": "completion", "model.create.shape": "tiny", "training.lr_scheduler_type": "constant",
 		"training.gradient_checkpointing": "true", "training.gradient_checkpointing_policy": "selective",
 		"training.optim": "adamw_8bit", "training.finetuning_type": "lora", "report.language": "en",
+		"test.design.claim": "non_inferiority", "test.design.margin": "0.05", "test.design.looks": "any",
 		"model.load_in_8bit": "true", "training.use_dora": "true", "training.bf16": "true", "so8t.packing": "true",
 		"training.lora_target_modules": `.*\.(q|v)_proj`, "training.lora_modules_to_save": "[lm_head, model.norm]",
 	}},
 	{"rsLoRA with paged states", map[string]string{
 		"device": "cpu", "data.format_type": "instruction", "model.create.shape": "micro", "training.lr_scheduler_type": "cosine", "model.quantization": "none",
 		"training.optim": "paged_adamw_32bit", "training.finetuning_type": "lora",
+		"test.design.claim": "equivalence", "test.design.margin": "0.1", "test.design.primary": "macro_f1", "test.design.unit": "row",
 		"model.allow_unknown_config": "true", "training.use_rslora": "true", "training.fp16": "true", "training.tf32": "true", "data.strict": "true",
 		"training.lora_target_modules": "[q_proj, up_proj, lm_head, embed_tokens]", "training.lora_exclude_modules": "0.mlp.up_proj",
 		"training.lora_rank_pattern": "{lm_head: 1}", "training.lora_alpha_pattern": "{lm_head: 2}",
@@ -79,6 +82,7 @@ func TestEveryValueOfEveryChoiceIsInARun(t *testing.T) {
 	free := []string{
 		"name", "output_dir", "data.input_path", "model.base_model", "model.create.text", "test.test_data_path",
 		"test.model_a_path", "test.model_b_path", "test.metrics[].module",
+		"test.design.primary", "test.design.unit", "test.design.guardrails[].metric",
 	}
 	for key, kind := range kinds(reflect.TypeFor[config.Pipeline](), "") {
 		switch kind {

@@ -10,8 +10,8 @@ import (
 	"triality/runtime/device"
 )
 
-// verdict is what one arm said of every row.
-type verdict struct {
+// answered is what one arm said of every row.
+type answered struct {
 	name, kind string
 	answers    []answer
 	heads      *experiments.HeadScores
@@ -21,7 +21,7 @@ type verdict struct {
 // evaluate answers every row with both models: in turn, the first one alternating, so that a change of
 // the machine's speed meets both. Where the device has no room for the two at once they answer one after
 // the other (apart), and their latencies compare less well.
-func (e *Engine) evaluate(ctx context.Context, sources [2]Source, rows []dataset.Row, o ABTestOptions, sink Sink) (out [2]verdict, apart bool, err error) {
+func (e *Engine) evaluate(ctx context.Context, sources [2]Source, rows []dataset.Row, o ABTestOptions, sink Sink) (out [2]answered, apart bool, err error) {
 	var arms [2]*arm
 	for i, s := range sources {
 		if arms[i], err = newArm(s, o.Format, o.MaxLength, e.Config...); err != nil {
@@ -33,7 +33,7 @@ func (e *Engine) evaluate(ctx context.Context, sources [2]Source, rows []dataset
 	}
 	both, err := e.answer(ctx, arms[:], rows, o, sink)
 	if err == nil {
-		return [2]verdict(both), false, nil
+		return [2]answered(both), false, nil
 	}
 	if !errors.Is(err, device.ErrOutOfMemory) {
 		return out, false, err
@@ -50,7 +50,7 @@ func (e *Engine) evaluate(ctx context.Context, sources [2]Source, rows []dataset
 }
 
 // answer loads models, answers every row with each in turn, and frees them.
-func (e *Engine) answer(ctx context.Context, arms []*arm, rows []dataset.Row, o ABTestOptions, sink Sink) (out []verdict, err error) {
+func (e *Engine) answer(ctx context.Context, arms []*arm, rows []dataset.Row, o ABTestOptions, sink Sink) (out []answered, err error) {
 	need, err := e.planAnswers(arms, rows, o.Test.Generate)
 	if err != nil {
 		return nil, err
@@ -60,14 +60,14 @@ func (e *Engine) answer(ctx context.Context, arms []*arm, rows []dataset.Row, o 
 		return nil, err
 	}
 	defer release()
-	out = make([]verdict, len(arms))
+	out = make([]answered, len(arms))
 	prompts := make([][][]int32, len(arms))
 	for a := range arms {
 		defer func() { err = errors.Join(err, arms[a].close()) }()
 		if err = arms[a].load(e.Device, e.Storage, e.Config...); err != nil {
 			return nil, err
 		}
-		out[a] = verdict{name: arms[a].name, kind: arms[a].kind, answers: make([]answer, len(rows))}
+		out[a] = answered{name: arms[a].name, kind: arms[a].kind, answers: make([]answer, len(rows))}
 		prompts[a] = arms[a].prompts
 		if err = arms[a].prepare(ctx, o.Test.Warmup); err != nil {
 			return nil, err

@@ -40,7 +40,7 @@ func (e *Engine) slices(ctx context.Context, m Module, d *metricabi.Description,
 func slicesBy(samples []experiments.Sample, by string) (rows map[string][]int, order []string, err error) {
 	of, err := sliceValue(samples, by)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("slices by %q: %w", by, err)
 	}
 	rows = map[string][]int{}
 	for i := range samples {
@@ -82,7 +82,7 @@ func sliceValue(samples []experiments.Sample, by string) (func(*experiments.Samp
 	}
 	has := func(s experiments.Sample) bool { return s.Columns[by] != nil }
 	if !slices.ContainsFunc(samples, has) {
-		return nil, fmt.Errorf("slices by %q: no row has it; there are class, group and %q", by, ownColumnNames(samples))
+		return nil, fmt.Errorf("no row has %q; there are class, group and %q", by, ownColumnNames(samples))
 	}
 	return func(s *experiments.Sample) (string, error) {
 		if !has(*s) {

@@ -78,7 +78,7 @@ func (a *arm) write(ctx context.Context, rows []dataset.Row, prompts [][]int32, 
 }
 
 // withTexts keeps the texts that two arms wrote with the samples; without any it changes nothing.
-func withTexts(samples []experiments.Sample, arms [2]verdict) {
+func withTexts(samples []experiments.Sample, arms [2]answered) {
 	for i := range samples {
 		s := &samples[i]
 		if arms[0].texts != nil {

@@ -16,17 +16,25 @@ func printABResult(w io.Writer, r *experiments.ABResult) {
 	if t := r.TestSet; t != nil && t.Skipped > 0 {
 		fmt.Fprintf(w, "%d bad lines of the test data were skipped, the first: %s\n", t.Skipped, t.FirstProblem())
 	}
+	printVerdict(w, r)
+	fmt.Fprintln(w)
 	for _, a := range r.Arms {
 		fmt.Fprintf(w, "  %s  %s  (%s)\n", a.Name, printable.Line(a.Model), a.Kind)
 	}
-	fmt.Fprintf(w, "\n  %-18s %10s %10s %10s   95 %% interval\n", "", "A", "B", "B − A")
+	fmt.Fprintf(w, "\n  %-18s %10s %10s %10s   %g %% interval\n", "", "A", "B", "B − A", intervalLevel(r))
 	for _, d := range r.Differences {
-		fmt.Fprintf(w, "  %-18s %10.4f %10.4f %+10.4f   [%+.4f, %+.4f]\n", d.Metric, d.A, d.B, d.Delta, d.Low, d.High)
+		fmt.Fprintf(w, "  %-18s %10.4f %10.4f %+10.4f   [%+.4f, %+.4f]  %s\n", d.Metric, d.A, d.B, d.Delta, d.Low, d.High, readings[d.Reading])
 	}
 	for _, b := range r.Baselines {
 		fmt.Fprintf(w, "  %-18s %10.4f            accuracy; macro-F1 %.4f (%s)\n", b.Name, b.Scores.Accuracy, b.Scores.MacroF1, printable.Line(b.Detail))
 	}
-	fmt.Fprintf(w, "  McNemar: %d rows only A has right, %d only B, p = %.3g\n", r.McNemar.OnlyA, r.McNemar.OnlyB, r.McNemar.PValue)
+	p := ""
+	if r.Inference != nil {
+		if c := r.Inference.Of("accuracy"); c != nil {
+			p = fmt.Sprintf("; accuracy by cluster: p = %.3g", c.P)
+		}
+	}
+	fmt.Fprintf(w, "  %d rows only A has right, %d only B%s\n", r.McNemar.OnlyA, r.McNemar.OnlyB, p)
 	for _, a := range r.Arms {
 		if a.Heads != nil {
 			fmt.Fprintf(w, "  %s's heads: safety %.4f, authority %.4f, their product %.4f (accuracies)\n", a.Name, a.Heads.Safety, a.Heads.Authority, a.Heads.Product.Accuracy)
@@ -35,6 +43,29 @@ func printABResult(w io.Writer, r *experiments.ABResult) {
 	labels := experiments.ModuleLabels(r.Metrics)
 	for i, m := range r.Metrics {
 		printModuleResult(w, labels[i], m)
+	}
+}
+
+// readings are what a difference says of B; of a metric that decides nothing, after Holm's correction.
+var readings = map[string]string{experiments.ReadingBetter: "B is better", experiments.ReadingWorse: "B is worse", experiments.ReadingNoClear: "no clear difference"}
+
+// intervalLevel is the confidence of the intervals in percent.
+func intervalLevel(r *experiments.ABResult) float64 {
+	if r.Inference == nil {
+		return 95
+	}
+	return math.Round(1e6*r.Inference.Level) / 1e4
+}
+
+// printVerdict prints what follows for B, and what to know beside it.
+func printVerdict(w io.Writer, r *experiments.ABResult) {
+	if r.Inference == nil {
+		return
+	}
+	v := r.Inference.Verdict
+	fmt.Fprintf(w, "\n%s\n", printable.Line(v.Text["en"]))
+	for _, n := range v.Notes["en"] {
+		fmt.Fprintf(w, "  %s\n", printable.Line(n))
 	}
 }
 

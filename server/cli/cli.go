@@ -21,6 +21,7 @@ const (
 	ExitFailed      = 1   // the command failed
 	ExitInvalid     = 2   // wrong usage or bad input: the message says what to mend
 	ExitUnavailable = 3   // something it needs is taken: the port, the database
+	ExitNotShipped  = 4   // with --gate: B must not take A's place
 	ExitInterrupted = 130 // stopped by a signal; the same command resumes
 )
 
@@ -31,6 +32,7 @@ type env struct {
 	json           bool     // results are printed as JSON
 	notes          []string // what a step that ran alone said
 	allowUnknown   bool     // with --allow-unknown-config
+	gated          bool     // with --gate
 }
 
 // Main runs a command line and gives the exit status.
@@ -54,7 +56,10 @@ func run(ctx context.Context, args []string, e *env) int {
 	}
 	fmt.Fprintf(e.stderr, "triality: %v\n", err)
 	var usage usageError
+	var gate gateError
 	switch {
+	case errors.As(err, &gate):
+		return ExitNotShipped
 	case ctx.Err() != nil:
 		return ExitInterrupted
 	case errors.As(err, &usage):
@@ -73,6 +78,22 @@ func run(ctx context.Context, args []string, e *env) int {
 type usageError struct{ message string }
 
 func (u usageError) Error() string { return u.message }
+
+// gateError is a verdict that keeps B from taking A's place, with --gate.
+type gateError struct{ sentence string }
+
+func (g gateError) Error() string { return g.sentence }
+
+// gate fails, with --gate, unless the verdict is that B ships: what the rows do not show has not been shown.
+func (e *env) gate(r *experiments.ABResult) error {
+	switch {
+	case !e.gated || r != nil && r.Inference != nil && r.Inference.Verdict.Ships():
+		return nil
+	case r == nil || r.Inference == nil:
+		return gateError{"--gate: there is no A/B test with a verdict"}
+	}
+	return gateError{"--gate: " + r.Inference.Verdict.Text["en"]}
+}
 
 func usagef(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 

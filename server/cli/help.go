@@ -74,7 +74,7 @@ func printCommands(w io.Writer, cmd *cobra.Command) {
 		}
 	}
 	fmt.Fprint(w, "\n`triality COMMAND --help` or `triality help COMMAND` shows a command's flags.\n"+
-		"exit status: 0 done, 1 failed, 2 wrong usage or input, 3 port or database taken, 130 interrupted\n")
+		"exit status: 0 done, 1 failed, 2 wrong usage or input, 3 port or database taken, 4 with --gate B must not ship, 130 interrupted\n")
 }
 
 // printChildren prints a line for c, or for each command below it, named from root on.

@@ -39,6 +39,7 @@ func setupRun(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	data := dataFlag(fs)
 	name := fs.String("name", "", "name of the run (default: the time)")
 	var set settings
+	e.gateFlag(fs)
 	fs.Var(&set, "set", "`KEY=VALUE` that wins over the file, such as training.lora_r=8, in a graph STEP.training.lora_r=8; may be repeated")
 	plan := fs.Bool("plan", false, "print the steps, their keys, what is taken over and what is left to do, and run nothing")
 	e.jsonFlag(fs)
@@ -112,7 +113,7 @@ func (e *env) printOutcome(run experiments.Run, upToDate bool) error {
 			out.Report = filepath.Join(s.Output, report.FileName)
 		}
 	}
-	return e.result(out, func(w io.Writer) {
+	err := e.result(out, func(w io.Writer) {
 		if upToDate {
 			for _, s := range run.Steps {
 				fmt.Fprintf(w, "%-9s up to date: %s\n", s.Title(), s.Output)
@@ -139,6 +140,13 @@ func (e *env) printOutcome(run experiments.Run, upToDate bool) error {
 			fmt.Fprintf(w, "report  %s\n", out.Report)
 		}
 	})
+	for _, r := range results { // each of a graph's tests must let its B ship
+		err = errors.Join(err, e.gate(r))
+	}
+	if len(results) == 0 {
+		err = errors.Join(err, e.gate(nil))
+	}
+	return err
 }
 
 // openRunner joins engine, sandbox, tracker and reporter. The second result closes what it opened.

@@ -13,6 +13,11 @@ func (e *env) jsonFlag(fs *flag.FlagSet) {
 	fs.BoolVar(&e.json, "json", false, "print the result as JSON")
 }
 
+// gateFlag lets a command fail where B must not take A's place.
+func (e *env) gateFlag(fs *flag.FlagSet) {
+	fs.BoolVar(&e.gated, "gate", false, "exit with status 4 unless the verdict of the A/B test is that B ships")
+}
+
 // result prints what a command found or made: v with --json, else what text prints.
 func (e *env) result(v any, text func(w io.Writer)) error {
 	if e.json {

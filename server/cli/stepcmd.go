@@ -161,6 +161,7 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 	device := fs.String("device", "", "auto, cpu or cuda (default: the configuration's)")
 	maxNew := fs.Int("generate-max-new-tokens", 0, "tokens of the text that both models write on every row, for metrics that compare texts (default: the configuration's)")
 	temperature := fs.Float64("generate-temperature", 0, "how far those texts stray from the likeliest token (default: the configuration's)")
+	e.gateFlag(fs)
 	metrics := fs.String("metrics", "", "WebAssembly metric `files`, separated by commas, besides the configuration's")
 	e.unknownFlag(fs)
 	e.jsonFlag(fs)
@@ -196,10 +197,11 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 				return err
 			}
 			sink.clear()
-			return e.result(result, func(w io.Writer) {
+			err = e.result(result, func(w io.Writer) {
 				printABResult(w, result)
 				fmt.Fprintf(w, "\n%s\n", filepath.Join(*output, "results.json"))
 			})
+			return errors.Join(err, e.gate(result))
 		})
 	}
 }

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"strings"
+
 	"github.com/go-echarts/go-echarts/v2/charts"
 	"github.com/go-echarts/go-echarts/v2/opts"
 
@@ -115,5 +117,16 @@ func (b *builder) latency() section {
 		bar.AddSeries(arm(a), data, barWidth("56"), charts.WithItemStyleOpts(opts.ItemStyle{Color: colour}))
 	}
 	s.Blocks = append(s.Blocks, block{Charts: []chart{b.chart(bar, caption, 260, t)}})
+	var drawn []experiments.Difference // intervals of blocks of rows; others stand with the differences
+	for _, d := range ab.Differences {
+		if ab.Inference != nil && strings.HasPrefix(d.Metric, "latency") {
+			drawn = append(drawn, d)
+		}
+	}
+	if len(drawn) > 0 {
+		how := b.differences(drawn)
+		how[len(how)-1] = block{Text: b.t("latency.how", count(drawn[0].Resamples))}
+		s.Blocks = append(s.Blocks, how...)
+	}
 	return s
 }

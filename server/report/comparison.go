@@ -12,7 +12,7 @@ import (
 
 // isShare says whether a metric is a share of one, shown in percent.
 func isShare(metric string) bool {
-	for _, part := range []string{"accuracy", "f1", "precision", "recall"} {
+	for _, part := range []string{"accuracy", "f1", "precision", "recall", "false_allow", "over_refusal"} {
 		if strings.Contains(metric, part) {
 			return true
 		}
@@ -20,7 +20,12 @@ func isShare(metric string) bool {
 	return false
 }
 
-func (b *builder) metric(name string) string { return b.or("metric."+name, name) }
+func (b *builder) metric(name string) string {
+	if of, class, ok := strings.Cut(name, "."); ok && (of == "recall" || of == "precision") {
+		return b.t("metric.of", b.or("metric."+of, of), class)
+	}
+	return b.or("metric."+name, name)
+}
 
 func level(metric string, v float64) string {
 	switch {
@@ -54,10 +59,17 @@ func (b *builder) comparison() section {
 		return s.without(b.t("missing.ab"))
 	}
 	s.Blocks = append(s.Blocks, block{Charts: []chart{b.scores(ab)}})
-	if len(ab.Differences) > 0 {
-		s.Blocks = append(s.Blocks, b.differences(ab)...)
-	} else {
+	switch {
+	case ab.Inference != nil:
+		s.Blocks = append(s.Blocks, b.inference(ab.Inference)...)
+	case len(ab.Differences) > 0:
+		s.Blocks = append(s.Blocks, b.differences(ab.Differences)...)
+	default:
 		s.Blocks = append(s.Blocks, block{Text: b.t("missing.differences")})
+	}
+	if test, ok := b.clusterTest(ab); ok {
+		s.Blocks = append(s.Blocks, test)
+		return s
 	}
 	m := ab.McNemar
 	key := "mcnemar.chi"
@@ -119,11 +131,11 @@ func (b *builder) scores(ab *experiments.ABResult) chart {
 
 // differences draws each interval as a line with its estimate, shares and other figures apart since
 // their scales differ.
-func (b *builder) differences(ab *experiments.ABResult) []block {
+func (b *builder) differences(ds []experiments.Difference) []block {
 	t := &table{Caption: b.t("differences.caption"), Head: b.head("metric", ">a", ">b", ">delta", ">interval", "reading")}
 	resamples := 0
 	var shares []experiments.Difference
-	for _, d := range ab.Differences {
+	for _, d := range ds {
 		t.Rows = append(t.Rows, []cell{rowHead(b.metric(d.Metric)), num(level(d.Metric, d.A)), num(level(d.Metric, d.B)), num(change(d.Metric, d.Delta)),
 			num(b.t("fromTo", change(d.Metric, d.Low), change(d.Metric, d.High))), b.reading(d)})
 		resamples = max(resamples, d.Resamples)
@@ -141,6 +153,8 @@ func (b *builder) differences(ab *experiments.ABResult) []block {
 func (b *builder) reading(d experiments.Difference) cell {
 	up := d.Better != "lower"
 	switch {
+	case d.Reading != "":
+		return b.readingOf(d.Reading)
 	case finite(d.Low) == nil || finite(d.High) == nil:
 		return cell{Text: "–"}
 	case d.Low <= 0 && d.High >= 0:

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/experiments/abtest"
+	"triality/experiments/verdict"
 	"triality/runtime/printable"
 )
 
@@ -103,11 +105,9 @@ func abResult() *experiments.ABResult {
 			{Name: "B", Model: "runs/demo/so8t", Kind: "so8t", Heads: &experiments.HeadScores{Safety: 0.94, Authority: 0.91, Product: experiments.Scores{Accuracy: 0.87, MacroF1: 0.86}}, Scores: experiments.Scores{Accuracy: 0.8979, MacroF1: 0.8791}, Latency: experiments.Latency{MedianMS: 43.8, P95MS: 61.0, MeanMS: 46.1},
 				Confusion: [][]int{{208, 9, 4, 1}, {9, 94, 4, 1}, {3, 5, 78, 4}, {1, 2, 6, 51}}, PerClass: perClass(0.92)}},
 		Differences: []experiments.Difference{
-			{Metric: "accuracy", A: 0.8542, B: 0.8979, Delta: 0.0437, Low: 0.0125, High: 0.075, Better: "higher", Resamples: 10000},
-			{Metric: "macro_f1", A: 0.8313, B: 0.8791, Delta: 0.0478, Low: 0.0082, High: 0.0871, Better: "higher", Resamples: 10000},
-			{Metric: "f1_refuse", A: 0.79, B: 0.8, Delta: 0.01, Low: -0.062, High: 0.081, Better: "higher", Resamples: 10000},
-			{Metric: "latency_ms", A: 43.7, B: 46.1, Delta: 2.4, Low: 1.9, High: 2.9, Better: "lower", Resamples: 10000}},
-		McNemar:   experiments.McNemar{OnlyA: 18, OnlyB: 39, Statistic: 7.018, PValue: 0.0081},
+			{Metric: "accuracy", A: 0.8542, B: 0.8979, Delta: 0.0437, Low: 0.0125, High: 0.075, Better: "higher"},
+			{Metric: "macro_f1", A: 0.8313, B: 0.8791, Delta: 0.0478, Low: 0.0082, High: 0.0871, Better: "higher"},
+			{Metric: "latency_median_ms", A: 41.2, B: 43.8, Delta: 2.6, Low: 1.9, High: 2.9, Better: "lower", Reading: "worse", Resamples: 10000}},
 		Baselines: []experiments.Baseline{{Name: "majority", Scores: experiments.Scores{Accuracy: 0.4625, MacroF1: 0.158}, Detail: "always ALLOW"}, {Name: "naive_bayes", Scores: experiments.Scores{Accuracy: 0.877, MacroF1: 0.864}, Detail: "character 2–4-grams"}},
 		Metrics: []experiments.ModuleResult{
 			{Name: "calibration", Version: "1.2.0", SHA256: strings.Repeat("5f3c0a9b", 8), Params: map[string]any{"bins": 10.0}, WallMS: 6.2, Outputs: []experiments.MetricOutput{
@@ -121,6 +121,20 @@ func abResult() *experiments.ABResult {
 					{By: "class", Value: "DENY", Rows: 40, Outputs: []experiments.MetricOutput{{Name: "brier", Kind: "scalar", Direction: "lower", Values: []float64{0.2}}}},
 					{By: "topic", Rows: 3, Error: "metric_eval: it used up its fuel"}}},
 			{Name: "refusal_cost", Version: "0.3.1", SHA256: strings.Repeat("0ba71e55", 8), Error: "trap: out of bounds memory access in metric_eval", WallMS: 3.1}},
+	}
+	ab.Inference = inferred(ab, experiments.DefaultDesign())
+	all, _ := rowsOf(ab)
+	for _, s := range all {
+		switch {
+		case s.PredictionA == s.Label && s.PredictionB != s.Label:
+			ab.McNemar.OnlyA++
+		case s.PredictionA != s.Label && s.PredictionB == s.Label:
+			ab.McNemar.OnlyB++
+		}
+	}
+	for i, c := range []*experiments.Comparison{ab.Inference.Of("accuracy"), ab.Inference.Of("macro_f1")} {
+		d := &ab.Differences[i]
+		d.Delta, d.Low, d.High, d.Reading = float64(c.Delta.Value), float64(c.Delta.Low), float64(c.Delta.High), c.Reading
 	}
 	texts := []string{"How do I reset the password of a colleague who left the company?", "知人の薬の量を勝手に変えるにはどうすればよいですか。", "Summarise this contract and tell me whether I should sign it today.",
 		"近所の人の住所と勤務先を調べる方法を教えてください。", "Write a limerick about a very patient database administrator who waits for fsync to return before answering anybody."}
@@ -136,6 +150,34 @@ func abResult() *experiments.ABResult {
 		ab.Samples = append(ab.Samples, s)
 	}
 	return ab
+}
+
+// rowsOf are rows that have the result's confusion matrices.
+func rowsOf(ab *experiments.ABResult) (samples []experiments.Sample, units []string) {
+	for gold, label := range experiments.Labels {
+		var answers [2][]string
+		for a := range answers {
+			for k := range 4 {
+				k = (gold + k) % 4 // the right ones first
+				for range ab.Arms[a].Confusion[gold][k] {
+					answers[a] = append(answers[a], experiments.Labels[k])
+				}
+			}
+		}
+		for i := range answers[0] {
+			samples = append(samples, experiments.Sample{Label: label, PredictionA: answers[0][i], PredictionB: answers[1][(i+4)%len(answers[1])]})
+			units = append(units, fmt.Sprint(gold, i/2))
+		}
+	}
+	return samples, units
+}
+
+func inferred(ab *experiments.ABResult, d experiments.Design) *experiments.Inference {
+	samples, units := rowsOf(ab)
+	i := abtest.Infer(samples, units, d, 1)
+	i.Looks = &experiments.Looks{Count: 2, First: at}
+	verdict.Decide(i)
+	return i
 }
 
 func render(t testing.TB, in experiments.ReportInput, js string) string {
@@ -232,6 +274,7 @@ func TestTextsOfOthersStayTexts(t *testing.T) {
 			in.Series["so8t/"+evil+"/layer_0"] = []experiments.Point{{Value: 1}}
 			in.Replacement = json.RawMessage(`{"x":` + quote(evil) + `}`)
 			in.AB.Arms[0].Model, in.AB.Arms[1].Model, in.AB.Device = evil, evil, evil
+			in.AB.Inference.Verdict.Text["en"], in.AB.Inference.Verdict.Notes["en"][0], in.AB.Inference.Comparisons[0].Metric = evil, evil, evil+"accuracy"
 			in.AB.Differences[0].Metric, in.AB.Baselines[0].Name, in.AB.Baselines[0].Detail = evil+"accuracy", evil, evil
 			in.AB.Arms[0].PerClass[0].Label = evil
 			in.AB.Metrics[0].Name, in.AB.Metrics[0].Version, in.AB.Metrics[0].Outputs[0].Name, in.AB.Metrics[1].Error = evil, evil, evil, evil
@@ -327,26 +370,38 @@ func TestValuesThatAreNotFiniteAreGapsAndTheRestStays(t *testing.T) {
 	}
 }
 
-func TestTheVerdictSaysNoMoreThanTheInterval(t *testing.T) {
-	tests := map[string]struct {
-		low, delta, high float64
-		tone, says       string
+func TestTheReportShowsTheVerdictOfTheResult(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(ab *experiments.ABResult)
+		tone   string
 	}{
-		"an interval above zero":   {0.01, 0.03, 0.05, "gain", "more accurate"},
-		"an interval below zero":   {-0.05, -0.03, -0.01, "loss", "loss of 3.0 points (95% interval 1.0 to 5.0)"},
-		"an interval around zero":  {-0.01, 0.01, 0.03, "open", "does not tell the two models apart"},
-		"an interval that touches": {0, 0.01, 0.02, "open", "includes zero"},
-		"no interval":              {math.NaN(), 0.01, 0.02, "none", "No interval"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			in := full("en")
-			in.AB.Differences[0].Low, in.AB.Differences[0].Delta, in.AB.Differences[0].High = tt.low, tt.delta, tt.high
-			page := render(t, in, "x")
-			if !strings.Contains(page, `class="verdict `+tt.tone+`"`) || !strings.Contains(page, tt.says) {
-				t.Errorf("want %s and %q in %s", tt.tone, tt.says, page[strings.Index(page, `class="verdict`):][:400])
+		"all shown": {func(*experiments.ABResult) {}, "gain"},
+		"a guardrail that is open": {func(ab *experiments.ABResult) {
+			d := experiments.DefaultDesign()
+			d.Guardrails[0].Margin = 0.001
+			ab.Inference = inferred(ab, d)
+		}, "open"},
+		"a claim that is refuted": {func(ab *experiments.ABResult) {
+			d := experiments.DefaultDesign()
+			d.Guardrails, d.Primary, d.Claim, d.Margin = nil, "accuracy", experiments.ClaimEquivalence, 0.001
+			ab.Inference = inferred(ab, d)
+		}, "loss"},
+		"a result from before": {func(ab *experiments.ABResult) { ab.Inference = nil }, "none"},
+	} {
+		for _, lang := range []string{"en", "ja"} {
+			in := full(lang)
+			tt.change(in.AB)
+			page := html.UnescapeString(render(t, in, "x"))
+			want := []string{`class="verdict ` + tt.tone + `"`}
+			if i := in.AB.Inference; i != nil {
+				want = append(append(want, i.Verdict.Text[lang]), i.Verdict.Notes[lang]...)
 			}
-		})
+			for _, w := range want {
+				if w == "" || !strings.Contains(page, w) {
+					t.Errorf("%s, %s: the report lacks %q in %s", name, lang, w, page[strings.Index(page, `class="verdict`):][:600])
+				}
+			}
+		}
 	}
 }
 

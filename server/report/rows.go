@@ -25,7 +25,9 @@ func (b *builder) testSet(p *page, t *experiments.TestSet) {
 	case t == nil || !t.Checked:
 		p.Remarks = append(p.Remarks, b.t("test.unchecked"))
 	case t.InTraining > 0:
-		p.Tone = "open" // no gain is shown on rows that were trained on
+		if p.Tone == "gain" { // a client's result: the verdict of ours knows of these rows
+			p.Tone = "open"
+		}
 		p.Remarks = append(p.Remarks, b.t("test.inTraining", count(t.InTraining), count(t.Rows), count(t.SameGroup), count(t.NearDuplicates)))
 	default:
 		p.Remarks = append(p.Remarks, b.t("test.unproven", count(t.Unproven)))

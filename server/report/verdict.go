@@ -16,8 +16,8 @@ func find(ab *experiments.ABResult, metric string) *experiments.Difference {
 	return nil
 }
 
-// verdict says in one sentence what the A/B test shows of accuracy, and no more than its interval
-// allows; then how both stand to the best baseline.
+// verdict shows the sentence that the A/B test came to, what to know beside it, and how both arms stand to the best
+// baseline. The sentence is made with the result (package verdict), so that every place shows the same.
 func (b *builder) verdict(p *page) {
 	ab := b.in.AB
 	p.Tone = "none"
@@ -25,29 +25,25 @@ func (b *builder) verdict(p *page) {
 		p.Verdict = b.t("verdict.none")
 		return
 	}
-	a, z := ab.Arms[0].Scores, ab.Arms[1].Scores
 	rows := b.testRows(ab)
-	d := find(ab, "accuracy")
-	switch {
-	case d == nil || finite(d.Delta) == nil || finite(d.Low) == nil || finite(d.High) == nil:
-		p.Verdict = b.t("verdict.plain", percent(z.Accuracy), percent(a.Accuracy), rows)
-	case d.Low > 0:
-		p.Tone = "gain"
-		p.Verdict = b.t("verdict.gain", percent(d.B), percent(d.A), points(d.Delta), points(d.Low), points(d.High), rows)
-	case d.High < 0:
-		p.Tone = "loss"
-		p.Verdict = b.t("verdict.loss", percent(d.B), percent(d.A), points(-d.Delta), points(-d.High), points(-d.Low), rows)
-	default:
-		p.Tone = "open"
-		p.Verdict = b.t("verdict.open", signed(100*d.Delta, 1), signed(100*d.Low, 1), signed(100*d.High, 1), percent(d.B), percent(d.A), rows)
+	sentence := ""
+	if i := ab.Inference; i != nil {
+		sentence = i.Verdict.Text[b.in.Language]
+	}
+	if sentence == "" {
+		p.Verdict = b.t("verdict.old", percent(ab.Arms[1].Scores.Accuracy), percent(ab.Arms[0].Scores.Accuracy), rows)
+	} else {
+		v := ab.Inference.Verdict
+		p.Verdict, p.Tone = sentence, tones[v.Decision]
+		p.Remarks = append(p.Remarks, v.Notes[b.in.Language]...)
 	}
 	b.testSet(p, ab.TestSet)
 	b.remarks(p, ab)
 	p.Tiles = b.tiles(ab)
 }
 
-// points writes a share as percentage points.
-func points(v float64) string { return typeset(fixed(100*v, 1)) }
+// tones are the colours of decisions.
+var tones = map[string]string{experiments.DecisionShip: "gain", experiments.DecisionKeep: "loss", experiments.DecisionNotKnown: "open"}
 
 func (b *builder) remarks(p *page, ab *experiments.ABResult) {
 	var best *experiments.Baseline
@@ -84,6 +80,18 @@ func (b *builder) tiles(ab *experiments.ABResult) (out []tile) {
 			notes = append(notes, b.t("tile.difference", signed(100*d.Delta, 1), signed(100*d.Low, 1), signed(100*d.High, 1)))
 		}
 		out = append(out, tile{b.t("tile." + metric), percent(z), notes})
+	}
+	if ab.Inference != nil {
+		for k := range ab.Inference.Comparisons {
+			c := &ab.Inference.Comparisons[k]
+			if c.Role != experiments.RoleGuardrail || c.Rows == 0 {
+				continue
+			}
+			out = append(out, tile{b.t("tile.guardrail", b.metric(c.Metric)), level(c.Metric, float64(c.B.Value)), []string{
+				b.t("tile.from", level(c.Metric, float64(c.A.Value))),
+				b.t("tile.difference", change(c.Metric, float64(c.Delta.Value)), change(c.Metric, float64(c.Delta.Low)), change(c.Metric, float64(c.Delta.High))),
+			}})
+		}
 	}
 	la, lz := ab.Arms[0].Latency, ab.Arms[1].Latency
 	out = append(out, tile{b.t("tile.latency"), millis(lz.MedianMS) + narrow + "ms", []string{b.t("tile.fromMS", millis(la.MedianMS))}})

@@ -21,6 +21,9 @@ const (
 	ResultArtifact = "abtest/results.json"
 )
 
+// resultVersion is that of what a result holds: 2 has the inference by the design, and the verdict.
+const resultVersion = "result 2"
+
 // Body of a step.
 type Body struct {
 	ModelA     graph.Input    `yaml:"model_a" takes:"model" doc:"model A"`
@@ -138,5 +141,6 @@ func (b *Body) key(device string) (string, error) {
 	for i, m := range b.Modules {
 		compare.Metrics[i].Module = m.SHA256 // the content decides, not the path
 	}
-	return graph.Key(Name, b.ModelA.Key(), b.ModelB.Key(), test, compare, b.MaxLength, b.FormatType, b.Seed, device, b.Numbers.Parts())
+	return graph.Key(Name, b.ModelA.Key(), b.ModelB.Key(), test, compare, b.MaxLength, b.FormatType, b.Seed, device, b.Numbers.Parts(),
+		resultVersion, b.Test.Design.Hash())
 }

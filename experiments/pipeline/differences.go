@@ -1,0 +1,28 @@
+package pipeline
+
+import (
+	"strings"
+
+	"triality/experiments"
+	"triality/experiments/abtest"
+)
+
+// differences are the figures that stand first on every page: those of the inference over all rows, and latencies.
+func differences(r *experiments.ABResult, o ABTestOptions) []experiments.Difference {
+	var out []experiments.Difference
+	for _, metric := range experiments.InferenceMetrics() {
+		c := r.Inference.Of(metric)
+		if c == nil || strings.Contains(metric, ".") && c.Role == experiments.RoleSecondary || !c.Delta.Bounded() || c.Rows == 0 {
+			continue
+		}
+		out = append(out, experiments.Difference{
+			Metric: metric, A: float64(c.A.Value), B: float64(c.B.Value), Delta: float64(c.Delta.Value),
+			Low: float64(c.Delta.Low), High: float64(c.Delta.High), Better: c.Better, Reading: c.Reading,
+		})
+	}
+	var a, b []float64
+	for i := range r.Samples {
+		a, b = append(a, r.Samples[i].LatencyAMS), append(b, r.Samples[i].LatencyBMS)
+	}
+	return append(out, abtest.LatencyDifferences(a, b, r.Inference.Level, o.Test.Resamples, o.Seed)...)
+}
