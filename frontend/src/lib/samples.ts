@@ -47,7 +47,8 @@ export const distinct = (values: string[]): string[] => [...new Set(values.filte
 export type Verdict = 'better' | 'worse' | 'unclear';
 
 /** What a difference B − A with its interval says; an interval that touches zero says nothing. */
-export function verdict(d: { low: number | null; high: number | null; better: string }): Verdict {
+export function verdict(d: { low: number | null; high: number | null; better: string; reading?: Verdict }): Verdict {
+  if (d.reading) return d.reading;
   if (d.low === null || d.high === null || (d.low <= 0 && d.high >= 0)) return 'unclear';
   return d.low > 0 === (d.better !== 'lower') ? 'better' : 'worse';
 }

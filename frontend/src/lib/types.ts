@@ -136,6 +136,40 @@ export interface Difference {
   high: number | null;
   better: 'higher' | 'lower' | string;
   resamples: number;
+  /** What it says of B; results from before there was an inference have none. */
+  reading?: 'better' | 'worse' | 'unclear';
+}
+
+export interface Estimate {
+  value: number | null;
+  low: number | null;
+  high: number | null;
+}
+
+export interface Comparison {
+  metric: string;
+  role: 'primary' | 'guardrail' | 'secondary' | string;
+  better: 'higher' | 'lower' | string;
+  rows: number;
+  clusters: number;
+  a: Estimate;
+  b: Estimate;
+  delta: Estimate;
+  p_value: number;
+  p_adjusted: number;
+  claim?: string;
+  margin: number;
+  finding?: string;
+  reading: 'better' | 'worse' | 'unclear';
+}
+
+/** What the rows show by the design of the test. */
+export interface Inference {
+  level: number;
+  rows: number;
+  clusters: number;
+  comparisons: Comparison[] | null;
+  verdict: { decision: string; code: string; text?: Record<string, string>; notes?: Record<string, string[]> };
 }
 
 export interface ArmResult {
@@ -232,6 +266,7 @@ export interface ABResult {
   rows: number;
   test_set?: TestSet;
   arms: [ArmResult, ArmResult];
+  inference?: Inference;
   differences: Difference[] | null;
   mcnemar: { only_a: number; only_b: number; statistic: number | null; p_value: number | null; exact: boolean };
   baselines: { name: string; scores: { accuracy: number | null; macro_f1: number | null }; detail: string }[] | null;
