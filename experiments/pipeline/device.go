@@ -49,6 +49,21 @@ func OpenCard(cfg config.Pipeline, card int) (dev device.Device, notes []string,
 	return dev, notes, nil
 }
 
+// OpenCards is OpenDevice for the first n cards, which then train together.
+func OpenCards(cfg config.Pipeline, n int) (dev device.Device, notes []string, err error) {
+	if n == 1 {
+		return OpenDevice(cfg)
+	}
+	if cfg.Device == "cpu" {
+		return nil, nil, experiments.Errorf(experiments.CodeInvalid, "device: cpu has no %d cards", n)
+	}
+	g, err := cuda.OpenGroup(cuda.Options{MemoryLimit: int64(cfg.MemoryLimit), TF32: cfg.Training.TF32}, n)
+	if err != nil {
+		return nil, nil, experiments.Errorf(experiments.CodeInvalid, "device: %w", err)
+	}
+	return g, []string{fmt.Sprintf("%d × %s", n, g.Info())}, nil
+}
+
 // Cards is how many NVIDIA cards this process may use; 0 on a machine without their driver.
 func Cards() (int, error) {
 	n, err := cuda.Count()

@@ -5,6 +5,9 @@ package finetunebench
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -55,6 +58,7 @@ type Result struct {
 	Parameters      int       `json:"parameters"`
 	Trained         int       `json:"trained_parameters"`
 	Device          string    `json:"device"`
+	Cards           int       `json:"cards,omitempty"` // that trained together, where they were several
 	Storage         string    `json:"storage"`
 	Int8            bool      `json:"load_in_8bit"`
 	Quantization    string    `json:"quantization,omitempty"`
@@ -67,6 +71,7 @@ type Result struct {
 	TokensPerSecond float64   `json:"tokens_per_second"` // median step after the first two
 	PeakMemory      int64     `json:"peak_memory_bytes"` // allocated by the device; 0 where it does not count
 	Losses          []float64 `json:"losses"`            // of each step
+	Digest          string    `json:"trained_sha256"`    // of the adapter's values
 }
 
 // config is the shape as a model's configuration.
@@ -131,8 +136,16 @@ func Run(ctx context.Context, dev device.Device, o Options) (_ *Result, err erro
 		Storage: o.Storage.Matrices.String(), Int8: o.Storage.Int8, Quantization: quantization(o.Storage), Outliers: o.Outliers, Optimizer: o.Optimizer, Recompute: o.Recompute,
 		Sequence: o.Sequence, MicroBatch: o.MicroBatch, Accumulation: o.Accumulation,
 	}
+	digest := sha256.New()
 	for _, w := range result.Weights {
 		r.Trained += len(w.Data)
+		if err := binary.Write(digest, binary.LittleEndian, w.Data); err != nil {
+			return nil, fmt.Errorf("bench finetune: %w", err)
+		}
+	}
+	r.Digest = hex.EncodeToString(digest.Sum(nil))
+	if g, ok := dev.(device.Group); ok {
+		r.Cards = len(g.Devices())
 	}
 	var seconds []float64
 	for _, rec := range result.Records {

@@ -15,7 +15,7 @@ import (
 
 // engineVersion changes when the same inputs would give other bytes, so that no run resumes from a
 // checkpoint it would not have made.
-const engineVersion = "4"
+const engineVersion = "5"
 
 // Result is what a finished run leaves.
 type Result struct {
@@ -62,7 +62,8 @@ func Loop(ctx context.Context, dev device.Device, task Task, train, eval []Examp
 
 // runner is the state of a running Loop.
 type runner struct {
-	dev         device.Device
+	*rank               // of the first device
+	others      []*rank // of further ones
 	task        *Task
 	train, eval []Example
 	opt         Options
@@ -72,11 +73,7 @@ type runner struct {
 
 	plan     *plan
 	schedule schedule
-	slots    []*slot
-	moments  *moments
 	scale    *lossScale // in Float16
-	norms    device.Buffer
-	programs *programs
 	evalSet  *Window
 	folder   *folder
 	identity map[string]string
@@ -109,7 +106,7 @@ func newRunner(dev device.Device, task Task, train, eval []Example, dir string, 
 	if err := errors.Join(checkExamples("train", train, task.Vocab, task.Longest), checkExamples("eval", eval, task.Vocab, task.Longest)); err != nil {
 		return nil, err
 	}
-	r := &runner{dev: dev, task: &task, train: train, eval: eval, opt: opt, observer: observer, now: time.Now, saved: -1}
+	r := &runner{task: &task, train: train, eval: eval, opt: opt, observer: observer, now: time.Now, saved: -1}
 	r.pending = pending{Sums: map[string]float64{}, Last: map[string]float64{}}
 	r.plan = newPlan(sequences(train, opt.Packing), opt.Epochs, opt.MaxSteps, opt.BatchSize, opt.GradientAccumulation, opt.Seed)
 	if err := r.plan.checkTrained(train); err != nil {
@@ -146,25 +143,24 @@ func newRunner(dev device.Device, task Task, train, eval []Example, dir string, 
 	if err := checkWeights(task.Weights); err != nil {
 		return nil, err
 	}
-	r.moments = newMoments(dev, opt.Optimizer, r.bits)
-	if r.slots, err = newSlots(dev, task.Weights, task.Storage, r.moments); err != nil {
+	if r.rank, err = newRank(dev, r.task, opt.Optimizer, opt.Recompute, r.bits); err != nil {
 		return nil, err
 	}
-	r.programs = newPrograms(dev, r.task, r.slots, opt.Recompute)
-	if r.norms, err = dev.Alloc(device.Float, len(r.slots)); err != nil {
+	if err := r.openRanks(); err != nil {
 		return nil, errors.Join(err, r.close())
+	}
+	if n := len(r.others); n > 0 {
+		r.identity["devices"] = strconv.Itoa(n + 1)
 	}
 	return r, nil
 }
 
 func (r *runner) close() error {
-	err := r.programs.close()
-	freeSlots(r.dev, r.slots)
-	r.moments.close()
-	if r.norms != nil {
-		r.dev.Free(r.norms)
+	var errs []error
+	for _, k := range r.ranks() {
+		errs = append(errs, k.close())
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 func (r *runner) run(ctx context.Context) (*Result, error) {
@@ -177,7 +173,7 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 		}
 	}
 	count := 0
-	for _, s := range r.slots {
+	for _, s := range r.slots.list {
 		count += len(s.Data)
 	}
 	r.observer.Start(Start{TotalSteps: r.plan.total, StepsPerEpoch: r.plan.perEpoch, Weights: count, ResumedFrom: r.resumed, History: slices.Clone(r.records)})
@@ -236,25 +232,11 @@ func (r *runner) advance(ctx context.Context) error {
 		return fmt.Errorf("step %d: %w", number, err)
 	}
 	sums := map[string]float64{}
-	for _, s := range r.slots {
-		r.dev.Fill(s.grad, 0)
-	}
-	for k, p := range w.Batches {
-		if err := ctx.Err(); err != nil {
+	if err := r.gradients(ctx, w, sums); err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return err
 		}
-		// The counter is the number of the micro-batch in the whole run.
-		w.DropoutKey = [2]int32{int32(uint32(r.opt.Seed) ^ uint32(r.opt.Seed>>32)), int32(uint32(r.step*r.opt.GradientAccumulation + k))}
-		c, err := r.programs.get(p.T(), true)
-		if err != nil {
-			return fmt.Errorf("step %d: %w", number, err)
-		}
-		if err := r.programs.run(c, p, w, r.scale); err != nil {
-			return fmt.Errorf("step %d: %w", number, err)
-		}
-		if err := r.programs.scalars(c, sums); err != nil {
-			return fmt.Errorf("step %d: %w", number, err)
-		}
+		return fmt.Errorf("step %d: %w", number, err)
 	}
 	if err := r.update(sums["loss"]); err != nil {
 		return fmt.Errorf("step %d (learning rate %g): %w; train examples %s", number, r.schedule.rate(r.step), err, someOf(slices.Concat(micro...)))
@@ -271,9 +253,47 @@ func (r *runner) advance(ctx context.Context) error {
 	return nil
 }
 
+// gradients gathers a window's gradients, every rank those of its share of the micro-batches, and adds the loss
+// and its parts to sums.
+func (r *runner) gradients(ctx context.Context, w *Window, sums map[string]float64) error {
+	shares := make([]map[string]float64, 1+len(r.others))
+	err := r.onEach(func(i int, rank *rank) error {
+		shares[i] = map[string]float64{}
+		rank.dev.Fill(rank.slots.grad, 0)
+		for k := i; k < len(w.Batches); k += len(shares) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			mine := *w
+			// The counter is the number of the micro-batch in the whole run.
+			mine.DropoutKey = [2]int32{int32(uint32(r.opt.Seed) ^ uint32(r.opt.Seed>>32)), int32(uint32(r.step*r.opt.GradientAccumulation + k))}
+			c, err := rank.programs.get(w.Batches[k].T(), true)
+			if err == nil {
+				err = rank.programs.run(c, w.Batches[k], &mine, r.scale)
+			}
+			if err == nil {
+				err = rank.programs.scalars(c, shares[i])
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, share := range shares {
+		for name, v := range share {
+			sums[name] += v
+		}
+	}
+	return err
+}
+
 // update changes the weights by the gathered gradients.
 func (r *runner) update(loss float64) error {
-	norm, err := gradNorm(r.dev, r.slots, r.norms)
+	if err := r.sumGradients(); err != nil {
+		return err
+	}
+	norm, err := r.slots.gradNorm(r.dev, r.square)
 	if err != nil {
 		return err
 	}
@@ -296,22 +316,32 @@ func (r *runner) update(loss float64) error {
 		r.noteScale()
 		return err
 	}
-	rescale(r.dev, r.slots, norm, r.opt.MaxGradNorm, factor)
-	for _, s := range r.slots {
+	constants := func(decay bool) device.AdamW {
 		c := device.AdamW{LR: rate, Beta1: r.opt.Beta1, Beta2: r.opt.Beta2, Eps: r.opt.Epsilon, Step: r.step + 1 - skipped}
-		if s.Decay {
+		if decay {
 			c.WeightDecay = r.opt.WeightDecay
 		}
-		if err := r.moments.step(s, c); err != nil {
-			return fmt.Errorf("%s: %w", s.Name, err)
+		return c
+	}
+	times := gradFactor(norm, r.opt.MaxGradNorm, factor)
+	err = r.onEach(func(_ int, k *rank) error {
+		if times != 1 {
+			k.dev.Scale(k.slots.grad, k.slots.grad, times)
 		}
+		if err := k.moments.stepAll(k.slots, constants); err != nil {
+			return err
+		}
+		return k.dev.Sync()
+	})
+	if err != nil {
+		return err
 	}
 	r.pending.Last["grad_norm"] = norm
 	if r.scale != nil {
 		r.scale.taken()
 		r.noteScale()
 	}
-	return r.dev.Sync()
+	return nil
 }
 
 // noteScale puts the state of the loss scale among the metrics.
@@ -343,7 +373,7 @@ func (r *runner) settle(ctx context.Context) error {
 
 func (r *runner) result() (*Result, error) {
 	res := &Result{Steps: r.step, ResumedFrom: r.resumed, Records: r.records}
-	for _, s := range r.slots {
+	for _, s := range r.slots.list {
 		w := s.Weight
 		w.Data = make([]float32, len(s.Data))
 		if err := r.dev.Download(w.Data, s.value); err != nil {

@@ -99,7 +99,7 @@ func PlanLoop(on *paper.Device, task Task, set, eval []Example, opt Options, cfg
 	if err != nil {
 		return fail(err)
 	}
-	ps := newPrograms(on, &task, slots, opt.Recompute)
+	ps := newPrograms(on, &task, slots.list, opt.Recompute)
 	l := lengthsOf(newPlan(sequences(set, opt.Packing), opt.Epochs, opt.MaxSteps, opt.BatchSize, opt.GradientAccumulation, opt.Seed), set, eval, opt)
 	on.For(SharedActivations)
 	if err := ps.reserve(l); err != nil {
@@ -114,7 +114,7 @@ func PlanLoop(on *paper.Device, task Task, set, eval []Example, opt Options, cfg
 		fed = max(fed, sum)
 	}
 	m := Memory{Device: on.OnDevice(), Host: on.OnHost()}
-	m.Device.Add(sharedBatches, fed*int64(min(maxPrograms, l.distinct))+4*int64(len(slots))) // and the norms of the gradients
+	m.Device.Add(sharedBatches, fed*int64(min(maxPrograms, l.distinct))+4) // and the square of the gradients' norm
 	m.Device.Add(SharedScratch, Scratch(on, cfg, model.Storage{Matrices: task.Storage, Int8: opt.Storage.Int8, FP8: opt.Storage.FP8}, max(l.train, l.eval), true))
 	largest := 0
 	for _, w := range task.Weights {

@@ -126,6 +126,31 @@ func (ms *moments) close() {
 	}
 }
 
+// plain tells whether all moments are floats on the device.
+func (ms *moments) plain() bool { return !ms.coded && !ms.paged }
+
+// stepAll updates all values and moments from the gradients. constants gives those of a slot, which all of
+// one decay share.
+func (ms *moments) stepAll(all *slots, constants func(decay bool) device.AdamW) error {
+	from := 0
+	for i, s := range all.list {
+		switch {
+		case !ms.plain():
+			if err := ms.step(s, constants(s.Decay)); err != nil {
+				return fmt.Errorf("%s: %w", s.Name, err)
+			}
+		case i+1 == len(all.list) || all.list[i+1].Decay != s.Decay:
+			to := all.ends[i]
+			ms.dev.AdamWStep(all.value.Slice(from, to), all.grad.Slice(from, to), all.m.Slice(from, to), all.v.Slice(from, to), constants(s.Decay))
+			from = to
+		}
+	}
+	if all.stored != nil {
+		ms.dev.Copy(all.stored, all.value)
+	}
+	return nil
+}
+
 // step updates a slot's value and moments from its gradient.
 func (ms *moments) step(s *slot, c device.AdamW) error {
 	m, v := s.m.buf, s.v.buf
@@ -143,9 +168,6 @@ func (ms *moments) step(s *slot, c device.AdamW) error {
 		ms.dev.AdamW8Step(s.value, s.grad, m, v, s.m.max, s.v.max, c)
 	} else {
 		ms.dev.AdamWStep(s.value, s.grad, m, v, c)
-	}
-	if s.stored != nil {
-		ms.dev.Copy(s.stored, s.value)
 	}
 	if !ms.paged {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	G "gorgonia.org/gorgonia"
 
@@ -71,7 +72,12 @@ func (ps *programs) get(rows int, training bool) (*compiled, error) {
 	return c, nil
 }
 
+// compiling is held while a graph is made: Gorgonia's pools are not known to bear several at once.
+var compiling sync.Mutex
+
 func (ps *programs) compile(rows int, training bool) (*compiled, error) {
+	compiling.Lock()
+	defer compiling.Unlock()
 	p, err := ps.task.Build(rows, training)
 	if err != nil {
 		return nil, err

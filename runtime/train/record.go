@@ -54,7 +54,7 @@ func (r *runner) record(values, timing map[string]float64) {
 
 // weight reads the present values of a trainable tensor.
 func (r *runner) weight(name string) ([]float32, error) {
-	for _, s := range r.slots {
+	for _, s := range r.slots.list {
 		if s.Name == name {
 			data := make([]float32, len(s.Data))
 			return data, r.dev.Download(data, s.value)
@@ -110,7 +110,7 @@ func (r *runner) evaluate(ctx context.Context) error {
 // save writes a checkpoint of the state after the present step.
 func (r *runner) save() error {
 	began := r.now()
-	list := tensors(r.slots)
+	list := tensors(r.slots.list)
 	infos := make([]tensorInfo, len(list))
 	for i, t := range list {
 		infos[i] = t.tensorInfo
@@ -143,7 +143,22 @@ func (r *runner) restore(c *checkpoint) error {
 	if (c.Scale != nil) != (r.scale != nil) {
 		return fmt.Errorf("checkpoint of step %d: it has a loss scale: %t", c.Step, c.Scale != nil)
 	}
-	for _, t := range tensors(r.slots) {
+	for _, k := range r.ranks() {
+		if err := k.restore(c); err != nil {
+			return err
+		}
+	}
+	r.scale = c.Scale
+	r.step, r.resumed, r.saved = c.Step, c.Step, c.Step
+	r.records, r.pending.Steps, r.pending.Trained = c.Records, c.Pending.Steps, c.Pending.Trained
+	maps.Copy(r.pending.Sums, c.Pending.Sums)
+	maps.Copy(r.pending.Last, c.Pending.Last)
+	return nil
+}
+
+// restore takes over values and moments.
+func (k *rank) restore(c *checkpoint) error {
+	for _, t := range tensors(k.slots.list) {
 		data, err := c.tensor(t.tensorInfo)
 		if err != nil {
 			return err
@@ -152,19 +167,12 @@ func (r *runner) restore(c *checkpoint) error {
 			reflect.Copy(reflect.ValueOf(t.host), reflect.ValueOf(data))
 			continue
 		}
-		if err := r.dev.Upload(t.buf, data); err != nil {
+		if err := k.dev.Upload(t.buf, data); err != nil {
 			return fmt.Errorf("checkpoint tensor %s: %w", t.Name, err)
 		}
 	}
-	for _, s := range r.slots {
-		if s.stored != nil {
-			r.dev.Copy(s.stored, s.value)
-		}
+	if k.slots.stored != nil {
+		k.dev.Copy(k.slots.stored, k.slots.value)
 	}
-	r.scale = c.Scale
-	r.step, r.resumed, r.saved = c.Step, c.Step, c.Step
-	r.records, r.pending.Steps, r.pending.Trained = c.Records, c.Pending.Steps, c.Pending.Trained
-	maps.Copy(r.pending.Sums, c.Pending.Sums)
-	maps.Copy(r.pending.Last, c.Pending.Last)
 	return nil
 }

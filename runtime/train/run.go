@@ -76,6 +76,15 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.
 	task.Build = func(rows int, training bool) (*Program, error) {
 		return languageProgram(cfg, adapter, frozen, rows, training)
 	}
+	task.On = func(dev device.Device) (func(int, bool) (*Program, error), func() error, error) {
+		frozen, err := uploadFrozen(dev, cfg, params, opt.Storage, adapter, trained)
+		if err != nil {
+			return nil, nil, err
+		}
+		return func(rows int, training bool) (*Program, error) {
+			return languageProgram(cfg, adapter, frozen, rows, training)
+		}, frozen.Close, nil
+	}
 	opt.LoRA, opt.Adapter = nil, nil // from here on the task's
 	res, err := Loop(ctx, dev, task, train, eval, dir, opt, observer)
 	if err != nil {

@@ -53,67 +53,113 @@ func share(dev device.Device, name string) {
 	}
 }
 
-// newSlots makes the slots of weights and uploads the values of those that have some. storage is the type of matrices in the graph. On an error what was
-// allocated is freed.
-func newSlots(dev device.Device, weights []Weight, storage device.DType, ms *moments) (slots []*slot, err error) {
-	defer func() {
-		if err != nil {
-			freeSlots(dev, slots)
-			ms.close()
-			slots = nil
-		}
-	}()
-	for _, w := range weights {
-		s := &slot{Weight: w}
-		slots = append(slots, s)
-		if err := s.fill(dev, storage, ms); err != nil {
-			return slots, fmt.Errorf("trainable tensor %s: %w", w.Name, err)
-		}
-	}
-	return slots, ms.share(slots)
+// slots are all trainable tensors, with values, gradients and, where they are not paged or in codes, moments
+// end to end, so that what is done to all of them is one launch. Between two lie zeros.
+type slots struct {
+	list              []*slot
+	value, grad, m, v device.Buffer // Float
+	stored            device.Buffer // nil where the graph computes with Float
+	ends              []int         // of the tensors, where the next one starts
 }
 
-func (s *slot) fill(dev device.Device, storage device.DType, ms *moments) (err error) {
-	n := s.elements()
-	share(dev, SharedTrained)
-	if s.value, err = dev.Alloc(device.Float, n); err != nil {
-		return err
+// slotAlignment is that of tensors, in elements: 256 bytes of a narrow type.
+const slotAlignment = 128
+
+// newSlots makes the slots of weights and uploads the values of those that have some. storage is the type of matrices
+// in the graph. On an error what was allocated is freed.
+func newSlots(dev device.Device, weights []Weight, storage device.DType, ms *moments) (all *slots, err error) {
+	all = &slots{}
+	defer func() {
+		if err != nil {
+			all.free(dev)
+			ms.close()
+			all = nil
+		}
+	}()
+	total, matrices := 0, false
+	for _, w := range weights {
+		total += (w.elements() + slotAlignment - 1) / slotAlignment * slotAlignment
+		all.ends = append(all.ends, total)
+		matrices = matrices || len(w.Shape) == 2
 	}
-	share(dev, SharedGradients)
-	if s.grad, err = dev.Alloc(device.Float, n); err != nil {
-		return err
+	if !matrices {
+		storage = device.Float
 	}
-	share(dev, SharedTrained)
-	if storage != device.Float && len(s.Shape) == 2 {
-		if s.stored, err = dev.Alloc(storage, n); err != nil {
+	if err := all.allocate(dev, total, storage, ms); err != nil {
+		return all, fmt.Errorf("%d trainable values: %w", total, err)
+	}
+	from, given := 0, false
+	for i, w := range weights {
+		s := &slot{Weight: w}
+		all.list = append(all.list, s)
+		if err := all.fill(dev, s, from, ms); err != nil {
+			return all, fmt.Errorf("trainable tensor %s: %w", w.Name, err)
+		}
+		from, given = all.ends[i], given || w.Data != nil
+	}
+	if all.stored != nil && given {
+		dev.Copy(all.stored, all.value)
+	}
+	return all, ms.share(all.list)
+}
+
+func (all *slots) allocate(dev device.Device, n int, storage device.DType, ms *moments) (err error) {
+	for _, b := range []struct {
+		to    *device.Buffer
+		t     device.DType
+		share string
+		skip  bool
+	}{
+		{&all.value, device.Float, SharedTrained, false}, {&all.grad, device.Float, SharedGradients, false},
+		{&all.stored, storage, SharedTrained, storage == device.Float},
+		{&all.m, device.Float, SharedStates, !ms.plain()}, {&all.v, device.Float, SharedStates, !ms.plain()},
+	} {
+		if b.skip {
+			continue
+		}
+		share(dev, b.share)
+		if *b.to, err = dev.Alloc(b.t, n); err != nil {
 			return err
 		}
 	}
-	share(dev, SharedStates)
-	if s.m, err = ms.add(n); err != nil {
-		return err
+	return nil
+}
+
+// fill gives a slot its part of what all have, from an element on.
+func (all *slots) fill(dev device.Device, s *slot, from int, ms *moments) (err error) {
+	n := s.elements()
+	s.value, s.grad = all.value.Slice(from, from+n), all.grad.Slice(from, from+n)
+	if all.stored != nil && len(s.Shape) == 2 {
+		s.stored = all.stored.Slice(from, from+n)
 	}
-	if s.v, err = ms.add(n); err != nil {
-		return err
+	if ms.plain() {
+		s.m, s.v = moment{n: n, buf: all.m.Slice(from, from+n)}, moment{n: n, buf: all.v.Slice(from, from+n)}
+	} else {
+		share(dev, SharedStates)
+		if s.m, err = ms.add(n); err != nil {
+			return err
+		}
+		if s.v, err = ms.add(n); err != nil {
+			return err
+		}
 	}
 	if s.Data == nil {
 		return nil
 	}
-	if err = dev.Upload(s.value, s.Data); err == nil && s.stored != nil {
-		dev.Copy(s.stored, s.value)
-	}
-	return err
+	return dev.Upload(s.value, s.Data)
 }
 
-func freeSlots(dev device.Device, slots []*slot) {
-	for _, s := range slots {
-		for _, b := range []device.Buffer{s.value, s.grad, s.stored} {
-			if b != nil {
-				dev.Free(b)
-			}
+func (all *slots) free(dev device.Device) {
+	if all.m == nil { // else they are parts
+		for _, s := range all.list {
+			s.m.free(dev)
+			s.v.free(dev)
 		}
-		s.m.free(dev)
-		s.v.free(dev)
+	}
+	for _, b := range []device.Buffer{all.value, all.grad, all.stored, all.m, all.v} {
+		if b != nil {
+			dev.Free(b)
+		}
 	}
 }
 
@@ -143,35 +189,24 @@ func tensors(slots []*slot) (list []kept) {
 	return list
 }
 
-// gradNorm is the L2 norm of all gradients together. norms has one element a slot.
-func gradNorm(dev device.Device, slots []*slot, norms device.Buffer) (float64, error) {
-	for i, s := range slots {
-		dev.SquaredSum(norms.Slice(i, i+1), s.grad)
-	}
-	squares := make([]float64, len(slots))
-	if err := dev.Download(squares, norms); err != nil {
+// gradNorm is the L2 norm of all gradients together. square has one element.
+func (all *slots) gradNorm(dev device.Device, square device.Buffer) (float64, error) {
+	dev.SquaredSum(square, all.grad)
+	var sum [1]float64
+	if err := dev.Download(sum[:], square); err != nil {
 		return 0, fmt.Errorf("gradient norm: %w", err)
 	}
-	sum := 0.0
-	for _, v := range squares {
-		sum += v
-	}
-	return math.Sqrt(sum), nil
+	return math.Sqrt(sum[0]), nil
 }
 
-// rescale divides the gradients by the factor of the loss and scales them to a norm of at most limit, as
+// gradFactor divides the gradients by the factor of the loss and scales them to a norm of at most limit, as
 // torch.nn.utils.clip_grad_norm_ does. norm is theirs after the division.
-func rescale(dev device.Device, slots []*slot, norm, limit, lossScale float64) {
+func gradFactor(norm, limit, lossScale float64) float64 {
 	factor := 1 / lossScale
-	if limit != 0 {
-		factor *= min(1, limit/(norm+1e-6))
+	if clip := limit / (norm + 1e-6); limit != 0 && clip < 1 {
+		factor *= clip
 	}
-	if factor == 1 {
-		return
-	}
-	for _, s := range slots {
-		dev.Scale(s.grad, s.grad, factor)
-	}
+	return factor
 }
 
 // floatBits finds out whether the device's floats have 32 or 64 bits.

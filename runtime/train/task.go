@@ -19,6 +19,9 @@ type Task struct {
 	Identity map[string]string
 	// Build makes the graph for packed batches of rows rows; dropout only where training is set.
 	Build func(rows int, training bool) (*Program, error)
+	// On, where not nil, puts the task on a further device of a device.Group: Build there, and what frees what it holds.
+	// Where it is nil, one device trains.
+	On func(dev device.Device) (build func(rows int, training bool) (*Program, error), release func() error, err error)
 	// Monitor, where not nil, gives further values for each training record. weight reads the
 	// present values of a trainable tensor.
 	Monitor func(weight func(name string) ([]float32, error)) (map[string]float64, error)

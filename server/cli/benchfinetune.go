@@ -31,9 +31,10 @@ func setupBenchFinetune(e *env, fl *flag.FlagSet) func(context.Context, []string
 	fl.IntVar(&o.Steps, "steps", 10, "optimizer steps")
 	fl.IntVar(&o.Outliers, "outliers", 0, "input channels that each layer's norms make outliers of int8")
 	fl.Float64Var(&o.LearningRate, "learning-rate", 2e-4, "learning rate, constant")
+	cards := fl.Int("cards", 1, "cards that share the micro-batches of a step, which --accumulation is a multiple of")
 	python := fl.String("peer", "", "Python `interpreter` with transformers and peft, which then train the same")
 	return func(ctx context.Context, args []string) error {
-		if o.R < 1 || o.Sequence < 2 || o.MicroBatch < 1 || o.Accumulation < 1 || o.Steps < 1 || o.Outliers < 0 {
+		if o.R < 1 || o.Sequence < 2 || o.MicroBatch < 1 || o.Accumulation < 1 || o.Steps < 1 || o.Outliers < 0 || *cards < 1 {
 			return usagef("bench finetune: numbers must be at least 1, --sequence at least 2")
 		}
 		found := false
@@ -53,7 +54,7 @@ func setupBenchFinetune(e *env, fl *flag.FlagSet) func(context.Context, []string
 			return usagef("--optim: there is no %q", *optim)
 		}
 		o.Recompute = *recompute
-		dev, notes, err := pipeline.OpenDevice(cfg)
+		dev, notes, err := pipeline.OpenCards(cfg, *cards)
 		if err != nil {
 			return err
 		}

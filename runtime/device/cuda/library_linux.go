@@ -7,6 +7,7 @@ import "github.com/ebitengine/purego"
 var (
 	driverNames = []string{"libcuda.so.1", "libcuda.so"}
 	blasNames   = []string{"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"}
+	ncclNames   = []string{"libnccl.so.2", "libnccl.so"}
 )
 
 func systemFolders() []string {

@@ -7,7 +7,7 @@ import (
 	"runtime"
 )
 
-var driverNames, blasNames = []string{"the CUDA driver"}, []string{"cuBLASLt"}
+var driverNames, blasNames, ncclNames = []string{"the CUDA driver"}, []string{"cuBLASLt"}, []string{"NCCL"}
 
 func systemFolders() []string { return nil }
 

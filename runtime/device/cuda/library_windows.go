@@ -13,6 +13,7 @@ import (
 var (
 	driverNames = []string{"nvcuda.dll"}
 	blasNames   = []string{"cublasLt64_13.dll", "cublasLt64_12.dll"}
+	ncclNames   = []string{"nccl.dll"}
 )
 
 // systemFolders are the toolkit's, from the variable that its installer sets; version 13 keeps the

@@ -14,8 +14,8 @@ import (
 	"triality/runtime/train"
 )
 
-// lesson is a short run with dropout, accumulation and an adapter: its records.
-func lesson(t *testing.T, dev device.Device) []train.Record {
+// pupil is a small model and what it learns.
+func pupil(t *testing.T) (model.Config, *model.Params, []train.Example) {
 	t.Helper()
 	config, err := model.Shapes()[0].Config("llama", 512)
 	if err != nil {
@@ -33,11 +33,23 @@ func lesson(t *testing.T, dev device.Device) []train.Record {
 		}
 		set = append(set, train.Example{IDs: ids, Labels: ids})
 	}
+	return config, weights, set
+}
+
+// pupilOptions are those of an adapter with dropout and accumulation.
+func pupilOptions() train.Options {
 	o := train.DefaultOptions()
 	o.LoRA = &lora.Config{R: 8, Alpha: 16, Dropout: 0.1, TargetModules: []string{lora.AllLinear}}
 	o.MaxSteps, o.BatchSize, o.GradientAccumulation, o.LearningRate = 12, 4, 2, 1e-3
 	o.LoggingSteps, o.CheckpointInterval, o.SaveSteps = 1, 0, 0
-	result, err := train.Run(context.Background(), dev, config, weights, set, nil, t.TempDir(), o, nil)
+	return o
+}
+
+// lesson is a short run: its records.
+func lesson(t *testing.T, dev device.Device) []train.Record {
+	t.Helper()
+	config, weights, set := pupil(t)
+	result, err := train.Run(context.Background(), dev, config, weights, set, nil, t.TempDir(), pupilOptions(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
