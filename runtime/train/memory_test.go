@@ -40,7 +40,7 @@ func planned(t *testing.T, cfg model.Config, c lora.Config, st model.Storage, ro
 	task := &Task{Storage: st.Matrices, Build: func(rows int, training bool) (*Program, error) {
 		return languageProgram(cfg, adapter, frozen, rows, training)
 	}}
-	ps := newPrograms(on, task, slots, recompute)
+	ps := newPrograms(on, task, slots.list, recompute)
 	got, err := ps.compile(rows, true)
 	if err != nil {
 		t.Fatal(err)
