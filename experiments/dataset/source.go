@@ -23,10 +23,14 @@ func Find(input string) ([]string, error) {
 		return []string{input}, nil
 	}
 	pattern := input
+	var files []string
+	var globErr error
 	if err == nil {
-		pattern = filepath.Join(input, "four_class_*.jsonl")
+		pattern = filepath.Join(input, inFolder)
+		files, globErr = filesIn(input)
+	} else {
+		files, globErr = filepath.Glob(pattern)
 	}
-	files, globErr := filepath.Glob(pattern)
 	if globErr != nil {
 		return nil, experiments.Errorf(experiments.CodeInvalid, "data.input_path: %q is not a valid pattern: %w", input, globErr)
 	}
@@ -40,6 +44,23 @@ func Find(input string) ([]string, error) {
 	for _, name := range files {
 		if err := disk.Regular(name); err != nil {
 			return nil, experiments.Errorf(experiments.CodeInvalid, "read rows: %w", err)
+		}
+	}
+	return files, nil
+}
+
+// inFolder is the pattern of the files of a folder.
+const inFolder = "four_class_*.jsonl"
+
+// filesIn lists the files of a folder, whose own name may hold what would be a pattern's.
+func filesIn(dir string) (files []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if ok, _ := filepath.Match(inFolder, e.Name()); ok {
+			files = append(files, filepath.Join(dir, e.Name()))
 		}
 	}
 	return files, nil

@@ -68,6 +68,7 @@ type Job struct {
 	Attempt int
 	Config  string            // pipeline YAML
 	Dir     string            // where its relative paths begin; empty: the server's folder
+	Outputs []string          // folders of the run's steps, as the run records them: what this machine has begun goes on
 	Commits map[string]string // of models of the Hub, by the keys that name them, where an earlier attempt has found them
 }
 
@@ -217,7 +218,7 @@ func (s *Server) describe(ctx context.Context, j Job, own *job) error {
 		return err
 	}
 	own.results = l.results
-	if own.record.Committed, err = l.left(ctx, own.record.Committed); err != nil {
+	if own.record.Committed, err = l.left(ctx, own.record.Committed, j.Outputs); err != nil {
 		return err
 	}
 	d := description{Version: version, Run: j.Run, Attempt: j.Attempt, Results: l.results, Hub: l.hub, Bucket: s.bucket != nil}
@@ -243,33 +244,53 @@ func (s *Server) describe(ctx context.Context, j Job, own *job) error {
 	return nil
 }
 
-// left adds what the attempts before have put in place, as it is now: the server's own workers may have gone on with
-// it since. It gives what of it is there.
-func (l *layout) left(ctx context.Context, committed Manifest) (Manifest, error) {
+// left adds what the attempts before have left in the folders of the run's steps, as it is now, whichever machine they
+// ran on. It gives those files.
+func (l *layout) left(ctx context.Context, committed Manifest, outputs []string) (Manifest, error) {
 	now := Manifest{Name: committed.Name}
-	seen := map[string]bool{}
+	ours := map[string]bool{}
+	for _, dir := range outputs {
+		ours[l.abs(dir)] = dir != ""
+	}
 	for _, f := range committed.Files {
-		u, ok := unitOf(l.results, f.Path)
-		if !ok || seen[u.tree] {
-			continue
+		if u, ok := unitOf(l.results, f.Path); ok {
+			ours[u.server] = true
 		}
-		seen[u.tree] = true
-		names, _, err := u.filesOf(u.server)
+	}
+	for _, r := range l.results {
+		units, err := r.unitsBelow("")
 		if err != nil {
 			return now, fmt.Errorf("results of an attempt before: %w", err)
 		}
-		for _, name := range names {
-			err := l.add(ctx, name, u.onServer(name))
-			if code := experiments.CodeOf(err); err != nil && (code == experiments.CodeNotFound || code == experiments.CodeConflict) {
-				continue // pruned since
+		for _, u := range units {
+			if !ours[u.server] {
+				continue
 			}
-			if err != nil {
+			if now.Files, err = l.leftBy(ctx, u, now.Files); err != nil {
 				return now, err
 			}
-			now.Files = append(now.Files, l.files[name])
 		}
 	}
 	return now, nil
+}
+
+// leftBy adds what there is of a step.
+func (l *layout) leftBy(ctx context.Context, u unit, files []File) ([]File, error) {
+	names, _, err := u.filesOf(u.server)
+	if err != nil {
+		return files, fmt.Errorf("results of an attempt before: %w", err)
+	}
+	for _, name := range names {
+		err := l.add(ctx, name, u.onServer(name))
+		if code := experiments.CodeOf(err); err != nil && (code == experiments.CodeNotFound || code == experiments.CodeConflict) {
+			continue // pruned since
+		}
+		if err != nil {
+			return files, err
+		}
+		files = append(files, l.files[name])
+	}
+	return files, nil
 }
 
 // job finds the attempt that a call is of.

@@ -60,8 +60,11 @@ func (w *Worker) Stage(ctx context.Context, c Caller, run string, tell func(Prog
 	}
 	l.bucket = d.Bucket
 	needed := slices.Clone(d.Files)
-	for _, m := range d.Hub {
-		needed = append(needed, m.Files...)
+	for i, m := range d.Hub {
+		if d.Hub[i].Files, err = lacking(m); err != nil {
+			return nil, err
+		}
+		needed = append(needed, d.Hub[i].Files...)
 	}
 	ids := make([]objects.ID, len(needed))
 	for i, f := range needed {
@@ -100,23 +103,45 @@ func (w *Worker) Stage(ctx context.Context, c Caller, run string, tell func(Prog
 	return p, nil
 }
 
-// placeHub puts a commit's files into this machine's cache of the Hub, where the job's process looks for them.
-func (w *Worker) placeHub(ctx context.Context, m hubModel) error {
+// hubFolder is where this machine's cache of the Hub has a commit's files.
+func hubFolder(m hubModel) (string, error) {
 	o, err := hub.FromEnv(os.Getenv)
 	if err != nil {
-		return err
+		return "", experiments.Errorf(experiments.CodeInvalid, "%w", err)
 	}
 	dir, err := hub.FolderOf(o.CacheDir, m.Repo, m.Commit)
 	if err != nil {
-		return experiments.Errorf(experiments.CodeInvalid, "%w", err)
+		return "", experiments.Errorf(experiments.CodeInvalid, "%w", err)
+	}
+	return dir, nil
+}
+
+// lacking are the files of a commit that this machine's cache has not. What it has under the commit's name is the
+// commit's.
+func lacking(m hubModel) (files []File, err error) {
+	dir, err := hubFolder(m)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range m.Files {
+		at, err := os.Stat(filepath.Join(dir, filepath.FromSlash(f.Path)))
+		if err != nil || !at.Mode().IsRegular() || at.Size() != f.Size {
+			files = append(files, f)
+		}
+	}
+	return files, nil
+}
+
+// placeHub puts a commit's files into this machine's cache of the Hub, where the job's process looks for them.
+func (w *Worker) placeHub(ctx context.Context, m hubModel) error {
+	dir, err := hubFolder(m)
+	if err != nil {
+		return err
 	}
 	if err := disk.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
 	for _, f := range m.Files {
-		if at, err := os.Stat(filepath.Join(dir, filepath.FromSlash(f.Path))); err == nil && at.Mode().IsRegular() && at.Size() == f.Size {
-			continue // the cache's own, by name of the commit
-		}
 		if err := w.place(ctx, f, dir, f.Path); err != nil {
 			return err
 		}
