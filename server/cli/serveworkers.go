@@ -16,6 +16,7 @@ import (
 	"triality/experiments/pipeline"
 	"triality/runtime/disk"
 	"triality/server/fleet"
+	"triality/server/objects"
 	"triality/server/store"
 	"triality/server/transfer"
 )
@@ -23,6 +24,7 @@ import (
 // workersFlags are the flags of serve that concern other machines.
 type workersFlags struct {
 	address, cert, key, ca, tokenFile *string
+	bucket, region                    *string
 	lease                             *time.Duration
 	only                              *bool
 }
@@ -34,6 +36,8 @@ func serveWorkersFlags(fs *flag.FlagSet) workersFlags {
 		key:       fs.String("workers-key", "", "private key `file` of --workers-cert"),
 		ca:        fs.String("workers-ca", "", "`file` of the authorities that the NATS servers' certificates are held to (default: the system's)"),
 		tokenFile: fs.String("workers-token-file", "", "`file` with the NATS token or credentials by which this server connects to NATS servers that are there"),
+		bucket:    fs.String("workers-bucket", "", "`URL` of an S3-compatible bucket, https://HOST/BUCKET or https://HOST/BUCKET/FOLDER, through which files of 8 MiB and more go to workers and back; keys as for the AWS tools"),
+		region:    fs.String("workers-bucket-region", "", "`region` of that bucket (default: asked for)"),
 		lease:     fs.Duration("workers-lease", fleet.DefaultLease, "how long a worker goes on without hearing of the server, 2s to 1h; its jobs are given away after 1.5 times that"),
 		only:      fs.Bool("workers-only", false, "run no job on this machine"),
 	}
@@ -44,7 +48,7 @@ func (f workersFlags) open(ctx context.Context, st *store.Store, log *slog.Logge
 	outside := strings.Contains(*f.address, "://")
 	switch {
 	case *f.address == "":
-		for name, value := range map[string]string{"workers-cert": *f.cert, "workers-key": *f.key, "workers-ca": *f.ca, "workers-token-file": *f.tokenFile} {
+		for name, value := range map[string]string{"workers-cert": *f.cert, "workers-key": *f.key, "workers-ca": *f.ca, "workers-token-file": *f.tokenFile, "workers-bucket": *f.bucket} {
 			if value != "" {
 				return nil, usagef("--%s is of --workers, which is missing", name)
 			}
@@ -63,7 +67,14 @@ func (f workersFlags) open(ctx context.Context, st *store.Store, log *slog.Logge
 		return nil, usagef("--workers-lease is %v, must lie between 2s and 1h", *f.lease)
 	}
 	data := st.Dir()
-	files, err := transfer.NewServer(transfer.ServerOptions{Dir: data, Logger: log})
+	var bucket *objects.Bucket
+	if *f.bucket != "" {
+		var err error
+		if bucket, err = objects.OpenBucket(ctx, *f.bucket, *f.region); err != nil {
+			return nil, fmt.Errorf("--workers-bucket: %w", err)
+		}
+	}
+	files, err := transfer.NewServer(transfer.ServerOptions{Dir: data, Bucket: bucket, Logger: log})
 	if err != nil {
 		return nil, err
 	}

@@ -92,11 +92,14 @@ func newFiled(ctx context.Context, files *transfer.Server, job worker.Job, track
 			commits[name] = value
 		}
 	}
-	cfg, err := config.Parse("config", []byte(job.Config))
-	if err != nil {
+	var outputs []string
+	for _, s := range before.Steps {
+		outputs = append(outputs, s.Output)
+	}
+	if err := files.Begin(ctx, transfer.Job{Run: job.RunID, Attempt: job.Attempt, Config: job.Config, Dir: job.Dir, Outputs: outputs, Commits: commits}); err != nil {
 		return nil, err
 	}
-	err = files.Begin(ctx, transfer.Job{Run: job.RunID, Attempt: job.Attempt, Config: job.Config, Dir: job.Dir, Commits: commits})
+	cfg, err := config.Parse("config", []byte(job.Config))
 	return &filed{Tracker: tracker, files: files, attempt: ref{job.RunID, job.Attempt}, params: pipeline.Params(cfg), config: job.Config}, err
 }
 

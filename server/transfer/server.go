@@ -18,6 +18,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/config"
+	"triality/experiments/graph"
 	"triality/runtime/atomicfile"
 	"triality/runtime/disk"
 	"triality/server/objects"
@@ -201,6 +202,9 @@ func fenced(run string, attempt, now int) error {
 
 // describe makes the job's description.
 func (s *Server) describe(ctx context.Context, j Job, own *job) error {
+	if graph.IsGraph([]byte(j.Config)) {
+		return experiments.Errorf(experiments.CodeInvalid, "a graph (a YAML with steps:) runs on the server's own machine alone: its inputs are not sent to workers yet")
+	}
 	cfg, err := config.Parse("config", []byte(j.Config))
 	if err != nil {
 		return err
