@@ -31,6 +31,9 @@ test('each reason that the queue writes has words in both languages', () => {
     key: 'job.diedTooOften', args: { times: 3, cause: 'panic: x' }, rest: 'a / b',
   });
   assert.equal(reasonOf('data.jsonl:3: cancelled while it waited'), undefined);
+  assert.equal(reasonOf('attempt 2: worker gpu1 was not heard of for 45s')?.key, 'job.lost');
+  assert.equal(reasonOf('attempt 2: worker gpu1 runs it no longer: its process ended, or its connection was gone for too long')?.key, 'job.gone');
+  assert.equal(reasonOf('worker gpu1 was stopped')?.key, 'job.left');
 });
 
 test('each cause of a death that the worker names has words in both languages', () => {
@@ -54,5 +57,7 @@ test('each thing that a job waits for has words in both languages', () => {
   assert.ok(codes.length >= 5, `codes ${codes}`);
   for (const code of codes) assert.ok(waitsFor({ code, args: {} })?.key.startsWith('waits.'), `no words for ${code}`);
   assert.deepEqual(waitsFor({ code: 'device', args: { device: 'cpu', name: 'a' } })?.key, 'waits.processor');
+  assert.equal(waitsFor({ code: 'worker', args: { gpu: '16' } })?.key, 'waits.workerGpuOf');
+  assert.equal(waitsFor({ code: 'worker_slot', args: { gpu: '0' } })?.key, 'waits.slotGpu');
   assert.equal(waitsFor({ code: 'of another version' }), undefined);
 });

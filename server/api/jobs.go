@@ -13,6 +13,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/pipeline"
+	"triality/server/fleet"
 )
 
 type newJob struct {
@@ -122,6 +123,14 @@ func (s *Server) queue(c echo.Context) error {
 		return err
 	}
 	return sendJSON(c, http.StatusOK, list[experiments.Run]{Items: runs})
+}
+
+func (s *Server) workers(c echo.Context) error {
+	items := []fleet.Member{}
+	if s.opts.Workers != nil {
+		items = s.opts.Workers.Members()
+	}
+	return sendJSON(c, http.StatusOK, list[fleet.Member]{Items: items})
 }
 
 // runLog sends what a run's workers printed, from an offset on, so that a reader can follow.

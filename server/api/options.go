@@ -9,6 +9,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/pipeline"
+	"triality/server/fleet"
 	"triality/server/store"
 )
 
@@ -31,6 +32,12 @@ type Jobs interface {
 	Plan(ctx context.Context, config, dir string) ([]pipeline.PlannedStep, error)
 	// Log gives what a run's workers printed, from an offset in bytes on.
 	Log(runID string, from int64) (io.ReadCloser, error)
+}
+
+// Workers are the workers on other machines.
+type Workers interface {
+	// Members gives those that have joined since the server started, by name.
+	Members() []fleet.Member
 }
 
 // Modules validates and stores metric modules, and tries them on finished A/B tests. A module that
@@ -67,6 +74,7 @@ type Device struct {
 type Options struct {
 	Store    *store.Store
 	Jobs     Jobs
+	Workers  Workers // nil: there are none
 	Modules  Modules
 	Reporter experiments.Reporter
 	Frontend fs.FS // the built site: index.html, assets/…; nil or without index.html: a page says how to build it

@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"triality/experiments"
+	"triality/server/fleet"
 	"triality/server/search"
 	"triality/server/store"
 )
@@ -101,6 +102,7 @@ func (s *Server) routes() []route {
 		{method: "POST", path: "/plan", summary: "What a run of a pipeline or a graph of steps would do: steps, keys, what is taken over, cost. Nothing runs", body: newPlan{}, answer: planAnswer{}, errors: with(wrong, nf, un, codeForbidden), handler: s.plan},
 		{method: "POST", path: "/jobs", summary: "Queue a pipeline or a graph of steps", body: newJob{}, status: 202, answer: experiments.Run{}, once: true, errors: with(writing, cf, codeForbidden), handler: s.submit},
 		{method: "GET", path: "/queue", summary: "The pipelines under way and those that wait, in the order in which they start", answer: list[experiments.Run]{}, errors: []experiments.Code{un}, handler: s.queue},
+		{method: "GET", path: "/workers", summary: "The workers on other machines that have joined since the server started: what they have, what they run, and how long ago they were heard of", answer: list[fleet.Member]{}, handler: s.workers},
 		{method: "POST", path: "/store/check", summary: "Check every record and file of the store", answer: StoreCheck{}, handler: s.checkStore},
 		{method: "GET", path: "/configs", summary: "The pipeline configurations that come with this server", answer: list[Config]{}, handler: s.configs},
 

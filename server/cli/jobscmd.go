@@ -75,10 +75,18 @@ func setupJobsList(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 			table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 			defer table.Flush()
 			for _, r := range list {
-				fmt.Fprintf(table, "%s\t%s\t%s\tattempt %d\tpriority %d\t%s\n", r.ID, r.Name, r.Status, r.Job.Attempt, r.Job.Priority, waiting(r.Job))
+				fmt.Fprintf(table, "%s\t%s\t%s\tattempt %d\tpriority %d\t%s\n", r.ID, r.Name, standing(r), r.Job.Attempt, r.Job.Priority, waiting(r.Job))
 			}
 		})
 	}
+}
+
+// standing is a run's status, and the machine of one that another runs.
+func standing(r experiments.Run) string {
+	if r.Status == experiments.Running && r.Job.Worker != "" {
+		return string(r.Status) + " on " + r.Job.Worker
+	}
+	return string(r.Status)
 }
 
 // waiting says what a job waits for, and why it waits again.
@@ -126,6 +134,9 @@ func printRun(w io.Writer, r experiments.Run) {
 	}
 	if j := r.Job; j != nil {
 		fmt.Fprintf(w, "  queued %s, priority %d, attempt %d\n", j.QueuedAt.Local().Format(time.DateTime), j.Priority, j.Attempt)
+		if j.Worker != "" {
+			fmt.Fprintf(w, "  on worker %s\n", j.Worker)
+		}
 		if text := waiting(j); text != "" {
 			fmt.Fprintf(w, "  %s\n", text)
 		}

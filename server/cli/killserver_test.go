@@ -25,13 +25,14 @@ import (
 
 // tracker is a server that is started again when it was killed.
 type tracker struct {
-	dir string
-	cmd *exec.Cmd
+	dir  string
+	args []string // of serve, beside the usual
+	cmd  *exec.Cmd
 }
 
 func (s *tracker) start(t *testing.T) {
 	t.Helper()
-	s.cmd = triality(t, s.dir, "serve", "--addr", "127.0.0.1:0")
+	s.cmd = triality(t, s.dir, append([]string{"serve", "--addr", "127.0.0.1:0"}, s.args...)...)
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +222,7 @@ func (s *tracker) stop(t *testing.T, run experiments.Run) map[string][]string {
 	}
 	points := map[string][]string{}
 	for _, series := range list {
-		timing := strings.Contains(series.Name, "second") || strings.Contains(series.Name, "latency") || strings.Contains(series.Name, "_ms")
+		timing := timingSeries(series.Name)
 		err := st.Points(context.Background(), run.ID, series.Name, func(_ int64, part []experiments.Point) error {
 			for _, p := range part {
 				text := strconv.FormatInt(p.Step, 10)
@@ -237,6 +238,11 @@ func (s *tracker) stop(t *testing.T, run experiments.Run) map[string][]string {
 		}
 	}
 	return points
+}
+
+// timingSeries says whether a series' values are times, which no two runs share.
+func timingSeries(name string) bool {
+	return strings.Contains(name, "second") || strings.Contains(name, "latency") || strings.Contains(name, "_ms")
 }
 
 // sameWork compares what two runs left on the disk, wherever their steps' keys say.

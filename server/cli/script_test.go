@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		os.Exit(Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	}})
+	}, "natsserver": natsCommand})
 }
 
 func TestScripts(t *testing.T) {

@@ -168,8 +168,12 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 			return errors.Join(err, queue.Close())
 		}
 	}
+	shown := api.Workers(nil)
+	if workers != nil {
+		shown = workers
+	}
 	server, err := api.New(api.Options{
-		Store: st, Token: token, Jobs: queue, Modules: modules.New(st, host), Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
+		Workers: shown, Store: st, Token: token, Jobs: queue, Modules: modules.New(st, host), Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
 		Info: api.Info{Version: Version, EngineVersion: pipeline.EngineVersion, Device: api.Device{Name: info.Name, Model: info.Model, Threads: info.Threads, SIMD: info.SIMD}},
 	})
 	if err != nil {

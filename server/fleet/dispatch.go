@@ -77,7 +77,7 @@ func (s *Server) Adopt(name string, written int64) worker.Place {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.members[name] == nil { // it joins again; until then nothing is known of it
-		s.members[name] = &member{name: name, left: true}
+		s.members[name] = &member{name: name, left: true, heard: s.now()}
 	}
 	s.members[name].taken++
 	return &place{server: s, worker: name, written: written}

@@ -146,7 +146,7 @@ func (s *Server) Members() []Member {
 	defer s.mu.Unlock()
 	list := []Member{}
 	for _, m := range s.members {
-		out := Member{Name: m.name, Connected: s.alive(m), Left: m.left, HeardMS: (s.now() - m.heard).Milliseconds(), Info: m.info, Runs: []string{}}
+		out := Member{Name: m.name, Connected: s.alive(m), Left: m.left && m.instance != "", HeardMS: (s.now() - m.heard).Milliseconds(), Info: m.info, Runs: []string{}}
 		for _, a := range s.attempts {
 			if a.worker == m.name {
 				out.Runs = append(out.Runs, a.Run)

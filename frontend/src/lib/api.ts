@@ -2,7 +2,7 @@
 // "network" when no answer came.
 import type {
   ABResult, Artifact, ConfigExample, DatasetSummary, Experiment, Info, List, MetricInfo, Module, ModuleResult, Run,
-  Series, Status,
+  Series, Status, Worker,
 } from './types.ts';
 
 export class ApiError extends Error {
@@ -93,6 +93,7 @@ export const api = {
   cancelRun: async (r: string) => void (await call('POST', `/runs/${id(r)}/cancel`)),
   resumeRun: async (r: string) => void (await call('POST', `/runs/${id(r)}/resume`)),
   queue: () => json<List<Run>>('GET', '/queue'),
+  workers: () => json<List<Worker>>('GET', '/workers'),
   /** What the run's workers printed, from a byte on. */
   log: async (r: string, from: number) =>
     new Uint8Array(await (await call('GET', `/runs/${id(r)}/log` + query({ from }))).arrayBuffer()),

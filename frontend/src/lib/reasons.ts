@@ -18,6 +18,12 @@ const reasons: [RegExp, (m: RegExpExecArray) => Said][] = [
   [/^the server stopped; it goes on when the server starts$/, () => ({ key: 'job.serverStopped', args: {} })],
   [/^the server ended while it ran$/, () => ({ key: 'job.serverEnded', args: {} })],
   [/^cancelled; it goes on from its newest checkpoint when resumed$/, () => ({ key: 'job.cancelled', args: {} })],
+  [
+    /^attempt (\d+): worker (\S+) was not heard of for (\S+)$/,
+    (m) => ({ key: 'job.lost', args: { attempt: Number(m[1]), worker: m[2]!, time: m[3]! } }),
+  ],
+  [/^attempt (\d+): worker (\S+) runs it no longer: .*$/, (m) => ({ key: 'job.gone', args: { attempt: Number(m[1]), worker: m[2]! } })],
+  [/^worker (\S+) was stopped$/, (m) => ({ key: 'job.left', args: { worker: m[1]! } })],
   [/^cancelled while it waited$/, () => ({ key: 'job.cancelledWaiting', args: {} })],
   [/^the worker ended without recording an end$/, () => ({ key: 'job.noEnd', args: {} })],
 ];
@@ -54,6 +60,10 @@ export function waitsFor({ code, args = {} }: Reason): Said | undefined {
       return { key: 'waits.behindHigher', args: { count: Number(args.count) } };
     case 'memory':
       return { key: 'waits.memory', args };
+    case 'worker':
+      return { key: args.gpu === undefined ? 'waits.worker' : args.gpu === '0' ? 'waits.workerGpu' : 'waits.workerGpuOf', args };
+    case 'worker_slot':
+      return { key: args.gpu === undefined ? 'waits.slot' : args.gpu === '0' ? 'waits.slotGpu' : 'waits.slotGpuOf', args };
     case 'start':
       return { key: 'waits.start', args: {} };
   }

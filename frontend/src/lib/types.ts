@@ -50,6 +50,8 @@ export interface Job {
   priority?: number;
   /** Workers started so far. */
   attempt: number;
+  /** The machine of the attempt under way, or of the last; the server's own where left out. */
+  worker?: string;
   /** Why it waits again. */
   reason?: string;
   /** What it waits for now. */
@@ -57,6 +59,26 @@ export interface Job {
   /** Why the last worker died, where it did. */
   death?: string;
   deaths?: number;
+}
+
+/** A worker on another machine. */
+export interface Worker {
+  name: string;
+  connected: boolean;
+  /** It said good-bye. */
+  left: boolean;
+  /** Milliseconds since it was heard of last. */
+  heard_ms: number;
+  version: string;
+  engine: string;
+  os: string;
+  arch: string;
+  cores: number;
+  /** Bytes; 0 where its system does not say. */
+  memory: number;
+  cards?: { name: string; memory: number }[];
+  slots: number;
+  runs: string[];
 }
 
 export interface Run {
