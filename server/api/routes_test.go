@@ -131,6 +131,7 @@ var scenarios = map[string]scenario{
 	"a plan of nothing":         {method: "POST", path: "/api/v1/plan", body: `{}`, status: 400, code: iv, has: []string{"config is missing"}},
 	"a plan that is wrong":      {method: "POST", path: "/api/v1/plan", body: `{"config":"broken"}`, status: 400, code: iv, has: []string{"config:1: broken"}},
 	"a plan in a folder":        {method: "POST", path: "/api/v1/plan", body: `{"config":"a: 1","dir":"/"}`, status: 403, code: codeForbidden},
+	"no workers":                {method: "GET", path: "/api/v1/workers", status: 200, has: []string{`"items":[]`}},
 	"the queue":                 {method: "GET", path: "/api/v1/queue", status: 200, has: []string{`"items":[]`}},
 	"a run's log":               {method: "GET", path: "/api/v1/runs/done/log?from=10", status: 200, has: []string{"convert started"}},
 	"a log from nowhere":        {method: "GET", path: "/api/v1/runs/done/log?from=-1", status: 400, code: iv},

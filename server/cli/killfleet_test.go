@@ -293,7 +293,10 @@ func disturb(t *testing.T, kills, jobs int, outside bool) {
 			if queue, err := f.client(t).Queue(context.Background()); err == nil && len(queue) == 0 {
 				break
 			}
-			way := ways[(done+random.IntN(2))%len(ways)]
+			if done%len(ways) == 0 { // each way once before any comes again
+				random.Shuffle(len(ways), func(i, j int) { ways[i], ways[j] = ways[j], ways[i] })
+			}
+			way := ways[done%len(ways)]
 			f.harm(t, way, random)
 			did[way]++
 			done++

@@ -185,6 +185,7 @@ func (s *Server) do(a *attempt, method string, args []byte) ([]byte, error) {
 		if s.opts.Files == nil {
 			return nil, experiments.Errorf(experiments.CodeInvalid, "%s: this server transfers no files", method)
 		}
+		<-a.files // until then it does not know the attempt
 		return s.opts.Files.Serve(a.ctx, a.Run, a.Attempt, rest, args)
 	}
 	<-a.files
