@@ -141,10 +141,11 @@ func asInteger(v any, bits int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if x != math.Trunc(x) || math.Abs(x) > math.Ldexp(1, min(bits-1, 53)) {
+	n := int64(x)
+	if sign := n >> (bits - 1); float64(n) != x || math.Abs(x) > 1<<53 || sign != 0 && sign != -1 {
 		return 0, fmt.Errorf("%.60q is no whole number of %d bits", text, bits)
 	}
-	return int64(x), nil
+	return n, nil
 }
 
 // ownColumnNames are the rows' fields that a metric can ask for by name.

@@ -187,3 +187,12 @@ func TestFilesThatGoAreGoneFromEveryFolder(t *testing.T) {
 		t.Errorf("flushed %v, %v", flushed, err)
 	}
 }
+
+func TestAPointIsAfterAnotherByStepThenTime(t *testing.T) {
+	top := moment{5, 100}
+	for m, want := range map[moment]bool{{6, 100}: true, {6, 0}: true, {5, 101}: true, {5, 100}: false, {5, 99}: false, {4, 200}: false, {4, 0}: false} {
+		if m.after(top) != want {
+			t.Errorf("%v after %v: %v", m, top, m.after(top))
+		}
+	}
+}
