@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"triality/experiments"
@@ -123,16 +124,15 @@ func (a *arm) classify(ctx context.Context, ids []int32) (answer, error) {
 	}
 	p := softmax(scores[0])
 	out := answer{probability: p, ms: float64(time.Since(start).Nanoseconds()) / 1e6}
-	for i, v := range p {
-		if math.IsNaN(v) {
-			return answer{}, fmt.Errorf("model %s: the probability of a class is not a number; the weights are damaged", a.name)
-		}
-		if v > p[out.class] {
-			out.class = i
-		}
+	if slices.ContainsFunc(p, math.IsNaN) {
+		return answer{}, fmt.Errorf("model %s: the probability of a class is not a number; the weights are damaged", a.name)
 	}
+	out.class = likeliest(p)
 	return out, nil
 }
+
+// likeliest is the index of the greatest; of equals the first.
+func likeliest(p []float64) int { return slices.Index(p, slices.Max(p)) }
 
 // softmax turns log-probabilities of exclusive answers into probabilities that sum to 1.
 func softmax(logs []float64) []float64 {

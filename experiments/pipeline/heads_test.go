@@ -40,6 +40,14 @@ func TestEachHeadIsJudgedByItsHalfOfTheLabel(t *testing.T) {
 	}
 }
 
+func TestTheLikeliestClassIsTheAnswer(t *testing.T) {
+	for want, p := range [][]float64{{0.4, 0.4, 0.2}, {0.1, 0.7, 0.2}, {0.1, 0.2, 0.7}} {
+		if got := likeliest(p); got != want {
+			t.Errorf("of %v: %d", p, got)
+		}
+	}
+}
+
 func TestProbabilitiesOfUnlikelyAnswersAddUpToOne(t *testing.T) {
 	for _, shift := range []float64{0, -2000, 700} {
 		p := softmax([]float64{shift, shift - math.Log(3)})

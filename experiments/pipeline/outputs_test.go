@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"triality/experiments"
+	"triality/experiments/dataset"
 	"triality/runtime/model"
 )
 
@@ -59,5 +60,19 @@ func TestAFreshModelHasItsShape(t *testing.T) {
 	}
 	if eos := cfg.EOS; len(eos) == 0 {
 		t.Error("it has no token that ends a text")
+	}
+}
+
+func TestTheTokensOfASplitAreThoseOfTheVocabulary(t *testing.T) {
+	split := func(ids ...int32) map[string]*dataset.Stored {
+		return map[string]*dataset.Stored{"train": {Rows: make([]dataset.Row, 1), IDs: [][]int32{ids}, Labels: [][]int32{ids}}}
+	}
+	if _, err := examples(split(0, 6), "train", "d", 7); err != nil {
+		t.Error(err)
+	}
+	for _, id := range []int32{7, -1} {
+		if _, err := examples(split(0, id), "train", "d", 7); err == nil {
+			t.Errorf("the id %d of 7 is taken", id)
+		}
 	}
 }
