@@ -51,7 +51,7 @@ func TestTheLikeliestClassIsTheAnswer(t *testing.T) {
 func TestProbabilitiesOfUnlikelyAnswersAddUpToOne(t *testing.T) {
 	for _, shift := range []float64{0, -2000, 700} {
 		p := softmax([]float64{shift, shift - math.Log(3)})
-		if math.Abs(p[0]-0.75) > 1e-9 || math.Abs(p[1]-0.25) > 1e-9 {
+		if !(math.Abs(p[0]-0.75) < 1e-9 && math.Abs(p[1]-0.25) < 1e-9) { // nor not a number
 			t.Errorf("log-probabilities about %g: %v", shift, p)
 		}
 	}

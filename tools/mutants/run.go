@@ -35,6 +35,9 @@ func (t *test) cost() float64 { return t.took.Seconds() * float64(t.many) }
 // build writes the changed files and compiles the tests. Lines that do not compile are left as they were.
 func build(s *source, changes []*change, work string, o options) (*binary, error) {
 	extra := filepath.Join(s.dir, "zz_mutants.go")
+	if _, err := os.Stat(extra); err == nil {
+		return nil, fmt.Errorf("%s is left of a run that was cut short, with changed code beside it: take a fresh copy", extra)
+	}
 	if err := os.WriteFile(extra, fmt.Appendf(nil, switches, s.Name, len(changes)+1), 0o666); err != nil {
 		return nil, err
 	}
