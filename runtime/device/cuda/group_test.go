@@ -115,7 +115,7 @@ func longLesson(t *testing.T, dev device.Device, dir string) (digest [32]byte, f
 	t.Helper()
 	config, weights, set := pupil(t)
 	o := pupilOptions()
-	o.MaxSteps, o.SaveSteps, o.LoggingSteps = 60, 1, 10
+	o.MaxSteps, o.SaveSteps, o.LoggingSteps = 600, 1, 100
 	result, err := train.Run(context.Background(), dev, config, weights, set, nil, dir, o, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -152,5 +152,5 @@ func TestTwoCardsKilledAtRandomMomentsEndWithTheSameBytes(t *testing.T) {
 	if got != want {
 		t.Errorf("killed, and resumed from step %d, the result differs", from)
 	}
-	t.Logf("the last run resumed from step %d of 60", from)
+	t.Logf("the last run resumed from step %d of 600", from)
 }
