@@ -37,6 +37,7 @@ type Agent struct {
 	timing   Timing
 	renewed  time.Duration // when the last renewal that was answered was sent, on this machine's clock
 	held     map[ref]*held
+	cards    map[int]int  // jobs on each card
 	over     map[ref]bool // ended here, and perhaps still among the orders
 	revision uint64       // of the orders that were taken last
 	leaving  bool
@@ -69,7 +70,7 @@ func NewAgent(o AgentOptions) (*Agent, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Agent{opts: o, log: o.Logger, now: ownClock(), held: map[ref]*held{}, over: map[ref]bool{}}, nil
+	return &Agent{opts: o, log: o.Logger, now: ownClock(), held: map[ref]*held{}, over: map[ref]bool{}, cards: map[int]int{}}, nil
 }
 
 // Run works until ctx ends, and then gives back what it runs, each job with a checkpoint; or until the server wants it

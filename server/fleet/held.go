@@ -76,6 +76,26 @@ func (a *Agent) start(o order) {
 	})
 }
 
+// card takes the card of this machine that the fewest jobs have.
+func (a *Agent) card() (card int, release func(), ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.opts.Info.Cards) == 0 {
+		return 0, nil, false
+	}
+	for i := range a.opts.Info.Cards {
+		if a.cards[i] < a.cards[card] {
+			card = i
+		}
+	}
+	a.cards[card]++
+	return card, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.cards[card]--
+	}, true
+}
+
 // run does the job and tells the server how it ended.
 func (h *held) run() error {
 	delivery, err := h.do()
@@ -120,6 +140,10 @@ func (h *held) process(job worker.Job, log *jobLog) (Delivery, error) {
 			return nil, &worker.Death{Cause: "its files did not arrive: " + err.Error()} // another machine, or another time, may do better
 		}
 		return nil, fmt.Errorf("files of the job: %w", err)
+	}
+	if card, release, ok := a.card(); ok {
+		defer release()
+		staged.Devices = []int{card}
 	}
 	staged.Lock = filepath.Join(a.opts.Dir, h.Run+lockSuffix)
 	watching, stop := context.WithCancel(h.reach)

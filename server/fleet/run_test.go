@@ -52,6 +52,27 @@ func TestAJobsOwnErrorAndItsProcesssDeathArrive(t *testing.T) {
 	}
 }
 
+func TestJobsOfAWorkerHaveACardEach(t *testing.T) {
+	t.Parallel()
+	info := testInfo
+	info.Cards = []Card{{Name: "a"}, {Name: "b"}}
+	a, err := NewAgent(AgentOptions{Name: "one", Info: info})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, release, _ := a.card()
+	second, _, _ := a.card()
+	release()
+	third, _, ok := a.card()
+	if first == second || third != first || !ok {
+		t.Errorf("cards %d, %d and, when the first is free again, %d", first, second, third)
+	}
+	a.opts.Info.Cards = nil
+	if _, _, ok := a.card(); ok {
+		t.Error("a card on a machine without")
+	}
+}
+
 func TestCancellingReachesAWorker(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
