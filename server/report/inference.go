@@ -10,15 +10,15 @@ import (
 // inference shows every comparison with its intervals: the primary metric's and the guardrails' with what the design wants
 // of them, then the others, whose p-values are corrected together.
 func (b *builder) inference(of *experiments.Inference) []block {
-	t := &table{Caption: b.t("inference.caption", decimal(100*of.Level)), Head: b.head("metric", ">a", ">b", ">delta", ">interval", ">pvalue", "design", "reading")}
+	t := &table{Caption: b.t("inference.caption", decimal(100*of.Level)), Head: b.head("metric", "reading", "design", ">delta", ">interval", ">pvalue", ">a", ">b")}
 	var drawn []experiments.Difference
 	for k := range of.Comparisons {
 		c := &of.Comparisons[k]
 		if c.Rows == 0 {
 			continue
 		}
-		t.Rows = append(t.Rows, []cell{rowHead(b.metric(c.Metric)), num(b.ranged(c.Metric, c.A)), num(b.ranged(c.Metric, c.B)), num(change(c.Metric, float64(c.Delta.Value))),
-			num(b.t("fromTo", change(c.Metric, float64(c.Delta.Low)), change(c.Metric, float64(c.Delta.High)))), num(strings.TrimPrefix(pvalue(c.Adjusted), "= ")), text(b.design(c)), b.readingOf(c.Reading)})
+		t.Rows = append(t.Rows, []cell{rowHead(b.metric(c.Metric)), b.readingOf(c.Reading), text(b.design(c)), num(change(c.Metric, float64(c.Delta.Value))),
+			num(b.t("fromTo", change(c.Metric, float64(c.Delta.Low)), change(c.Metric, float64(c.Delta.High)))), num(strings.TrimPrefix(pvalue(c.Adjusted), "= ")), num(b.ranged(c.Metric, c.A)), num(b.ranged(c.Metric, c.B))})
 		if decides := c.Role != experiments.RoleSecondary; isShare(c.Metric) && c.Delta.Bounded() && (decides || c.Metric == "accuracy" || c.Metric == "macro_f1") {
 			drawn = append(drawn, experiments.Difference{Metric: c.Metric, Delta: float64(c.Delta.Value), Low: float64(c.Delta.Low), High: float64(c.Delta.High)})
 		}
