@@ -1,6 +1,7 @@
 package inferencebench
 
 import (
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,13 +15,13 @@ func TestIntervalsHoldTestsKeepTheirLevelAndStoppingSaves(t *testing.T) {
 	}
 	for _, c := range r.Coverage {
 		for name, s := range c.Of {
-			if !strings.Contains(name, "bootstrap") && s.Share < 0.95-4*0.0218 {
+			if !strings.Contains(name, "bootstrap") && s.Share < 0.95-4.5*math.Sqrt(0.0475/float64(s.Simulations)) {
 				t.Errorf("%d rows in clusters of %d: %s holds %.3f", c.Rows, c.ClusterSize, name, s.Share)
 			}
 		}
 	}
 	for _, f := range r.FalseWins {
-		if !strings.Contains(f.Test, "not offered") && f.Of.Share > 0.05+4*0.0218 {
+		if !strings.Contains(f.Test, "not offered") && f.Of.Share > 0.05+4.5*math.Sqrt(0.0475/float64(f.Of.Simulations)) {
 			t.Errorf("%+v", f)
 		}
 		if strings.Contains(f.Test, "fixed-sample") && f.Of.Share < 0.15 {
