@@ -25,6 +25,7 @@ type Facet struct {
 	Direction Direction  `json:"direction,omitempty"`
 	Least     *float64   `json:"least,omitempty"` // of the numbers, a metric's last ones
 	Greatest  *float64   `json:"greatest,omitempty"`
+	Example   string     `json:"example,omitempty"` // a value of a parameter or tag
 }
 
 // Facets are the columns of the matched runs.
@@ -135,6 +136,9 @@ func textFacet(c *textColumn, matched rowset) Facet {
 		}
 		seen[code] = true
 		f.Distinct = min(f.Distinct+1, maxDistinct)
+		if f.Example == "" {
+			f.Example = cut(c.values[code])
+		}
 		switch v := c.parsed[code]; v.class {
 		case finite:
 			numbers = true

@@ -49,11 +49,14 @@ func Keys(what string, texts []string) (out []query.Key, err error) {
 }
 
 // printed is a text of a request as an error shows it.
-func printed(text string) string {
-	if len(text) > 100 {
-		text = strings.ToValidUTF8(text[:100], "") + "…"
+func printed(text string) string { return "\"" + cut(text) + "\"" }
+
+// cut shortens a long text.
+func cut(text string) string {
+	if len(text) <= 100 {
+		return text
 	}
-	return "\"" + text + "\""
+	return strings.ToValidUTF8(text[:100], "") + "…"
 }
 
 // misplaced is an error of the query language with its place.

@@ -1,5 +1,6 @@
 // Calls to /api/v1. Every failure is an ApiError with the server's code and message, or the code
 // "network" when no answer came.
+import type { Facets, SearchPage, SearchRequest } from './search.ts';
 import type {
   ABResult, Artifact, ConfigExample, DatasetSummary, Experiment, Info, List, MetricInfo, Module, ModuleResult, Run,
   Series, Status, Worker,
@@ -86,6 +87,8 @@ export const api = {
   deleteExperiment: async (e: string) => void (await call('DELETE', `/experiments/${id(e)}`)),
 
   runs: (p: { experiment_id?: string; status?: Status; limit?: number; cursor?: string }) => json<List<Run>>('GET', '/runs' + query(p)),
+  searchRuns: (b: SearchRequest) => json<SearchPage>('POST', '/runs/search', b),
+  runColumns: (b: { filter?: string; experiments?: string[] }) => json<Facets>('POST', '/runs/columns', b),
   run: (r: string) => json<Run>('GET', `/runs/${id(r)}`),
   patchRun: (r: string, b: { name?: string; tags?: Record<string, string> }) =>
     json<Run>('PATCH', `/runs/${id(r)}`, b),
