@@ -25,7 +25,7 @@ type Facet struct {
 	Direction Direction  `json:"direction,omitempty"`
 	Least     *float64   `json:"least,omitempty"` // of the numbers, a metric's last ones
 	Greatest  *float64   `json:"greatest,omitempty"`
-	Example   string     `json:"example,omitempty"` // a value of a parameter or tag
+	Example   string     `json:"example,omitempty"` // the value of a parameter or tag that most runs have
 }
 
 // Facets are the columns of the matched runs.
@@ -122,7 +122,7 @@ func (x *Index) metricFacet(c *metricColumn, matched rowset, seen *counter) Face
 
 func textFacet(c *textColumn, matched rowset) Facet {
 	f := Facet{Kind: c.kind, Name: c.name}
-	seen := make([]bool, len(c.values))
+	counts := make([]int, len(c.values))
 	least, greatest := math.Inf(1), math.Inf(-1)
 	numbers, texts := false, false
 	for i, at := range c.rows {
@@ -131,14 +131,10 @@ func textFacet(c *textColumn, matched rowset) Facet {
 		}
 		f.Runs++
 		code := c.codes[i]
-		if seen[code] {
+		if counts[code]++; counts[code] > 1 {
 			continue
 		}
-		seen[code] = true
 		f.Distinct = min(f.Distinct+1, maxDistinct)
-		if f.Example == "" {
-			f.Example = cut(c.values[code])
-		}
 		switch v := c.parsed[code]; v.class {
 		case finite:
 			numbers = true
@@ -149,6 +145,13 @@ func textFacet(c *textColumn, matched rowset) Facet {
 			numbers = true
 		}
 	}
+	most := 0
+	for code, n := range counts {
+		if v := c.values[code]; n > most || n == most && n > 0 && v < f.Example {
+			most, f.Example = n, v
+		}
+	}
+	f.Example = cut(f.Example)
 	switch {
 	case numbers && texts:
 		f.Type = "mixed"

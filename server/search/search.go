@@ -93,8 +93,9 @@ func (x *Index) Search(ctx context.Context, q Query) (Result, error) {
 		if err := ctx.Err(); err != nil {
 			return Result{}, err
 		}
-		out.Items = append(out.Items, r.row(at, columns, out.Columns))
+		out.Items = append(out.Items, r.row(at, len(columns)))
 	}
+	r.fill(out.Items, page, columns, out.Columns)
 	out.Notes = append([]Note{}, r.notes...)
 	return out, nil
 }
@@ -175,23 +176,56 @@ func (x *Index) scope(ids []string, archived Archived) (rowset, error) {
 	return out, nil
 }
 
-func (r *resolver) row(at uint32, columns []*column, names []string) Row {
+// fill sets the values of a page's rows, column by column: of thousands, each is had by few runs.
+func (r *resolver) fill(items []Row, page []uint32, columns []*column, names []string) {
+	places := make(map[uint32]int, len(page))
+	for i, at := range page {
+		places[at] = i
+	}
+	for n, c := range columns {
+		if held := c.held(); len(held) < 4*len(page) && c.attr == "" {
+			for _, at := range held {
+				if i, ok := places[at]; ok {
+					items[i].set(names[n], r.json(c, at))
+				}
+			}
+			continue
+		}
+		for i, at := range page {
+			items[i].set(names[n], r.json(c, at))
+		}
+	}
+}
+
+// held are the rows that have a value in a metric, parameter or tag.
+func (c *column) held() []uint32 {
+	switch {
+	case c.metric != nil:
+		return c.metric.rows
+	case c.text != nil:
+		return c.text.rows
+	}
+	return nil
+}
+
+func (r *Row) set(name string, v any) {
+	if v != nil {
+		r.Values[name] = v
+	}
+}
+
+func (r *resolver) row(at uint32, columns int) Row {
 	run := &r.x.rows[at]
 	out := Row{
 		ID: run.id, Name: run.name, ExperimentID: run.experiment.id, Experiment: run.experiment.name, Status: run.status,
 		CreatedAt: time.UnixMicro(run.created).UTC(), Archived: run.archived, Notes: run.notes != "",
-		Values: make(map[string]any, min(len(columns), 64)),
+		Values: make(map[string]any, min(columns, 64)),
 	}
 	if run.started != 0 {
 		out.StartedAt = time.UnixMicro(run.started).UTC()
 	}
 	if run.ended != 0 {
 		out.EndedAt = time.UnixMicro(run.ended).UTC()
-	}
-	for i, c := range columns {
-		if v := r.json(c, at); v != nil {
-			out.Values[names[i]] = v
-		}
 	}
 	return out
 }
