@@ -83,7 +83,7 @@ func TestAMistakeIsFoundAtItsLineAndTheRestIsUsable(t *testing.T) {
 		var got []string
 		d := Parse("b.md", text)
 		for _, p := range d.Problems() {
-			got = append(got, p.Error())
+			got = append(got, p.String())
 		}
 		if strings.Join(got, "; ") != want {
 			t.Errorf("%q:\n got %s\nwant %s", text, strings.Join(got, "; "), want)

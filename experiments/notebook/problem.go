@@ -15,12 +15,14 @@ type Problem struct {
 	Text string
 }
 
-// Error is the problem as a line without the file's name.
-func (p Problem) Error() string {
+// String is the problem as a line without the file's name.
+func (p Problem) String() string { return fmt.Sprintf("line %d: %s%s", p.Line, p.where(), p.Text) }
+
+func (p Problem) where() string {
 	if p.Cell == "" {
-		return fmt.Sprintf("line %d: %s", p.Line, p.Text)
+		return ""
 	}
-	return fmt.Sprintf("line %d: %s: %s", p.Line, p.Cell, p.Text)
+	return p.Cell + ": "
 }
 
 // idForm is what a step's name may be.
