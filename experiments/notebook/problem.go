@@ -10,9 +10,9 @@ import (
 
 // Problem is a mistake in a notebook; everything else of it can be used.
 type Problem struct {
-	Line int    // of the file, from 1
-	Cell string // the cell's id, or its place ("3rd cell") where it has none; empty: the front matter
-	Text string
+	Line int    `json:"line"`           // of the file, from 1
+	Cell string `json:"cell,omitempty"` // the cell's id, or its place ("cell 3") where it has none; empty: the front matter
+	Text string `json:"text"`
 }
 
 // String is the problem as a line without the file's name.

@@ -30,7 +30,7 @@ type section struct {
 
 func sections() []section {
 	return []section{
-		{"job", "The main job", jobCommands()},
+		{"job", "The main job", slices.Concat(jobCommands(), bookCommands())},
 		{"step", "Its steps alone", stepCommands()},
 		{"model", "Models", slices.Concat(modelCommands(), hubCommands())},
 		{"metric", "Metrics of your own", metricCommands()},
@@ -47,6 +47,7 @@ var families = map[string]string{
 	"db":     "the tracker's database",
 	"jobs":   "the server's queue",
 	"runs":   "recorded runs",
+	"book":   "notebooks: experiments as a text",
 	"config": "the pipeline's configuration",
 	"bench":  "measurements beside a peer, as JSON",
 }
