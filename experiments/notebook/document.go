@@ -45,9 +45,6 @@ type Cell struct {
 	closes string // the line of the closing fence with its end; empty where the file ends before it
 }
 
-// Line of the body's first line.
-func (b Block) bodyLine() int { return b.Line + 1 }
-
 // String is the file.
 func (d *Document) String() string {
 	var out strings.Builder

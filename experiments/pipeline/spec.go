@@ -8,6 +8,7 @@ import (
 	"triality/experiments/config"
 	"triality/experiments/graph"
 	stepkinds "triality/experiments/kinds"
+	"triality/experiments/notebook"
 	"triality/runtime/disk"
 )
 
@@ -16,15 +17,19 @@ type Spec struct {
 	config.Pipeline              // of a graph: its settings, and the defaults elsewhere
 	Graph           *graph.Graph // nil: the five steps
 	Devices         int          // costly steps side by side; 0: as many as there are cards
-	Text            string       // YAML that ParseSpec reads to the same, kept with the run
+	Text            string       // what ParseSpec reads to the same, kept with the run
 }
 
 // FiveSteps is the spec of a pipeline.
 func FiveSteps(cfg config.Pipeline) Spec { return Spec{Pipeline: cfg, Devices: 1} }
 
-// ParseSpec reads a pipeline YAML or a graph, over the defaults. Overrides are KEY=VALUE pairs that win over the text; in
-// a graph, NAME.KEY is a key of the step NAME's body. name stands for the file in errors, which name the line and the key.
+// ParseSpec reads a pipeline YAML, a graph or a notebook, over the defaults. Overrides are KEY=VALUE pairs that win over
+// the text; in a graph, NAME.KEY is a key of the step NAME's body. name stands for the file in errors, which name the line
+// and the key.
 func ParseSpec(name string, text []byte, overrides ...string) (Spec, error) {
+	if notebook.Is(string(text)) {
+		return parseNotebook(name, string(text), overrides...)
+	}
 	if !graph.IsGraph(text) {
 		cfg, err := config.Parse(name, text, overrides...)
 		s := FiveSteps(cfg)
@@ -37,9 +42,32 @@ func ParseSpec(name string, text []byte, overrides ...string) (Spec, error) {
 	if err != nil {
 		return Spec{}, err
 	}
-	s := Spec{Pipeline: g.Settings.Pipeline(), Graph: &g, Devices: g.Settings.Devices}
+	s := ofGraph(g)
 	s.Text, err = graph.Text(name, text, overrides...)
 	return s, err
+}
+
+func ofGraph(g graph.Graph) Spec {
+	return Spec{Pipeline: g.Settings.Pipeline(), Graph: &g, Devices: g.Settings.Devices}
+}
+
+// parseNotebook reads a notebook. With overrides the text that is kept is the graph's, since they are not in the notebook.
+func parseNotebook(name, text string, overrides ...string) (Spec, error) {
+	d := notebook.Parse(name, text)
+	g, err := d.Graph(stepkinds.All(nil), overrides...)
+	if err != nil {
+		return Spec{}, err
+	}
+	s := ofGraph(g)
+	if s.Text = text; len(overrides) > 0 {
+		yaml, err := d.YAML()
+		if err != nil {
+			return Spec{}, err
+		}
+		s.Text, err = graph.Text(name, yaml, overrides...)
+		return s, err
+	}
+	return s, nil
 }
 
 // LoadSpec is ParseSpec for a file.
