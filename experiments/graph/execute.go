@@ -160,7 +160,7 @@ func (x Executor) make(ctx context.Context, w Work, rec Recorder) error {
 // finish stores a step's metrics and artifacts and, last, the marker that makes it reusable.
 func (x Executor) finish(ctx context.Context, s *Planned, began, at time.Time, kept *keeping, rec Recorder) error {
 	if len(kept.points) > 0 {
-		if err := WriteJSON(filepath.Join(s.Dir, MetricsName), kept.points); err != nil {
+		if err := writeMetrics(s.Dir, kept.points); err != nil {
 			return err
 		}
 	}

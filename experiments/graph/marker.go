@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"triality/experiments"
@@ -55,11 +58,51 @@ func ReadMetrics(dir string) (experiments.MetricBatch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read metrics: %w", err)
 	}
-	var batch experiments.MetricBatch
-	if err := json.Unmarshal(text, &batch); err != nil {
+	var stored map[string][]storedPoint
+	if err := json.Unmarshal(text, &stored); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	batch := experiments.MetricBatch{}
+	for name, points := range stored {
+		for _, p := range points {
+			batch[name] = append(batch[name], experiments.Point{Step: p.Step, Time: p.Time, Value: float64(p.Value)})
+		}
+	}
 	return batch, nil
+}
+
+// writeMetrics keeps a step's points below its folder.
+func writeMetrics(dir string, batch experiments.MetricBatch) error {
+	stored := map[string][]storedPoint{}
+	for name, points := range batch {
+		for _, p := range points {
+			stored[name] = append(stored[name], storedPoint{p.Step, p.Time, storedValue(p.Value)})
+		}
+	}
+	return WriteJSON(filepath.Join(dir, MetricsName), stored)
+}
+
+// storedPoint is a metric point as its file has it.
+type storedPoint struct {
+	Step  int64       `json:"step"`
+	Time  int64       `json:"time"`
+	Value storedValue `json:"value"`
+}
+
+// storedValue is a number that may be NaN or infinite, for which JSON has no numbers: it is a text then, "NaN" or "+Inf".
+type storedValue float64
+
+func (v storedValue) MarshalJSON() ([]byte, error) {
+	if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+		return json.Marshal(strconv.FormatFloat(f, 'g', -1, 64))
+	}
+	return json.Marshal(float64(v))
+}
+
+func (v *storedValue) UnmarshalJSON(text []byte) error {
+	f, err := strconv.ParseFloat(strings.Trim(string(text), `"`), 64)
+	*v = storedValue(f)
+	return err
 }
 
 // LastSeconds is how long the step of a kind took that finished last among those in the folders below dir; 0 where there

@@ -3,6 +3,8 @@ package graph
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -149,7 +151,7 @@ func TestTheMetricsOfAllStepsBeforeOneAreItsSeries(t *testing.T) {
 		i++
 	}
 	got, err := Work{Step: p.Steps[i]}.Series()
-	if err != nil || len(got) != 2 || len(got["x/a"]) != 1 || len(got["x/b"]) != 1 {
+	if err != nil || len(got) != 2 || len(got["a/x/a"]) != 1 || len(got["b/x/b"]) != 1 {
 		t.Errorf("%v, %v", got, err)
 	}
 	if err := os.WriteFile(filepath.Join(p.Steps[i].needs[0].Dir, MetricsName), []byte("{"), 0o644); err != nil {
@@ -157,5 +159,20 @@ func TestTheMetricsOfAllStepsBeforeOneAreItsSeries(t *testing.T) {
 	}
 	if _, err := (Work{Step: p.Steps[i]}).Series(); err == nil {
 		t.Error("a broken file is taken")
+	}
+}
+
+func TestPointsThatAreNotFiniteAreKept(t *testing.T) {
+	dir := t.TempDir()
+	want := experiments.MetricBatch{"loss": {{Step: 1, Time: 2, Value: 0.1}, {Step: 2, Time: 3, Value: math.NaN()}, {Step: 3, Value: math.Inf(1)}, {Step: 4, Value: math.Inf(-1)}}}
+	if err := writeMetrics(dir, want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadMetrics(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("kept as %v, want %v", got, want)
 	}
 }

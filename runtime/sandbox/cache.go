@@ -134,7 +134,11 @@ func (p *cachePlace) fill() (healed string, err error) {
 			continue
 		}
 		there := filepath.Join(p.inner, key)
-		if err := os.Link(file, there); err != nil {
+		err := os.Link(file, there)
+		if errors.Is(err, fs.ErrExist) {
+			continue // two programs that compiled it at once keep a file each; one is enough
+		}
+		if err != nil {
 			return healed, err
 		}
 		if p.linked[key], err = os.Lstat(there); err != nil {

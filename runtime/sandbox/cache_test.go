@@ -3,6 +3,8 @@ package sandbox_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -273,5 +275,25 @@ func TestTheCacheIsPruned(t *testing.T) {
 		if !kept[name] {
 			t.Errorf("%s is gone", name)
 		}
+	}
+}
+
+func TestAModuleThatTwoProgramsCompiledAtOnceIsTakenFromTheCache(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	cached(t, dir, wasmtest.Good())
+	file := codeFile(t, dir, wasmtest.Good())
+	code, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The same key with another content, whole in itself, as another program left it.
+	other := append(bytes.Clone(code), 0)
+	parts := strings.Split(filepath.Base(file), ".")
+	second := filepath.Join(dir, fmt.Sprintf("%s.%s.%x", parts[0], parts[1], sha256.Sum256(other)))
+	if err := os.WriteFile(second, other, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if notes := cached(t, dir, wasmtest.Good()); len(notes) > 0 {
+		t.Errorf("notes %q", notes)
 	}
 }
