@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -26,20 +27,23 @@ func TestAWorkerKilledAtAnyCallIsFollowedByAnother(t *testing.T) {
 			dir := t.TempDir()
 			plainProject(t, dir)
 			s := newServer(t, dir)
-			died := false
+			var died atomic.Bool
 			for attempt := 1; ; attempt++ {
 				ctx, die := context.WithCancel(t.Context())
 				c := &wire{server: s, run: "run1", attempt: attempt}
 				if attempt == 1 {
 					c.before = func(i int64, _ string, _ []byte) error {
-						if died = i >= n; died && (lost == "the call" || i > n) {
+						if i >= n {
+							died.Store(true)
+						}
+						if i > n || i == n && lost == "the call" {
 							die()
 							return errBroken
 						}
 						return nil
 					}
 					c.after = func(_ string, _, reply []byte) ([]byte, error) {
-						if died {
+						if died.Load() {
 							die()
 							return nil, errBroken
 						}
@@ -64,7 +68,7 @@ func TestAWorkerKilledAtAnyCallIsFollowedByAnother(t *testing.T) {
 					}
 					break
 				}
-				if !died || attempt > 1 {
+				if !died.Load() || attempt > 1 {
 					t.Fatalf("killed at call %d, attempt %d: %v", n, attempt, err)
 				}
 				if n%2 == 0 { // the server dies too
@@ -75,7 +79,7 @@ func TestAWorkerKilledAtAnyCallIsFollowedByAnother(t *testing.T) {
 			if t.Failed() {
 				t.Fatalf("killed at call %d (%s lost)", n, lost)
 			}
-			if !died {
+			if !died.Load() {
 				whole++
 				t.Logf("%d calls, each lost once (%s)", n-1, lost)
 				break

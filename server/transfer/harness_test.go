@@ -43,6 +43,7 @@ type wire struct {
 	attempt int
 	calls   atomic.Int64
 	before  func(n int64, method string, args []byte) error         // may refuse or change a call
+	mu      sync.Mutex                                              // one call of after at a time
 	after   func(method string, args, reply []byte) ([]byte, error) // may change or lose an answer
 }
 
@@ -64,7 +65,10 @@ func (w *wire) Call(ctx context.Context, method string, args, reply any) error {
 		return experiments.Errorf(experiments.CodeOf(err), "%s", err.Error()) // the code and the text travel
 	}
 	if w.after != nil {
-		if answer, err = w.after(method, body, answer); err != nil {
+		w.mu.Lock()
+		answer, err = w.after(method, body, answer)
+		w.mu.Unlock()
+		if err != nil {
 			return err
 		}
 	}

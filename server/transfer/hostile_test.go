@@ -75,7 +75,7 @@ func TestAResultThatArrivesBrokenIsRefused(t *testing.T) {
 			b := begin(t)
 			finish(t, b.place.Dir, "finetune", 2, map[string]string{"merged/model.safetensors": checkpointText(9)})
 			left := times
-			c := broken{b.wire, func(method string, body []byte) []byte {
+			c := broken{wire: b.wire, change: func(method string, body []byte) []byte {
 				if changed, ok := damage(body, change); ok && method == methodWrite && left > 0 {
 					left--
 					return changed
@@ -112,7 +112,10 @@ func (b broken) Call(ctx context.Context, method string, args, reply any) error 
 	if err != nil {
 		return err
 	}
-	answer, err := b.server.Serve(ctx, b.run, b.attempt, method, b.change(method, body))
+	b.mu.Lock()
+	body = b.change(method, body)
+	b.mu.Unlock()
+	answer, err := b.server.Serve(ctx, b.run, b.attempt, method, body)
 	if err != nil {
 		return experiments.Errorf(experiments.CodeOf(err), "%s", err.Error())
 	}
