@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"triality/experiments/kinds"
 )
 
 // The layers, server → experiments → runtime, as what each may not reach. An entry stands for the
@@ -232,7 +234,10 @@ func TestKindsOfStepsStandAlone(t *testing.T) {
 
 // Nor does it name one: its files hold no text that is a kind's name.
 func TestTheExecutorNamesNoKind(t *testing.T) {
-	names := []string{"base", "convert", "finetune", "replace", "abtest", "report"}
+	var names []string
+	for _, k := range kinds.All(nil) {
+		names = append(names, k.Name)
+	}
 	eachFile(t, filepath.Join("experiments", "graph"), func(path string) {
 		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return

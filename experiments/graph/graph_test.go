@@ -266,10 +266,35 @@ func TestStepsThatDoNotDependOnEachOtherRunSideBySide(t *testing.T) {
 			both.Add(2)
 			b := &bench{work: func(context.Context, Work) error { both.Done(); both.Wait(); return nil }}
 			p := plan(t, b, t.TempDir(), step("a", tt.kinds[0]), step("b", tt.kinds[1]))
-			if err := (Executor{Devices: tt.devices}).Run(t.Context(), p, &records{}); err != nil {
+			if err := (Executor{Devices: tt.devices, Cheap: 2}).Run(t.Context(), p, &records{}); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestCheapStepsAreBounded(t *testing.T) {
+	for bound := 1; bound <= 3; bound++ {
+		var mu sync.Mutex
+		busy, most := 0, 0
+		b := &bench{work: func(context.Context, Work) error {
+			mu.Lock()
+			busy++
+			most = max(most, busy)
+			mu.Unlock()
+			time.Sleep(time.Millisecond)
+			mu.Lock()
+			defer mu.Unlock()
+			busy--
+			return nil
+		}}
+		var steps []Step
+		for i := range 8 {
+			steps = append(steps, step(fmt.Sprint("s", i), "cheap"))
+		}
+		if err := (Executor{Cheap: bound}).Run(t.Context(), plan(t, b, t.TempDir(), steps...), &records{}); err != nil || len(b.ran) != 8 || most > bound {
+			t.Errorf("%v: %d of 8 ran, %d at once, at most %d may", err, len(b.ran), most, bound)
+		}
 	}
 }
 

@@ -151,7 +151,7 @@ func TestTheMetricsOfAllStepsBeforeOneAreItsSeries(t *testing.T) {
 		i++
 	}
 	got, err := Work{Step: p.Steps[i]}.Series()
-	if err != nil || len(got) != 2 || len(got["a/x/a"]) != 1 || len(got["b/x/b"]) != 1 {
+	if err != nil || len(got) != 2 || len(got["a/x/a"]) != 1 || len(got["b/x/b"]) != 1 { // under the steps' names: several are of the kind
 		t.Errorf("%v, %v", got, err)
 	}
 	if err := os.WriteFile(filepath.Join(p.Steps[i].needs[0].Dir, MetricsName), []byte("{"), 0o644); err != nil {

@@ -2,6 +2,7 @@ package kinds
 
 import (
 	"context"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -85,5 +86,15 @@ func TestAGraphOfTheKindsIsReadAndItsMistakesAreLocated(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
+	}
+}
+
+func TestThePageOfKindsIsMadeFromTheCode(t *testing.T) {
+	have, err := os.ReadFile("../../docs/kinds.md")
+	if err != nil || string(have) != Reference() {
+		t.Errorf("docs/kinds.md is not what `triality config kinds` prints; %v", err)
+	}
+	if strings.Contains(Reference(), "``") {
+		t.Error("a section's keys are listed nowhere")
 	}
 }

@@ -9,12 +9,14 @@ import (
 	flag "github.com/spf13/pflag"
 
 	"triality/experiments/config"
+	"triality/experiments/kinds"
 	"triality/experiments/pipeline"
 )
 
 func toolCommands() []command {
 	return []command{
 		{"config reference", "", "print the configuration's reference page", setupConfigReference},
+		{"config kinds", "", "print the page of the kinds of steps that a graph is made of", setupConfigKinds},
 		{"version", "", "print the version", setupVersion},
 	}
 }
@@ -22,6 +24,13 @@ func toolCommands() []command {
 func setupConfigReference(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	return func(ctx context.Context, args []string) error {
 		_, err := fmt.Fprint(e.stdout, config.Reference())
+		return err
+	}
+}
+
+func setupConfigKinds(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
+	return func(ctx context.Context, args []string) error {
+		_, err := fmt.Fprint(e.stdout, kinds.Reference())
 		return err
 	}
 }

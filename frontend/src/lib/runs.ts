@@ -42,6 +42,9 @@ export function differing(runs: Run[]): string[] {
   return [...names].filter((n) => new Set(runs.map((r) => r.params?.[n])).size > 1).sort();
 }
 
+/** A step's name: that of its kind where it has none of its own. */
+export const title = (s: { name?: string; kind: string }): string => s.name ?? s.kind;
+
 /** Milliseconds a run or step took, up to now while it goes on; undefined before it started. */
 export function duration(t: { started_at?: string; ended_at?: string }, now: number): number | undefined {
   if (!t.started_at) return undefined;

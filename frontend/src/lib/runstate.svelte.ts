@@ -1,7 +1,7 @@
 // One run as the page shows it: loaded once, then kept up to date from the event stream.
 import { api } from './api.ts';
 import { eachLimited } from './load.ts';
-import { whole } from './runs.ts';
+import { title, whole } from './runs.ts';
 import { append, downsample, type P } from './series.ts';
 import type { ServerEvent } from './sse.ts';
 import type {
@@ -145,8 +145,8 @@ export class RunState {
   #takeRun(run: Run): void {
     if (run.id !== this.id) return;
     run = whole(run, this.run);
-    const before = new Map(this.run?.steps?.map((s) => [s.kind, s.progress]));
-    for (const s of run.steps ?? []) if (s.status === 'running') s.progress ??= before.get(s.kind);
+    const before = new Map(this.run?.steps?.map((s) => [title(s), s.progress]));
+    for (const s of run.steps ?? []) if (s.status === 'running') s.progress ??= before.get(title(s));
     this.run = run;
     clearTimeout(this.#artifactTimer);
     this.#artifactTimer = setTimeout(() => {
@@ -158,7 +158,7 @@ export class RunState {
     if (!this.run?.steps) return;
     this.run = {
       ...this.run,
-      steps: this.run.steps.map((s) => (s.kind === p.step ? { ...s, progress: p.progress } : s)),
+      steps: this.run.steps.map((s) => (title(s) === p.step ? { ...s, progress: p.progress } : s)),
     };
   }
 

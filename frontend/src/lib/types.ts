@@ -27,6 +27,8 @@ export interface Progress {
 }
 
 export interface Step {
+  /** Left out where the step is named as its kind. */
+  name?: string;
   kind: string;
   key: string;
   status: Status;
