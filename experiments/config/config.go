@@ -7,7 +7,7 @@ import "triality/experiments"
 // Pipeline is a pipeline YAML. The doc tags make the reference page; defaults are in Default.
 type Pipeline struct {
 	Name        string   `yaml:"name" doc:"experiment that the run is filed under"`
-	OutputDir   string   `yaml:"output_dir" doc:"folder for every step's output; made when missing"`
+	OutputDir   string   `yaml:"output_dir" path:"output" doc:"folder for every step's output; made when missing"`
 	Seed        uint64   `yaml:"seed" doc:"seed of the split, the shuffling, the dropout and the bootstrap"`
 	Device      string   `yaml:"device" doc:"auto, cpu or cuda; auto takes an NVIDIA card where there is one that works, and says which device it is"`
 	Threads     int      `yaml:"threads" range:"0..1024" doc:"worker threads of the cpu device; 0 is all cores"`
@@ -22,7 +22,7 @@ type Pipeline struct {
 
 // Data configures convert.
 type Data struct {
-	InputPath  string  `yaml:"input_path" doc:"a .jsonl file, a folder of four_class_*.jsonl files, or a glob pattern"`
+	InputPath  string  `yaml:"input_path" path:"input" doc:"a .jsonl file, a folder of four_class_*.jsonl files, or a glob pattern"`
 	FormatType string  `yaml:"format_type" doc:"instruction, chat (the tokenizer's own chat template) or completion"`
 	MaxLength  int     `yaml:"max_length" range:"16..1048576" doc:"longest row in tokens; of a longer one the input is cut at its end, the answer never"`
 	ValRatio   float64 `yaml:"val_ratio" range:"0..<1" doc:"share of the groups in the validation split"`
@@ -32,7 +32,7 @@ type Data struct {
 
 // Model names the base model.
 type Model struct {
-	BaseModel          string  `yaml:"base_model" doc:"folder in Hugging Face form: config.json, model.safetensors, tokenizer.json; or, where there is no such folder, org/name or org/name@revision of the Hub, whose commit is kept with the run"`
+	BaseModel          string  `yaml:"base_model" path:"model" doc:"folder in Hugging Face form: config.json, model.safetensors, tokenizer.json; or, where there is no such folder, org/name or org/name@revision of the Hub, whose commit is kept with the run"`
 	LoadIn8bit         bool    `yaml:"load_in_8bit" doc:"hold the layers' linear modules in int8 after LLM.int8(), in training and in every model that is compared; written models are not quantized"`
 	Quantization       string  `yaml:"quantization" doc:"fp8: hold the layers' linear modules in e4m3 and multiply by activations rounded to e4m3 as they come, in training and in every model that is compared; its speed does not depend on the data, as that of load_in_8bit does. none: as load_in_8bit says. Written models are not quantized"`
 	AllowUnknownConfig bool    `yaml:"allow_unknown_config" doc:"go on without the fields of a model's config.json that the engine does not know and that may change what the model computes, and train without the dropouts it names; else they are refused by name"`
@@ -44,7 +44,7 @@ type Model struct {
 type Create struct {
 	Shape        string  `yaml:"shape" doc:"named shape, see triality model init --help; empty: never create"`
 	VocabSize    int     `yaml:"vocab_size" range:"300..1000000" doc:"entries of the byte-level BPE tokenizer trained on the text"`
-	Text         string  `yaml:"text" doc:"pre-training text: a .txt or .jsonl file; empty: the requests of the training split, without labels"`
+	Text         string  `yaml:"text" path:"input" doc:"pre-training text: a .txt or .jsonl file; empty: the requests of the training split, without labels"`
 	Epochs       float64 `yaml:"num_train_epochs" range:"0..100000" doc:"passes over the text"`
 	LearningRate float64 `yaml:"learning_rate" range:">0..100" doc:"peak learning rate of the pre-training"`
 	BatchSize    int     `yaml:"per_device_train_batch_size" range:"1..65536" doc:"sequences a step"`
@@ -101,9 +101,9 @@ type SO8T struct {
 // Test configures abtest. Of its JSON, which keys hash, Design is no part: the step's key has it apart.
 type Test struct {
 	Design       experiments.Design `yaml:"design" json:"-" doc:"what the test is to show, stated before its data; its hash is kept with the result (docs/verdict.md)"`
-	TestDataPath string             `yaml:"test_data_path" doc:"rows to test on (.jsonl or a dataset folder), checked against the training split; empty: the test split of convert"`
-	ModelAPath   string             `yaml:"model_a_path" doc:"model A, a folder or a name of the Hub; empty: model.base_model"`
-	ModelBPath   string             `yaml:"model_b_path" doc:"model B, likewise; empty: the SO8T model of replace"`
+	TestDataPath string             `yaml:"test_data_path" path:"input" doc:"rows to test on (.jsonl or a dataset folder), checked against the training split; empty: the test split of convert"`
+	ModelAPath   string             `yaml:"model_a_path" path:"model" doc:"model A, a folder or a name of the Hub; empty: model.base_model"`
+	ModelBPath   string             `yaml:"model_b_path" path:"model" doc:"model B, likewise; empty: the SO8T model of replace"`
 	Warmup       int                `yaml:"warmup" range:"0..1000000" doc:"rows each arm answers before timing starts"`
 	Resamples    int                `yaml:"bootstrap_resamples" range:"100..100000" doc:"resamples of the bootstrap behind the intervals of latencies"`
 	Metrics      []Metric           `yaml:"metrics" doc:"WebAssembly metrics to run"`
@@ -126,7 +126,7 @@ func (g Generate) IsZero() bool { return g.MaxNewTokens == 0 }
 
 // Metric names a WebAssembly metric.
 type Metric struct {
-	Module  string         `yaml:"module" doc:"path of a .wasm file, or the SHA-256 of an uploaded module"`
+	Module  string         `yaml:"module" path:"module" doc:"path of a .wasm file, or the SHA-256 of an uploaded module"`
 	Params  map[string]any `yaml:"params" doc:"the module's parameters"`
 	Slices  []string       `yaml:"slices" json:",omitempty" doc:"class, language, domain, group or a field of the rows: the metric is computed on the rows of each value too"`
 	Timeout Duration       `yaml:"timeout" doc:"wall-clock limit of one call, such as 10s"`

@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 )
 
 // WriteJSON writes v, indented, as a file that is whole or not there.
@@ -23,7 +23,7 @@ func WriteJSON(path string, v any) error {
 
 // ReadJSON reads a file that WriteJSON wrote into v.
 func ReadJSON(path string, v any) error {
-	text, err := os.ReadFile(path)
+	text, err := disk.ReadRegular(path, disk.MaxText)
 	if err != nil {
 		return err
 	}

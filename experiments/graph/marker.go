@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/runtime/disk"
 )
 
 // Files that a finished step has in its folder beside its outputs.
@@ -36,7 +37,7 @@ type Marker struct {
 // outputs is gone.
 func finished(dir, key string) *Marker {
 	var m Marker
-	text, err := os.ReadFile(filepath.Join(dir, MarkerName))
+	text, err := disk.ReadRegular(filepath.Join(dir, MarkerName), disk.MaxText)
 	if err != nil || json.Unmarshal(text, &m) != nil || m.Key != key {
 		return nil
 	}
@@ -51,7 +52,7 @@ func finished(dir, key string) *Marker {
 // ReadMetrics reads the points that a step logged; there are none where it has no such file.
 func ReadMetrics(dir string) (experiments.MetricBatch, error) {
 	path := filepath.Join(dir, MetricsName)
-	text, err := os.ReadFile(path)
+	text, err := disk.ReadRegular(path, disk.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/graph"
+	"triality/runtime/disk"
 )
 
 // execution is a run under way: it records what happens to the steps. Steps that run side by side share it.
@@ -102,7 +102,7 @@ func (e *execution) Keep(ctx context.Context, s *graph.Planned) error {
 			continue // full fine-tuning has no adapter
 		}
 		path := a.PathOf(s)
-		f, err := os.Open(filepath.Join(s.Dir, filepath.FromSlash(a.File)))
+		f, err := disk.OpenRegular(filepath.Join(s.Dir, filepath.FromSlash(a.File)))
 		if err != nil {
 			return fmt.Errorf("artifact %s: %w", path, err)
 		}

@@ -44,6 +44,9 @@ func claim(dir string) (release func(), err error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, ".lock")
+	if err := disk.Inside(path); err != nil {
+		return nil, err
+	}
 	unlock, err := filelock.Hold(path)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w; use a folder whose file system has locks", path, err)

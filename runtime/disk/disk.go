@@ -2,7 +2,8 @@
 // what is left after a power cut, each as the operating system has it. A test watches the operations
 // below a folder (Watch), makes one fail or block, or has package powercut replay them.
 //
-// Reading needs no such care: os.Open, os.ReadFile and os.ReadDir serve.
+// Reading needs no such care. What a configuration names is opened here all the same (Open, OpenRegular, ReadRegular),
+// since a process can be made to keep to folders (Confine).
 package disk
 
 import (
@@ -18,7 +19,9 @@ import (
 
 // Mkdir makes one folder.
 func Mkdir(name string, perm fs.FileMode) error {
-	return run(Op{Kind: OpMkdir, Path: name}, func() error { return os.Mkdir(name, perm) })
+	return run(Op{Kind: OpMkdir, Path: name}, func() error {
+		return named(name, func(n string) error { return os.Mkdir(n, perm) }, func(r *os.Root, n string) error { return r.Mkdir(n, perm) })
+	})
 }
 
 // MkdirAll makes a folder and the parents it lacks. Those that it makes are on stable storage under
@@ -50,13 +53,13 @@ func MkdirTemp(dir, pattern string) (string, error) {
 
 // Rename gives from the name to, replacing a file that has it.
 func Rename(from, to string) error {
-	return run(Op{Kind: OpRename, Path: from, To: to}, func() error { return os.Rename(from, to) })
+	return run(Op{Kind: OpRename, Path: from, To: to}, func() error { return two(from, to, os.Rename, (*os.Root).Rename) })
 }
 
 // Exchange swaps two names in one step. Where the system or the file system cannot, the error is
 // errors.ErrUnsupported and nothing has changed.
 func Exchange(a, b string) error {
-	err := run(Op{Kind: OpExchange, Path: a, To: b}, func() error { return exchange(a, b) })
+	err := run(Op{Kind: OpExchange, Path: a, To: b}, func() error { return two(a, b, exchange, exchangeIn) })
 	if err != nil {
 		return &os.LinkError{Op: "exchange", Old: a, New: b, Err: err}
 	}
@@ -65,23 +68,25 @@ func Exchange(a, b string) error {
 
 // Link gives the file from a second name.
 func Link(from, to string) error {
-	return run(Op{Kind: OpLink, Path: from, To: to}, func() error { return os.Link(from, to) })
+	return run(Op{Kind: OpLink, Path: from, To: to}, func() error { return two(from, to, os.Link, (*os.Root).Link) })
 }
 
 // Symlink makes the link at, which leads to target.
 func Symlink(target, at string) error {
-	return run(Op{Kind: OpSymlink, Path: at, To: target}, func() error { return os.Symlink(target, at) })
+	return run(Op{Kind: OpSymlink, Path: at, To: target}, func() error {
+		return named(at, func(n string) error { return os.Symlink(target, n) }, func(r *os.Root, n string) error { return r.Symlink(target, n) })
+	})
 }
 
 // Remove removes a file or an empty folder.
 func Remove(name string) error {
-	return run(Op{Kind: OpRemove, Path: name}, func() error { return os.Remove(name) })
+	return run(Op{Kind: OpRemove, Path: name}, func() error { return named(name, os.Remove, (*os.Root).Remove) })
 }
 
 // RemoveAll removes a file or a folder with all it holds; where there is none, that is no error.
 func RemoveAll(name string) error {
 	if !isWatched() {
-		return os.RemoveAll(name)
+		return named(name, os.RemoveAll, (*os.Root).RemoveAll)
 	}
 	info, err := os.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {

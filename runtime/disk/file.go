@@ -19,7 +19,7 @@ var handles atomic.Uint64
 func OpenFile(name string, flag int, perm fs.FileMode) (*File, error) {
 	file := &File{handle: handles.Add(1)}
 	err := run(Op{Kind: OpOpen, Path: name, Handle: file.handle, Flag: flag}, func() (err error) {
-		file.f, err = os.OpenFile(name, flag, perm)
+		file.f, err = openFile(name, flag, perm)
 		return err
 	})
 	if err != nil {

@@ -20,6 +20,9 @@ var ErrTooLarge = errors.New("file too large")
 
 // Regular is an error about a name that is no regular file.
 func Regular(name string) error {
+	if err := Inside(name); err != nil {
+		return err
+	}
 	info, err := os.Stat(name)
 	if err != nil {
 		return err
@@ -33,7 +36,7 @@ func OpenRegular(name string) (*os.File, error) {
 	if err := Regular(name); err != nil { // before opening: a pipe without a writer would be waited for
 		return nil, err
 	}
-	f, err := os.Open(name)
+	f, err := Open(name)
 	if err != nil {
 		return nil, err
 	}

@@ -4,11 +4,10 @@ package disk
 
 import (
 	"errors"
-	"os"
 )
 
 func syncDir(dir string) error {
-	d, err := os.Open(dir)
+	d, err := Open(dir)
 	if err != nil {
 		return err
 	}

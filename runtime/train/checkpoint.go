@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 )
 
 // A checkpoint file is
@@ -103,7 +104,7 @@ func writeCheckpoint(path string, c *checkpoint, read func(i int) (any, error)) 
 // openCheckpoint reads the state in the file at path and checks the whole file against its
 // checksum. Damage is ErrDamaged. The caller closes the file when the tensors are read.
 func openCheckpoint(path string) (*checkpoint, *os.File, error) {
-	f, err := os.Open(path)
+	f, err := disk.OpenRegular(path)
 	if err != nil {
 		return nil, nil, err
 	}

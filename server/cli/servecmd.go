@@ -38,6 +38,7 @@ func serverCommands() []command {
 // serving are the flags of serve.
 type serving struct {
 	data, addr, configs *string
+	root                *string
 	slots, cpuSlots     *int
 	workers             workersFlags
 	verbose             *bool
@@ -48,6 +49,7 @@ func serveFlags(fs *flag.FlagSet) serving {
 		data:     dataFlag(fs),
 		addr:     fs.String("addr", "127.0.0.1:8787", "`address` to listen on; loopback only"),
 		configs:  fs.String("configs", "configs", "`folder` of pipeline configurations that the web interface offers"),
+		root:     fs.String("data-root", os.Getenv("TRIALITY_DATA_ROOT"), "`folder` that runs read and write below, and nowhere else; their relative paths begin there (default: $TRIALITY_DATA_ROOT)"),
 		slots:    fs.Int("slots", 0, "`jobs` at once on the machine's cards, or on its processor where it has none; 0: one to a card"),
 		cpuSlots: fs.Int("cpu-slots", 0, "`jobs` of device: cpu that run beside those; 0: they take a slot as others do"),
 		workers:  serveWorkersFlags(fs),
@@ -151,6 +153,11 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 		}
 	}
 	o := jobs.Options{Slots: *s.slots, Beside: *s.cpuSlots, Cards: cards, Memory: worker.FreeMemory, Away: *s.workers.only, Logger: log}
+	if *s.root != "" {
+		if o.DataRoot, err = dataRoot(*s.root); err != nil {
+			return err
+		}
+	}
 	workers, err := s.workers.open(ctx, st, log)
 	if err != nil {
 		return err
@@ -159,7 +166,7 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 		defer func() { err = errors.Join(err, workers.Close()) }()
 		o.Fleet = workers
 	}
-	queue, err := jobs.New(ctx, st, worker.Process{}, o)
+	queue, err := jobs.New(ctx, st, worker.Process{Root: o.DataRoot}, o)
 	if err != nil {
 		return err
 	}
@@ -204,6 +211,18 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 	stop()
 	<-checked
 	return errors.Join(err, readyErr, queue.Close())
+}
+
+// dataRoot is the folder that a server's runs keep to; it must be there.
+func dataRoot(dir string) (string, error) {
+	real, err := disk.Real(dir)
+	if err != nil {
+		return "", experiments.Errorf(experiments.CodeInvalid, "--data-root: %w", err)
+	}
+	if info, err := os.Stat(real); err != nil || !info.IsDir() {
+		return "", experiments.Errorf(experiments.CodeInvalid, "--data-root %s: there is no such folder", dir)
+	}
+	return real, nil
 }
 
 // shippedConfigs reads the configurations that the "new run" form offers. The first comment line is the

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 
 	"triality/experiments"
 	"triality/experiments/pipeline"
+	"triality/runtime/disk"
+	"triality/runtime/hub"
 	"triality/server/worker"
 )
 
@@ -19,6 +22,9 @@ func WorkerMain(stdin io.Reader, stdout io.WriteCloser, stderr io.Writer) int {
 	return worker.Main(stdin, stdout, func(ctx context.Context, job worker.Job, tracker experiments.Tracker) (err error) {
 		spec, err := pipeline.ParseSpec("config", []byte(job.Config))
 		if err != nil {
+			return err
+		}
+		if err := keepTo(spec.Pipeline, job.Root); err != nil {
 			return err
 		}
 		if job.Plan {
@@ -43,4 +49,23 @@ func WorkerMain(stdin io.Reader, stdout io.WriteCloser, stderr io.Writer) int {
 		_, _, err = runner.RunSpec(ctx, spec, pipeline.RunOptions{RunID: job.RunID, Resume: job.Resume})
 		return err
 	})
+}
+
+// keepTo makes this process keep to a data root and the Hub's cache; an empty one is none.
+func keepTo(cfg config.Pipeline, root string) error {
+	if root == "" {
+		return nil
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	if err := pipeline.CheckPaths(cfg, dir, root); err != nil {
+		return err
+	}
+	cache, err := hub.FromEnv(os.Getenv)
+	if err != nil {
+		return experiments.Errorf(experiments.CodeInvalid, "%w", err)
+	}
+	return disk.Confine(root, cache.CacheDir)
 }

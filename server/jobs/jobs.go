@@ -42,6 +42,7 @@ type Queue struct {
 	worker   Worker
 	store    *store.Store
 	log      *slog.Logger
+	root     string // Options.DataRoot
 	places   places
 	fleet    Fleet         // nil: this machine runs everything
 	planning chan struct{} // workers that plan
@@ -85,7 +86,9 @@ type Options struct {
 	Memory func() (free, total int64)
 	Fleet  Fleet // workers on other machines; nil: none
 	Away   bool  // only they run jobs
-	Logger *slog.Logger
+	// DataRoot is the folder that jobs read and write below; empty: any of the server's.
+	DataRoot string
+	Logger   *slog.Logger
 }
 
 // New starts a queue with the jobs that the store has waiting: see Recover.
@@ -96,7 +99,7 @@ func New(ctx context.Context, st *store.Store, w Worker, o Options) (*Queue, err
 	if err := prune(ctx, st); err != nil {
 		return nil, err
 	}
-	q := &Queue{worker: w, store: st, fleet: o.Fleet, log: o.Logger, running: map[string]*job{}, planning: make(chan struct{}, plansAtOnce)}
+	q := &Queue{worker: w, store: st, root: o.DataRoot, fleet: o.Fleet, log: o.Logger, running: map[string]*job{}, planning: make(chan struct{}, plansAtOnce)}
 	q.places = places{cards: o.Cards, slots: o.Slots, beside: o.Beside, none: o.Away, memory: o.Memory}
 	if o.Slots == 0 {
 		q.places.slots = max(1, o.Cards)
@@ -132,6 +135,9 @@ func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experimen
 	if cfg.Graph != nil && q.places.none {
 		return experiments.Run{}, experiments.Errorf(experiments.CodeInvalid, "a graph of steps runs on the server's own machine, which runs no jobs")
 	}
+	if s.Dir, err = q.within(cfg.Pipeline, s.Dir); err != nil {
+		return experiments.Run{}, err
+	}
 	experiment, err := q.store.EnsureExperiment(ctx, cfg.Name)
 	if err != nil {
 		return experiments.Run{}, err
@@ -159,6 +165,25 @@ func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experimen
 	q.add(&job{id: id, priority: s.Priority, queued: now, needs: q.places.needsOf(s.Config)})
 	q.fill()
 	return run, nil
+}
+
+// within refuses a configuration that leaves the data root, and gives the folder in which a job's relative paths begin.
+// The worker looks again, at what it opens.
+func (q *Queue) within(cfg config.Pipeline, dir string) (string, error) {
+	if q.root == "" {
+		return dir, nil
+	}
+	if dir == "" {
+		dir = q.root
+	}
+	root, err := disk.Real(q.root)
+	if err != nil {
+		return dir, fmt.Errorf("data root: %w", err)
+	}
+	if real, err := disk.Real(dir); err != nil || !disk.Below(real, root) {
+		return dir, experiments.Errorf(experiments.CodeInvalid, "the folder %s, where relative paths would begin, lies outside %s, to which this server keeps", dir, q.root)
+	}
+	return dir, pipeline.CheckPaths(cfg, dir, q.root)
 }
 
 // Cancel takes a waiting run out of the queue, or stops the attempt under way, which leaves a checkpoint.
@@ -215,8 +240,14 @@ func (q *Queue) Resume(ctx context.Context, id string) (experiments.Run, error) 
 	default:
 		return run, experiments.Errorf(experiments.CodeConflict, "run %s is %s; only an interrupted or failed run resumes", id, run.Status)
 	}
-	if _, err := pipeline.ParseSpec("config", []byte(run.Config)); err != nil {
+	cfg, err := pipeline.ParseSpec("config", []byte(run.Config))
+	if err != nil {
 		return run, err
+	}
+	if run.Job != nil {
+		if _, err := q.within(cfg.Pipeline, run.Job.Dir); err != nil {
+			return run, err
+		}
 	}
 	if q.closed {
 		return run, experiments.Errorf(experiments.CodeUnavailable, "%w", errStopping)

@@ -25,8 +25,9 @@ type Job struct {
 	Resume  bool   // the run has begun before
 	Lock    string // file that the job's worker holds, so that an attempt never meets the one before it; absolute
 	Grace   time.Duration
-	Memory  int64 // the most bytes that the worker may hold, which the parent watches; 0: not known
-	Plan    bool  // only say what would be done: a JSON list of steps as an artifact
+	Root    string // the folder that the worker keeps to, its configuration's relative paths' too; empty: none
+	Memory  int64  // the most bytes that the worker may hold, which the parent watches; 0: not known
+	Plan    bool   // only say what would be done: a JSON list of steps as an artifact
 	// Devices are the numbers of the machine's cards that the job may use; none: as its configuration says.
 	Devices []int
 }

@@ -23,6 +23,8 @@ type Process struct {
 	// Memory is the most bytes that a worker may hold; 0: nine tenths of the machine's. Only Linux tells how
 	// much that is.
 	Memory int64
+	// Root is a folder that a worker keeps to: it reads and writes below it alone; empty: as its user may.
+	Root string
 	// Grace is how long a cancelled job has to leave a checkpoint before its worker is killed; 0: 8 s. Nothing
 	// is lost without one: the next attempt goes on from the checkpoint before it.
 	Grace time.Duration
@@ -59,7 +61,7 @@ func (p Process) Run(ctx context.Context, job Job, tracker experiments.Tracker, 
 	if p.Memory == 0 {
 		p.Memory = memory.Machine() / 10 * 9
 	}
-	job.Grace, job.Memory = p.Grace, p.Memory
+	job.Grace, job.Memory, job.Root = p.Grace, p.Memory, p.Root
 	program, args := p.Program, p.Args
 	if program == "" {
 		self, err := os.Executable()
