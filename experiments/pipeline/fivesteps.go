@@ -2,8 +2,10 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"triality/experiments"
 	"triality/experiments/config"
@@ -26,7 +28,7 @@ func fiveSteps(ctx context.Context, cfg config.Pipeline, modules []Module, found
 	g := graph.Graph{}
 	rows, err := dataset.Prepare(ctx, convert.RowOptions(cfg.Data, cfg.Seed), tell)
 	if err != nil {
-		return g, trainError(err)
+		return g, atKey("data.input_path", trainError(err))
 	}
 	add := func(kind string, body any) { g.Steps = append(g.Steps, graph.Step{Name: kind, Kind: kind, Body: body}) }
 	create, err := baseOf(cfg, found, rows)
@@ -103,9 +105,45 @@ func makePlan(ctx context.Context, cfg config.Pipeline, modules []Module, device
 		return nil, err
 	}
 	return g.Make(ctx, list, graph.Env{
-		Dir: cfg.OutputDir, Device: device, Literal: found.literal,
+		Dir: cfg.OutputDir, Device: device,
+		Literal: func(ctx context.Context, takes []graph.Type, text string) (graph.Value, error) {
+			v, err := found.literal(ctx, takes, text)
+			return v, atKey(keyOfPath(cfg, takes, text), err)
+		},
 		Tell: func(*graph.Planned) graph.Teller { return tell },
 	})
+}
+
+// keyOfPath is the configuration's key that names a model or a test set.
+func keyOfPath(cfg config.Pipeline, takes []graph.Type, text string) string {
+	if slices.Contains(takes, graph.Dataset) {
+		return "test.test_data_path"
+	}
+	for _, p := range config.Paths(&cfg) {
+		if p.Kind == config.ModelPath && p.Path == text {
+			return p.Key
+		}
+	}
+	return ""
+}
+
+// atKey puts a configuration's key before an error that names none. The reader of rows calls what it reads
+// data.input_path, which a test set is not.
+func atKey(key string, err error) error {
+	if err == nil || key == "" {
+		return err
+	}
+	text := err.Error()
+	if key != "data.input_path" {
+		text = strings.ReplaceAll(text, "data.input_path: ", "")
+	}
+	if slices.ContainsFunc(config.Keys(), func(k string) bool { return strings.Contains(k, ".") && strings.Contains(text, k+":") }) {
+		return err
+	}
+	if text != err.Error() {
+		return experiments.Errorf(experiments.CodeOf(err), "%s: %s", key, text)
+	}
+	return fmt.Errorf("%s: %w", key, err)
 }
 
 // literal says what a model's or a data set's name in a body stands for, and hashes it.
@@ -120,7 +158,9 @@ func (found sources) literal(_ context.Context, takes []graph.Type, text string)
 				source = s
 			}
 		}
-		v.Key, err = source.key()
+		if v.Key, err = source.key(); err == nil {
+			_, err = loadTokenizer(source.Dir) // what is missing is said before anything is computed
+		}
 	case slices.Contains(takes, graph.Dataset):
 		v.Key, err = hashTestData(text)
 	default:

@@ -158,7 +158,7 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 			return err
 		}
 	}
-	workers, err := s.workers.open(ctx, st, log)
+	workers, err := s.workers.open(ctx, st, o.DataRoot, log)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"triality/experiments"
 	"triality/experiments/pipeline"
 	"triality/runtime/disk"
+	"triality/runtime/hub"
 	"triality/server/fleet"
 	"triality/server/objects"
 	"triality/server/store"
@@ -44,7 +45,7 @@ func serveWorkersFlags(fs *flag.FlagSet) workersFlags {
 }
 
 // open starts what answers workers, where they are asked for; nil where not.
-func (f workersFlags) open(ctx context.Context, st *store.Store, log *slog.Logger) (*fleet.Server, error) {
+func (f workersFlags) open(ctx context.Context, st *store.Store, root string, log *slog.Logger) (*fleet.Server, error) {
 	outside := strings.Contains(*f.address, "://")
 	switch {
 	case *f.address == "":
@@ -74,7 +75,7 @@ func (f workersFlags) open(ctx context.Context, st *store.Store, log *slog.Logge
 			return nil, fmt.Errorf("--workers-bucket: %w", err)
 		}
 	}
-	files, err := transfer.NewServer(transfer.ServerOptions{Dir: data, Bucket: bucket, Logger: log})
+	files, err := transfer.NewServer(transfer.ServerOptions{Dir: data, Bucket: bucket, Allowed: allowedBelow(root), Logger: log})
 	if err != nil {
 		return nil, err
 	}
@@ -110,4 +111,26 @@ func (f workersFlags) open(ctx context.Context, st *store.Store, log *slog.Logge
 		}
 	}
 	return fleet.Open(ctx, o)
+}
+
+// allowedBelow is what a data root lets other machines' jobs read and write here, beside the Hub's cache; nil: anything.
+func allowedBelow(root string) func(path string) error {
+	if root == "" {
+		return nil
+	}
+	return func(path string) error {
+		real, err := disk.Real(path)
+		if err != nil {
+			return err
+		}
+		if disk.Below(real, root) {
+			return nil
+		}
+		if cache, err := hub.FromEnv(os.Getenv); err == nil {
+			if dir, err := disk.Real(cache.CacheDir); err == nil && disk.Below(real, dir) {
+				return nil
+			}
+		}
+		return experiments.Errorf(experiments.CodeInvalid, "%s lies outside %s, to which this server keeps", path, root)
+	}
 }
