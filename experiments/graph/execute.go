@@ -148,6 +148,15 @@ func (x Executor) make(ctx context.Context, w Work, rec Recorder) error {
 		}
 	}
 	if err == nil {
+		var release func()
+		if release, err = claim(ctx, s, sink.Note); err == nil {
+			defer release()
+			if s.Done = finished(s.Dir, s.Key); s.Done != nil { // another process has made it meanwhile
+				return reuse(ctx, w, rec)
+			}
+		}
+	}
+	if err == nil {
 		err = s.Kind.Run(ctx, w)
 	}
 	at := time.Now().UTC()
