@@ -44,6 +44,7 @@ func TestKeysStayWhatTheyWere(t *testing.T) {
 		write(dir+"/model.safetensors", "weights of "+dir)
 	}
 	write("a/config.json", `{"model_type":"qwen2"}`)
+	write("a/tokenizer.json", tinyTokenizer)
 	hub := Source{Name: "org/name@0123456789", Dir: "hub", Repo: "org/name", Commit: "0123456789"}
 	tests := []struct {
 		name   string

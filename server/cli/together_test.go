@@ -102,7 +102,7 @@ func TestTwoRunsOfOneGraphAtOnceDoNotDisturbEachOther(t *testing.T) {
 	for _, cancels := range []bool{false, true} {
 		t.Run(fmt.Sprintf("two jobs, one cancelled %t", cancels), func(t *testing.T) {
 			dir := fresh(t, from)
-			s := &tracker{dir: dir, flags: []string{"--slots", "2"}}
+			s := &tracker{dir: dir, args: []string{"--slots", "2"}}
 			s.start(t)
 			defer s.cmd.Process.Kill()
 			c, ctx := s.client(t), context.Background()

@@ -24,7 +24,7 @@ func WorkerMain(stdin io.Reader, stdout io.WriteCloser, stderr io.Writer) int {
 		if err != nil {
 			return err
 		}
-		if err := keepTo(spec.Pipeline, job.Root); err != nil {
+		if err := keepTo(spec, job.Root); err != nil {
 			return err
 		}
 		if job.Plan {
@@ -52,7 +52,7 @@ func WorkerMain(stdin io.Reader, stdout io.WriteCloser, stderr io.Writer) int {
 }
 
 // keepTo makes this process keep to a data root and the Hub's cache; an empty one is none.
-func keepTo(cfg config.Pipeline, root string) error {
+func keepTo(spec pipeline.Spec, root string) error {
 	if root == "" {
 		return nil
 	}
@@ -60,7 +60,7 @@ func keepTo(cfg config.Pipeline, root string) error {
 	if err != nil {
 		return err
 	}
-	if err := pipeline.CheckPaths(cfg, dir, root); err != nil {
+	if err := pipeline.CheckPaths(spec.Pipeline, dir, root); err != nil {
 		return err
 	}
 	cache, err := hub.FromEnv(os.Getenv)

@@ -135,7 +135,7 @@ func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experimen
 	if cfg.Graph != nil && q.places.none {
 		return experiments.Run{}, experiments.Errorf(experiments.CodeInvalid, "a graph of steps runs on the server's own machine, which runs no jobs")
 	}
-	if s.Dir, err = q.within(cfg.Pipeline, s.Dir); err != nil {
+	if s.Dir, err = q.within(cfg, s.Dir); err != nil {
 		return experiments.Run{}, err
 	}
 	experiment, err := q.store.EnsureExperiment(ctx, cfg.Name)
@@ -169,7 +169,7 @@ func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experimen
 
 // within refuses a configuration that leaves the data root, and gives the folder in which a job's relative paths begin.
 // The worker looks again, at what it opens.
-func (q *Queue) within(cfg config.Pipeline, dir string) (string, error) {
+func (q *Queue) within(cfg pipeline.Spec, dir string) (string, error) {
 	if q.root == "" {
 		return dir, nil
 	}
@@ -183,7 +183,7 @@ func (q *Queue) within(cfg config.Pipeline, dir string) (string, error) {
 	if real, err := disk.Real(dir); err != nil || !disk.Below(real, root) {
 		return dir, experiments.Errorf(experiments.CodeInvalid, "the folder %s, where relative paths would begin, lies outside %s, to which this server keeps", dir, q.root)
 	}
-	return dir, pipeline.CheckPaths(cfg, dir, q.root)
+	return dir, pipeline.CheckPaths(cfg.Pipeline, dir, q.root)
 }
 
 // Cancel takes a waiting run out of the queue, or stops the attempt under way, which leaves a checkpoint.
@@ -245,7 +245,7 @@ func (q *Queue) Resume(ctx context.Context, id string) (experiments.Run, error) 
 		return run, err
 	}
 	if run.Job != nil {
-		if _, err := q.within(cfg.Pipeline, run.Job.Dir); err != nil {
+		if _, err := q.within(cfg, run.Job.Dir); err != nil {
 			return run, err
 		}
 	}

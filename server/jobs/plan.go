@@ -21,7 +21,11 @@ const plansAtOnce = 2
 
 // Plan says what a run of a configuration would do. A worker does it, since planning reads data and models.
 func (q *Queue) Plan(ctx context.Context, text, dir string) ([]pipeline.PlannedStep, error) {
-	if _, err := pipeline.ParseSpec("config", []byte(text)); err != nil {
+	spec, err := pipeline.ParseSpec("config", []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = q.within(spec, dir); err != nil {
 		return nil, err
 	}
 	select {
