@@ -146,7 +146,9 @@ func TestLimitsThatAProcessWasStartedWithHoldAndAreNamed(t *testing.T) {
 		wants(t, under(t, "ulimit -v 2000000", "eats"), "code memory", "bytes of memory (ulimit -v leaves")
 	})
 	t.Run("too little address space", func(t *testing.T) {
-		needsAddressSpace(t)
+		if withCgo {
+			t.Skip("the program is built without cgo, whose threads fail in ways of their own; run with CGO_ENABLED=0")
+		}
 		wants(t, under(t, "ulimit -v 1350000", "plain"), "code worker", "ulimit -v")
 	})
 	t.Run("less data", func(t *testing.T) {

@@ -33,7 +33,7 @@ func explainEnd(s *session, cause error) *Error {
 	case strings.HasPrefix(short, ownWords):
 		return failf(ErrWorker, s.phase, "the worker %s", strings.TrimPrefix(short, ownWords))
 	case says("failed to create new OS thread", "pthread_create failed") && !says("errno=12"):
-		return failf(ErrWorker, s.phase, "the system lets the worker have no more threads: raise the limit on processes (ulimit -u, or a container's pids limit) (%s)", short)
+		return failf(ErrWorker, s.phase, "the system lets the worker have no more threads: raise the limit on processes (ulimit -u, or a container's pids limit) (%s)%s", short, own) // a thread's stack may be what there is no room for
 	case says("out of memory", "cannot allocate memory", "failed to allocate", "failed to reserve", "address space", "failed to create new OS thread", "VirtualAlloc"):
 		return failf(memory, s.phase, "the worker ran into its memory limit (%s)%s", short, own)
 	case says("SIGXCPU") || signal(state) == overTime || signal(state) == syscall.SIGKILL && state.UserTime()+state.SystemTime() >= s.cpuLimit():
