@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -136,21 +138,42 @@ func TestTwoCardsKilledAtRandomMomentsEndWithTheSameBytes(t *testing.T) {
 	}
 	want, _ := longLesson(t, group(t, 2), t.TempDir())
 	dir := t.TempDir()
-	for range 4 {
+	for kill := range 4 { // each in a quarter of the steps, once a checkpoint of a random one of them is there
+		at := 150*kill + 1 + rand.IntN(120)
 		cmd := exec.Command(os.Args[0], "-test.run=^TestTwoCardsKilledAtRandomMomentsEndWithTheSameBytes$")
 		cmd.Env = append(os.Environ(), killedFolder+"="+dir)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(3*time.Second + time.Duration(rand.IntN(3000))*time.Millisecond)
+		for wait := time.Now().Add(time.Minute); newestCheckpoint(dir) < at; time.Sleep(time.Millisecond) {
+			if time.Now().After(wait) {
+				t.Fatalf("after a minute the newest checkpoint is of step %d, not of %d", newestCheckpoint(dir), at)
+			}
+		}
 		if err := cmd.Process.Kill(); err != nil {
-			t.Log(err) // it had ended
+			t.Fatal(err)
 		}
 		_ = cmd.Wait() // killed
+		t.Logf("killed after step %d, with a checkpoint of step %d", at, newestCheckpoint(dir))
 	}
 	got, from := longLesson(t, group(t, 2), dir)
+	if from == 0 || from >= 600 {
+		t.Errorf("the last run resumed from step %d of 600", from)
+	}
 	if got != want {
 		t.Errorf("killed, and resumed from step %d, the result differs", from)
 	}
 	t.Logf("the last run resumed from step %d of 600", from)
+}
+
+// newestCheckpoint is the step of the newest checkpoint in a folder; 0: there is none.
+func newestCheckpoint(dir string) (step int) {
+	names, _ := filepath.Glob(filepath.Join(dir, "checkpoint-*.ckpt")) // the pattern is good
+	for _, name := range names {
+		var n int
+		if _, err := fmt.Sscanf(filepath.Base(name), "checkpoint-%d.ckpt", &n); err == nil {
+			step = max(step, n)
+		}
+	}
+	return step
 }
