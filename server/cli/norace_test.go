@@ -3,3 +3,6 @@
 package cli
 
 const randomKills = 8
+
+// raceDetector says that it is there.
+const raceDetector = false
