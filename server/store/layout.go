@@ -29,15 +29,13 @@ var (
 	bucketEvents      = []byte("events")           // event id → JSON
 	bucketRequests    = []byte("requests")         // "k", idempotency key → JSON; "t", time, key → nothing
 	bucketTrash       = []byte("trash")            // "experiment" or "run" or "file", its id → nothing
-	bucketViews       = []byte("views")            // id → JSON
-	bucketDeleted     = []byte("deleted")          // time, run id → nothing
 
-	// buckets are those of version 1, added those that came with version 2 and those with version 3.
+	// buckets are those of version 1, added those that came with version 2; version 3 brought none.
 	buckets = [][]byte{
 		bucketMeta, bucketExperiments, bucketNames, bucketRuns, bucketRunIndex, bucketSeries,
 		bucketPoints, bucketArtifacts, bucketBlobRefs, bucketModules, bucketModuleUses, bucketEvents,
 	}
-	added = [][][]byte{{bucketRequests, bucketTrash}, {bucketViews, bucketDeleted}}
+	added = [][]byte{bucketRequests, bucketTrash}
 
 	keyFormat  = []byte("format")
 	keyCreated = []byte("created")
@@ -46,11 +44,10 @@ var (
 
 // bucketsOf are the buckets that a file of a format has.
 func bucketsOf(format uint32) [][]byte {
-	all := slices.Clone(buckets)
-	for _, more := range added[:min(int(format)-1, len(added))] {
-		all = append(all, more...)
+	if format < 2 {
+		return buckets
 	}
-	return all
+	return slices.Concat(buckets, added)
 }
 
 func key(parts ...string) []byte { return []byte(strings.Join(parts, "\x00")) }
