@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"container/heap"
 	"fmt"
 	"slices"
 	"strings"
@@ -127,25 +128,54 @@ func (g Graph) connect(s *Planned, byName map[string]*Planned) error {
 
 // order sorts topologically; of the steps that may come next, the graph's first does.
 func (g Graph) order(steps []*Planned) ([]*Planned, error) {
-	var out []*Planned
-	for len(out) < len(steps) {
-		next := slices.IndexFunc(steps, func(s *Planned) bool {
-			return !slices.Contains(out, s) && !slices.ContainsFunc(s.needs, func(n *Planned) bool { return !slices.Contains(out, n) })
-		})
-		if next < 0 {
-			return nil, g.cycle(steps, out)
+	waits, after := map[*Planned]int{}, map[*Planned][]int{}
+	var ready places
+	for i, s := range steps {
+		waits[s] = len(s.needs)
+		for _, n := range s.needs {
+			after[n] = append(after[n], i)
 		}
-		out = append(out, steps[next])
+		if len(s.needs) == 0 {
+			ready = append(ready, i) // in order, which is a heap
+		}
+	}
+	var out []*Planned
+	for len(ready) > 0 {
+		s := steps[heap.Pop(&ready).(int)]
+		out = append(out, s)
+		for _, i := range after[s] {
+			if waits[steps[i]]--; waits[steps[i]] == 0 {
+				heap.Push(&ready, i)
+			}
+		}
+	}
+	if len(out) < len(steps) {
+		return nil, g.cycle(steps, waits)
 	}
 	return out, nil
 }
 
-// cycle names the steps of one: each that is not in done needs another that is not, so following them comes round.
-func (g Graph) cycle(steps, done []*Planned) error {
-	open := func(s *Planned) bool { return !slices.Contains(done, s) }
+// places is a heap of the steps' places in the graph.
+type places []int
+
+func (p places) Len() int           { return len(p) }
+func (p places) Less(i, j int) bool { return p[i] < p[j] }
+func (p places) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
+func (p *places) Push(i any)        { *p = append(*p, i.(int)) }
+func (p *places) Pop() any {
+	last := len(*p) - 1
+	i := (*p)[last]
+	*p = (*p)[:last]
+	return i
+}
+
+// cycle names the steps of one: each that still waits for others needs one that does, so following them comes round.
+func (g Graph) cycle(steps []*Planned, waits map[*Planned]int) error {
+	open := func(s *Planned) bool { return waits[s] > 0 }
 	at := steps[slices.IndexFunc(steps, open)]
 	var path []*Planned
-	for !slices.Contains(path, at) {
+	for seen := map[*Planned]bool{}; !seen[at]; {
+		seen[at] = true
 		path = append(path, at)
 		at = at.needs[slices.IndexFunc(at.needs, open)]
 	}

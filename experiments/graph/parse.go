@@ -3,7 +3,9 @@ package graph
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -12,14 +14,14 @@ import (
 	"triality/experiments/config"
 )
 
-// maxFile bounds a graph's file.
-const maxFile = 1 << 20
+// MaxFile bounds a graph's file, in bytes.
+const MaxFile = 1 << 20
 
 // Parse reads a graph from YAML: a list "steps" of name, kind and body, and beside it the keys of config.Settings. file
 // stands for the text in errors, each of which has its line. Set are KEY=VALUE pairs that win over the text: see set.
 // References are read as the values that they are, and resolved when the graph is planned.
 func Parse(file string, text []byte, kinds []Kind, overrides ...string) (Graph, error) {
-	top, err := document(file, text)
+	top, err := ReadYAML(file, text, 1)
 	if err != nil {
 		return Graph{File: file}, err
 	}
@@ -50,7 +52,7 @@ func ParseTree(file string, top *yaml.Node, kinds []Kind, overrides ...string) (
 
 // IsGraph says whether a YAML text has steps, as a graph has and a pipeline has not.
 func IsGraph(text []byte) bool {
-	top, err := document("", text)
+	top, err := ReadYAML("", text, 1)
 	if err != nil || top.Kind != yaml.MappingNode {
 		return false
 	}
@@ -62,33 +64,42 @@ func IsGraph(text []byte) bool {
 	return false
 }
 
-// ParseStep reads one step whose body is a YAML text of its own; line is that of the body's first in file. An empty body
-// has its kind's defaults, and seed is that of a body which gives none.
+// ParseStep reads one step whose body is a YAML text of its own; line is the step's in file, and the body begins on the next.
+// An empty body has its kind's defaults, and seed is that of a body which gives none.
 func ParseStep(file string, line int, name, kind string, body []byte, seed uint64, kinds []Kind) (Step, error) {
 	g := Graph{File: file, Settings: config.Settings{Seed: seed}}
 	s := Step{Name: name, Kind: kind, line: line}
-	n, err := document(file, body)
+	n, err := ReadYAML(file, body, line+1)
 	if err != nil {
 		return s, err
 	}
-	shift(n, line-1)
 	return s, g.fill(&s, n, kinds)
 }
 
-// document gives the tree of a YAML text; of an empty one a tree of no kind.
-func document(file string, text []byte) (*yaml.Node, error) {
-	if len(text) > maxFile {
-		return nil, experiments.Errorf(experiments.CodeTooLarge, "%s: a graph has at most %d bytes", file, maxFile)
+// ReadYAML gives the tree of a YAML text that begins at a line of a file, with the file's lines; of an empty text a tree of
+// no kind. Where the text is no YAML, the error has the line that the YAML reader gives, which may be that before.
+func ReadYAML(file string, text []byte, line int) (*yaml.Node, error) {
+	if len(text) > MaxFile {
+		return nil, experiments.Errorf(experiments.CodeTooLarge, "%s: a graph has at most %d bytes", file, MaxFile)
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, experiments.Errorf(experiments.CodeInvalid, "%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
+		said := strings.TrimPrefix(err.Error(), "yaml: ")
+		if m := yamlLine.FindStringSubmatch(said); m != nil {
+			if at, err := strconv.Atoi(m[1]); err == nil {
+				said = fmt.Sprintf("line %d: %s", at+line-1, said[len(m[0]):])
+			}
+		}
+		return nil, experiments.Errorf(experiments.CodeInvalid, "%s: %s", file, said)
 	}
 	if len(doc.Content) == 0 {
 		return &yaml.Node{}, nil
 	}
+	shift(doc.Content[0], line-1)
 	return doc.Content[0], nil
 }
+
+var yamlLine = regexp.MustCompile(`^line (\d+): `)
 
 // shift moves a tree down by some lines.
 func shift(n *yaml.Node, by int) {

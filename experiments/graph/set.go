@@ -105,7 +105,7 @@ func Text(file string, text []byte, overrides ...string) (string, error) {
 	if len(overrides) == 0 {
 		return string(text), nil
 	}
-	top, err := document(file, text)
+	top, err := ReadYAML(file, text, 1)
 	if err != nil {
 		return "", err
 	}

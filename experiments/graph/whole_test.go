@@ -73,7 +73,7 @@ func TestAStepsBodyIsOfItsKind(t *testing.T) {
 
 func TestAGraphHasAtMostItsBytes(t *testing.T) {
 	text := "steps:\n- {name: a, kind: cheap}\n#"
-	text += strings.Repeat("x", maxFile-len(text))
+	text += strings.Repeat("x", MaxFile-len(text))
 	if _, err := Parse("g.yaml", []byte(text), (&bench{}).kinds()); err != nil {
 		t.Error(err)
 	}

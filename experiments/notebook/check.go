@@ -13,22 +13,28 @@ import (
 // Check gives every mistake of a notebook by its line: those of Problems, those of the front matter and of each cell's
 // body, and, where there are none of these, the first reference that leads nowhere.
 func (d *Document) Check(kinds []graph.Kind) []Problem {
-	out := d.Problems()
+	out, place := d.Problems(), d.places()
+	if d.tooLarge() {
+		return out
+	}
 	if _, err := d.settings(); err != nil {
-		out = append(out, d.located(err, "", 1)...)
+		out = append(out, place.problems(err, "", 1)...)
 	}
 	for _, b := range d.Cells() {
 		if b.Cell.ID == "" || b.Cell.Kind == "" {
 			continue // Problems has it
 		}
-		body := strings.Repeat("\n", b.Line) + b.Cell.Body
-		if _, err := graph.ParseStep(d.File, 1, b.Cell.ID, b.Cell.Kind, []byte(body), 0, kinds); err != nil {
-			out = append(out, d.located(err, b.Cell.ID, b.Line)...)
+		if _, err := graph.ParseStep(d.File, b.Line, b.Cell.ID, b.Cell.Kind, []byte(b.Cell.Body), 0, kinds); err != nil {
+			out = append(out, place.problems(err, b.Cell.ID, b.Line)...)
 		}
 	}
 	if len(out) == 0 {
 		if _, err := d.Graph(kinds); err != nil {
-			out = d.located(err, "", 1)
+			for _, p := range place.problems(err, "", 1) {
+				p.Cell = d.cellAt(p.Line)
+				p.Text = strings.TrimPrefix(p.Text, p.Cell+": ")
+				out = append(out, p)
+			}
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
@@ -48,24 +54,35 @@ func (d *Document) Graph(kinds []graph.Kind, set ...string) (graph.Graph, error)
 	return g, g.Check(kinds)
 }
 
-// located takes an error's lines apart into problems; line and cell are for those that say none.
-func (d *Document) located(err error, cell string, line int) (out []Problem) {
-	place := regexp.MustCompile(`^(?:step [^:]*: )?` + regexp.QuoteMeta(d.File) + `:(?: line)? ?(\d+): `)
+// places finds where a line of an error's text says that it belongs.
+type places struct{ form *regexp.Regexp }
+
+func (d *Document) places() places {
+	return places{regexp.MustCompile(`^(?:step [^:]*: )?` + regexp.QuoteMeta(d.File) + `:(?: line)? ?(\d+): `)}
+}
+
+// problems takes an error's lines apart; line and cell are for those that say none.
+func (p places) problems(err error, cell string, line int) (out []Problem) {
 	for text := range strings.Lines(err.Error()) {
-		p := Problem{Line: line, Cell: cell, Text: strings.TrimSuffix(text, "\n")}
-		if m := place.FindStringSubmatch(p.Text); m != nil {
-			p.Text = p.Text[len(m[0]):]
-			if n, err := strconv.Atoi(m[1]); err == nil && n > 1 {
-				p.Line = n
+		at := Problem{Line: line, Cell: cell, Text: strings.TrimSuffix(text, "\n")}
+		if m := p.form.FindStringSubmatch(at.Text); m != nil {
+			at.Text = at.Text[len(m[0]):]
+			if n, err := strconv.Atoi(m[1]); err == nil {
+				at.Line = n
 			}
 		}
-		for _, b := range d.Cells() { // the cell that the line is in, which the text may begin with
-			if b.Line <= p.Line && p.Line < b.Line+strings.Count(b.Text, "\n") {
-				p.Cell = b.Cell.ID
-				p.Text = strings.TrimPrefix(p.Text, p.Cell+": ")
-			}
-		}
-		out = append(out, p)
+		at.Text = strings.TrimPrefix(at.Text, cell+": ")
+		out = append(out, at)
 	}
 	return out
+}
+
+// cellAt is the name of the cell that a line is in; empty where it is in none.
+func (d *Document) cellAt(line int) string {
+	for _, b := range d.Cells() {
+		if b.Line <= line && line < b.Line+strings.Count(b.Text, "\n") {
+			return b.Cell.ID
+		}
+	}
+	return ""
 }

@@ -1,10 +1,12 @@
 package notebook_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"triality/experiments/graph"
 	"triality/experiments/kinds"
@@ -171,4 +173,31 @@ func ExampleDocument_SetBody() {
 	// ```triality finetune id=tune
 	// training: {lora_r: 16}
 	// ```
+}
+
+func TestALargeNotebookIsCheckedInTimeThatGrowsWithItsSize(t *testing.T) {
+	const cells = 10_000
+	var text strings.Builder
+	text.WriteString("```triality convert id=c0\nbase_model: m\ndata: {input_path: a}\n```\n")
+	for i := 1; i < cells; i++ {
+		fmt.Fprintf(&text, "```triality finetune id=c%d\ndataset: ${c0.dataset}\nx: 1\n```\n", i)
+	}
+	began := time.Now()
+	broken := notebook.Parse("b.md", text.String()).Check(kinds.All(nil))
+	if len(broken) != cells-1 || broken[0].Line != 7 {
+		t.Errorf("%d mistakes, the first %v", len(broken), broken[0])
+	}
+	// In reverse, so that each step waits for the one behind it.
+	text.Reset()
+	for i := range cells {
+		fmt.Fprintf(&text, "```triality merge id=c%d\nbase_model: ${c%d.model}\nadapter: a\n```\n", i, i+1)
+	}
+	fmt.Fprintf(&text, "```triality merge id=c%d\nbase_model: m\nadapter: a\n```\n", cells)
+	if p := notebook.Parse("b.md", text.String()).Check(kinds.All(nil)); len(p) > 0 {
+		t.Errorf("a long chain: %v", p)
+	}
+	t.Logf("it took %v; with an order that looks at all steps for each it does not end", time.Since(began))
+	if p := notebook.Parse("b.md", text.String()+strings.Repeat("prose\n", 200_000)).Check(kinds.All(nil)); len(p) != 1 || !strings.Contains(p[0].Text, "at most 1048576 bytes") {
+		t.Errorf("a notebook that is too large: %v", p)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"triality/experiments"
+	"triality/experiments/graph"
 )
 
 // Is says whether a text has a cell, as a notebook has and YAML has not.
@@ -33,7 +34,7 @@ func (d *Document) Tree() (*yaml.Node, error) {
 	for _, b := range d.Cells() {
 		step := mapping(b.Line)
 		step.Content = append(step.Content, text("name", b.Line), text(b.Cell.ID, b.Line), text("kind", b.Line), text(b.Cell.Kind, b.Line))
-		body, err := d.yaml(b.Cell.Body, b.Line+1)
+		body, err := graph.ReadYAML(d.File, []byte(b.Cell.Body), b.Line+1)
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +70,7 @@ func (d *Document) settings() (*yaml.Node, error) {
 	between := d.Blocks[0].Text
 	between = between[len(firstLine(between)):]
 	between = between[:strings.LastIndexByte(strings.TrimSuffix(between, "\n"), '\n')+1]
-	n, err := d.yaml(between, 2)
+	n, err := graph.ReadYAML(d.File, []byte(between), 2)
 	switch {
 	case err != nil:
 		return nil, err
@@ -79,18 +80,6 @@ func (d *Document) settings() (*yaml.Node, error) {
 		return nil, experiments.Errorf(experiments.CodeInvalid, "%s:%d: the front matter is no mapping of keys", d.File, n.Line)
 	}
 	return n, nil
-}
-
-// yaml reads a text that begins at a line of the file; of an empty one it gives a tree of no kind.
-func (d *Document) yaml(text string, line int) (*yaml.Node, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal([]byte(strings.Repeat("\n", line-1)+text), &doc); err != nil {
-		return nil, experiments.Errorf(experiments.CodeInvalid, "%s: %s", d.File, strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	if len(doc.Content) == 0 {
-		return &yaml.Node{}, nil
-	}
-	return doc.Content[0], nil
 }
 
 func mapping(line int) *yaml.Node {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"triality/experiments/graph"
 )
 
 // Problem is a mistake in a notebook; everything else of it can be used.
@@ -42,6 +44,9 @@ func checkInfo(kind, id string) error {
 // Problems are the mistakes of the frame: front matter and fences without an end, info strings, names. What the bodies
 // get wrong is found by Graph.
 func (d *Document) Problems() []Problem {
+	if d.tooLarge() {
+		return []Problem{{Line: 1, Text: fmt.Sprintf("a notebook has at most %d bytes", graph.MaxFile)}}
+	}
 	var out []Problem
 	if len(d.Blocks) > 0 && d.Blocks[0].Type == Prose && bare(firstLine(d.Blocks[0].Text)) == "---" {
 		out = append(out, Problem{Line: 1, Text: `the front matter has no end: a line "---"`})
@@ -99,4 +104,12 @@ func (c Cell) infoProblems() []string {
 		out = append(out, "the cell has no name"+want)
 	}
 	return out
+}
+
+func (d *Document) tooLarge() bool {
+	n := 0
+	for _, b := range d.Blocks {
+		n += len(b.Text)
+	}
+	return n > graph.MaxFile
 }
