@@ -72,9 +72,9 @@ func printSteps(w io.Writer, steps []pipeline.PlannedStep) {
 		}
 		after := ""
 		if len(s.Needs) > 0 {
-			after = "after " + strings.Join(s.Needs, ", ")
+			after = "\tafter " + strings.Join(s.Needs, ", ")
 		}
-		fmt.Fprintf(table, "%s\t%s\t%.12s\t%s\t%s\n", s.Name, s.Kind, s.Key, what, after)
+		fmt.Fprintf(table, "%s\t%s\t%.12s\t%s%s\n", s.Name, s.Kind, s.Key, what, after)
 	}
 	table.Flush()
 	switch {
