@@ -63,10 +63,12 @@ func (s *Planned) Needs() []string {
 // ancestors are the steps that this one depends on, each after those that it depends on.
 func (s *Planned) ancestors() []*Planned {
 	var out []*Planned
+	seen := map[*Planned]bool{}
 	var visit func(s *Planned)
 	visit = func(s *Planned) {
 		for _, n := range s.needs {
-			if !slices.Contains(out, n) {
+			if !seen[n] {
+				seen[n] = true
 				visit(n)
 				out = append(out, n)
 			}
@@ -101,9 +103,9 @@ func (g Graph) Make(ctx context.Context, kinds []Kind, env Env) (*Plan, error) {
 	for _, s := range steps {
 		s.plain = of[s.Kind] == 1 || s.Name == s.Kind.Name
 	}
-	m := maker{graph: g, env: env, literals: map[string]Value{}}
-	for i, s := range steps {
-		if err := m.plan(ctx, s, steps[:i]); err != nil {
+	m := maker{graph: g, env: env, literals: map[string]Value{}, byName: map[string]*Planned{}, byDir: map[string]*Planned{}}
+	for _, s := range steps {
+		if err := m.plan(ctx, s); err != nil {
 			return nil, err
 		}
 	}
@@ -114,9 +116,11 @@ type maker struct {
 	graph    Graph
 	env      Env
 	literals map[string]Value // hashing a model reads all of it, once
+	// The steps that are planned, by their names, and the first of each folder.
+	byName, byDir map[string]*Planned
 }
 
-func (m *maker) plan(ctx context.Context, s *Planned, before []*Planned) error {
+func (m *maker) plan(ctx context.Context, s *Planned) error {
 	for i := range s.inputs {
 		in := &s.inputs[i]
 		if in.input.Text == "" {
@@ -124,7 +128,7 @@ func (m *maker) plan(ctx context.Context, s *Planned, before []*Planned) error {
 		}
 		var err error
 		if name, output, ok := in.input.Reference(); ok {
-			in.input.value, err = given(before[slices.IndexFunc(before, func(p *Planned) bool { return p.Name == name })], output)
+			in.input.value, err = given(m.byName[name], output)
 		} else {
 			in.input.value, err = m.literal(ctx, in)
 		}
@@ -140,12 +144,12 @@ func (m *maker) plan(ctx context.Context, s *Planned, before []*Planned) error {
 	if s.Dir == "" {
 		s.Dir = filepath.Join(m.env.Dir, s.Kind.Name, short(s.Key))
 	}
-	for _, b := range before {
-		if filepath.Clean(b.Dir) == filepath.Clean(s.Dir) {
-			s.twin = b
-			s.needs = append(s.needs, b)
-			break
-		}
+	m.byName[s.Name] = s
+	if first := m.byDir[filepath.Clean(s.Dir)]; first != nil {
+		s.twin = first
+		s.needs = append(s.needs, first)
+	} else {
+		m.byDir[filepath.Clean(s.Dir)] = s
 	}
 	s.Done = finished(s.Dir, s.Key)
 	return nil
