@@ -1,4 +1,5 @@
-// Figures and times through Intl. What is missing is written as a dash.
+// Every figure and time that a page shows, through Intl. What is missing is a dash, NaN is NaN, an infinity ∞; the
+// figures of a set (a column, an axis) have the digits that tell them apart and no more.
 
 const dash = '–';
 const cache = new Map<string, Intl.NumberFormat>();
@@ -10,34 +11,64 @@ function format(lang: string, o: Intl.NumberFormatOptions): Intl.NumberFormat {
   return f;
 }
 
-const missing = (v: number | null | undefined): v is null | undefined =>
-  v === null || v === undefined || !Number.isFinite(v);
+/** What is no number that Intl should write: missing, NaN, an infinity. */
+function odd(v: number | null | undefined): string | undefined {
+  if (v === null || v === undefined) return dash;
+  if (Number.isNaN(v)) return 'NaN';
+  return Number.isFinite(v) ? undefined : v > 0 ? '∞' : '−∞';
+}
 
 /** A figure of unknown size with so many significant digits; very small and very large in powers of ten. */
 export function number(v: number | null | undefined, lang: string, digits = 4): string {
-  if (missing(v)) return dash;
-  const size = Math.abs(v);
-  if (size !== 0 && (size < 1e-4 || size >= 1e9)) return v.toExponential(Math.max(0, digits - 2));
-  if (Number.isInteger(v)) return format(lang, {}).format(v);
-  return format(lang, { maximumSignificantDigits: Math.max(digits, Math.floor(Math.log10(size)) + 1) }).format(v);
+  const special = odd(v);
+  if (special !== undefined) return special;
+  const x = v as number;
+  const size = Math.abs(x);
+  if (size !== 0 && (size < 1e-4 || size >= 1e9)) return power(x, Math.max(0, digits - 2));
+  if (Number.isInteger(x)) return format(lang, {}).format(x);
+  return format(lang, { maximumSignificantDigits: Math.max(digits, Math.floor(Math.log10(size)) + 1) }).format(x);
+}
+
+/** x as 2.5e-7, of at most so many decimals, none of them a trailing zero. */
+const power = (x: number, decimals: number) => x.toExponential(decimals).replace(/\.?0+e/, 'e').replace('e+', 'e');
+
+const mostDigits = 15; // a float64 has no more that mean something
+
+/** How to write the figures of a set: with one number of decimals, the least (at least `least` significant digits of
+ *  the greatest) at which values that differ read differently. An axis of 0.9991, 0.9992 does not read 1, 1. */
+export function among(values: Iterable<number | null | undefined>, lang: string, least = 3): (v: number | null | undefined) => string {
+  const finite = [...new Set([...values].filter((v): v is number => typeof v === 'number' && Number.isFinite(v)))];
+  const sizes = finite.map(Math.abs).filter((v) => v > 0);
+  const greatest = Math.max(...sizes, 0);
+  const smallest = Math.min(...sizes, Infinity);
+  const exponent = greatest > 0 ? Math.floor(Math.log10(greatest)) : 0;
+  const spelled = (write: (v: number) => string) => new Set(finite.map(write)).size === finite.length;
+  const write = (decimals: number) => {
+    const f = format(lang, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+    return (v: number) => f.format(Object.is(v, -0) ? 0 : v);
+  };
+  const special = (of: (v: number) => string) => (v: number | null | undefined) => odd(v) ?? of(v as number);
+  const plain = greatest < 1e9 && (greatest >= 1e-4 || greatest === 0) && (smallest >= 1e-4 || greatest / smallest < 1e4);
+  if (plain) {
+    const whole = finite.every(Number.isInteger);
+    for (let d = whole ? 0 : Math.max(0, least - 1 - exponent); d <= mostDigits; d++) if (whole || spelled(write(d))) return special(write(d));
+  }
+  const small = (d: number) => (v: number) => (v === 0 ? '0' : power(v, d));
+  for (let d = least - 1; d < mostDigits; d++) if (spelled(small(d))) return special(small(d));
+  return special((v) => String(v));
 }
 
 export function fixed(v: number | null | undefined, lang: string, digits: number): string {
-  if (missing(v)) return dash;
-  return format(lang, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(v);
+  return odd(v) ?? format(lang, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(v as number);
 }
 
 export function signed(v: number | null | undefined, lang: string, digits: number): string {
-  if (missing(v)) return dash;
-  return format(lang, {
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-    signDisplay: 'exceptZero',
-  }).format(v);
+  const f = format(lang, { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: 'exceptZero' });
+  return odd(v) ?? f.format(v as number);
 }
 
 export function percent(v: number | null | undefined, lang: string): string {
-  return missing(v) ? dash : format(lang, { style: 'percent', maximumFractionDigits: 1 }).format(v);
+  return odd(v) ?? format(lang, { style: 'percent', maximumFractionDigits: 1 }).format(v as number);
 }
 
 export function bytes(v: number, lang: string): string {
@@ -61,6 +92,26 @@ export function dateTime(v: string | undefined, lang: string): string {
   const t = parse(v);
   if (Number.isNaN(t)) return dash;
   return new Intl.DateTimeFormat(lang, { dateStyle: 'medium', timeStyle: 'short' }).format(t);
+}
+
+/** How to write the times of a set (Unix ms), an axis or a column: what all of them share is left out, seconds and
+ *  milliseconds stand where they tell two apart. */
+export function timesAmong(times: number[], lang: string): (t: number) => string {
+  const days = new Set(times.map((t) => new Date(t).toDateString()));
+  const years = new Set(times.map((t) => new Date(t).getFullYear()));
+  const day: Intl.DateTimeFormatOptions = days.size < 2 ? {} : { month: 'short', day: 'numeric', ...(years.size > 1 ? { year: 'numeric' } : {}) };
+  const clock: Intl.DateTimeFormatOptions[] = [
+    ...(days.size > 1 ? [{}] : []),
+    { hour: '2-digit', minute: '2-digit' },
+    { hour: '2-digit', minute: '2-digit', second: '2-digit' },
+    { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 },
+  ];
+  const distinct = new Set(times).size;
+  for (const c of clock) {
+    const f = new Intl.DateTimeFormat(lang, { ...day, ...c, hourCycle: 'h23' });
+    if (new Set(times.map((t) => f.format(t))).size === distinct || c === clock[clock.length - 1]) return (t) => f.format(t);
+  }
+  return (t) => dateTime(new Date(t).toISOString(), lang);
 }
 
 /** "3 minutes ago"; a date from a month on. */
