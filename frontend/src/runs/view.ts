@@ -31,6 +31,13 @@ export interface RunView {
   baseline?: string;
   /** Ids of the runs that charts leave out. */
   hidden: string[];
+  /** Ids of runs that charts draw though they are not among the first. */
+  shown: string[];
+  /** Archived runs: beside the others, or alone; undefined: left out. */
+  archived?: 'also' | 'only';
+  layout: 'table' | 'split' | 'charts';
+  /** CSS pixels of the column of names. */
+  nameWidth?: number;
   density: 'dense' | 'comfortable';
   /** The arrangement of the charts, which src/panels reads and writes. */
   panels: unknown[];
@@ -39,7 +46,7 @@ export interface RunView {
 export const usualOrder: Order = { key: 'attribute:started', descending: true };
 
 export function usualView(): RunView {
-  return { filter: '', order: [usualOrder], hidden: [], density: 'dense', panels: [] };
+  return { filter: '', order: [usualOrder], hidden: [], shown: [], layout: 'split', density: 'dense', panels: [] };
 }
 
 /** More characters than these make an address that servers and messengers refuse: what does not fit stays out of it and is
@@ -77,7 +84,11 @@ export function viewQuery(v: RunView, selected: string[] = [], saved = ''): stri
     ['baseline', part(v.baseline ?? '')],
     ['density', v.density === 'dense' ? '' : v.density],
     ['columns', v.columns ? v.columns.map((c) => `${part(c.key)}${c.width || c.pinned ? `~${c.width ?? ''}` : ''}${c.pinned ? '~p' : ''}`).join(',') || '-' : ''],
+    ['archived', v.archived ?? ''],
+    ['layout', v.layout === 'split' ? '' : v.layout],
+    ['name', v.nameWidth ? String(v.nameWidth) : ''],
     ['hidden', v.hidden.map(part).join(',')],
+    ['shown', v.shown.map(part).join(',')],
     ['compare', selected.map(part).join(',')],
     ['panels', v.panels.length ? encodeURIComponent(JSON.stringify(v.panels)) : ''],
   ];
@@ -109,9 +120,18 @@ export function readView(query: string): { view: RunView; selected: string[]; sa
   const baseline = decoded(raw.get('baseline') ?? '');
   if (baseline) view.baseline = baseline;
   view.hidden = list('hidden');
-  if (raw.get('density') === 'comfortable') view.density = 'comfortable';
+  view.shown = list('shown');
+  choose(view, { archived: raw.get('archived'), layout: raw.get('layout'), density: raw.get('density'), nameWidth: Number(raw.get('name')) });
   view.panels = readPanels(decoded(raw.get('panels') ?? ''));
   return { view, selected: list('compare'), saved: decoded(raw.get('view') ?? '') };
+}
+
+/** Sets the fields that have few values, where one of them is given. */
+function choose(v: RunView, k: Record<string, unknown>): void {
+  if (k.density === 'comfortable') v.density = 'comfortable';
+  if (k.archived === 'also' || k.archived === 'only') v.archived = k.archived;
+  if (k.layout === 'table' || k.layout === 'charts') v.layout = k.layout;
+  if (typeof k.nameWidth === 'number' && k.nameWidth > 0 && k.nameWidth < 5000) v.nameWidth = Math.round(k.nameWidth);
 }
 
 function readOrder(s: string): Order | undefined {
@@ -154,8 +174,10 @@ export function asView(kept: unknown): RunView {
   }
   if (isColumnKey(k.group)) v.group = k.group;
   if (typeof k.baseline === 'string' && k.baseline) v.baseline = k.baseline;
-  v.hidden = some(k.hidden).filter((h): h is string => typeof h === 'string');
-  if (k.density === 'comfortable') v.density = 'comfortable';
+  const ids = (x: unknown) => some(x).filter((h): h is string => typeof h === 'string');
+  v.hidden = ids(k.hidden);
+  v.shown = ids(k.shown);
+  choose(v, k);
   v.panels = some(k.panels);
   return v;
 }
