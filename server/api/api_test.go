@@ -201,7 +201,7 @@ func (w *world) do(method, path, body string, headers ...string) *httptest.Respo
 	return rec
 }
 
-// scenario is one request and what the answer must be. In path and body EXP and MOD stand for the ids.
+// scenario is one request and what the answer must be. In path and body EXP, MOD and VIEW stand for the ids.
 type scenario struct {
 	method, path, body string
 	headers            []string
@@ -212,7 +212,15 @@ type scenario struct {
 
 func (w *world) check(t *testing.T, sc scenario) {
 	t.Helper()
-	ids := strings.NewReplacer("EXP", w.exp, "MOD", w.mod)
+	view := ""
+	if strings.Contains(sc.path, "/views") {
+		v, err := w.store.CreateView(ctx, store.View{Name: "mine", Experiment: w.exp, Body: []byte(`{ "a":1.0}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		view = v.ID
+	}
+	ids := strings.NewReplacer("EXP", w.exp, "MOD", w.mod, "VIEW", view)
 	rec := w.do(sc.method, ids.Replace(sc.path), ids.Replace(sc.body), sc.headers...)
 	if rec.Code != sc.status {
 		t.Fatalf("status %d, want %d: %s", rec.Code, sc.status, rec.Body)

@@ -30,6 +30,7 @@ var statusOf = map[experiments.Code]int{
 	codeMethod:                  http.StatusMethodNotAllowed,
 	codeMedia:                   http.StatusUnsupportedMediaType,
 	codeTimeout:                 http.StatusRequestTimeout,
+	codePrecondition:            http.StatusPreconditionFailed,
 }
 
 // Failure is the body of every error answer.

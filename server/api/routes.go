@@ -46,6 +46,7 @@ func with[T any](some []T, more ...T) []T { return append(append([]T(nil), some.
 const (
 	aboutSearch  = "Runs of all experiments that match a filter, in any order, with the values of the asked columns. Pages are stable while runs change. Notes name keys that no run has, or that may mean several"
 	aboutColumns = "The metrics, parameters and tags of the runs that match, with their types and whether they vary"
+	aboutView    = "Replace a view. If-Match holds the revision that the change is for, as the ETag had it: where another came between, nothing is changed and the answer is 412 with the present revision"
 	aboutGroups  = "The runs that match in groups of equal values, with each group's mean and spread"
 )
 
@@ -104,6 +105,13 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/queue", summary: "The pipelines under way and those that wait, in the order in which they start", answer: list[experiments.Run]{}, errors: []experiments.Code{un}, handler: s.queue},
 		{method: "GET", path: "/workers", summary: "The workers on other machines that have joined since the server started: what they have, what they run, and how long ago they were heard of", answer: list[fleet.Member]{}, handler: s.workers},
 		{method: "POST", path: "/store/check", summary: "Check every record and file of the store", answer: StoreCheck{}, handler: s.checkStore},
+		{method: "GET", path: "/views", summary: "Saved views by name, without their bodies", query: []parameter{{"experiment", "of this experiment; empty: of none"}, {"folder", "in this folder"}}, answer: list[store.View]{}, handler: s.views},
+		{method: "POST", path: "/views", summary: "Save a view, which all share. Its body is any JSON of at most 64 KiB, kept byte for byte", body: newView{}, status: 201, answer: wholeView{}, once: true, errors: with(writing, nf, cf), handler: s.createView},
+		{method: "GET", path: "/views/:id", summary: "One view; its ETag is its revision", answer: wholeView{}, errors: missing, handler: s.view},
+		{method: "PUT", path: "/views/:id", summary: aboutView, body: newView{}, answer: wholeView{}, errors: with(writing, nf, cf, codePrecondition), handler: s.putView},
+		{method: "PATCH", path: "/views/:id", summary: "Change a part of a view, as PUT changes all of it", body: viewPatch{}, answer: wholeView{}, errors: with(writing, nf, cf, codePrecondition), handler: s.patchView},
+		{method: "DELETE", path: "/views/:id", summary: "Remove a view; with If-Match, only at that revision", status: 204, errors: with(fragile, nf, iv, codePrecondition), handler: s.deleteView},
+
 		{method: "GET", path: "/configs", summary: "The pipeline configurations that come with this server", answer: list[Config]{}, handler: s.configs},
 
 		{method: "GET", path: "/modules", summary: "Metric modules", answer: list[experiments.Module]{}, handler: s.modules},

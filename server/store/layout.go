@@ -8,7 +8,7 @@ import (
 )
 
 // FormatVersion is the version of the layout this code writes. It reads every version from 1 on.
-const FormatVersion = 3
+const FormatVersion = 4
 
 // FileName is the database's name in the data folder.
 const FileName = "triality.db"
@@ -28,14 +28,18 @@ var (
 	bucketModuleUses  = []byte("module_uses")      // sha256, run id → nothing
 	bucketEvents      = []byte("events")           // event id → JSON
 	bucketRequests    = []byte("requests")         // "k", idempotency key → JSON; "t", time, key → nothing
-	bucketTrash       = []byte("trash")            // "experiment" or "run" or "file", its id → nothing
+	bucketTrash       = []byte("trash")            // "experiment" or "run" or "file" or "change", its id → nothing
+	bucketViews       = []byte("views")            // id → JSON, line feed, body
+	bucketChanges     = []byte("changes")          // token → JSON; token, "todo" or "done", number → JSON
+	bucketDeleted     = []byte("deleted")          // "run" or "experiment", its id → JSON
 
-	// buckets are those of version 1, added those that came with version 2; version 3 brought none.
+	// buckets are those of version 1, added those that came with version 2, undoable those with 4; 3 brought none.
 	buckets = [][]byte{
 		bucketMeta, bucketExperiments, bucketNames, bucketRuns, bucketRunIndex, bucketSeries,
 		bucketPoints, bucketArtifacts, bucketBlobRefs, bucketModules, bucketModuleUses, bucketEvents,
 	}
-	added = [][]byte{bucketRequests, bucketTrash}
+	added    = [][]byte{bucketRequests, bucketTrash}
+	undoable = [][]byte{bucketViews, bucketChanges, bucketDeleted}
 
 	keyFormat  = []byte("format")
 	keyCreated = []byte("created")
@@ -44,10 +48,13 @@ var (
 
 // bucketsOf are the buckets that a file of a format has.
 func bucketsOf(format uint32) [][]byte {
-	if format < 2 {
+	switch {
+	case format < 2:
 		return buckets
+	case format < 4:
+		return slices.Concat(buckets, added)
 	}
-	return slices.Concat(buckets, added)
+	return slices.Concat(buckets, added, undoable)
 }
 
 func key(parts ...string) []byte { return []byte(strings.Join(parts, "\x00")) }

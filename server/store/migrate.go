@@ -17,7 +17,7 @@ import (
 )
 
 // migrate brings a file of an older format to this one, in one transaction, after it was copied beside
-// itself. Version 2 added two buckets; version 3 added two and what the heads of series say of all their points.
+// itself. Version 2 added two buckets, version 3 what the heads of series say of all their points, version 4 three buckets.
 func (s *Store) migrate() error {
 	var from uint32
 	err := s.view(context.Background(), func(tx *bbolt.Tx) error {
@@ -49,8 +49,10 @@ func (s *Store) migrate() error {
 					return err
 				}
 			}
-			if err := s.measureAll(tx); err != nil {
-				return err
+			if from < 3 {
+				if err := s.measureAll(tx); err != nil {
+					return err
+				}
 			}
 			if err := tx.Bucket(bucketMeta).Put(keyFormat, binary.LittleEndian.AppendUint32(nil, FormatVersion)); err != nil || s.opts.endMigration == nil {
 				return err
