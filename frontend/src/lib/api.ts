@@ -89,6 +89,7 @@ export const api = {
   runs: (p: { experiment_id?: string; status?: Status; limit?: number; cursor?: string }) => json<List<Run>>('GET', '/runs' + query(p)),
   searchRuns: (b: SearchRequest) => json<SearchPage>('POST', '/runs/search', b),
   runColumns: (b: { filter?: string; experiments?: string[] }) => json<Facets>('POST', '/runs/columns', b),
+  metricNames: (name: string) => json<Facets>('GET', '/runs/columns' + query({ name })),
   run: (r: string) => json<Run>('GET', `/runs/${id(r)}`),
   patchRun: (r: string, b: { name?: string; tags?: Record<string, string> }) =>
     json<Run>('PATCH', `/runs/${id(r)}`, b),

@@ -1,7 +1,8 @@
-// What the user chose and the browser remembers: language and colours.
+// What the user chose and the browser remembers: language, colours, density.
 
 export type Lang = 'en' | 'ja';
 export type Theme = 'system' | 'light' | 'dark';
+export type Density = 'dense' | 'comfortable';
 
 /** localStorage can be switched off; then a choice lasts as long as the page. */
 export function remember(key: string, value: string): void {
@@ -36,6 +37,7 @@ const media = matchMedia('(prefers-color-scheme: dark)');
 class Prefs {
   lang = $state<Lang>(firstLang());
   theme = $state<Theme>(firstTheme());
+  density = $state<Density>(recall('density') === 'comfortable' ? 'comfortable' : 'dense');
   systemDark = $state(media.matches);
   dark = $derived(this.theme === 'dark' || (this.theme === 'system' && this.systemDark));
 
@@ -51,12 +53,22 @@ class Prefs {
     this.apply();
   }
 
+  setDensity(density: Density): void {
+    this.density = density;
+    remember('density', density);
+    this.apply();
+  }
+
   apply(): void {
+    const { dataset } = document.documentElement;
     document.documentElement.lang = this.lang;
-    if (this.theme === 'system') delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = this.theme;
+    dataset.theme = this.dark ? 'dark' : 'light';
+    dataset.density = this.density;
   }
 }
 
 export const prefs = new Prefs();
-media.addEventListener('change', (e) => (prefs.systemDark = e.matches));
+media.addEventListener('change', (e) => {
+  prefs.systemDark = e.matches;
+  prefs.apply();
+});

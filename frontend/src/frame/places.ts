@@ -1,0 +1,20 @@
+// The main pages, as sidebar, tab bar and search list them.
+import type { Key } from '../lib/i18n.ts';
+import type { Route } from '../lib/router.svelte.ts';
+import type { IconName } from './Icon.svelte';
+
+export interface Place {
+  href: string;
+  label: Key;
+  icon: IconName;
+  /** Two keys that go there. */
+  combo: string;
+  /** Whether a page belongs to it. */
+  holds: Route['page'][];
+}
+
+export const places: Place[] = [
+  { href: '/', label: 'app.experiments', icon: 'runs', combo: 'g e', holds: ['experiments', 'experiment', 'run', 'abtest'] },
+  { href: '/queue', label: 'app.queue', icon: 'queue', combo: 'g q', holds: ['queue'] },
+  { href: '/modules', label: 'app.modules', icon: 'metrics', combo: 'g m', holds: ['modules', 'module'] },
+];

@@ -1,0 +1,52 @@
+// The experiments of the sidebar, by folder, and how much the queue holds.
+import { api } from '../lib/api.ts';
+import type { Experiment } from '../lib/types.ts';
+
+export interface Folder {
+  /** '' for what is in none. */
+  name: string;
+  experiments: Experiment[];
+}
+
+const shown = 40;
+
+/** Experiments by folder, those worked on last first. A name "team/rank" stands in the folder "team". */
+export function folders(all: Experiment[], limit = shown): Folder[] {
+  const last = (e: Experiment) => e.last_run_at || e.created_at;
+  const recent = [...all].sort((a, b) => last(b).localeCompare(last(a))).slice(0, limit);
+  const by = new Map<string, Experiment[]>();
+  for (const e of recent) {
+    const folder = folderOf(e);
+    by.set(folder, [...(by.get(folder) ?? []), e]);
+  }
+  return [...by].map(([name, experiments]) => ({ name, experiments })).sort((a, b) => Number(!a.name) - Number(!b.name));
+}
+
+const cut = (e: Experiment): number => e.name.lastIndexOf('/');
+export const folderOf = (e: Experiment): string => e.name.slice(0, Math.max(0, cut(e)));
+export const leafOf = (e: Experiment): string => e.name.slice(cut(e) + 1) || e.name;
+
+class Projects {
+  experiments = $state.raw<Experiment[]>([]);
+  more = $state(false);
+  waiting = $state(0);
+  readonly folders = $derived(folders(this.experiments));
+
+  /** A failure is not told here: the page's own request meets it too, and the banner tells of a lost server. */
+  async load(): Promise<void> {
+    try {
+      const [list, queue] = await Promise.all([api.experiments(200), api.queue()]);
+      this.experiments = list.items ?? [];
+      this.more = !!list.next_cursor || this.experiments.length > shown;
+      this.waiting = queue.items?.length ?? 0;
+    } catch {
+      // as it was
+    }
+  }
+
+  name(id: string): string | undefined {
+    return this.experiments.find((e) => e.id === id)?.name;
+  }
+}
+
+export const projects = new Projects();
