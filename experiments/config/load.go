@@ -246,16 +246,25 @@ func kindName(t reflect.Type) string {
 
 // YAML is the configuration as a file that Parse reads back to the same values.
 func (p Pipeline) YAML() (string, error) {
-	var doc yaml.Node
-	if err := doc.Encode(p); err != nil {
-		return "", fmt.Errorf("write configuration: %w", err)
+	doc, err := Encode(p)
+	if err != nil {
+		return "", err
 	}
-	leaveOut(&doc, reflect.ValueOf(p))
-	text, err := yaml.Marshal(&doc)
+	text, err := yaml.Marshal(doc)
 	if err != nil {
 		return "", fmt.Errorf("write configuration: %w", err)
 	}
 	return string(text), nil
+}
+
+// Encode gives a struct of a configuration as the YAML tree that Decode reads to the same values.
+func Encode(v any) (*yaml.Node, error) {
+	doc := new(yaml.Node)
+	if err := doc.Encode(v); err != nil {
+		return nil, fmt.Errorf("write configuration: %w", err)
+	}
+	leaveOut(doc, reflect.ValueOf(v))
+	return doc, nil
 }
 
 // leaveOut removes the lists and mappings that are unset: written as empty ones they would be read back as those, and

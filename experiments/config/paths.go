@@ -11,6 +11,7 @@ const (
 	OutputPath = "output" // a folder to write to
 	ModelPath  = "model"  // a model's folder, or its name on the Hub
 	ModulePath = "module" // a .wasm file, or the SHA-256 of an uploaded one
+	MadePath   = "made"   // the start of the name of a folder that is made
 )
 
 // Path is a key that names files.

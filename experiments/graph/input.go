@@ -106,12 +106,7 @@ func walk(v reflect.Value, prefix string, inputs []slot, stray []string) ([]slot
 			continue
 		}
 		key = prefix + key
-		at := slot{key: key, optional: t.Tag.Get("optional") == "true"}
-		for name := range strings.SplitSeq(t.Tag.Get("takes"), ",") {
-			if name != "" {
-				at.takes = append(at.takes, Type(name))
-			}
-		}
+		at := slot{key: key, takes: takenBy(t), optional: t.Tag.Get("optional") == "true"}
 		switch {
 		case f.Type() == reflect.TypeFor[Input]():
 			at.input = f.Addr().Interface().(*Input)
@@ -131,6 +126,16 @@ func walk(v reflect.Value, prefix string, inputs []slot, stray []string) ([]slot
 		}
 	}
 	return inputs, stray
+}
+
+// takenBy is what an input's field may be.
+func takenBy(t reflect.StructField) (out []Type) {
+	for name := range strings.SplitSeq(t.Tag.Get("takes"), ",") {
+		if name != "" {
+			out = append(out, Type(name))
+		}
+	}
+	return out
 }
 
 // strayIn looks for references in a value that takes none.

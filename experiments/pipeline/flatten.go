@@ -7,9 +7,6 @@ import (
 	"triality/experiments/config"
 )
 
-// Params are a configuration as a run's parameters.
-func Params(cfg config.Pipeline) map[string]string { return flatten(cfg) }
-
 // flatten gives a configuration as a run's parameters: dotted keys and their values as text; what is
 // empty, durations of 0 included, is left out.
 func flatten(cfg config.Pipeline) map[string]string {

@@ -58,7 +58,7 @@ func TestProbabilitiesOfUnlikelyAnswersAddUpToOne(t *testing.T) {
 }
 
 func TestParametersLeaveOutWhatIsEmptyAndKeepNumbers(t *testing.T) {
-	empty := Params(config.Pipeline{})
+	empty := flatten(config.Pipeline{})
 	for _, key := range []string{"name", "training.checkpoint_interval", "training.lora_target_modules", "training.lora_rank_pattern", "test.metrics"} {
 		if v, ok := empty[key]; ok {
 			t.Errorf("%s is empty and there as %q", key, v)

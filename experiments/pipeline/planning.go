@@ -35,7 +35,7 @@ func (r *Runner) plan(ctx context.Context, s Spec, device string, e *execution, 
 	if err != nil {
 		return planned{}, err
 	}
-	params := s.Graph.Params(list)
+	params := s.Params()
 	for name, source := range l.found {
 		params[name+".commit"] = source.Commit
 	}
@@ -59,7 +59,7 @@ func (r *Runner) planFive(ctx context.Context, s Spec, device string, e *executi
 	if err != nil {
 		return planned{}, err
 	}
-	params := flatten(s.Pipeline)
+	params := s.Params()
 	for key, source := range found {
 		params[key+".commit"] = source.Commit
 	}
@@ -87,17 +87,22 @@ func (l *literals) of(ctx context.Context, takes []graph.Type, text string) (gra
 	case slices.Contains(takes, graph.Dataset):
 		return value(text, func() (string, error) { return hashTestData(text) })
 	case slices.Contains(takes, graph.Adapter):
-		return value(text, func() (string, error) { return hashAdapter(text) })
+		return value(text, func() (string, error) { return hashFiles(AdapterFiles(text)...) })
 	case slices.Contains(takes, graph.ABResult):
-		path := text
-		if info, err := os.Stat(text); err == nil && info.IsDir() {
-			path = filepath.Join(text, resultsName)
-		}
+		path := ResultFile(text)
 		return value(path, func() (string, error) { return hashFiles(path) })
 	case slices.Contains(takes, graph.Table):
 		return value(text, func() (string, error) { return hashFiles(text) })
 	}
 	return graph.Value{}, experiments.Errorf(experiments.CodeInvalid, "%q: it comes from a step; write ${step.output}", text)
+}
+
+// ResultFile is the file of an A/B result that is named by its folder or itself.
+func ResultFile(name string) string {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return filepath.Join(name, resultsName)
+	}
+	return name
 }
 
 func value(path string, key func() (string, error)) (graph.Value, error) {

@@ -23,6 +23,14 @@ type Spec struct {
 // FiveSteps is the spec of a pipeline.
 func FiveSteps(cfg config.Pipeline) Spec { return Spec{Pipeline: cfg, Devices: 1} }
 
+// Params are the spec as a run's parameters, without what is only known when it is planned.
+func (s Spec) Params() map[string]string {
+	if s.Graph != nil {
+		return s.Graph.Params(stepkinds.All(nil))
+	}
+	return flatten(s.Pipeline)
+}
+
 // ParseSpec reads a pipeline YAML, a graph or a notebook, over the defaults. Overrides are KEY=VALUE pairs that win over
 // the text; in a graph, NAME.KEY is a key of the step NAME's body. name stands for the file in errors, which name the line
 // and the key.

@@ -144,7 +144,7 @@ func joined(a, b *experiments.ABResult, arms [2]string) (*experiments.ABResult, 
 	return &out, nil
 }
 
-// hashAdapter hashes what makes a PEFT folder.
-func hashAdapter(dir string) (string, error) {
-	return hashFiles(filepath.Join(dir, "adapter_config.json"), filepath.Join(dir, "adapter_model.safetensors"))
+// AdapterFiles are what makes a PEFT folder.
+func AdapterFiles(dir string) []string {
+	return []string{filepath.Join(dir, "adapter_config.json"), filepath.Join(dir, "adapter_model.safetensors")}
 }

@@ -60,7 +60,7 @@ func keepTo(spec pipeline.Spec, root string) error {
 	if err != nil {
 		return err
 	}
-	if err := pipeline.CheckPaths(spec.Pipeline, dir, root); err != nil {
+	if err := pipeline.CheckPaths(spec, dir, root); err != nil {
 		return err
 	}
 	cache, err := hub.FromEnv(os.Getenv)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"triality/experiments"
-	"triality/experiments/config"
 	"triality/experiments/pipeline"
 	"triality/server/transfer"
 	"triality/server/worker"
@@ -80,6 +79,10 @@ type filed struct {
 	config  string
 }
 
+// commitSuffix ends a parameter that is the commit of a model of the Hub, after the key or the name that it has in the
+// configuration.
+const commitSuffix = ".commit"
+
 // newFiled begins an attempt's transfer.
 func newFiled(ctx context.Context, files *transfer.Server, job worker.Job, tracker experiments.Tracker) (*filed, error) {
 	before, err := tracker.Run(ctx, job.RunID)
@@ -88,7 +91,7 @@ func newFiled(ctx context.Context, files *transfer.Server, job worker.Job, track
 	}
 	commits := map[string]string{}
 	for key, value := range before.Params {
-		if name, ok := strings.CutSuffix(key, ".commit"); ok {
+		if name, ok := strings.CutSuffix(key, commitSuffix); ok {
 			commits[name] = value
 		}
 	}
@@ -96,11 +99,14 @@ func newFiled(ctx context.Context, files *transfer.Server, job worker.Job, track
 	for _, s := range before.Steps {
 		outputs = append(outputs, s.Output)
 	}
+	spec, err := pipeline.ParseSpec("config", []byte(job.Config))
+	if err != nil {
+		return nil, err
+	}
 	if err := files.Begin(ctx, transfer.Job{Run: job.RunID, Attempt: job.Attempt, Config: job.Config, Dir: job.Dir, Outputs: outputs, Commits: commits}); err != nil {
 		return nil, err
 	}
-	cfg, err := config.Parse("config", []byte(job.Config))
-	return &filed{Tracker: tracker, files: files, attempt: ref{job.RunID, job.Attempt}, params: pipeline.Params(cfg), config: job.Config}, err
+	return &filed{Tracker: tracker, files: files, attempt: ref{job.RunID, job.Attempt}, params: spec.Params(), config: job.Config}, nil
 }
 
 // SaveRun records a run once its files are there.
@@ -112,11 +118,17 @@ func (f *filed) SaveRun(ctx context.Context, run experiments.Run) error {
 		run.Steps[i].Output = f.files.Called(run.ID, run.Steps[i].Output)
 	}
 	run.Config = f.config
-	for key := range run.Params {
-		if value, ok := f.params[key]; ok {
-			run.Params[key] = value
+	params := map[string]string{}
+	for key, value := range run.Params {
+		if name, ok := strings.CutSuffix(key, commitSuffix); ok {
+			key = f.files.Called(run.ID, name) + commitSuffix
 		}
+		if ours, ok := f.params[key]; ok {
+			value = ours
+		}
+		params[key] = value
 	}
+	run.Params = params
 	return f.Tracker.SaveRun(ctx, run)
 }
 

@@ -132,9 +132,6 @@ func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experimen
 	if err != nil {
 		return experiments.Run{}, err
 	}
-	if cfg.Graph != nil && q.places.none {
-		return experiments.Run{}, experiments.Errorf(experiments.CodeInvalid, "a graph of steps runs on the server's own machine, which runs no jobs")
-	}
 	if s.Dir, err = q.within(cfg, s.Dir); err != nil {
 		return experiments.Run{}, err
 	}
@@ -183,7 +180,7 @@ func (q *Queue) within(cfg pipeline.Spec, dir string) (string, error) {
 	if real, err := disk.Real(dir); err != nil || !disk.Below(real, root) {
 		return dir, experiments.Errorf(experiments.CodeInvalid, "the folder %s, where relative paths would begin, lies outside %s, to which this server keeps", dir, q.root)
 	}
-	return dir, pipeline.CheckPaths(cfg.Pipeline, dir, q.root)
+	return dir, pipeline.CheckPaths(cfg, dir, q.root)
 }
 
 // Cancel takes a waiting run out of the queue, or stops the attempt under way, which leaves a checkpoint.

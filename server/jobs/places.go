@@ -24,7 +24,6 @@ type places struct {
 type needs struct {
 	slots  int  // cards at once
 	beside bool // the processor alone
-	here   bool // this machine: the files that a graph names are not sent elsewhere
 	need   worker.Need
 }
 
@@ -34,7 +33,7 @@ func (p places) needsOf(text string) needs {
 	if err != nil {
 		return needs{slots: 1, need: worker.Need{Device: "auto"}}
 	}
-	n := needs{slots: 1, beside: cfg.Device == "cpu" && p.beside > 0, here: cfg.Graph != nil, need: worker.Need{Device: cfg.Device}}
+	n := needs{slots: 1, beside: cfg.Device == "cpu" && p.beside > 0, need: worker.Need{Device: cfg.Device}}
 	if cfg.Device == "cuda" {
 		n.need.DeviceMemory = int64(cfg.MemoryLimit)
 	}
@@ -159,7 +158,7 @@ func (q *Queue) seat(j *job, blocked map[bool]bool) bool {
 		}
 		blocked[j.needs.beside] = true
 	}
-	if q.fleet == nil || j.needs.here {
+	if q.fleet == nil {
 		return false
 	}
 	place, _ := q.fleet.Take(j.needs.need)
@@ -172,7 +171,7 @@ func (q *Queue) seat(j *job, blocked map[bool]bool) bool {
 
 // runsHere says whether a job may run on this machine at all, now or later.
 func (q *Queue) runsHere(n needs) bool {
-	return !q.places.none && (n.here || q.fleet == nil || n.need.Device != "cuda" || q.places.cards > 0)
+	return !q.places.none && (q.fleet == nil || n.need.Device != "cuda" || q.places.cards > 0)
 }
 
 // memoryEvery is how often a machine short of memory is looked at again.

@@ -8,13 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"triality/experiments"
-	"triality/experiments/config"
 	"triality/experiments/pipeline"
 	"triality/experiments/pipeline/metrictest"
 	"triality/runtime/device/cpu"
@@ -177,7 +177,7 @@ func runHere(t testing.TB, ctx context.Context, dir, text, run string, resume bo
 		t.Fatal(err)
 	}
 	defer os.Chdir(was)
-	cfg, err := config.Parse("config", []byte(text))
+	spec, err := pipeline.ParseSpec("config", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func runHere(t testing.TB, ctx context.Context, dir, text, run string, resume bo
 	}
 	defer host.Close()
 	r := &pipeline.Runner{Engine: &pipeline.Engine{Device: dev, Sandbox: host}, Tracker: &tracker{}, Reporter: reporter{}, Version: "test"}
-	out, _, err := r.Run(ctx, cfg, pipeline.RunOptions{RunID: run, Resume: resume, YAML: text})
+	out, _, err := r.RunSpec(ctx, spec, pipeline.RunOptions{RunID: run, Resume: resume})
 	return out, err
 }
 
@@ -252,6 +252,8 @@ func filesBelow(t testing.TB, dir string) map[string]string {
 		case "dataset.looks": // a machine counts its own looks at a test split
 		case "step.json", "metrics.json", "results.json", "replacement.json": // these hold times
 			out[filepath.ToSlash(rel)] = ""
+		case "metric.json":
+			out[filepath.ToSlash(rel)] = wallTime.ReplaceAllString(read(t, p), "")
 		default:
 			out[filepath.ToSlash(rel)] = read(t, p)
 		}
@@ -262,6 +264,8 @@ func filesBelow(t testing.TB, dir string) map[string]string {
 	}
 	return out
 }
+
+var wallTime = regexp.MustCompile(`"wall_ms": [0-9.e+-]+`)
 
 // same holds two folders to each other.
 func same(t testing.TB, want, got string) {

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"triality/experiments"
@@ -40,6 +42,7 @@ type layout struct {
 	sources map[objects.ID]source
 	results []results
 	hub     []hubModel
+	names   map[string]string // models of the Hub as the worker's configuration has them, to how the server's has
 }
 
 // outside is the folder of the files whose paths would lead out of the job's.
@@ -104,8 +107,20 @@ func (l *layout) hash(ctx context.Context, file string) (File, error) {
 	return File{ID: id, Mode: 0o644}, nil
 }
 
-// fill adds everything that a configuration names and gives it as a worker reads it.
-func (l *layout) fill(ctx context.Context, cfg config.Pipeline, commits map[string]string) (config.Pipeline, error) {
+// fill adds everything that a configuration names and gives its text as a worker reads it.
+func (l *layout) fill(ctx context.Context, spec pipeline.Spec, commits map[string]string) (text string, err error) {
+	if spec.Graph != nil {
+		return l.graph(ctx, spec, commits)
+	}
+	there, err := l.pipeline(ctx, spec.Pipeline, commits)
+	if err != nil || reflect.DeepEqual(there, spec.Pipeline) {
+		return spec.Text, err
+	}
+	return there.YAML()
+}
+
+// pipeline adds what a pipeline names and gives it with the names that it has on a worker.
+func (l *layout) pipeline(ctx context.Context, cfg config.Pipeline, commits map[string]string) (config.Pipeline, error) {
 	for _, in := range []struct {
 		key  string
 		path *string
@@ -130,19 +145,25 @@ func (l *layout) fill(ctx context.Context, cfg config.Pipeline, commits map[stri
 	}
 	metrics := make([]config.Metric, len(cfg.Test.Metrics))
 	for i, m := range cfg.Test.Metrics {
-		if raw, err := hex.DecodeString(m.Module); err != nil || len(raw) != sha256.Size { // else an uploaded one
-			at := l.place(m.Module)
-			if err := l.add(ctx, tree(at), l.abs(m.Module)); err != nil {
-				return cfg, fmt.Errorf("test.metrics[%d].module: %w", i, err)
-			}
-			m.Module = at
+		at, err := l.module(ctx, m.Module)
+		if err != nil {
+			return cfg, fmt.Errorf("test.metrics[%d].module: %w", i, err)
 		}
+		m.Module = at
 		metrics[i] = m
 	}
 	if cfg.Test.Metrics != nil {
 		cfg.Test.Metrics = metrics
 	}
 	return cfg, nil
+}
+
+// module adds a metric's module where a file is named, and no uploaded one.
+func (l *layout) module(ctx context.Context, p string) (string, error) {
+	if pipeline.IsSum(p) {
+		return p, nil
+	}
+	return l.one(ctx, p)
 }
 
 // below adds files that lie below one path of the configuration.
@@ -230,7 +251,9 @@ func (l *layout) result(r results, p string) error {
 			return experiments.Errorf(experiments.CodeInvalid, "%w", err)
 		}
 	}
-	l.results = append(l.results, r)
+	if !slices.Contains(l.results, r) { // two steps may make folders of one name
+		l.results = append(l.results, r)
+	}
 	return nil
 }
 
@@ -244,7 +267,7 @@ func (l *layout) text(m config.Model) func(context.Context, string) (string, err
 		if filepath.Ext(p) == ".jsonl" {
 			return l.rows(ctx, p)
 		}
-		return at, l.add(ctx, tree(at), l.abs(p))
+		return l.one(ctx, p)
 	}
 }
 

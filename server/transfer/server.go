@@ -10,15 +10,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	"triality/experiments"
-	"triality/experiments/config"
-	"triality/experiments/graph"
+	"triality/experiments/pipeline"
 	"triality/runtime/atomicfile"
 	"triality/runtime/disk"
 	"triality/server/objects"
@@ -67,10 +65,10 @@ func NewServer(o ServerOptions) (*Server, error) {
 type Job struct {
 	Run     string
 	Attempt int
-	Config  string            // pipeline YAML
+	Config  string            // a pipeline, a graph or a notebook
 	Dir     string            // where its relative paths begin; empty: the server's folder
 	Outputs []string          // folders of the run's steps, as the run records them: what this machine has begun goes on
-	Commits map[string]string // of models of the Hub, by the keys that name them, where an earlier attempt has found them
+	Commits map[string]string // of models of the Hub, by the keys that name them, in a graph by their names, where an earlier attempt has found them
 }
 
 var runName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
@@ -86,6 +84,7 @@ type job struct {
 	described objects.ID
 	sources   map[objects.ID]source
 	results   []results
+	names     map[string]string // layout.names
 
 	mu      sync.Mutex
 	offered map[objects.ID][]byte // the description, and what Offer got
@@ -202,10 +201,7 @@ func fenced(run string, attempt, now int) error {
 
 // describe makes the job's description.
 func (s *Server) describe(ctx context.Context, j Job, own *job) error {
-	if graph.IsGraph([]byte(j.Config)) {
-		return experiments.Errorf(experiments.CodeInvalid, "a graph (a YAML with steps:) runs on the server's own machine alone: its inputs are not sent to workers yet")
-	}
-	cfg, err := config.Parse("config", []byte(j.Config))
+	spec, err := pipeline.ParseSpec("config", []byte(j.Config))
 	if err != nil {
 		return err
 	}
@@ -216,27 +212,21 @@ func (s *Server) describe(ctx context.Context, j Job, own *job) error {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return fmt.Errorf("transfer of run %s: %w", j.Run, err)
 	}
-	l := &layout{dir: dir, hashes: s.hashes, allowed: s.allowed, files: map[string]File{}, sources: map[objects.ID]source{}}
-	there, err := l.fill(ctx, cfg, j.Commits)
-	if err != nil {
+	l := &layout{dir: dir, hashes: s.hashes, allowed: s.allowed, files: map[string]File{}, sources: map[objects.ID]source{}, names: map[string]string{}}
+	d := description{Version: version, Run: j.Run, Attempt: j.Attempt, Bucket: s.bucket != nil}
+	if d.Config, err = l.fill(ctx, spec, j.Commits); err != nil {
 		return err
 	}
-	own.results = l.results
+	own.results, own.names = l.results, l.names
 	if own.record.Committed, err = l.left(ctx, own.record.Committed, j.Outputs); err != nil {
 		return err
 	}
-	d := description{Version: version, Run: j.Run, Attempt: j.Attempt, Results: l.results, Hub: l.hub, Bucket: s.bucket != nil}
+	d.Results, d.Hub = l.results, l.hub
 	for _, at := range l.order {
 		d.Files = append(d.Files, l.files[at])
 	}
 	if err := checkFiles(d.Files); err != nil {
 		return experiments.Errorf(experiments.CodeInvalid, "the job's files cannot be sent to a worker: %w", err)
-	}
-	d.Config = j.Config
-	if !reflect.DeepEqual(there, cfg) {
-		if d.Config, err = there.YAML(); err != nil {
-			return err
-		}
 	}
 	text, err := d.encode()
 	if err != nil {
@@ -341,13 +331,17 @@ func (s *Server) Complete(run string, attempt int) bool {
 	return j.record.Last
 }
 
-// Called is what the server calls a path of the worker's, such as a step's folder; one that it knows nothing of stays.
+// Called is what the server calls a path of the worker's, such as a step's folder, or a model of the Hub; one that it knows
+// nothing of stays.
 func (s *Server) Called(run, path string) string {
 	s.mu.Lock()
 	j := s.jobs[run]
 	s.mu.Unlock()
 	if j == nil || !j.ready {
 		return path
+	}
+	if name, ok := j.names[path]; ok {
+		return name
 	}
 	slashed := filepath.ToSlash(path)
 	for _, r := range j.results {

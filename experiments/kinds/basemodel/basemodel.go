@@ -15,7 +15,7 @@ const Name = "base"
 
 // Body of a step.
 type Body struct {
-	Folder     string        `yaml:"base_model" doc:"start of the model's folder, which gets the start of the step's key at its end"`
+	Folder     string        `yaml:"base_model" path:"made" doc:"start of the model's folder, which gets the start of the step's key at its end"`
 	Create     config.Create `yaml:"create" doc:"shape, vocabulary, text and training"`
 	FormatType string        `yaml:"format_type" as:"data.format_type" doc:"how the rows of a .jsonl text are written"`
 	Strict     bool          `yaml:"strict" doc:"refuse a text with a bad line instead of skipping the line"`
