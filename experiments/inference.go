@@ -127,3 +127,16 @@ type Looks struct {
 	Changed     bool   `json:"design_changed"`
 	FirstDesign string `json:"first_design_hash,omitempty"`
 }
+
+// Look is an A/B test that came to its figures on a test set.
+type Look struct {
+	// ID is of the test: a run and a step's key. Counted again under it, as after the death of a worker that had counted and
+	// not yet finished, it is the same look. Empty: each is another.
+	ID         string    `json:"id,omitempty"`
+	Time       time.Time `json:"time"`
+	DesignHash string    `json:"design_hash"`
+	Design     Design    `json:"design"`
+	ModelA     string    `json:"model_a"`
+	ModelB     string    `json:"model_b"`
+	Rows       int       `json:"rows"`
+}

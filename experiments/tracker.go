@@ -27,3 +27,11 @@ type Tracker interface {
 	// UseModule records that a run used a module, adding the module if it is new.
 	UseModule(ctx context.Context, runID string, m Module, wasm []byte) error
 }
+
+// LookCounter is a tracker that counts the looks at test sets, since the rows that its run's steps read are copies of those
+// that it has.
+type LookCounter interface {
+	// CountLook adds a look to those at a test set, which the run's steps know as path, and says how many there are. Its time
+	// is the counter's. A look that was counted already is as it was then.
+	CountLook(ctx context.Context, runID, path string, l Look) (Looks, error)
+}

@@ -73,7 +73,7 @@ func TestParametersLeaveOutWhatIsEmptyAndKeepNumbers(t *testing.T) {
 	cfg.Name, cfg.Training.CheckpointInterval = "n", config.Duration(time.Minute)
 	cfg.Training.LoraTargetModules, cfg.Training.LoraRankPattern = []string{"q_proj"}, map[string]int{"v_proj": 2}
 	cfg.Test.Metrics = []config.Metric{{Timeout: config.Duration(time.Second)}}
-	full := Params(cfg)
+	full := flatten(cfg)
 	for key, want := range map[string]string{
 		"name": "n", "training.checkpoint_interval": "1m0s", "training.lora_target_modules": "[q_proj]", "training.lora_rank_pattern": "map[v_proj:2]", "test.metrics[0].timeout": "1s",
 	} {

@@ -95,6 +95,12 @@ func (h host) Compare(ctx context.Context, at graph.Place, o abtest.Options, sin
 		return err
 	}
 	o.Environment = h.environment()
+	o.ID = h.run.ID + "/" + o.ID
+	if counter, ok := h.Tracker.(experiments.LookCounter); ok {
+		o.Count = func(ctx context.Context, l experiments.Look) (experiments.Looks, error) {
+			return counter.CountLook(ctx, h.run.ID, o.TestData, l)
+		}
+	}
 	result, err := e.ABTest(ctx, o, sink)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"triality/experiments"
@@ -16,35 +17,49 @@ import (
 	"triality/runtime/filelock"
 )
 
-// look is one line of the file that counts how often a test set was looked at: beside it, named as it is with .looks.
-type look struct {
-	Time       time.Time          `json:"time"`
-	DesignHash string             `json:"design_hash"`
-	Design     experiments.Design `json:"design"`
-	ModelA     string             `json:"model_a"`
-	ModelB     string             `json:"model_b"`
-	Rows       int                `json:"rows"`
+// looksSuffix ends the name of the file beside a test set, named as it is, that has a line for each look at it.
+const looksSuffix = ".looks"
+
+// IsLooks says whether a file of that name, or the lock of one, counts looks: it is no result of the step whose folder it
+// lies in.
+func IsLooks(name string) bool {
+	return strings.HasSuffix(strings.TrimSuffix(name, lockSuffix), looksSuffix)
 }
 
-const looksSuffix = ".looks"
+const lockSuffix = ".lock"
 
 // countLook adds this look at a test set to those before. What cannot be counted is said in the result.
 func countLook(ctx context.Context, o ABTestOptions, r *experiments.ABResult, sink Sink) *experiments.Looks {
-	path := filepath.Clean(o.TestData) + looksSuffix
-	seen, err := addLook(ctx, path, look{
-		Time: time.Now().UTC(), DesignHash: r.Inference.DesignHash, Design: o.Test.Design, ModelA: r.Arms[0].Model, ModelB: r.Arms[1].Model, Rows: r.Rows,
+	count := o.Count
+	if count == nil {
+		count = func(ctx context.Context, l experiments.Look) (experiments.Looks, error) {
+			return CountLook(ctx, o.TestData, l)
+		}
+	}
+	looks, err := count(ctx, experiments.Look{
+		ID: o.ID, DesignHash: r.Inference.DesignHash, Design: o.Test.Design, ModelA: r.Arms[0].Model, ModelB: r.Arms[1].Model, Rows: r.Rows,
 	})
 	if err != nil {
 		sink.Note("the looks at the test rows are not counted: " + err.Error())
 		return &experiments.Looks{Reason: err.Error()}
 	}
-	first := seen[0]
-	return &experiments.Looks{Count: len(seen), First: first.Time, Changed: first.DesignHash != r.Inference.DesignHash, FirstDesign: first.DesignHash}
+	return &looks
 }
 
-// addLook appends a line, durably, and gives all of them.
-func addLook(ctx context.Context, path string, now look) (seen []look, err error) {
-	unlock, err := holdLock(ctx, path+".lock")
+// CountLook counts a look, now, in the file beside a test set.
+func CountLook(ctx context.Context, testData string, l experiments.Look) (experiments.Looks, error) {
+	l.Time = time.Now().UTC()
+	seen, err := addLook(ctx, filepath.Clean(testData)+looksSuffix, l)
+	if err != nil {
+		return experiments.Looks{}, err
+	}
+	first := seen[0]
+	return experiments.Looks{Count: len(seen), First: first.Time, Changed: first.DesignHash != l.DesignHash, FirstDesign: first.DesignHash}, nil
+}
+
+// addLook appends a line, durably, and gives all up to it. One that is there stays where it is.
+func addLook(ctx context.Context, path string, now experiments.Look) (seen []experiments.Look, err error) {
+	unlock, err := holdLock(ctx, path+lockSuffix)
 	if err != nil {
 		return nil, err
 	}
@@ -55,11 +70,13 @@ func addLook(ctx context.Context, path string, now look) (seen []look, err error
 	}
 	whole := text[:bytes.LastIndexByte(text, '\n')+1] // a line that was cut short was never told
 	for line := range bytes.Lines(whole) {
-		var l look
+		var l experiments.Look
 		if err := json.Unmarshal(line, &l); err != nil {
 			return nil, fmt.Errorf("read looks: %s:%d: %w", path, len(seen)+1, err)
 		}
-		seen = append(seen, l)
+		if seen = append(seen, l); l.ID != "" && l.ID == now.ID {
+			return seen, nil
+		}
 	}
 	line, err := json.Marshal(now)
 	if err != nil {

@@ -66,6 +66,27 @@ func TestLooksAtTestRowsAreCountedAndADesignThatChangedIsSaid(t *testing.T) {
 	}
 }
 
+func TestALookThatIsCountedAgainUnderItsNameIsTheSameLook(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dataset")
+	count := func(id string) experiments.Looks {
+		l, err := CountLook(t.Context(), path, experiments.Look{ID: id, DesignHash: "d"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	one, two := count("run1/key"), count("run2/key")
+	if one.Count != 1 || two.Count != 2 {
+		t.Fatalf("%+v, %+v", one, two)
+	}
+	if again := count("run1/key"); again != one {
+		t.Errorf("the first look again is %+v, was %+v", again, one)
+	}
+	if three, four := count(""), count(""); three.Count != 3 || four.Count != 4 {
+		t.Errorf("looks of no run are %d and %d", three.Count, four.Count)
+	}
+}
+
 // notesSink takes notes and nothing else.
 type notesSink struct{ Sink }
 

@@ -32,7 +32,7 @@ func (t Transferred) Stage(ctx context.Context, job worker.Job, server Caller, l
 	if err != nil {
 		return job, nil, err
 	}
-	job.Dir, job.Config = p.Dir, p.Config
+	job.Dir, job.Config, job.Copies = p.Dir, p.Config, true
 	return job, &delivery{Workplace: p, sent: map[string]bool{}}, nil
 }
 
@@ -130,6 +130,19 @@ func (f *filed) SaveRun(ctx context.Context, run experiments.Run) error {
 	}
 	run.Params = params
 	return f.Tracker.SaveRun(ctx, run)
+}
+
+// CountLook implements experiments.LookCounter: the rows that the worker has looked at are copies of the server's, beside
+// which all machines' looks are counted.
+func (f *filed) CountLook(ctx context.Context, run, path string, l experiments.Look) (experiments.Looks, error) {
+	at, err := f.files.TestSet(run, f.attempt.Attempt, path)
+	if err != nil {
+		return experiments.Looks{}, err
+	}
+	if !strings.HasPrefix(l.ID, run+"/") {
+		return experiments.Looks{}, experiments.Errorf(experiments.CodeInvalid, "a look %.80q of run %s", l.ID, run)
+	}
+	return pipeline.CountLook(ctx, at, l)
 }
 
 // final turns the end of an attempt into an answer, which package transfer does not ask for again.

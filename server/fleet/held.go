@@ -195,7 +195,7 @@ func (h *held) answer(ctx context.Context, method string, args []byte) ([]byte, 
 
 // distant is the tracker of a job on this machine: the server's, after the files that its records speak of.
 type distant struct {
-	experiments.Tracker
+	worker.Tracker
 	delivery Delivery
 }
 

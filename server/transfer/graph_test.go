@@ -95,6 +95,54 @@ func TestAGraphOnAnotherMachineEndsWithTheBytesOfOneHere(t *testing.T) {
 	}
 }
 
+// Looks are counted where the rows are: at the server, beside a result of the run's or what its configuration names, and
+// nowhere else.
+func TestATestSetOfAJobIsFoundOnTheServer(t *testing.T) {
+	dir := t.TempDir()
+	graphProject(t, dir)
+	write(t, filepath.Join(dir, "own", "config.json"), "{}")
+	text := fmt.Sprintf("output_dir: %s\nsteps:\n"+
+		"  - {name: a, kind: abtest, body: {model_a: own, model_b: own, test_data: words.jsonl}}\n"+
+		"  - {name: b, kind: abtest, body: {model_a: own, model_b: own, test_data: %s}}\n", filepath.Join(dir, "work"), filepath.Join(dir, "words.jsonl"))
+	s := newServer(t, dir)
+	if err := s.Begin(t.Context(), Job{Run: "run1", Attempt: 1, Config: text, Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := newWorker(t).Stage(t.Context(), &wire{server: s, run: "run1", attempt: 1}, "run1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := pipeline.ParseSpec("config", []byte(p.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range spec.Graph.Named() {
+		if n.Key != "test_data" {
+			continue
+		}
+		if at, err := s.TestSet("run1", 1, n.Text()); err != nil || at != filepath.Join(dir, "words.jsonl") {
+			t.Errorf("%s is %s, %v", n.Text(), at, err)
+		}
+	}
+	made := spec.OutputDir + "/convert/0123456789ab/dataset"
+	if at, err := s.TestSet("run1", 1, made); err == nil {
+		t.Errorf("what is not there is %s", at)
+	}
+	write(t, filepath.Join(dir, "work", "convert", "0123456789ab", "dataset", "dataset_dict.json"), "{}")
+	write(t, filepath.Join(dir, "work", "convert", "0123456789ab", graph.MarkerName), `{"kind":"convert","key":"0123456789ab0","outputs":["dataset"]}`)
+	if at, err := s.TestSet("run1", 1, made); err != nil || at != filepath.Join(dir, "work", "convert", "0123456789ab", "dataset") {
+		t.Errorf("%s, %v", at, err)
+	}
+	for _, name := range []string{"../words.jsonl", "/etc/passwd", "own", "m.wasm", made + "/../../../../x", spec.OutputDir, "", "data set"} {
+		if at, err := s.TestSet("run1", 1, name); err == nil {
+			t.Errorf("%q is %s", name, at)
+		}
+	}
+	if at, err := s.TestSet("run1", 2, "words.jsonl"); experiments.CodeOf(err) != experiments.CodeConflict {
+		t.Errorf("for another attempt %s, %v", at, err)
+	}
+}
+
 // asNotebook writes a graph as a notebook of a cell to a step.
 func asNotebook(text string) (string, error) {
 	spec, err := pipeline.ParseSpec("graph", []byte(text))

@@ -249,7 +249,7 @@ func filesBelow(t testing.TB, dir string) map[string]string {
 			return err
 		}
 		switch d.Name() {
-		case "dataset.looks": // a machine counts its own looks at a test split
+		case "dataset.looks": // the server counts the looks at a test split
 		case "step.json", "metrics.json", "results.json", "replacement.json": // these hold times
 			out[filepath.ToSlash(rel)] = ""
 		case "metric.json":

@@ -42,6 +42,7 @@ type layout struct {
 	sources map[objects.ID]source
 	results []results
 	hub     []hubModel
+	tests   map[string]string // data sets by their paths on the worker, to those here
 	names   map[string]string // models of the Hub as the worker's configuration has them, to how the server's has
 }
 
@@ -212,9 +213,15 @@ func (l *layout) rows(ctx context.Context, p string) (string, error) {
 // special are the characters that a pattern gives a meaning.
 var special = regexp.MustCompile(`[*?\[\\]`)
 
-func (l *layout) testData(ctx context.Context, p string) (string, error) {
+// testData adds a test set, whose looks are counted beside the server's.
+func (l *layout) testData(ctx context.Context, p string) (at string, err error) {
+	defer func() {
+		if err == nil {
+			l.tests[tree(at)] = l.abs(p)
+		}
+	}()
 	if files, err := pipeline.TestFiles(l.abs(p)); err == nil && isFolder(filepath.Join(l.abs(p), "dataset_dict.json"), false) {
-		at := l.place(p)
+		at = l.place(p)
 		return at, l.below(ctx, p, at, files)
 	}
 	return l.rows(ctx, p)

@@ -170,7 +170,7 @@ func foldersOf(dir string) ([]string, error) {
 
 // filesOf lists what of a step's folder is sent: all of a finished one, else what it resumes from. at is the folder, as
 // it is called where this runs; the names are those of manifests. Names that begin with a dot are locks and what is
-// being written.
+// being written; looks are counted on the server.
 func (u unit) filesOf(at string) (names []string, finished bool, err error) {
 	marker := u.marker(at)
 	checkpoints := pipeline.CheckpointFolders(at)
@@ -186,7 +186,7 @@ func (u unit) filesOf(at string) (names []string, finished bool, err error) {
 			if err != nil {
 				return err
 			}
-			if p != dir && strings.HasPrefix(d.Name(), ".") || marker != nil && slices.Contains(checkpoints, p) {
+			if p != dir && strings.HasPrefix(d.Name(), ".") || pipeline.IsLooks(d.Name()) || marker != nil && slices.Contains(checkpoints, p) {
 				if d.IsDir() {
 					return filepath.SkipDir
 				}

@@ -84,6 +84,7 @@ type job struct {
 	described objects.ID
 	sources   map[objects.ID]source
 	results   []results
+	tests     map[string]string // layout.tests
 	names     map[string]string // layout.names
 
 	mu      sync.Mutex
@@ -212,12 +213,12 @@ func (s *Server) describe(ctx context.Context, j Job, own *job) error {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return fmt.Errorf("transfer of run %s: %w", j.Run, err)
 	}
-	l := &layout{dir: dir, hashes: s.hashes, allowed: s.allowed, files: map[string]File{}, sources: map[objects.ID]source{}, names: map[string]string{}}
+	l := &layout{dir: dir, hashes: s.hashes, allowed: s.allowed, files: map[string]File{}, sources: map[objects.ID]source{}, tests: map[string]string{}, names: map[string]string{}}
 	d := description{Version: version, Run: j.Run, Attempt: j.Attempt, Bucket: s.bucket != nil}
 	if d.Config, err = l.fill(ctx, spec, j.Commits); err != nil {
 		return err
 	}
-	own.results, own.names = l.results, l.names
+	own.results, own.tests, own.names = l.results, l.tests, l.names
 	if own.record.Committed, err = l.left(ctx, own.record.Committed, j.Outputs); err != nil {
 		return err
 	}
@@ -353,6 +354,26 @@ func (s *Server) Called(run, path string) string {
 		}
 	}
 	return path
+}
+
+// TestSet is where the server has a test set of a job's: one that the configuration names, or a result of one of its steps.
+func (s *Server) TestSet(run string, attempt int, name string) (string, error) {
+	j, err := s.job(run, attempt)
+	if err != nil {
+		return "", err
+	}
+	at, ok := j.tests[tree(name)]
+	if !ok {
+		u, is := unitOf(j.results, tree(name))
+		if err := checkPath(tree(name)); err != nil || !is {
+			return "", experiments.Errorf(experiments.CodeInvalid, "%.200q is no test set of run %s", name, run)
+		}
+		at = u.onServer(tree(name))
+		if !isFolder(u.server, true) || u.marker(u.server) == nil || !isFolder(at, true) {
+			return "", experiments.Errorf(experiments.CodeInvalid, "%.200q is no test set that run %s has made here", name, run)
+		}
+	}
+	return at, s.allowed(at)
 }
 
 // Forget removes what is kept of a run that has ended or was deleted. The results that are in place stay.

@@ -13,9 +13,15 @@ import (
 // them.
 type Caller func(ctx context.Context, method string, args []byte) ([]byte, error)
 
+// Tracker is that of a job whose files are copies of another machine's.
+type Tracker interface {
+	experiments.Tracker
+	experiments.LookCounter
+}
+
 // NewTracker gives the tracker whose calls go to a Host elsewhere.
-func NewTracker(c Caller) experiments.Tracker {
-	return &remote{call: func(ctx context.Context, method string, args, reply any) error {
+func NewTracker(c Caller) Tracker {
+	return counting{&remote{call: func(ctx context.Context, method string, args, reply any) error {
 		var b bytes.Buffer
 		if err := gob.NewEncoder(&b).Encode(args); err != nil {
 			return fmt.Errorf("%s: %w", method, err)
@@ -28,7 +34,7 @@ func NewTracker(c Caller) experiments.Tracker {
 			return fmt.Errorf("%s: answer: %w", method, err)
 		}
 		return nil
-	}}
+	}}}
 }
 
 // NewHost gives a host that records a job for a worker of another machine; ctx is that of all its work.
@@ -47,6 +53,7 @@ func (h *Host) Answer(method string, args []byte) ([]byte, error) {
 		"SaveArtifact":     decoded(h.SaveArtifact),
 		"Module":           decoded(h.Module),
 		"UseModule":        decoded(h.UseModule),
+		"CountLook":        decoded(h.CountLook),
 	}[method]
 	if !ok {
 		return nil, experiments.Errorf(experiments.CodeInvalid, "no method %.40q", method)

@@ -19,7 +19,7 @@ const Arg = "triality-job-worker"
 // Job is what a worker is handed.
 type Job struct {
 	RunID   string
-	Config  string // pipeline YAML
+	Config  string // a pipeline, a graph or a notebook
 	Dir     string // where its relative paths begin; empty: the parent's folder
 	Attempt int    // of the run: 1 is the first
 	Resume  bool   // the run has begun before
@@ -27,6 +27,7 @@ type Job struct {
 	Grace   time.Duration
 	Root    string // the folder that the worker keeps to, its configuration's relative paths' too; empty: none
 	Memory  int64  // the most bytes that the worker may hold, which the parent watches; 0: not known
+	Copies  bool   // the files that it reads are copies of another machine's, which counts the looks at them
 	Plan    bool   // only say what would be done: a JSON list of steps as an artifact
 	// Devices are the numbers of the machine's cards that the job may use; none: as its configuration says.
 	Devices []int

@@ -203,3 +203,28 @@ func (h *Host) UseModule(u Use, reply *Result) error {
 	}
 	return reply.answer(err)
 }
+
+// Looked is a look at a test set.
+type Looked struct {
+	Run, Path string
+	Look      experiments.Look
+}
+
+// LooksReply is CountLook's reply.
+type LooksReply struct {
+	Result
+	Looks experiments.Looks
+}
+
+// CountLook is the tracker's, where it counts looks.
+func (h *Host) CountLook(l Looked, reply *LooksReply) error {
+	err := h.own(l.Run)
+	counter, ok := h.tracker.(experiments.LookCounter)
+	if err == nil && !ok {
+		err = experiments.Errorf(experiments.CodeInvalid, "the looks of a job that reads this machine's own files are counted beside them")
+	}
+	if err == nil {
+		reply.Looks, err = counter.CountLook(h.ctx, l.Run, l.Path, l.Look)
+	}
+	return reply.answer(err)
+}

@@ -37,7 +37,12 @@ func Main(stdin io.Reader, stdout io.WriteCloser, work Work) int {
 	}()
 	go leaveAfter(ctx, job.Grace)
 
-	err := attempt(ctx, job, &remote{call: parent{client}.call}, work)
+	here := &remote{call: parent{client}.call}
+	var tracker experiments.Tracker = here
+	if job.Copies {
+		tracker = counting{here}
+	}
+	err := attempt(ctx, job, tracker, work)
 	if signalled.Err() != nil {
 		fmt.Fprintln(os.Stderr, "worker: "+interrupted)
 		return 1

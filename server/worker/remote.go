@@ -120,3 +120,16 @@ func (r *remote) UseModule(ctx context.Context, run string, m experiments.Module
 	}
 	return r.result(ctx, "UseModule", Use{Run: run, Record: record, Wasm: wasm})
 }
+
+// counting is a remote whose parent counts looks.
+type counting struct{ *remote }
+
+var _ Tracker = counting{}
+
+func (r counting) CountLook(ctx context.Context, run, path string, l experiments.Look) (experiments.Looks, error) {
+	var reply LooksReply
+	if err := r.call(ctx, "CountLook", Looked{Run: run, Path: path, Look: l}, &reply); err != nil {
+		return experiments.Looks{}, err
+	}
+	return reply.Looks, reply.Failure.err()
+}

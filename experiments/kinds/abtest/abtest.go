@@ -64,6 +64,9 @@ type Options struct {
 	Modules        []Module
 	Seed           uint64
 	Environment    map[string]string // kept with the result; may be nil
+	// ID and Count are of the look at the rows: see experiments.Look. Without Count it is counted beside them.
+	ID    string
+	Count func(ctx context.Context, l experiments.Look) (experiments.Looks, error)
 }
 
 // Engine does the work.
@@ -105,7 +108,7 @@ func Kind(e Engine) graph.Kind {
 			b := w.Body.(*Body)
 			return e.Compare(ctx, w.Place(&b.Numbers), Options{
 				ModelA: b.ModelA.Path(), ModelB: b.ModelB.Path(), TestData: b.TestData.Path(), TrainData: b.TrainData.Path(),
-				Strict: b.Strict, OutDir: w.Dir, Format: b.FormatType, MaxLength: b.MaxLength, Test: b.Test, Modules: b.Modules, Seed: b.Seed,
+				Strict: b.Strict, OutDir: w.Dir, Format: b.FormatType, MaxLength: b.MaxLength, Test: b.Test, Modules: b.Modules, Seed: b.Seed, ID: w.Step.Key,
 			}, w.Sink)
 		},
 		TakeOver: func(ctx context.Context, w graph.Work) error {
