@@ -117,6 +117,13 @@ func TestKernelsOverSixteenBitsFitEveryCard(t *testing.T) {
 				t.Errorf("%s takes %d bytes on %s", name, bytes, capability)
 			}
 		}
+		if capability == "9.0" {
+			for name, bytes := range warpgroupKernels() {
+				if bytes > c.shared {
+					t.Errorf("%s takes %d bytes on %s", name, bytes, capability)
+				}
+			}
+		}
 		if f, k := forwardStages(128, c.shared), keyGradStages(128, c.shared); f != c.forward || k != c.keyGrad {
 			t.Errorf("%s runs %d and %d stages, want %d and %d", capability, f, k, c.forward, c.keyGrad)
 		}

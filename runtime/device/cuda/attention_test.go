@@ -97,17 +97,19 @@ func TestAttentionInSixteenBitsAgreesWithTheReferenceAndRepeatsToTheBit(t *testi
 	dev := open(t, cuda.Options{})
 	defer closeDevice(t, dev)
 	cases := map[string]attentionCase{
-		"packed sequences under a window": packed(4, 2, 64, 150, 200, 133),
-		"one head to each key head":       packed(2, 2, 128, 0, 200),
-		"seven heads to a key head":       packed(7, 1, 64, 0, 30, 97),
-		"no window over several tiles":    packed(2, 1, 128, 0, 5, 300, 1),
-		"queries that read nothing":       cached(200, 2, 1, 64, [2]int32{0, 200}, [2]int32{7, 7}, [2]int32{130, 200}, [2]int32{9, 3}),
-		"one query over a cache":          cached(1000, 8, 2, 128, [2]int32{3, 997}),
-		"nine heads to a key head":        cached(300, 18, 2, 64, [2]int32{0, 257}),
-		"heads of 256 over a cache":       cached(400, 4, 2, 256, [2]int32{30, 390}, [2]int32{0, 5}),
-		"heads of 72 over a cache":        cached(400, 4, 2, 72, [2]int32{30, 390}, [2]int32{0, 5}, [2]int32{7, 7}),
-		"heads of 20 over a cache":        cached(400, 4, 2, 20, [2]int32{30, 390}, [2]int32{0, 5}),
-		"sequences of a batch in a cache": cached(2000, 4, 1, 80, [2]int32{0, 611}, [2]int32{700, 701}, [2]int32{800, 2000}),
+		"packed sequences under a window":  packed(4, 2, 64, 150, 200, 133),
+		"one head to each key head":        packed(2, 2, 128, 0, 200),
+		"seven heads to a key head":        packed(7, 1, 64, 0, 30, 97),
+		"no window over several tiles":     packed(2, 1, 128, 0, 5, 300, 1),
+		"a sequence that goes round rings": packed(2, 1, 128, 0, 700),
+		"the same with heads of 64":        packed(2, 1, 64, 0, 700),
+		"queries that read nothing":        cached(200, 2, 1, 64, [2]int32{0, 200}, [2]int32{7, 7}, [2]int32{130, 200}, [2]int32{9, 3}),
+		"one query over a cache":           cached(1000, 8, 2, 128, [2]int32{3, 997}),
+		"nine heads to a key head":         cached(300, 18, 2, 64, [2]int32{0, 257}),
+		"heads of 256 over a cache":        cached(400, 4, 2, 256, [2]int32{30, 390}, [2]int32{0, 5}),
+		"heads of 72 over a cache":         cached(400, 4, 2, 72, [2]int32{30, 390}, [2]int32{0, 5}, [2]int32{7, 7}),
+		"heads of 20 over a cache":         cached(400, 4, 2, 20, [2]int32{30, 390}, [2]int32{0, 5}),
+		"sequences of a batch in a cache":  cached(2000, 4, 1, 80, [2]int32{0, 611}, [2]int32{700, 701}, [2]int32{800, 2000}),
 	}
 	for _, dim := range []int{1, 5, 24, 32, 48, 80, 96, 127, 128, 160, 256} {
 		cases[fmt.Sprintf("heads of %d", dim)] = packed(4, 2, dim, 0, 100, 60)

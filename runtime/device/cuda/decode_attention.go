@@ -24,7 +24,7 @@ func decodeKernels() map[string]int {
 		bytes["decode"+suffix(t)], bytes["decode_combine"+suffix(t)] = decodeShared(decodeHeads, 256), 0
 		for _, w := range decodeWidths {
 			if t != device.Float {
-				bytes[tensorKernel("decode", t, w)] = tensorDecodeShared(w)
+				bytes[attentionKernel("tensor_decode", t, w)] = tensorDecodeShared(w)
 			}
 		}
 	}
@@ -89,7 +89,7 @@ func (c *call) decode(dst uint64, a attentionOperands) {
 		if s.HeadDim > w {
 			w = decodeWidths[1]
 		}
-		kernel, heads, shared = tensorKernel("decode", c.stored, w), tensorHeads, tensorDecodeShared(w)
+		kernel, heads, shared = attentionKernel("tensor_decode", c.stored, w), tensorHeads, tensorDecodeShared(w)
 	}
 	parts := (group + heads - 1) / heads
 	c.launch(kernel, s.Queries*s.KVHeads*parts, (slices.Max(lengths)+decodeKeys-1)/decodeKeys, 128, shared,

@@ -22,8 +22,8 @@ func (d *Device) loadKernels() error {
 		return fmt.Errorf("cuda: kernels: %w", err)
 	}
 	for _, file := range files { // sorted: a kernel for newer cards comes after that for all
-		newer, ok := newerCard(file.Name())
-		if ok && d.capability < newer {
+		card, some := cardsOf(file.Name())
+		if !card.runs(d.capability) {
 			continue
 		}
 		text, err := ptx.ReadFile("kernels/" + file.Name())
@@ -32,7 +32,7 @@ func (d *Device) loadKernels() error {
 		}
 		var module uintptr
 		if err := d.driver.moduleLoad(&module, append(text, 0)); err != nil {
-			if ok {
+			if some {
 				continue // the driver is older than the instruction; the kernel for all cards gives the same
 			}
 			return fmt.Errorf("cuda: %s does not load on %s: %w; a newer driver may help", file.Name(), d.info.Model, err)
@@ -46,7 +46,13 @@ func (d *Device) loadKernels() error {
 			d.kernels[name] = function
 		}
 	}
-	for kernel, bytes := range attentionKernels(d.shared) {
+	wanted := attentionKernels(d.shared)
+	for kernel, bytes := range warpgroupKernels() {
+		if _, ok := d.kernels[kernel]; ok {
+			wanted[kernel] = bytes
+		}
+	}
+	for kernel, bytes := range wanted {
 		if err := d.driver.functionShared(d.kernels[kernel], bytes); err != nil {
 			return fmt.Errorf("cuda: kernel %s with %d bytes of shared memory: %w", kernel, bytes, err)
 		}
@@ -54,10 +60,34 @@ func (d *Device) loadKernels() error {
 	return nil
 }
 
-// newerCard is the compute capability that PTX needs whose kernels replace those for all cards.
-func newerCard(file string) (capability int, ok bool) {
-	_, err := fmt.Sscanf(file, "sm_%d_", &capability)
-	return capability, err == nil
+// cards are those that a file of PTX is for: of a capability and newer ones, or of none but that.
+type cards struct {
+	capability int
+	only       bool
+}
+
+func (c cards) runs(capability int) bool {
+	return capability == c.capability || capability > c.capability && !c.only
+}
+
+// target is their name for a compiler.
+func (c cards) target() string {
+	if c.only {
+		return fmt.Sprintf("sm_%da", c.capability)
+	}
+	return fmt.Sprintf("sm_%d", c.capability)
+}
+
+// cardsOf reads a file's name: sm_89_… is for capability 8.9 and newer cards, sm_90a_… for 9.0 alone, any other for
+// all (some is false).
+func cardsOf(file string) (c cards, some bool) {
+	if _, err := fmt.Sscanf(file, "sm_%da_", &c.capability); err == nil {
+		return cards{c.capability, true}, true
+	}
+	if _, err := fmt.Sscanf(file, "sm_%d_", &c.capability); err == nil {
+		return c, true
+	}
+	return cards{floor, false}, false
 }
 
 // entries are the names of the kernels in PTX.

@@ -17,11 +17,12 @@ const compiler = "clang-19"
 
 // compilerArguments are those before the names of the source and the result.
 func compilerArguments(source string) []string {
-	card, ptx := floor, 70
-	if newer, ok := newerCard(source); ok {
-		card, ptx = newer, 81
+	card, some := cardsOf(source)
+	ptx := 70
+	if some {
+		ptx = 81
 	}
-	return strings.Fields(fmt.Sprintf("-x cuda --cuda-device-only --cuda-gpu-arch=sm_%d -nocudainc -nocudalib -Xclang -target-feature -Xclang +ptx%d -O3 -Wall -Werror -S", card, ptx))
+	return strings.Fields(fmt.Sprintf("-x cuda --cuda-device-only --cuda-gpu-arch=%s -nocudainc -nocudalib -Xclang -target-feature -Xclang +ptx%d -O3 -Wall -Werror -S", card.target(), ptx))
 }
 
 func TestThePTXIsWhatTheSourcesGive(t *testing.T) {

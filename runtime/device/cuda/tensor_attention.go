@@ -72,9 +72,9 @@ func attentionKernels(shared int) map[string]int {
 	for _, t := range []device.DType{device.BFloat16, device.Float16} {
 		bytes["gather_parts"+suffix(t)], bytes["attention_means"+suffix(t)] = 0, 0
 		for _, w := range tensorWidths {
-			bytes[tensorKernel("attention", t, w)] = forwardShared(w, forwardStages(w, shared))
-			bytes[tensorKernel("query_grad", t, w)] = queryGradShared(w)
-			bytes[tensorKernel("key_grad", t, w)] = keyGradShared(w, keyGradStages(w, shared))
+			bytes[attentionKernel("tensor_attention", t, w)] = forwardShared(w, forwardStages(w, shared))
+			bytes[attentionKernel("tensor_query_grad", t, w)] = queryGradShared(w)
+			bytes[attentionKernel("tensor_key_grad", t, w)] = keyGradShared(w, keyGradStages(w, shared))
 		}
 	}
 	maps.Copy(bytes, decodeKernels())
@@ -89,8 +89,13 @@ func (c *call) tensorAttend(dst, kept uint64, a attentionOperands) {
 
 func (c *call) tensorForward(dst, kept uint64, p attentionPlan, table uint64, a attentionOperands) {
 	w := tensorWidth(a.s.HeadDim)
+	if c.byWarpgroups(a, 0) {
+		c.launch(attentionKernel("warpgroup_attention", c.stored, w), a.s.Heads, p.queryTiles(), warpgroupThreads, warpgroupForwardShared(w),
+			append([]uint64{dst, kept, a.q, a.k, a.v, a.lo, a.hi, table}, a.arguments()...)...)
+		return
+	}
 	stages := forwardStages(w, c.d.shared)
-	c.launch(tensorKernel("attention", c.stored, w), a.s.Heads, p.queryTiles(), 128, forwardShared(w, stages),
+	c.launch(attentionKernel("tensor_attention", c.stored, w), a.s.Heads, p.queryTiles(), 128, forwardShared(w, stages),
 		append([]uint64{dst, kept, a.q, a.k, a.v, a.lo, a.hi, table, i32(stages)}, a.arguments()...)...)
 }
 
@@ -108,17 +113,23 @@ func (c *call) tensorAttendGrad(dq, dk, dv, dy, result, kept uint64, a attention
 	stats := c.temporary(8 * s.Heads * padded) // two floats for a query and head
 	c.launch(c.kernel("attention_means"), (s.Heads*padded+7)/8, 1, 256, 0,
 		append([]uint64{stats, kept, result, dy, i32(padded)}, a.arguments()...)...)
-	c.launch(tensorKernel("query_grad", c.stored, w), s.Heads, p.queryTiles(), 256, queryGradShared(w),
-		append([]uint64{dq, stats, a.q, a.k, a.v, a.lo, a.hi, dy, queries}, a.arguments()...)...)
-
 	splits := keySplits(s, p.keyTiles(), c.d.procs)
 	ok, ov := dk, dv
 	if splits > 1 {
 		ok, ov = c.temporary(4*splits*a.keys), c.temporary(4*splits*a.keys)
 	}
-	stages := keyGradStages(w, c.d.shared)
-	c.launch(tensorKernel("key_grad", c.stored, w), s.KVHeads*splits, p.keyTiles(), 256, keyGradShared(w, stages),
-		append([]uint64{ok, ov, stats, a.q, a.k, a.v, a.lo, a.hi, dy, keys, reach, i32(padded), i32(splits), i32(stages)}, a.arguments()...)...)
+	forQueries := append([]uint64{dq, stats, a.q, a.k, a.v, a.lo, a.hi, dy, queries}, a.arguments()...)
+	forKeys := []uint64{ok, ov, stats, a.q, a.k, a.v, a.lo, a.hi, dy, keys, reach, i32(padded), i32(splits)}
+	if c.byWarpgroups(a, dy) {
+		c.launch(attentionKernel("warpgroup_query_grad", c.stored, w), s.Heads, p.queryTiles(), warpgroupThreads, warpgroupQueryGradShared(w), forQueries...)
+		c.launch(attentionKernel("warpgroup_key_grad", c.stored, w), s.KVHeads*splits, p.keyTiles(), warpgroupThreads, warpgroupKeyGradShared(w),
+			append(forKeys, a.arguments()...)...)
+	} else {
+		stages := keyGradStages(w, c.d.shared)
+		c.launch(attentionKernel("tensor_query_grad", c.stored, w), s.Heads, p.queryTiles(), 256, queryGradShared(w), forQueries...)
+		c.launch(attentionKernel("tensor_key_grad", c.stored, w), s.KVHeads*splits, p.keyTiles(), 256, keyGradShared(w, stages),
+			append(append(forKeys, i32(stages)), a.arguments()...)...)
+	}
 	if splits > 1 {
 		c.narrowed(dk, ok, a.keys, splits)
 		c.narrowed(dv, ov, a.keys, splits)
@@ -132,8 +143,8 @@ func keySplits(s device.AttentionShape, tiles, procs int) int {
 	return min(s.Heads/s.KVHeads, (3*procs/2+blocks-1)/blocks)
 }
 
-func tensorKernel(name string, t device.DType, width int) string {
-	return fmt.Sprintf("tensor_%s%s_%d", name, suffix(t), width)
+func attentionKernel(name string, t device.DType, width int) string {
+	return fmt.Sprintf("%s%s_%d", name, suffix(t), width)
 }
 
 // narrowed sums parts of n floats each, in order, into the call's storage type.

@@ -7,6 +7,8 @@
 #define BOUNDS(threads) __attribute__((launch_bounds(threads)))
 // PAIRED is BOUNDS for kernels of which two blocks are to share a multiprocessor.
 #define PAIRED(threads) __attribute__((launch_bounds(threads, 2)))
+// ALONE is BOUNDS for kernels of which a block has a multiprocessor to itself.
+#define ALONE(threads) __attribute__((launch_bounds(threads, 1)))
 #define UNROLL _Pragma("unroll")
 
 typedef unsigned int u32;
