@@ -75,12 +75,16 @@ type Reached struct {
 	Work  map[string]int64 `json:"work,omitempty"`
 }
 
+// TagBook is the tag by which a run says of which notebook it is.
+const TagBook = "book"
+
 // Submission asks the queue for a run.
 type Submission struct {
 	Config   string // pipeline YAML
 	Name     string // of the run; empty: the time
 	Dir      string // absolute folder at which the configuration's relative paths begin; empty: the server's
 	Priority int    // higher runs first
+	Book     string // name of the notebook that it is of; empty: none
 }
 
 // Job is what the queue keeps of a run that it runs. Everything is durable, so that a server that starts

@@ -18,6 +18,21 @@ type Step struct {
 	line int // of a file that it was read from; 0: none
 }
 
+// Needs are the names of the steps that the body refers to, each once.
+func (s Step) Needs() []string {
+	_, inputs, _, err := ownBody(s.Body)
+	if err != nil {
+		return nil // link says it
+	}
+	var out []string
+	for _, in := range inputs {
+		if name, _, ok := in.input.Reference(); ok && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // Graph is steps that refer to each other.
 type Graph struct {
 	File     string // that it was read from; empty: none

@@ -1,9 +1,7 @@
 package notebook
 
 import (
-	"cmp"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -11,34 +9,10 @@ import (
 )
 
 // Check gives every mistake of a notebook by its line: those of Problems, those of the front matter and of each cell's
-// body, and, where there are none of these, the first reference that leads nowhere.
+// body, and references that lead nowhere.
 func (d *Document) Check(kinds []graph.Kind) []Problem {
-	out, place := d.Problems(), d.places()
-	if d.tooLarge() {
-		return out
-	}
-	if _, err := d.settings(); err != nil {
-		out = append(out, place.problems(err, "", 1)...)
-	}
-	for _, b := range d.Cells() {
-		if b.Cell.ID == "" || b.Cell.Kind == "" {
-			continue // Problems has it
-		}
-		if _, err := graph.ParseStep(d.File, b.Line, b.Cell.ID, b.Cell.Kind, []byte(b.Cell.Body), 0, kinds); err != nil {
-			out = append(out, place.problems(err, b.Cell.ID, b.Line)...)
-		}
-	}
-	if len(out) == 0 {
-		if _, err := d.Graph(kinds); err != nil {
-			for _, p := range place.problems(err, "", 1) {
-				p.Cell = d.cellAt(p.Line)
-				p.Text = strings.TrimPrefix(p.Text, p.Cell+": ")
-				out = append(out, p)
-			}
-		}
-	}
-	slices.SortStableFunc(out, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-	return out
+	_, problems := d.Sound(kinds)
+	return problems
 }
 
 // Graph is the notebook's graph, whose references are checked. Set are as graph.Parse has them.

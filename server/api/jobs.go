@@ -17,10 +17,12 @@ import (
 )
 
 type newJob struct {
-	Config   string `json:"config"` // a pipeline's or a graph's YAML
-	Name     string `json:"name,omitempty"`
-	Dir      string `json:"dir,omitempty"`      // absolute folder of this machine at which its paths begin; needs the data folder's token
-	Priority int    `json:"priority,omitempty"` // higher runs first; 0 where left out
+	Config   string   `json:"config"` // a pipeline's or a graph's YAML
+	Name     string   `json:"name,omitempty"`
+	Dir      string   `json:"dir,omitempty"`      // absolute folder of this machine at which its paths begin; needs the data folder's token
+	Priority int      `json:"priority,omitempty"` // higher runs first; 0 where left out
+	Book     string   `json:"book,omitempty"`     // name of the notebook that the text is of
+	Cells    []string `json:"cells,omitempty"`    // of a notebook: only these, and those that they need
 }
 
 // maxPriority bounds priorities either way.
@@ -44,11 +46,15 @@ func (s *Server) submit(c echo.Context) error {
 	if err := checkPriority(in.Priority); err != nil {
 		return err
 	}
+	job, err := s.partOf(in)
+	if err != nil {
+		return err
+	}
 	ctx, replayed, err := once(c, body)
 	if err != nil {
 		return err
 	}
-	r, err := s.opts.Jobs.Submit(ctx, experiments.Submission{Config: in.Config, Name: in.Name, Dir: in.Dir, Priority: in.Priority})
+	r, err := s.opts.Jobs.Submit(ctx, job)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"triality/experiments"
+	"triality/server/books"
 	"triality/server/fleet"
 	"triality/server/search"
 	"triality/server/store"
@@ -99,6 +100,13 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/runs/:id/data", summary: "What the convert step found", answer: experiments.DatasetSummary{}, errors: missing, handler: s.jsonArtifact(artifactData)},
 		{method: "GET", path: "/runs/:id/replacement", summary: "replacement.json of the SO8T model", answer: map[string]any{}, errors: missing, handler: s.jsonArtifact(artifactReplacement)},
 		{method: "GET", path: "/runs/:id/report", summary: "The report as one offline HTML file", query: []parameter{{"lang", "en or ja"}, {"download", "1: as an attachment"}}, answerType: "text/html", errors: with(missing, iv, experiments.CodeTooLarge, un), handler: s.report},
+
+		{method: "GET", path: "/notebooks", summary: "The notebooks of the served folder", answer: list[books.Entry]{}, errors: with([]experiments.Code{un}, experiments.CodeTooLarge), handler: s.notebooks},
+		{method: "GET", path: "/notebooks/*", summary: "A notebook's text, or an earlier one of its revisions", query: []parameter{{"revision", "one of its history"}}, answer: books.Book{}, errors: with(missing, iv, un), handler: s.notebook},
+		{method: "PUT", path: "/notebooks/*", summary: "Write a notebook: If-Match has the revision that is replaced, If-None-Match: * makes a new one. Where the file says something else by now, details have it as book", body: bookText{}, answer: books.Book{}, errors: with(writing, nf, cf), handler: s.writeNotebook},
+		{method: "DELETE", path: "/notebooks/*", summary: "Remove a notebook whose revision If-Match has; its history stays", status: 204, errors: with(missing, iv, un, cf), handler: s.removeNotebook},
+		{method: "GET", path: "/notebooks/history", summary: "The texts that a notebook had, the newest first", query: []parameter{{"name", "of the notebook"}}, answer: list[books.Version]{}, errors: []experiments.Code{iv, un}, handler: s.notebookHistory},
+		{method: "POST", path: "/notebooks/state", summary: "What state each cell of a notebook's text is in, saved or not: what is wrong, done, out of date, under way. Nothing runs", body: bookStatus{}, answer: books.Status{}, errors: with(wrong, un), handler: s.notebookStatus},
 
 		{method: "POST", path: "/plan", summary: "What a run of a pipeline or a graph of steps would do: steps, keys, what is taken over, cost. Nothing runs", body: newPlan{}, answer: planAnswer{}, errors: with(wrong, nf, un, codeForbidden), handler: s.plan},
 		{method: "POST", path: "/jobs", summary: "Queue a pipeline or a graph of steps", body: newJob{}, status: 202, answer: experiments.Run{}, once: true, errors: with(writing, cf, codeForbidden), handler: s.submit},

@@ -23,6 +23,7 @@ import (
 	"triality/frontend"
 	"triality/runtime/disk"
 	"triality/server/api"
+	"triality/server/books"
 	"triality/server/client"
 	"triality/server/jobs"
 	"triality/server/modules"
@@ -32,7 +33,7 @@ import (
 )
 
 func serverCommands() []command {
-	return []command{{"serve", "", "the web interface and the API", setupServe}}
+	return []command{{"serve", "[NOTEBOOKS]", "the web interface and the API", setupServe}}
 }
 
 // serving are the flags of serve.
@@ -42,6 +43,7 @@ type serving struct {
 	slots, cpuSlots     *int
 	workers             workersFlags
 	verbose             *bool
+	books               *books.Folder // nil: none
 }
 
 func serveFlags(fs *flag.FlagSet) serving {
@@ -60,6 +62,10 @@ func serveFlags(fs *flag.FlagSet) serving {
 func setupServe(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	s := serveFlags(fs)
 	return func(ctx context.Context, args []string) error {
+		var err error
+		if s.books, err = openBooks(*s.data, args); err != nil {
+			return err
+		}
 		st, err := e.openStore(*s.data, s.level())
 		if err != nil {
 			return err
@@ -91,6 +97,24 @@ func (e *env) openStore(dir string, level slog.Level) (*store.Store, error) {
 		return nil, errors.Join(err, st.Close())
 	}
 	return st, nil
+}
+
+// shippedBooks is the folder of notebooks that is served where none is named.
+const shippedBooks = "configs/notebooks"
+
+// openBooks opens the folder of notebooks that the command line names, or the shipped one where it is there.
+func openBooks(data string, args []string) (*books.Folder, error) {
+	history := filepath.Join(data, "notebooks")
+	switch len(args) {
+	case 0:
+		if info, err := os.Stat(shippedBooks); err != nil || !info.IsDir() {
+			return nil, nil
+		}
+		return books.Open(shippedBooks, history)
+	case 1:
+		return books.Open(args[0], history)
+	}
+	return nil, usagef("serve takes one folder of notebooks: triality serve %s", shippedBooks)
 }
 
 // maxSlots bounds the jobs that run at once: each is a process.
@@ -179,8 +203,17 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 	if workers != nil {
 		shown = workers
 	}
+	var notebooks api.Notebooks
+	if s.books != nil {
+		notebooks = s.books
+	}
+	desk, err := books.NewDesk(ctx, st, queue)
+	if err != nil {
+		return errors.Join(err, queue.Close())
+	}
+	defer desk.Close()
 	server, err := api.New(api.Options{
-		Workers: shown, Store: st, Token: token, Jobs: queue, Modules: modules.New(st, host), Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
+		Workers: shown, Store: st, Notebooks: notebooks, Desk: desk, Token: token, Jobs: queue, Modules: modules.New(st, host), Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
 		Info: api.Info{Version: Version, EngineVersion: pipeline.EngineVersion, Device: api.Device{Name: info.Name, Model: info.Model, Threads: info.Threads, SIMD: info.SIMD}},
 	})
 	if err != nil {
@@ -271,6 +304,9 @@ func setupDemo(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 			return err
 		}
 		fmt.Fprintln(e.stdout)
+		if s.books, err = openBooks(*s.data, nil); err != nil {
+			return err
+		}
 		if os.Getenv("CI") != "true" {
 			return e.serve(ctx, st, s, nil)
 		}

@@ -151,6 +151,9 @@ func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experimen
 		ID: id, ExperimentID: experiment.ID, Name: s.Name, Status: experiments.Queued, CreatedAt: now, Config: s.Config,
 		Tags: map[string]string{"kind": "pipeline"}, Job: &experiments.Job{QueuedAt: now, Dir: s.Dir, Priority: s.Priority},
 	}
+	if s.Book != "" {
+		run.Tags[experiments.TagBook] = s.Book
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
