@@ -7,16 +7,20 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"triality/experiments"
 	"triality/experiments/pipeline"
+	"triality/server/books"
 	"triality/server/store"
 )
 
@@ -128,6 +132,12 @@ var builtSite = fstest.MapFS{
 	"favicon.svg":          {Data: []byte("<svg/>")},
 }
 
+// bookOfTest is the notebook a.md of a world.
+const bookOfTest = "---\ntitle: A\n---\n\n```triality convert id=a\nbase_model: m\ndata:\n  input_path: rows.jsonl\n```\n"
+
+// bookRevision is its revision.
+var bookRevision = fmt.Sprintf("%x", sha256.Sum256([]byte(bookOfTest)))
+
 func newWorld(t testing.TB, change func(*Options)) *world {
 	t.Helper()
 	st, err := store.Open(t.TempDir(), store.Options{})
@@ -141,6 +151,19 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 		Configs: []Config{{Name: "demo", Title: "Demo", YAML: "a: 1\n"}}, Info: Info{Version: "1.2.3", Device: Device{Name: "cpu", Threads: 2}},
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelError})), MaxArtifactBytes: 1000, MaxModuleBytes: 1000,
 	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.md"), []byte(bookOfTest), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if o.Notebooks, err = books.Open(dir, filepath.Join(t.TempDir(), "history")); err != nil {
+		t.Fatal(err)
+	}
+	desk, err := books.NewDesk(ctx, st, jobs{st})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(desk.Close)
+	o.Desk = desk
 	if change != nil {
 		change(&o)
 	}

@@ -57,13 +57,13 @@ func (s *Server) bookName(c echo.Context) (string, error) {
 	return param(c, "*")
 }
 
-func sendBook(c echo.Context, status int, b books.Book) error {
+func sendBook(c echo.Context, b books.Book) error {
 	c.Response().Header().Set("ETag", strconv.Quote(b.Revision))
 	c.Response().Header().Set("Cache-Control", "no-cache")
-	if status == http.StatusOK && c.Request().Header.Get("If-None-Match") == strconv.Quote(b.Revision) {
+	if safe(c.Request().Method) && c.Request().Header.Get("If-None-Match") == strconv.Quote(b.Revision) {
 		return c.NoContent(http.StatusNotModified)
 	}
-	return sendJSON(c, status, b)
+	return sendJSON(c, http.StatusOK, b)
 }
 
 func (s *Server) notebook(c echo.Context) error {
@@ -80,7 +80,7 @@ func (s *Server) notebook(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return sendBook(c, http.StatusOK, b)
+	return sendBook(c, b)
 }
 
 // revisionOf is the revision that a request wants to replace.
@@ -103,9 +103,8 @@ func (s *Server) writeNotebook(c echo.Context) error {
 	if _, err := readJSON(c, 6*maxBody, &in); err != nil {
 		return err
 	}
-	was, status := "", http.StatusCreated
+	was := ""
 	if c.Request().Header.Get("If-None-Match") != "*" {
-		status = http.StatusOK
 		if was, err = revisionOf(c); err != nil {
 			return err
 		}
@@ -114,7 +113,7 @@ func (s *Server) writeNotebook(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return sendBook(c, status, b)
+	return sendBook(c, b)
 }
 
 func (s *Server) removeNotebook(c echo.Context) error {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -25,6 +26,29 @@ var scenarios = map[string]scenario{
 	"info names the versions": {method: "GET", path: "/api/v1/info", status: 200, has: []string{`"version":"1.2.3"`, `"threads":2`, `"data_dir_free_bytes":`, `"started_at":"20`}},
 	"the OpenAPI document":    {method: "GET", path: "/api/v1/openapi.json", status: 200, has: []string{`"3.1.0"`}},
 	"configs are listed":      {method: "GET", path: "/api/v1/configs", status: 200, has: []string{`"yaml":"a: 1\n"`}},
+
+	"notebooks are listed":                  {method: "GET", path: "/api/v1/notebooks", status: 200, has: []string{`"name":"a.md"`, `"title":"A"`, `"cells":1`}},
+	"one notebook":                          {method: "GET", path: "/api/v1/notebooks/a.md", status: 200, has: []string{`"text":"---\ntitle: A`, `"revision":"` + bookRevision}},
+	"a notebook there is not":               {method: "GET", path: "/api/v1/notebooks/b.md", status: 404, code: nf},
+	"a notebook by a path that leads out":   {method: "GET", path: "/api/v1/notebooks/..%2Fb.md", status: 400, code: iv},
+	"a revision there is not":               {method: "GET", path: "/api/v1/notebooks/a.md?revision=00", status: 404, code: nf},
+	"a notebook is made":                    {method: "PUT", path: "/api/v1/notebooks/team/b.md", body: `{"text":"# B\n"}`, headers: []string{"If-None-Match: *"}, status: 200, has: []string{`"name":"team/b.md"`}},
+	"a notebook is made where one is":       {method: "PUT", path: "/api/v1/notebooks/a.md", body: `{"text":"# B\n"}`, headers: []string{"If-None-Match: *"}, status: 409, code: cf, has: []string{`"book":{"name":"a.md"`, `title: A`}},
+	"a notebook is written":                 {method: "PUT", path: "/api/v1/notebooks/a.md", body: `{"text":"# B\n"}`, headers: []string{`If-Match: "` + bookRevision + `"`}, status: 200, has: []string{`"text":"# B\n"`}},
+	"a notebook is written over another":    {method: "PUT", path: "/api/v1/notebooks/a.md", body: `{"text":"# B\n"}`, headers: []string{`If-Match: "00"`}, status: 409, code: cf, has: []string{`title: A`}},
+	"a notebook is written over anything":   {method: "PUT", path: "/api/v1/notebooks/a.md", body: `{"text":"# B\n"}`, status: 400, code: iv, has: []string{"If-Match"}},
+	"a notebook that is gone is written":    {method: "PUT", path: "/api/v1/notebooks/c.md", body: `{"text":"# B\n"}`, headers: []string{`If-Match: "00"`}, status: 404, code: nf},
+	"a notebook is removed":                 {method: "DELETE", path: "/api/v1/notebooks/a.md", headers: []string{`If-Match: "` + bookRevision + `"`}, status: 204},
+	"a notebook of another text is removed": {method: "DELETE", path: "/api/v1/notebooks/a.md", headers: []string{`If-Match: "00"`}, status: 409, code: cf},
+	"a notebook is removed whatever it is":  {method: "DELETE", path: "/api/v1/notebooks/a.md", status: 400, code: iv},
+	"the history of a notebook":             {method: "GET", path: "/api/v1/notebooks/history?name=a.md", status: 200, has: []string{`"items":[]`}},
+	"the history of no name":                {method: "GET", path: "/api/v1/notebooks/history", status: 400, code: iv},
+	"the state of a notebook":               {method: "POST", path: "/api/v1/notebooks/state", body: `{"name":"a.md","text":` + strconv.Quote(bookOfTest) + `}`, status: 200, has: []string{`"state":"new"`, `"problems":[]`}},
+	"the state of a broken notebook":        {method: "POST", path: "/api/v1/notebooks/state", body: `{"name":"a.md","text":"` + "```triality convert id=a\\nbase_modl: m\\n```" + `"}`, status: 200, has: []string{`"state":"wrong"`, `"line":2`}},
+	"the state of no name":                  {method: "POST", path: "/api/v1/notebooks/state", body: `{"text":""}`, status: 400, code: iv},
+	"a cell of a notebook is run":           {method: "POST", path: "/api/v1/jobs", body: `{"config":` + strconv.Quote(bookOfTest) + `,"book":"a.md","cells":["a"]}`, status: 202, has: []string{`"status":"queued"`}},
+	"a cell there is not is run":            {method: "POST", path: "/api/v1/jobs", body: `{"config":` + strconv.Quote(bookOfTest) + `,"book":"a.md","cells":["b"]}`, status: 400, code: iv, has: []string{"cell b"}},
+	"a notebook of no name is run":          {method: "POST", path: "/api/v1/jobs", body: `{"config":"a","book":"../a.md"}`, status: 400, code: iv},
 
 	"experiments are listed":                 {method: "GET", path: "/api/v1/experiments", status: 200, has: []string{`"runs":2`, `"last_run_at":"20`, `"next_cursor":""`}},
 	"a limit of nothing":                     {method: "GET", path: "/api/v1/experiments?limit=0", status: 400, code: iv},
@@ -238,12 +262,16 @@ func TestAnExperimentIsRemovedWhenItsRunsEnded(t *testing.T) {
 }
 
 func TestPartsThatAreMissingAreUnavailable(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Jobs, o.Modules, o.Reporter = nil, nil, nil })
+	w := newWorld(t, func(o *Options) { o.Jobs, o.Modules, o.Reporter, o.Notebooks, o.Desk = nil, nil, nil, nil, nil })
 	for _, sc := range []scenario{
 		{method: "POST", path: "/api/v1/jobs", body: `{"config":"a"}`},
 		{method: "POST", path: "/api/v1/plan", body: `{"config":"a"}`},
 		{method: "PATCH", path: "/api/v1/runs/live", body: `{"priority":1}`},
 		{method: "GET", path: "/api/v1/queue"},
+		{method: "GET", path: "/api/v1/notebooks"},
+		{method: "GET", path: "/api/v1/notebooks/a.md"},
+		{method: "GET", path: "/api/v1/notebooks/history?name=a.md"},
+		{method: "POST", path: "/api/v1/notebooks/state", body: `{"name":"a.md","text":""}`},
 		{method: "GET", path: "/api/v1/runs/done/log"},
 		{method: "POST", path: "/api/v1/runs/live/cancel"},
 		{method: "POST", path: "/api/v1/runs/done/resume"},

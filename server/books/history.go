@@ -56,8 +56,17 @@ func (f *Folder) keep(name, text string) error {
 	if err != nil {
 		return fmt.Errorf("history of %s: %w", name, err)
 	}
-	for _, v := range files[min(len(files), MaxVersions-1):] {
-		if err := disk.Remove(filepath.Join(dir, fileOf(v.Time.UnixMilli(), v.Revision))); err != nil {
+	return f.trim(name, MaxVersions)
+}
+
+// trim removes what is older than the newest versions of a history.
+func (f *Folder) trim(name string, most int) error {
+	files, err := f.versions(name)
+	if err != nil {
+		return err
+	}
+	for _, v := range files[min(len(files), most):] {
+		if err := disk.Remove(filepath.Join(f.historyOf(name), fileOf(v.Time.UnixMilli(), v.Revision))); err != nil {
 			return fmt.Errorf("history of %s: %w", name, err)
 		}
 	}

@@ -13,10 +13,14 @@ type past struct {
 	doc  *notebook.Document
 	runs []experiments.Run // the newest first
 	now  *experiments.Run  // waiting or under way; nil: none
+	// since is what changed since a run, by its id.
+	since map[string]changes
 }
 
+type changes struct{ cells, settings []string }
+
 func newPast(doc *notebook.Document, runs []experiments.Run) past {
-	p := past{doc: doc, runs: runs}
+	p := past{doc: doc, runs: runs, since: map[string]changes{}}
 	if i := slices.IndexFunc(runs, func(r experiments.Run) bool { return !r.Status.Done() }); i >= 0 {
 		p.now = &runs[i]
 	}
@@ -57,10 +61,10 @@ func (p past) unfinished(c *Cell, steps []pipeline.PlannedStep) {
 	if !notebook.Is(run.Config) {
 		return
 	}
-	cells, settings := p.doc.Changes(notebook.Parse(configName, run.Config))
-	c.Settings = settings
+	changed := p.changes(run)
+	c.Settings = changed.settings
 	for _, up := range upstream(c.ID, steps) {
-		if slices.Contains(cells, up) {
+		if slices.Contains(changed.cells, up) {
 			c.Changes = append(c.Changes, up)
 		}
 	}
@@ -83,13 +87,21 @@ func (p past) under(c *Cell) bool {
 	case step == nil && len(p.now.Steps) > 0:
 		return false // it runs others
 	}
-	then := notebook.Parse(configName, p.now.Config)
-	changed, _ := p.doc.Changes(then)
-	if slices.Contains(changed, c.ID) {
+	if slices.Contains(p.changes(p.now).cells, c.ID) {
 		return false
 	}
 	c.State = Queued
 	return true
+}
+
+// changes are those of the notebook since a run.
+func (p past) changes(run *experiments.Run) changes {
+	out, ok := p.since[run.ID]
+	if !ok {
+		out.cells, out.settings = p.doc.Changes(notebook.Parse(configName, run.Config))
+		p.since[run.ID] = out
+	}
+	return out
 }
 
 // show gives a cell the newest output that a run of the notebook has of it, and that run.
