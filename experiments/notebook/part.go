@@ -42,6 +42,9 @@ func (d *Document) Sound(kinds []graph.Kind) (names []string, problems []Problem
 	// A reference that leads nowhere is found one at a time: what is wrong goes, with all that needs it, and the rest is tried.
 	for range maxTries {
 		left.leave(wrong, needs)
+		if len(problems) > 0 && len(left.Cells()) == 0 {
+			break
+		}
 		_, err := left.Graph(kinds)
 		if err == nil {
 			for _, b := range left.Cells() {
