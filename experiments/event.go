@@ -8,6 +8,7 @@ const (
 	EventMetrics  = "metrics"  // points were logged; Data is a MetricBatch
 	EventRestart  = "restart"  // series begin anew, what was logged to them is gone; Data is their names
 	EventProgress = "progress" // a step moved on; Data is {"step": its name, "progress": Progress}
+	EventRuns     = "runs"     // many runs were changed at once, or some deleted or brought back; Data is a RunsEvent
 	EventModule   = "module"   // a metric module was added; Data is the Module
 )
 
@@ -17,4 +18,10 @@ type Event struct {
 	Type  string          `json:"type"`
 	RunID string          `json:"run_id,omitempty"`
 	Data  json.RawMessage `json:"data"`
+}
+
+// RunsEvent names runs that a change of many was about.
+type RunsEvent struct {
+	IDs    []string `json:"ids"`
+	Change string   `json:"change"` // "changed", "deleted" or "restored"
 }

@@ -224,7 +224,7 @@ func (w *world) do(method, path, body string, headers ...string) *httptest.Respo
 	return rec
 }
 
-// scenario is one request and what the answer must be. In path and body EXP, MOD and VIEW stand for the ids.
+// scenario is one request and what the answer must be. In path and body EXP, MOD, VIEW and UNDO stand for the ids.
 type scenario struct {
 	method, path, body string
 	headers            []string
@@ -243,7 +243,15 @@ func (w *world) check(t *testing.T, sc scenario) {
 		}
 		view = v.ID
 	}
-	ids := strings.NewReplacer("EXP", w.exp, "MOD", w.mod, "VIEW", view)
+	undo := ""
+	if strings.Contains(sc.path+strings.Join(sc.has, ""), "UNDO") {
+		c, err := w.store.ChangeRuns(ctx, store.Bulk{IDs: []string{"done"}, Action: store.ActionArchive})
+		if err != nil {
+			t.Fatal(err)
+		}
+		undo = c.Token
+	}
+	ids := strings.NewReplacer("UNDO", undo, "EXP", w.exp, "MOD", w.mod, "VIEW", view)
 	rec := w.do(sc.method, ids.Replace(sc.path), ids.Replace(sc.body), sc.headers...)
 	if rec.Code != sc.status {
 		t.Fatalf("status %d, want %d: %s", rec.Code, sc.status, rec.Body)

@@ -126,17 +126,5 @@ func (s *Server) patchExperiment(c echo.Context) error {
 }
 
 func (s *Server) deleteExperiment(c echo.Context) error {
-	id, err := param(c, "id")
-	if err != nil {
-		return err
-	}
-	ctx, replayed, err := once(c, nil)
-	if err != nil {
-		return err
-	}
-	if err := s.store.DeleteExperiment(ctx, id); err != nil {
-		return err
-	}
-	replayed()
-	return c.NoContent(http.StatusNoContent)
+	return remove(c, s.store.DeleteExperiment, s.store.PurgeExperiment)
 }

@@ -31,6 +31,7 @@ type parameter struct{ name, about string }
 
 var (
 	pages   = []parameter{{"limit", "how many items, 1 to 1000"}, {"cursor", "next_cursor of the page before"}}
+	purges  = []parameter{{"purge", "true: for good, at once"}}
 	missing = []experiments.Code{experiments.CodeNotFound}
 	wrong   = []experiments.Code{experiments.CodeInvalid, codeMedia, experiments.CodeTooLarge}
 	fragile = []experiments.Code{experiments.CodeUnavailable, experiments.CodeUnknown} // of every write
@@ -47,6 +48,7 @@ func with[T any](some []T, more ...T) []T { return append(append([]T(nil), some.
 const (
 	aboutSearch  = "Runs of all experiments that match a filter, in any order, with the values of the asked columns. Pages are stable while runs change. Notes name keys that no run has, or that may mean several"
 	aboutColumns = "The metrics, parameters and tags of the runs that match, with their types and whether they vary"
+	aboutUndo    = "The header Undo-Token of the answer holds a token for POST /undo/TOKEN, which brings it back"
 	aboutView    = "Replace a view. If-Match holds the revision that the change is for, as the ETag had it: where another came between, nothing is changed and the answer is 412 with the present revision"
 	aboutGroups  = "The runs that match in groups of equal values, with each group's mean and spread"
 )
@@ -70,7 +72,7 @@ func (s *Server) routes() []route {
 		{method: "POST", path: "/experiments", summary: "Make an experiment; names are unique", body: newExperiment{}, status: 201, answer: store.ExperimentInfo{}, once: true, errors: with(writing, cf), handler: s.createExperiment},
 		{method: "GET", path: "/experiments/:id", summary: "One experiment", answer: store.ExperimentInfo{}, errors: missing, handler: s.experiment},
 		{method: "PATCH", path: "/experiments/:id", summary: "Change an experiment; a tag or direction that is null is removed", body: experimentPatch{}, answer: store.ExperimentInfo{}, errors: with(writing, nf, cf), handler: s.patchExperiment},
-		{method: "DELETE", path: "/experiments/:id", summary: "Remove an experiment with its runs, none of which may be under way", status: 204, once: true, errors: with(fragile, nf, cf), handler: s.deleteExperiment},
+		{method: "DELETE", path: "/experiments/:id", summary: "Remove an experiment with its runs, none of which may be under way. " + aboutUndo, query: purges, status: 204, once: true, errors: with(fragile, iv, nf, cf), handler: s.deleteExperiment},
 
 		{method: "GET", path: "/runs", summary: "Runs, the newest first", query: append([]parameter{{"experiment_id", "of this experiment"}, {"status", "of this status"}, {"q", "with this text in name, id, parameters, tags or a metric's name"}}, pages...), answer: list[experiments.Run]{}, errors: []experiments.Code{iv, nf}, handler: s.runs},
 		{method: "GET", path: "/runs/search", summary: aboutSearch, query: with(scopeQuery, with(pages, parameter{"order_by", "a key, ASC or DESC after it; may stand several times"}, parameter{"columns", "a key whose values are wanted; may stand several times"})...), answer: search.Result{}, errors: []experiments.Code{iv, nf}, handler: s.searchRuns},
@@ -82,7 +84,11 @@ func (s *Server) routes() []route {
 		{method: "POST", path: "/runs", summary: "Make a run that a client logs. It is running and begins now, unless its times and status say otherwise: a run of the past is taken over so", body: newRun{}, status: 201, answer: experiments.Run{}, once: true, errors: with(writing, nf), handler: s.createRun},
 		{method: "GET", path: "/runs/:id", summary: "One run", answer: experiments.Run{}, errors: missing, handler: s.run},
 		{method: "PATCH", path: "/runs/:id", summary: "Change a run; a parameter or tag that is null is removed; the status of a pipeline's run is the pipeline's", body: runPatch{}, answer: experiments.Run{}, errors: with(writing, nf, cf), handler: s.patchRun},
-		{method: "DELETE", path: "/runs/:id", summary: "Remove a run that has ended, with its points and artifacts", status: 204, once: true, errors: with(fragile, nf, cf), handler: s.deleteRun},
+		{method: "DELETE", path: "/runs/:id", summary: "Remove a run that has ended, with its points and artifacts. " + aboutUndo, query: purges, status: 204, once: true, errors: with(fragile, iv, nf, cf), handler: s.deleteRun},
+		{method: "POST", path: "/runs/bulk", summary: "Tag, move, archive, restore from the archive or delete many runs, by their ids or by a filter and how many match it. Answers when all is done, with the token that undoes it; a run that cannot be changed is skipped, and problems say why", body: bulkRuns{}, answer: store.Change{}, once: true, errors: with(writing, nf, cf), handler: s.bulk},
+		{method: "GET", path: "/undo", summary: "The changes of many runs and the deletions that are kept, the newest first", answer: list[store.Change]{}, handler: s.undos},
+		{method: "POST", path: "/undo/:token", summary: "Undo a change of many runs or a deletion, exactly. Where something was changed again since, nothing is undone and details name it, unless skip_conflicts leaves that as it is", body: undoBody{}, answer: store.Change{}, once: true, errors: with(writing, nf, cf), handler: s.undo},
+		{method: "DELETE", path: "/undo/:token", summary: "Give the undo of a change up: what it deleted is removed for good and its space freed", status: 204, errors: with(fragile, nf, cf), handler: s.purge},
 		{method: "POST", path: "/runs/:id/cancel", summary: "Stop a queued or running run", status: 202, answer: experiments.Run{}, errors: with(fragile, nf, cf), handler: s.cancelRun},
 		{method: "POST", path: "/runs/:id/resume", summary: "Queue an interrupted or failed run again: the same run goes on. One that waits or runs already is given as it is", status: 202, answer: experiments.Run{}, errors: with(fragile, nf, cf), handler: s.resumeRun},
 
@@ -128,7 +134,7 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/modules/:sha256/wasm", summary: "A module's bytes", answerType: "application/wasm", errors: missing, handler: s.moduleBytes},
 		{method: "DELETE", path: "/modules/:sha256", summary: "Take a module off the list; its bytes are kept while a run used it", status: 204, errors: missing, handler: s.hideModule},
 
-		{method: "GET", path: "/events", summary: "Server-sent events: run, metrics, progress, module; reset says that events were missed. Resumes after Last-Event-ID", query: []parameter{{"run_id", "only this run's"}, {"last_event_id", "as the header Last-Event-ID"}}, answerType: "text/event-stream", errors: []experiments.Code{iv, un}, handler: s.events},
+		{method: "GET", path: "/events", summary: "Server-sent events: run, runs, metrics, progress, module; reset says that events were missed. Resumes after Last-Event-ID", query: []parameter{{"run_id", "only this run's"}, {"last_event_id", "as the header Last-Event-ID"}}, answerType: "text/event-stream", errors: []experiments.Code{iv, un}, handler: s.events},
 	}
 	for i := range rs {
 		if !atRoot[rs[i].path] {

@@ -170,17 +170,5 @@ func (s *Server) patchRun(c echo.Context) error {
 }
 
 func (s *Server) deleteRun(c echo.Context) error {
-	id, err := param(c, "id")
-	if err != nil {
-		return err
-	}
-	ctx, replayed, err := once(c, nil)
-	if err != nil {
-		return err
-	}
-	if err := s.store.DeleteRun(ctx, id); err != nil {
-		return err
-	}
-	replayed()
-	return c.NoContent(http.StatusNoContent)
+	return remove(c, s.store.DeleteRun, s.store.PurgeRun)
 }

@@ -149,8 +149,8 @@ func prune(ctx context.Context, st *store.Store) error {
 	}
 	for _, e := range entries {
 		id, _, _ := strings.Cut(e.Name(), ".")
-		if _, err := st.Run(ctx, id); experiments.CodeOf(err) != experiments.CodeNotFound {
-			continue
+		if known, err := st.Known(ctx, id); err != nil || known {
+			continue // also where it was deleted and can be brought back
 		}
 		if err := disk.Remove(filepath.Join(folder(st), e.Name())); err != nil {
 			return fmt.Errorf("jobs: %w", err)

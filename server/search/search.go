@@ -100,6 +100,25 @@ func (x *Index) Search(ctx context.Context, q Query) (Result, error) {
 	return out, nil
 }
 
+// Matching gives the ids of all runs that match, in no order.
+func (x *Index) Matching(ctx context.Context, q Query) ([]string, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if _, err := q.begin(); err != nil {
+		return nil, err
+	}
+	_, matched, err := x.matched(q)
+	if err != nil {
+		return nil, err
+	}
+	rows := matched.list()
+	out := make([]string, len(rows))
+	for i, at := range rows {
+		out[i] = x.rows[at].id
+	}
+	return out, ctx.Err()
+}
+
 // begin checks a query, sets what is left out and reads its cursor.
 func (q *Query) begin() (*cursor, error) {
 	if q.Limit <= 0 {

@@ -129,6 +129,9 @@ func (s *Store) OpenArtifact(ctx context.Context, run, p string) (experiments.Ar
 	defer s.blobs.mu.RUnlock()
 	var a experiments.Artifact
 	err := s.view(ctx, func(tx *bbolt.Tx) error {
+		if tx.Bucket(bucketRuns).Get([]byte(run)) == nil {
+			return notFound("run", run)
+		}
 		return readJSON(tx, bucketArtifacts, string(key(run, p)), "artifact", &a)
 	})
 	if err != nil {

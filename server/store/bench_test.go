@@ -151,7 +151,7 @@ func BenchmarkBesideADeletion(b *testing.B) {
 			longest = max(longest, time.Since(start))
 		})
 		start := time.Now()
-		if err := s.DeleteExperiment(ctx, e.ID); err != nil {
+		if err := s.PurgeExperiment(ctx, e.ID); err != nil {
 			b.Fatal(err)
 		}
 		took := time.Since(start)

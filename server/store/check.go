@@ -48,7 +48,7 @@ func (s *Store) Check(ctx context.Context) (problems []string, err error) {
 			if len(problems) > noted {
 				return nil // records read through broken pages say nothing
 			}
-			for _, part := range []func(*bbolt.Tx, func(string, ...any)){checkRuns, checkSeries, checkEvents, checkRequests} {
+			for _, part := range []func(*bbolt.Tx, func(string, ...any)){checkRuns, checkSeries, checkEvents, checkRequests, checkChanges} {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
@@ -87,7 +87,7 @@ func checkRuns(tx *bbolt.Tx, add func(string, ...any)) {
 			add("run %s: %v", k, err)
 			continue
 		}
-		if tx.Bucket(bucketExperiments).Get([]byte(r.ExperimentID)) == nil && !inTrash(tx, string(key(trashExperiment, r.ExperimentID))) {
+		if tx.Bucket(bucketExperiments).Get([]byte(r.ExperimentID)) == nil && !leaving(tx, r.ExperimentID) {
 			add("run %s: its experiment %s is missing", k, r.ExperimentID)
 		}
 		for _, ik := range indexKeys(r) {
@@ -127,7 +127,7 @@ func checkSeries(tx *bbolt.Tx, add func(string, ...any)) {
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		run, name, _ := bytes.Cut(k, []byte{0})
 		removed := inTrash(tx, string(key(trashRun, string(run))))
-		if tx.Bucket(bucketRuns).Get(run) == nil && !removed {
+		if tx.Bucket(bucketRuns).Get(run) == nil && !removed && !isDeleted(tx, string(run)) {
 			add("series %q: its run %s is missing", name, run)
 		}
 		h, err := decodeHead(v)
@@ -187,7 +187,7 @@ func checkFiles(tx *bbolt.Tx, add func(string, ...any), sizes map[string]int64) 
 		run, p, _ := bytes.Cut(k, []byte{0})
 		if err := json.Unmarshal(v, &a); err != nil {
 			add("artifact %q: %v", k, err)
-		} else if tx.Bucket(bucketRuns).Get(run) == nil && !inTrash(tx, string(key(trashRun, string(run)))) {
+		} else if tx.Bucket(bucketRuns).Get(run) == nil && !inTrash(tx, string(key(trashRun, string(run)))) && !isDeleted(tx, string(run)) {
 			add("artifact %q: its run is missing", k)
 		} else {
 			hold("artifact", k, a.SHA256, a.Size, key(a.SHA256, string(run), string(p)))
@@ -281,5 +281,61 @@ func checkRequests(tx *bbolt.Tx, add func(string, ...any)) {
 	}
 	if keys != ages {
 		add("idempotency keys: %d, and the times of %d", keys, ages)
+	}
+}
+
+// leaving says whether an experiment's runs are being taken away with it.
+func leaving(tx *bbolt.Tx, id string) bool {
+	token, _ := deletedExperiment(tx, id)
+	return inTrash(tx, string(key(trashExperiment, id))) || token != "" && inTrash(tx, string(key(trashChange, token)))
+}
+
+func isDeleted(tx *bbolt.Tx, run string) bool {
+	token, _ := deletedRun(tx, run)
+	return token != ""
+}
+
+// checkChanges holds what is deleted to the changes that can bring it back.
+func checkChanges(tx *bbolt.Tx, add func(string, ...any)) {
+	held := map[string]bool{} // what the changes' parts name
+	c := tx.Bucket(bucketChanges).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		token, part, isPart := bytes.Cut(k, []byte{0})
+		switch {
+		case !isPart:
+			var change Change
+			if err := json.Unmarshal(v, &change); err != nil {
+				add("change %s: %v", k, err)
+			} else if change.Action == ActionDeleteExperiment {
+				held[string(key(trashExperiment, change.Experiment, change.Token))] = true
+			}
+		case tx.Bucket(bucketChanges).Get(token) == nil:
+			add("change %s: a part of it is there, and not what it is", token)
+		case !bytes.HasPrefix(part, []byte(partTodo)):
+			var items []changedRun
+			if err := json.Unmarshal(v, &items); err != nil {
+				add("change %s: part %q: %v", token, part, err)
+			}
+			for _, item := range items {
+				if item.Deleted {
+					held[string(key(trashRun, item.ID, string(token)))] = true
+				}
+			}
+		}
+	}
+	c = tx.Bucket(bucketDeleted).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		token, _, _ := bytes.Cut(v, []byte{'\n'})
+		kind, id, _ := bytes.Cut(k, []byte{0})
+		if !held[string(key(string(kind), string(id), string(token)))] {
+			add("deleted %s %s: no change can bring it back", kind, id)
+		}
+		bucket := bucketRuns
+		if string(kind) == trashExperiment {
+			bucket = bucketExperiments
+		}
+		if tx.Bucket(bucket).Get(id) != nil {
+			add("%s %s: it is deleted, and there", kind, id)
+		}
 	}
 }

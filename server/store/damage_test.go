@@ -65,7 +65,7 @@ func use(t *testing.T, file []byte) (refused bool) {
 		}
 	}
 	s.LogMetrics(ctx, "r", experiments.MetricBatch{"m": {{Step: 1 << 40}}})
-	s.DeleteRun(ctx, "d7")
+	s.PurgeRun(ctx, "d7")
 	return false
 }
 

@@ -215,34 +215,70 @@ func (s *Store) UpdateExperiment(ctx context.Context, id string, change func(*ex
 	return out, err
 }
 
-// DeleteExperiment removes an experiment with its runs. A run that is queued or running is CodeConflict.
+// DeleteExperiment takes an experiment away with its runs, to be brought back by the token given until that expires. A
+// run that is queued or running is CodeConflict. It returns when no run of it is listed; a context that ends meanwhile
+// does not keep it.
+func (s *Store) DeleteExperiment(ctx context.Context, id string) (token string, err error) {
+	c, err := s.newChange(ActionDeleteExperiment)
+	if err != nil {
+		return "", err
+	}
+	c.Experiment = id
+	token, err = s.updateOnce(ctx, 1, c.Token, func(t *txn) error {
+		raw, err := unlistExperiment(t, id)
+		if err != nil {
+			return err
+		}
+		if err := t.Bucket(bucketDeleted).Put(key(trashExperiment, id), append([]byte(c.Token+"\n"), raw...)); err != nil {
+			return err
+		}
+		prefix := under("e", id)
+		var runs []string
+		for _, k := range keysUnder(t.Tx, bucketRunIndex, prefix) {
+			runs = append(runs, runOfIndex(k[len(prefix):]))
+		}
+		return t.begin(&c, runs)
+	})
+	if err == nil {
+		s.sweeper.await(ctx, trashChange, token)
+	}
+	return token, err
+}
+
+// PurgeExperiment removes an experiment for good, with its runs. A run that is queued or running is CodeConflict.
 // It returns when all is gone; a context that ends meanwhile does not keep it.
-func (s *Store) DeleteExperiment(ctx context.Context, id string) error {
+func (s *Store) PurgeExperiment(ctx context.Context, id string) error {
 	_, err := s.updateOnce(ctx, 1, id, func(t *txn) error {
-		var e experiments.Experiment
-		if err := readJSON(t.Tx, bucketExperiments, id, "experiment", &e); err != nil {
+		if _, err := unlistExperiment(t, id); err != nil {
 			return err
 		}
-		if run := underWay(t, id); run != "" {
-			var r experiments.Run
-			if err := readJSON(t.Tx, bucketRuns, run, "run", &r); err != nil {
-				return err
-			}
-			return underWayError(r)
-		}
-		if err := t.Bucket(bucketNames).Delete([]byte(e.Name)); err != nil {
-			return err
-		}
-		if err := putTrash(t, trashExperiment, id); err != nil {
-			return err
-		}
-		t.changed(search.Change{RemovedExp: id})
-		return t.Bucket(bucketExperiments).Delete([]byte(id))
+		return putTrash(t, trashExperiment, id)
 	})
 	if err == nil {
 		s.sweeper.await(ctx, trashExperiment, id)
 	}
 	return err
+}
+
+// unlistExperiment takes an experiment none of whose runs is under way off the lists, and gives its record.
+func unlistExperiment(t *txn, id string) (raw []byte, err error) {
+	var e experiments.Experiment
+	if err := readJSON(t.Tx, bucketExperiments, id, "experiment", &e); err != nil {
+		return nil, err
+	}
+	if run := underWay(t, id); run != "" {
+		var r experiments.Run
+		if err := readJSON(t.Tx, bucketRuns, run, "run", &r); err != nil {
+			return nil, err
+		}
+		return nil, underWayError(r)
+	}
+	if err := t.Bucket(bucketNames).Delete([]byte(e.Name)); err != nil {
+		return nil, err
+	}
+	t.changed(search.Change{RemovedExp: id})
+	raw = bytes.Clone(t.Bucket(bucketExperiments).Get([]byte(id)))
+	return raw, t.Bucket(bucketExperiments).Delete([]byte(id))
 }
 
 // underWay finds a run of the experiment that has not ended. Few have not, so those are gone through.

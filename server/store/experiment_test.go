@@ -34,7 +34,7 @@ func TestExperimentNamesAreUniqueAndFreedByRenameAndDelete(t *testing.T) {
 	if got := experiment(t, s, "b"); got.ID == b.ID {
 		t.Error("the old name still leads to the renamed experiment")
 	}
-	if err := s.DeleteExperiment(ctx, a.ID); err != nil {
+	if err := s.PurgeExperiment(ctx, a.ID); err != nil {
 		t.Fatal(err)
 	}
 	if got := experiment(t, s, "安全性 A"); got.ID == a.ID {
@@ -62,7 +62,7 @@ func TestUnknownExperimentsAreNotFound(t *testing.T) {
 	code(t, err, experiments.CodeNotFound, `"nope"`)
 	_, err = s.UpdateExperiment(ctx, "nope", func(*experiments.Experiment) error { return nil })
 	code(t, err, experiments.CodeNotFound)
-	code(t, s.DeleteExperiment(ctx, "nope"), experiments.CodeNotFound)
+	code(t, s.PurgeExperiment(ctx, "nope"), experiments.CodeNotFound)
 	code(t, s.SaveRun(ctx, experiments.Run{ID: "r", ExperimentID: "nope", Name: "r", Status: experiments.Running}), experiments.CodeNotFound)
 }
 

@@ -33,13 +33,13 @@ var (
 	bucketChanges     = []byte("changes")          // token → JSON; token, "todo" or "done", number → JSON
 	bucketDeleted     = []byte("deleted")          // "run" or "experiment", its id → JSON
 
-	// buckets are those of version 1, added those that came with version 2, undoable those with 4; 3 brought none.
+	// buckets are those of version 1, added those that came with version 2, ofUndo those with 4; 3 brought none.
 	buckets = [][]byte{
 		bucketMeta, bucketExperiments, bucketNames, bucketRuns, bucketRunIndex, bucketSeries,
 		bucketPoints, bucketArtifacts, bucketBlobRefs, bucketModules, bucketModuleUses, bucketEvents,
 	}
-	added    = [][]byte{bucketRequests, bucketTrash}
-	undoable = [][]byte{bucketViews, bucketChanges, bucketDeleted}
+	added  = [][]byte{bucketRequests, bucketTrash}
+	ofUndo = [][]byte{bucketViews, bucketChanges, bucketDeleted}
 
 	keyFormat  = []byte("format")
 	keyCreated = []byte("created")
@@ -54,7 +54,7 @@ func bucketsOf(format uint32) [][]byte {
 	case format < 4:
 		return slices.Concat(buckets, added)
 	}
-	return slices.Concat(buckets, added, undoable)
+	return slices.Concat(buckets, added, ofUndo)
 }
 
 func key(parts ...string) []byte { return []byte(strings.Join(parts, "\x00")) }

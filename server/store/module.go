@@ -101,10 +101,13 @@ func (s *Store) addModule(ctx context.Context, m experiments.Module, wasm []byte
 	return out, err
 }
 
+// usersOf are the runs that used a module, without those that are deleted.
 func usersOf(tx *bbolt.Tx, sum string) (runs []string) {
 	prefix := under(sum)
 	for _, k := range keysUnder(tx, bucketModuleUses, prefix) {
-		runs = append(runs, string(k[len(prefix):]))
+		if run := k[len(prefix):]; tx.Bucket(bucketRuns).Get(run) != nil {
+			runs = append(runs, string(run))
+		}
 	}
 	return runs
 }
@@ -182,7 +185,7 @@ func dropUnused(t *txn, sum string) error {
 	if err := readJSON(t.Tx, bucketModules, sum, "module", &rec); err != nil {
 		return err
 	}
-	if !rec.Hidden || len(usersOf(t.Tx, sum)) > 0 {
+	if !rec.Hidden || len(keysUnder(t.Tx, bucketModuleUses, under(sum))) > 0 { // deleted runs too, which may come back
 		return nil
 	}
 	if err := t.Bucket(bucketModules).Delete([]byte(sum)); err != nil {

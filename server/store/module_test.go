@@ -65,7 +65,7 @@ func TestModulesAreHiddenAndGoWithTheirLastUser(t *testing.T) {
 	}
 	sound(t, s)
 	save(t, s, experiments.Run{ID: "r", ExperimentID: e, Status: experiments.Finished})
-	if err := s.DeleteRun(ctx, "r"); err != nil {
+	if err := s.PurgeRun(ctx, "r"); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err = s.Module(ctx, used.SHA256)

@@ -37,6 +37,8 @@ type Options struct {
 	WatchBytes  int
 	// MaxBytes refuses writes that would grow the database file past it; 0: no limit.
 	MaxBytes int
+	// KeepDeleted is how long what was deleted or changed in bulk can be undone (30 days). Its space is freed after it.
+	KeepDeleted time.Duration
 	// LockTimeout is how long to wait for another process to let go of the file (1 s).
 	LockTimeout time.Duration
 
@@ -60,6 +62,9 @@ func (o Options) withDefaults() Options {
 	set(&o.EventLogBytes, 8<<20)
 	if o.GroupDelay <= 0 {
 		o.GroupDelay = 2 * time.Millisecond
+	}
+	if o.KeepDeleted <= 0 {
+		o.KeepDeleted = 30 * 24 * time.Hour
 	}
 	if o.LockTimeout <= 0 {
 		o.LockTimeout = time.Second

@@ -86,16 +86,9 @@ func (w *write) applyOnce(t *txn) error {
 	}
 	w.once.Replayed, w.once.found = false, ""
 	b := t.Bucket(bucketRequests)
-	k := key("k", w.once.Key)
-	if v := b.Get(k); v != nil {
-		var r requestRecord
-		if err := json.Unmarshal(v, &r); err != nil {
-			return fmt.Errorf("record of idempotency key %q: %w", w.once.Key, err)
-		}
-		if r.Of != w.once.Of || !bytes.Equal(r.Digest, w.once.Digest[:]) {
-			return experiments.Errorf(experiments.CodeConflict,
-				"idempotency key %q was used for another request (%s, %s): give each request a key of its own", w.once.Key, r.Of, r.At.Format(time.RFC3339))
-		}
+	if r, err := w.once.earlier(t.Tx); err != nil {
+		return err
+	} else if r != nil {
 		w.once.Replayed, w.once.found = true, r.Result
 		return nil
 	}
@@ -103,11 +96,29 @@ func (w *write) applyOnce(t *txn) error {
 		return err
 	}
 	r := requestRecord{At: time.Now().UTC(), Of: w.once.Of, Digest: w.once.Digest[:], Result: w.once.result}
-	if err := putJSON(b, k, r); err != nil {
+	if err := putJSON(b, key("k", w.once.Key), r); err != nil {
 		return err
 	}
 	t.requests++
 	return b.Put(ageKey(r.At, w.once.Key), nil)
+}
+
+// earlier is what an earlier request with the key left, nil where there was none. One that asked for something else is
+// CodeConflict.
+func (r *Request) earlier(tx *bbolt.Tx) (*requestRecord, error) {
+	v := tx.Bucket(bucketRequests).Get(key("k", r.Key))
+	if v == nil {
+		return nil, nil
+	}
+	var was requestRecord
+	if err := json.Unmarshal(v, &was); err != nil {
+		return nil, fmt.Errorf("record of idempotency key %q: %w", r.Key, err)
+	}
+	if was.Of != r.Of || !bytes.Equal(was.Digest, r.Digest[:]) {
+		return nil, experiments.Errorf(experiments.CodeConflict,
+			"idempotency key %q was used for another request (%s, %s): give each request a key of its own", r.Key, was.Of, was.At.Format(time.RFC3339))
+	}
+	return &was, nil
 }
 
 func ageKey(at time.Time, k string) []byte {

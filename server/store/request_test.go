@@ -48,8 +48,8 @@ func TestARequestSentAgainIsDoneOnce(t *testing.T) {
 			e, err := s.CreateExperiment(c, experiments.Experiment{Name: "made"})
 			return e.ID, err
 		},
-		"a run's deletion":         func(c context.Context) (string, error) { return "", s.DeleteRun(c, "old") },
-		"an experiment's deletion": func(c context.Context) (string, error) { return "", s.DeleteExperiment(c, other.ID) },
+		"a run's deletion":         func(c context.Context) (string, error) { return s.DeleteRun(c, "old") },
+		"an experiment's deletion": func(c context.Context) (string, error) { return s.DeleteExperiment(c, other.ID) },
 	}
 	for again := range 3 {
 		if again == 2 { // the keys outlive the process

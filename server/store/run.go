@@ -96,41 +96,54 @@ func (s *Store) UpdateRun(ctx context.Context, id string, change func(*experimen
 }
 
 func putRun(t *txn, r experiments.Run) error {
-	if t.Bucket(bucketExperiments).Get([]byte(r.ExperimentID)) == nil {
-		return notFound("experiment", r.ExperimentID)
-	}
-	runs, index := t.bucket(bucketRuns), t.bucket(bucketRunIndex)
-	if b := runs.Get([]byte(r.ID)); b != nil {
-		var old experiments.Run
-		if err := json.Unmarshal(b, &old); err != nil {
+	var old *experiments.Run
+	if b := t.Bucket(bucketRuns).Get([]byte(r.ID)); b != nil {
+		old = new(experiments.Run)
+		if err := json.Unmarshal(b, old); err != nil {
 			return fmt.Errorf("record of run %q: %w", r.ID, err)
 		}
 		if r.CreatedAt.IsZero() {
 			r.CreatedAt = old.CreatedAt
 		}
-		for _, k := range indexKeys(old) {
-			if err := index.Delete(k); err != nil {
-				return err
-			}
-		}
 	} else if inTrash(t.Tx, string(key(trashRun, r.ID))) {
 		return experiments.Errorf(experiments.CodeConflict, "run %s was deleted and its points are still being removed: try again in a moment, or choose another id", r.ID)
+	} else if token, _ := deletedRun(t.Tx, r.ID); token != "" {
+		return experiments.Errorf(experiments.CodeConflict, "run %s was deleted and can still be brought back (undo token %s): do that, remove it for good, or choose another id", r.ID, token)
 	}
 	if r.CreatedAt.IsZero() {
 		r.CreatedAt = time.Now()
 	}
 	r.CreatedAt = r.CreatedAt.UTC()
+	r = storable(r)
+	if err := replaceRun(t, old, r); err != nil {
+		return err
+	}
+	return emitRun(t, r)
+}
+
+// replaceRun stores a run over the one that was there, or nil.
+func replaceRun(t *txn, old *experiments.Run, r experiments.Run) error {
+	if t.Bucket(bucketExperiments).Get([]byte(r.ExperimentID)) == nil {
+		return notFound("experiment", r.ExperimentID)
+	}
+	index := t.bucket(bucketRunIndex)
+	if old != nil {
+		for _, k := range indexKeys(*old) {
+			if err := index.Delete(k); err != nil {
+				return err
+			}
+		}
+	}
 	for _, k := range indexKeys(r) {
 		if err := index.Put(k, nil); err != nil {
 			return err
 		}
 	}
-	r = storable(r)
-	if err := putJSON(runs, []byte(r.ID), r); err != nil {
+	if err := putJSON(t.bucket(bucketRuns), []byte(r.ID), r); err != nil {
 		return err
 	}
 	t.changed(search.Change{Run: &r})
-	return emitRun(t, r)
+	return nil
 }
 
 // Limits of what an event says of a run. Parts over them are left out and "partial" says so: who wants
@@ -269,18 +282,45 @@ func underWayError(r experiments.Run) error {
 	return experiments.Errorf(experiments.CodeConflict, "run %s is %s: %s", r.ID, r.Status, how)
 }
 
-// DeleteRun removes a run with its points and artifacts. One that is queued or running is CodeConflict.
-// It returns when all is gone; a context that ends meanwhile does not keep it.
-func (s *Store) DeleteRun(ctx context.Context, id string) error {
-	_, err := s.updateOnce(ctx, 1, id, func(t *txn) error {
-		var r experiments.Run
-		if err := readJSON(t.Tx, bucketRuns, id, "run", &r); err != nil {
+// DeleteRun takes a run away, to be brought back by the token given until that expires. One that is queued or running is
+// CodeConflict.
+func (s *Store) DeleteRun(ctx context.Context, id string) (token string, err error) {
+	c, err := s.newChange(ActionDelete)
+	if err != nil {
+		return "", err
+	}
+	return s.updateOnce(ctx, 1, c.Token, func(t *txn) error {
+		r, err := endedRun(t, id)
+		if err != nil {
 			return err
 		}
-		if !r.Status.Done() {
-			return underWayError(r)
+		if err := setAside(t, c.Token, r, t.Bucket(bucketRuns).Get([]byte(id))); err != nil {
+			return err
 		}
-		return unlistRun(t, r)
+		c.State, c.Runs, c.Changed = ChangeDone, 1, 1
+		if err := putJSON(t.bucket(bucketChanges), partKey(c.Token, partDone, 0), []changedRun{{ID: id, Deleted: true}}); err != nil {
+			return err
+		}
+		return errors.Join(t.tell("deleted", []string{id}), t.putChange(&c))
+	})
+}
+
+func endedRun(t *txn, id string) (r experiments.Run, err error) {
+	if err = readJSON(t.Tx, bucketRuns, id, "run", &r); err == nil && !r.Status.Done() {
+		err = underWayError(r)
+	}
+	return r, err
+}
+
+// PurgeRun removes a run for good, with its points and artifacts. One that is queued or running is CodeConflict.
+// It returns when all is gone; a context that ends meanwhile does not keep it.
+func (s *Store) PurgeRun(ctx context.Context, id string) error {
+	_, err := s.updateOnce(ctx, 1, id, func(t *txn) error {
+		r, err := endedRun(t, id)
+		if err != nil {
+			return err
+		}
+		return errors.Join(t.tell("deleted", []string{id}), unlistRun(t, r))
 	})
 	if err == nil {
 		s.sweeper.await(ctx, trashRun, id)

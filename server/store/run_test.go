@@ -173,12 +173,12 @@ func TestDeletingARunTakesAllOfItAndNothingElse(t *testing.T) {
 			}
 		}
 	}
-	code(t, s.DeleteRun(ctx, "r"), experiments.CodeConflict, "running", EndByPatch)
+	code(t, s.PurgeRun(ctx, "r"), experiments.CodeConflict, "running", EndByPatch)
 	save(t, s, experiments.Run{ID: "r", ExperimentID: e, Status: experiments.Finished})
-	if err := s.DeleteRun(ctx, "r"); err != nil {
+	if err := s.PurgeRun(ctx, "r"); err != nil {
 		t.Fatal(err)
 	}
-	code(t, s.DeleteRun(ctx, "r"), experiments.CodeNotFound)
+	code(t, s.PurgeRun(ctx, "r"), experiments.CodeNotFound)
 	if _, _, err := s.OpenArtifact(ctx, "r", "own.txt"); experiments.CodeOf(err) != experiments.CodeNotFound {
 		t.Errorf("the deleted run's artifact: %v", err)
 	}
@@ -194,11 +194,11 @@ func TestDeletingARunTakesAllOfItAndNothingElse(t *testing.T) {
 		t.Errorf("%d files are left, want 2", n)
 	}
 	sound(t, s)
-	if err := s.DeleteExperiment(ctx, e); experiments.CodeOf(err) != experiments.CodeConflict {
+	if err := s.PurgeExperiment(ctx, e); experiments.CodeOf(err) != experiments.CodeConflict {
 		t.Errorf("deleting an experiment with a running run: %v", err)
 	}
 	save(t, s, experiments.Run{ID: "r2", ExperimentID: e, Status: experiments.Failed})
-	if err := s.DeleteExperiment(ctx, e); err != nil {
+	if err := s.PurgeExperiment(ctx, e); err != nil {
 		t.Fatal(err)
 	}
 	if n := files(t, s); n != 0 {

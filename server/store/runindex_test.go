@@ -75,7 +75,7 @@ func TestASearchSeesEveryAcknowledgedWrite(t *testing.T) {
 					t.Errorf("%s is not found as it was changed", id)
 				}
 				if n%2 == 0 {
-					if err := s.DeleteRun(ctx, id); err != nil {
+					if _, err := s.DeleteRun(ctx, id); err != nil {
 						t.Error(err)
 					}
 					if got := find(t, s, fmt.Sprintf("id = '%s'", id), nil); got.Total != 0 {
@@ -140,7 +140,7 @@ func TestTheIndexThatFollowedIsTheOneThatIsReadAnew(t *testing.T) {
 			s.DeleteRun(ctx, id)
 		}
 	}
-	if err := s.DeleteExperiment(ctx, exps[0]); err != nil {
+	if _, err := s.DeleteExperiment(ctx, exps[0]); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.UpdateExperiment(ctx, exps[1], func(e *experiments.Experiment) error { e.Name = "another name"; return nil }); err != nil {

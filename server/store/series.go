@@ -281,7 +281,7 @@ func (s *Store) Points(ctx context.Context, run, name string, yield func(total i
 	var h head
 	err := s.view(ctx, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketSeries).Get(key(run, name))
-		if b == nil {
+		if b == nil || tx.Bucket(bucketRuns).Get([]byte(run)) == nil {
 			return notFound("series", run+"/"+name)
 		}
 		var err error

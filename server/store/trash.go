@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -23,6 +24,7 @@ const (
 	trashExperiment = "experiment"
 	trashRun        = "run"
 	trashFile       = "file"
+	trashChange     = "change" // not removed but done, undone or purged, a piece at a time as well
 )
 
 // idleKey is what is waited for by those who wait for all: the key of nothing.
@@ -67,7 +69,7 @@ type sweeper struct {
 func startSweeper(s *Store) *sweeper {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &sweeper{s: s, kick: make(chan struct{}, 1), stop: stop, stopped: make(chan struct{}), waits: map[string][]chan struct{}{}}
-	w.kick <- struct{}{}
+	w.wake()
 	go w.run(ctx)
 	return w
 }
@@ -80,14 +82,19 @@ func (w *sweeper) await(ctx context.Context, kind, id string) {
 	w.mu.Lock()
 	w.waits[k] = append(w.waits[k], gone)
 	w.mu.Unlock()
-	select {
-	case w.kick <- struct{}{}:
-	default:
-	}
+	w.wake()
 	select {
 	case <-gone:
 	case <-ctx.Done():
 	case <-w.stopped:
+	}
+}
+
+// wake tells the sweeper that something is in the trash.
+func (w *sweeper) wake() {
+	select {
+	case w.kick <- struct{}{}:
+	default:
 	}
 }
 
@@ -96,10 +103,19 @@ func (w *sweeper) idle(ctx context.Context) { w.await(ctx, "", "") }
 
 func (w *sweeper) run(ctx context.Context) {
 	defer close(w.stopped)
+	expiry := time.NewTicker(time.Hour)
+	defer expiry.Stop()
+	if err := w.s.expire(ctx); err != nil && ctx.Err() == nil {
+		w.s.log.Error("removing what was deleted long ago is put off", "error", err)
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-expiry.C:
+			if err := w.s.expire(ctx); err != nil && ctx.Err() == nil {
+				w.s.log.Error("removing what was deleted long ago is put off", "error", err)
+			}
 		case <-w.kick:
 		}
 		for more := true; more; {
@@ -135,6 +151,8 @@ func (w *sweeper) round(ctx context.Context) (more bool, err error) {
 			err = w.piece(ctx, func(t *txn, p *piece) error { return sweepRun(t, id, p) })
 		case trashExperiment:
 			err = w.piece(ctx, func(t *txn, p *piece) error { return sweepExperiment(t, id, p) })
+		case trashChange:
+			err = w.piece(ctx, func(t *txn, p *piece) error { return workOn(t, id, p) })
 		}
 		if err != nil {
 			return false, err

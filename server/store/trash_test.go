@@ -60,7 +60,7 @@ func TestOthersWriteWhileAnExperimentOfManyRunsGoes(t *testing.T) {
 		t.Fatalf("%d keys", keys)
 	}
 	done := make(chan error, 1)
-	go func() { done <- s.DeleteExperiment(ctx, id) }()
+	go func() { done <- s.PurgeExperiment(ctx, id) }()
 	between := 0 // writes that were acknowledged while part of the experiment was there
 	for n := int64(0); ; n++ {
 		if err := s.LogMetrics(ctx, "r", experiments.MetricBatch{"m": {{Step: n}}}); err != nil {
@@ -148,7 +148,7 @@ func TestALongRunGoesInPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := s.Stats().Commits
-	if err := s.DeleteRun(ctx, "long"); err != nil {
+	if err := s.PurgeRun(ctx, "long"); err != nil {
 		t.Fatal(err)
 	}
 	if n := s.Stats().Commits - before; n < 3 {

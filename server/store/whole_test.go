@@ -32,7 +32,7 @@ func TestASeriesIsReadInPartsAndEndsWithItsRun(t *testing.T) {
 		t.Errorf("parts of %v points, %v", parts, err)
 	}
 	save(t, s, experiments.Run{ID: "r", ExperimentID: e, Status: experiments.Finished})
-	err = s.Points(ctx, "r", "m", func(int64, []experiments.Point) error { return s.DeleteRun(ctx, "r") })
+	err = s.Points(ctx, "r", "m", func(int64, []experiments.Point) error { return s.PurgeRun(ctx, "r") })
 	code(t, err, experiments.CodeNotFound, `"r/m"`)
 }
 
@@ -85,7 +85,7 @@ func TestEveryModuleOfARunGoesWithIt(t *testing.T) {
 		}
 	}
 	save(t, s, experiments.Run{ID: "r", ExperimentID: e, Status: experiments.Finished})
-	if err := s.DeleteRun(ctx, "r"); err != nil {
+	if err := s.PurgeRun(ctx, "r"); err != nil {
 		t.Fatal(err)
 	}
 	s.sweeper.idle(ctx)
