@@ -11,6 +11,7 @@ import (
 
 	"triality/experiments"
 	"triality/runtime/disk"
+	"triality/runtime/wallclock"
 )
 
 // Recorder keeps what happens to the steps of a run. Steps that run side by side call it side by side.
@@ -135,7 +136,7 @@ func reuse(ctx context.Context, w Work, rec Recorder) error {
 
 // make runs a step and marks its folder finished.
 func (x Executor) make(ctx context.Context, w Work, rec Recorder) error {
-	s, began := w.Step, time.Now().UTC()
+	s, began := w.Step, wallclock.Now().UTC()
 	sink, err := rec.Begin(ctx, s, began)
 	kept := &keeping{Sink: sink, points: experiments.MetricBatch{}}
 	w.Sink = kept
@@ -159,7 +160,7 @@ func (x Executor) make(ctx context.Context, w Work, rec Recorder) error {
 	if err == nil {
 		err = s.Kind.Run(ctx, w)
 	}
-	at := time.Now().UTC()
+	at := wallclock.Now().UTC()
 	if err == nil {
 		err = x.finish(ctx, s, began, at, kept, rec)
 	}

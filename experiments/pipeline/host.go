@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"time"
 
 	"triality/experiments"
 	"triality/experiments/config"
@@ -18,6 +17,7 @@ import (
 	"triality/experiments/kinds/replace"
 	"triality/runtime/atomicfile"
 	"triality/runtime/model"
+	"triality/runtime/wallclock"
 )
 
 // host is what the kinds of steps run on: the engine, and the run that they belong to.
@@ -128,7 +128,7 @@ func (h host) WriteReport(ctx context.Context, step *graph.Planned, in experimen
 	in.Run.Steps, in.Run.Summary = slices.Clone(in.Run.Steps), maps.Clone(in.Run.Summary)
 	h.mu.Unlock()
 	// What it shows is the run as it is when the report is there.
-	in.Run.Status, in.Run.EndedAt = experiments.Finished, time.Now().UTC()
+	in.Run.Status, in.Run.EndedAt = experiments.Finished, wallclock.Now().UTC()
 	if s := &in.Run.Steps[h.index[step]]; s.Status == experiments.Running {
 		s.Status, s.EndedAt = experiments.Finished, in.Run.EndedAt
 	}
@@ -178,7 +178,7 @@ func (e *execution) keepModule(ctx context.Context, m Module, note func(string))
 // them.
 func resultMetrics(r *experiments.ABResult) experiments.MetricBatch {
 	batch := experiments.MetricBatch{}
-	now := time.Now().UnixMilli()
+	now := wallclock.Now().UnixMilli()
 	put := func(name string, v float64) {
 		batch["abtest/"+name] = []experiments.Point{{Time: now, Value: v}}
 	}
@@ -201,7 +201,7 @@ func resultMetrics(r *experiments.ABResult) experiments.MetricBatch {
 // beside the metric's name, so that no two modules, or sets of parameters, write to one.
 func ModuleMetrics(m experiments.ModuleResult) experiments.MetricBatch {
 	batch := experiments.MetricBatch{}
-	now := time.Now().UnixMilli()
+	now := wallclock.Now().UnixMilli()
 	for _, o := range m.Outputs {
 		if o.Kind == "scalar" && len(o.Values) == 1 || o.Kind == "interval" && len(o.Values) == 3 {
 			batch["abtest/metric/"+m.Name+"/"+m.Key+"/"+o.Name] = []experiments.Point{{Time: now, Value: o.Values[0]}}

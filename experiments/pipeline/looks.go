@@ -15,6 +15,7 @@ import (
 	"triality/experiments"
 	"triality/runtime/disk"
 	"triality/runtime/filelock"
+	"triality/runtime/wallclock"
 )
 
 // looksSuffix ends the name of the file beside a test set, named as it is, that has a line for each look at it.
@@ -48,7 +49,7 @@ func countLook(ctx context.Context, o ABTestOptions, r *experiments.ABResult, si
 
 // CountLook counts a look, now, in the file beside a test set.
 func CountLook(ctx context.Context, testData string, l experiments.Look) (experiments.Looks, error) {
-	l.Time = time.Now().UTC()
+	l.Time = wallclock.Now().UTC()
 	seen, err := addLook(ctx, filepath.Clean(testData)+looksSuffix, l)
 	if err != nil {
 		return experiments.Looks{}, err

@@ -16,6 +16,7 @@ import (
 	"triality/runtime/disk"
 	"triality/runtime/metricabi"
 	"triality/runtime/sandbox"
+	"triality/runtime/wallclock"
 )
 
 // Module is a WebAssembly metric to run in an A/B test.
@@ -147,6 +148,6 @@ func CheckModule(ctx context.Context, host *sandbox.Host, wasm []byte) (experime
 	}
 	return experiments.Module{
 		SHA256: report.Module.SHA256, Name: report.Description.Name, Version: report.Description.Version,
-		Size: int64(len(wasm)), UploadedAt: time.Now().UTC(), Description: *report.Description, Checks: checks,
+		Size: int64(len(wasm)), UploadedAt: wallclock.Now().UTC(), Description: *report.Description, Checks: checks,
 	}, nil
 }

@@ -15,6 +15,7 @@ import (
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/graph"
+	"triality/runtime/wallclock"
 )
 
 // Watcher follows a run from outside: the terminal's.
@@ -81,7 +82,7 @@ func (r *Runner) RunSpec(ctx context.Context, s Spec, o RunOptions) (run experim
 			return run, false, err
 		}
 	}
-	now := time.Now().UTC()
+	now := wallclock.Now().UTC()
 	if o.Name == "" {
 		o.Name = now.Local().Format("2006-01-02 15:04:05")
 	}
@@ -114,7 +115,7 @@ func (r *Runner) RunSpec(ctx context.Context, s Spec, o RunOptions) (run experim
 		devices = r.Engine.Devices.Count()
 	}
 	err = graph.Executor{RunID: run.ID, Devices: devices}.Run(ctx, p.Plan, e)
-	run.EndedAt = time.Now().UTC()
+	run.EndedAt = wallclock.Now().UTC()
 	switch {
 	case err == nil:
 		run.Status = experiments.Finished

@@ -12,6 +12,7 @@ import (
 	"triality/experiments"
 	"triality/experiments/graph"
 	"triality/runtime/train"
+	"triality/runtime/wallclock"
 )
 
 // Sink takes what a step says while it works. Implementations need not be safe for concurrent use.
@@ -60,7 +61,7 @@ func (o *trainObserver) Record(r train.Record) {
 
 func (o *trainObserver) log(r train.Record) {
 	batch := experiments.MetricBatch{}
-	now := time.Now().UnixMilli()
+	now := wallclock.Now().UnixMilli()
 	put := func(name string, v float64) {
 		batch[o.series(name)] = []experiments.Point{{Step: int64(r.Step), Time: now, Value: v}}
 	}

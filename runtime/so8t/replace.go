@@ -14,6 +14,7 @@ import (
 	"triality/runtime/model"
 	"triality/runtime/safetensors"
 	"triality/runtime/train"
+	"triality/runtime/wallclock"
 )
 
 // Report says what a replacement did; it is stored as replacement.json.
@@ -147,7 +148,7 @@ func replace(ctx context.Context, dev device.Device, srcDir, dir string, cfg Con
 	if err := rep.compare(ctx, dev, cfg.Storage, m, written, probes, progress); err != nil {
 		return rep, err
 	}
-	rep.Time = time.Now().UTC().Truncate(time.Second)
+	rep.Time = wallclock.Now().UTC().Truncate(time.Second)
 	raw, err := json.MarshalIndent(rep, "", "  ")
 	if err != nil {
 		return rep, err

@@ -24,11 +24,14 @@ import (
 )
 
 // machines are three workers in network namespaces of their own, joined to this one's by a bridge. Each has clocks that
-// run an hour or two ahead of the others'.
+// run an hour or two ahead of the others', and wall clocks of which one is an hour behind, one an hour and one ten
+// years ahead where exe is a program of buildWithWall.
 type machines struct {
-	dir, join string
-	workers   [3]*exec.Cmd
+	dir, join, exe string
+	workers        [3]*exec.Cmd
 }
+
+var wallsOff = [3]int{-3600, 3600, 10 * 365 * 24 * 3600} // seconds
 
 const bridge, bridgeAddress = "trlbr0", "10.213.77.1"
 
@@ -82,10 +85,6 @@ func networks(t *testing.T) {
 // start starts a worker; what it says goes to a file.
 func (m *machines) start(t *testing.T, i int) {
 	t.Helper()
-	exe, err := exec.LookPath("triality") // of testscript.Main
-	if err != nil {
-		t.Fatal(err)
-	}
 	out, err := os.OpenFile(filepath.Join(m.dir, fmt.Sprintf("worker%d.out", i)), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
@@ -93,8 +92,9 @@ func (m *machines) start(t *testing.T, i int) {
 	defer out.Close()
 	hours := strconv.Itoa(3600 * i)
 	m.workers[i] = exec.Command("ip", "netns", "exec", namespace(i), "unshare", "--time", "--monotonic", hours, "--boottime", hours, "--fork", "--kill-child",
-		exe, "worker", "--join", m.join, "--token-file", filepath.Join(m.dir, "token"), "--dir", filepath.Join(m.dir, fmt.Sprintf("worker%d", i)), "--name", fmt.Sprintf("w%d", i))
+		m.exe, "worker", "--join", m.join, "--token-file", filepath.Join(m.dir, "token"), "--dir", filepath.Join(m.dir, fmt.Sprintf("worker%d", i)), "--name", fmt.Sprintf("w%d", i))
 	m.workers[i].Stdout, m.workers[i].Stderr = out, out
+	m.workers[i].Env = append(os.Environ(), fmt.Sprintf("%s=%d", wallVariable, wallsOff[i]))
 	m.workers[i].SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := m.workers[i].Start(); err != nil {
 		t.Fatal(err)
@@ -138,12 +138,16 @@ func TestJobsOnThreeMachinesEndOnceAsIfUndisturbedWhileMachinesLinksAndServersFa
 	}
 	networks(t)
 	kills, jobs := killCount(t, 3), 2
-	if kills > 3 {
-		jobs = 8
+	exe, err := exec.LookPath("triality") // of testscript.Main
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Run("NATS inside the server", func(t *testing.T) { disturb(t, kills, jobs, false) })
 	if kills > 3 {
-		t.Run("NATS of its own", func(t *testing.T) { disturb(t, kills, jobs, true) })
+		jobs, exe = 8, buildWithWall(t)
+	}
+	t.Run("NATS inside the server", func(t *testing.T) { disturb(t, exe, kills, jobs, false) })
+	if kills > 3 {
+		t.Run("NATS of its own", func(t *testing.T) { disturb(t, exe, kills, jobs, true) })
 	}
 }
 
@@ -156,18 +160,10 @@ type fleetOf struct {
 
 const natsPort, natsToken = "14222", "a-token-of-the-tests"
 
-func newFleet(t *testing.T, dir, name string, outside bool) *fleetOf {
+func newFleet(t *testing.T, exe, dir, name string, outside bool) *fleetOf {
 	t.Helper()
-	f := &fleetOf{tracker: &tracker{dir: filepath.Join(dir, name, "server")}, machines: machines{dir: filepath.Join(dir, name)}}
-	if err := os.MkdirAll(f.tracker.dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(filepath.Join(f.tracker.dir, "model"), os.DirFS(filepath.Join(dir, "model"))); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(f.tracker.dir, "rows.jsonl"), []byte(rows(64)), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	f := &fleetOf{tracker: &tracker{dir: filepath.Join(dir, name, "server")}, machines: machines{dir: filepath.Join(dir, name), exe: exe}}
+	f.tracker.furnish(t, dir)
 	tokenFile := filepath.Join(f.machines.dir, "token")
 	f.join = "nats://" + bridgeAddress + ":" + natsPort
 	f.args = []string{"--workers-only", "--workers-lease", "3s", "--workers", bridgeAddress + ":" + natsPort}
@@ -218,12 +214,26 @@ func (f *fleetOf) startNATS(t *testing.T) {
 	t.Fatal("the NATS server does not start")
 }
 
+// furnish gives a server's folder what jobs read.
+func (s *tracker) furnish(t *testing.T, from string) {
+	t.Helper()
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(s.dir, "model"), os.DirFS(filepath.Join(from, "model"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "rows.jsonl"), []byte(rows(64)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // submit queues the jobs.
-func (f *fleetOf) submit(t *testing.T, jobs int) []experiments.Run {
+func (s *tracker) submit(t *testing.T, jobs int) []experiments.Run {
 	t.Helper()
 	var runs []experiments.Run
 	for i := range jobs {
-		run, err := f.client(t).Submit(context.Background(), seededYAML(i), fmt.Sprintf("job %d", i), f.tracker.dir)
+		run, err := s.client(t).Submit(context.Background(), seededYAML(i), fmt.Sprintf("job %d", i), s.dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,7 +258,7 @@ func (f *fleetOf) awaitAll(t *testing.T, runs []experiments.Run) {
 	}
 }
 
-func disturb(t *testing.T, kills, jobs int, outside bool) {
+func disturb(t *testing.T, exe string, kills, jobs int, outside bool) {
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv(seedVariable); text != "" {
 		var err error
@@ -260,21 +270,29 @@ func disturb(t *testing.T, kills, jobs int, outside bool) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	dir := killFolder(t, killEpochs)
 
-	whole := newFleet(t, dir, "whole", outside)
-	began := time.Now()
-	want := whole.submit(t, jobs)
-	whole.awaitAll(t, want)
-	undisturbed := time.Since(began)
+	alone := &tracker{dir: filepath.Join(dir, "alone")} // one machine, without workers elsewhere
+	alone.furnish(t, dir)
+	alone.start(t)
+	t.Cleanup(func() { alone.cmd.Process.Kill() }) // it may have ended
+	want := alone.submit(t, jobs)
+	for i := range want {
+		want[i] = alone.await(t, want[i].ID)
+	}
 	wantPoints := []map[string][]string{}
-	for i := range 3 {
-		whole.machines.kill(i)
-	}
 	for _, run := range want {
-		wantPoints = append(wantPoints, whole.points(t, run))
+		wantPoints = append(wantPoints, alone.recorded(t, run))
 	}
+	alone.kill(t)
+
+	whole := newFleet(t, exe, dir, "whole", outside)
+	began := time.Now()
+	calm := whole.submit(t, jobs)
+	whole.awaitAll(t, calm)
+	undisturbed := time.Since(began)
+	whole.same(t, alone, want, wantPoints, calm, began)
 	whole.stopAll()
 
-	f := newFleet(t, dir, "disturbed", outside)
+	f := newFleet(t, exe, dir, "disturbed", outside)
 	did := map[string]int{}
 	ways := []string{"machine", "link", "job", "server"}
 	if outside {
@@ -296,18 +314,15 @@ func disturb(t *testing.T, kills, jobs int, outside bool) {
 			if done%len(ways) == 0 { // each way once before any comes again
 				random.Shuffle(len(ways), func(i, j int) { ways[i], ways[j] = ways[j], ways[i] })
 			}
-			way := ways[done%len(ways)]
-			f.harm(t, way, random)
-			did[way]++
-			done++
+			if way := ways[done%len(ways)]; f.harm(t, way, random) {
+				did[way]++
+				done++
+			}
 		}
 		f.awaitAll(t, runs)
 		lost += time.Since(began) - undisturbed
-		for i, run := range runs {
-			sameWork(t, whole.tracker.dir, f.tracker.dir, want[i], run)
-			if got := f.points(t, run); !reflect.DeepEqual(got, wantPoints[i]) {
-				t.Errorf("job %d: points recorded:\n%v\nof the run that was not disturbed:\n%v", i, got, wantPoints[i])
-			}
+		f.same(t, alone, want, wantPoints, runs, began)
+		for _, run := range runs {
 			attempts += run.Job.Attempt
 		}
 	}
@@ -319,8 +334,35 @@ func disturb(t *testing.T, kills, jobs int, outside bool) {
 		did, rounds*jobs, attempts, undisturbed.Round(100*time.Millisecond), lost.Round(100*time.Millisecond))
 }
 
-// harm lets something fail, and come back.
-func (f *fleetOf) harm(t *testing.T, way string, random *rand.Rand) {
+// same holds runs to those of one machine, and their times to this machine's clock.
+func (f *fleetOf) same(t *testing.T, alone *tracker, want []experiments.Run, wantPoints []map[string][]string, got []experiments.Run, began time.Time) {
+	t.Helper()
+	ended := time.Now().Add(5 * time.Second)
+	began = began.Add(-5 * time.Second)
+	within := func(i int, what string, at time.Time) {
+		if !at.IsZero() && (at.Before(began) || at.After(ended)) {
+			t.Errorf("job %d: %s at %v, of a round from %v to %v", i, what, at, began, ended)
+		}
+	}
+	for i, run := range got {
+		sameWork(t, alone.dir, f.tracker.dir, want[i], run)
+		if points := f.recorded(t, run); !reflect.DeepEqual(points, wantPoints[i]) {
+			t.Errorf("job %d: points recorded:\n%v\nof the run on one machine:\n%v", i, points, wantPoints[i])
+		}
+		within(i, "started", run.StartedAt)
+		within(i, "ended", run.EndedAt)
+		for _, step := range run.Steps {
+			within(i, step.Kind+" started", step.StartedAt)
+			within(i, step.Kind+" ended", step.EndedAt)
+		}
+		if f.tracker.times(t, run, within, i); run.EndedAt.Before(run.StartedAt) {
+			t.Errorf("job %d ended %v before it started", i, run.StartedAt.Sub(run.EndedAt))
+		}
+	}
+}
+
+// harm lets something fail, and come back; false where there was nothing to harm.
+func (f *fleetOf) harm(t *testing.T, way string, random *rand.Rand) bool {
 	t.Helper()
 	i := random.IntN(3)
 	away := time.Duration(random.Int64N(int64(5 * time.Second))) // below and above the lease
@@ -335,10 +377,10 @@ func (f *fleetOf) harm(t *testing.T, way string, random *rand.Rand) {
 	case "job":
 		for k := range 3 {
 			if pid := jobOf(f.workers[(i+k)%3].Process.Pid); pid != 0 {
-				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
-				return
+				return syscall.Kill(pid, syscall.SIGKILL) == nil // it may have ended
 			}
 		}
+		return false
 	case "server":
 		f.tracker.kill(t)
 		f.tracker.start(t)
@@ -350,37 +392,61 @@ func (f *fleetOf) harm(t *testing.T, way string, random *rand.Rand) {
 		time.Sleep(away / 2)
 		f.startNATS(t)
 	}
+	return true
 }
 
-// points asks the server for what a run has recorded, without times; timings have no values to compare.
-func (f *fleetOf) points(t *testing.T, run experiments.Run) map[string][]string {
+// get asks the server about a run.
+func (s *tracker) get(t *testing.T, run experiments.Run, path string, into any) {
 	t.Helper()
-	get := func(path string, into any) {
-		res, err := http.Get(f.client(t).URL() + "/api/v1/runs/" + run.ID + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		if err := json.NewDecoder(res.Body).Decode(into); err != nil {
-			t.Fatal(err)
-		}
+	res, err := http.Get(s.client(t).URL() + "/api/v1/runs/" + run.ID + path)
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// series calls a function with the points of each series: step, Unix ms, value.
+func (s *tracker) series(t *testing.T, run experiments.Run, each func(name string, points [][]any)) {
+	t.Helper()
 	var list struct{ Items []struct{ Name string } }
-	get("/metrics", &list)
-	points := map[string][]string{}
-	for _, s := range list.Items {
-		var series struct{ Points [][]any } // step, Unix ms, value
-		get("/metrics/series?max_points=100000&name="+url.QueryEscape(s.Name), &series)
-		for _, p := range series.Points {
-			text := fmt.Sprint(p[0])
-			if !timingSeries(s.Name) {
-				text += fmt.Sprint(" ", p[2])
-			}
-			points[s.Name] = append(points[s.Name], text)
-		}
+	s.get(t, run, "/metrics", &list)
+	for _, item := range list.Items {
+		var series struct{ Points [][]any }
+		s.get(t, run, "/metrics/series?max_points=100000&name="+url.QueryEscape(item.Name), &series)
+		each(item.Name, series.Points)
 	}
-	if len(points) == 0 {
+	if len(list.Items) == 0 {
 		t.Errorf("run %s has recorded nothing", run.ID)
 	}
+}
+
+// recorded are a run's points without times; timings have no values to compare.
+func (s *tracker) recorded(t *testing.T, run experiments.Run) map[string][]string {
+	t.Helper()
+	points := map[string][]string{}
+	s.series(t, run, func(name string, list [][]any) {
+		for _, p := range list {
+			text := fmt.Sprint(p[0])
+			if !timingSeries(name) {
+				text += fmt.Sprint(" ", p[2])
+			}
+			points[name] = append(points[name], text)
+		}
+	})
 	return points
+}
+
+// times looks at the times of a run's points.
+func (s *tracker) times(t *testing.T, run experiments.Run, within func(i int, what string, at time.Time), i int) {
+	t.Helper()
+	s.series(t, run, func(name string, list [][]any) {
+		for _, p := range list {
+			if ms, ok := p[1].(float64); ok {
+				within(i, "a point of "+name, time.UnixMilli(int64(ms)))
+			}
+		}
+	})
 }

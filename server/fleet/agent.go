@@ -21,6 +21,7 @@ import (
 	"triality/runtime/atomicfile"
 	"triality/runtime/disk"
 	"triality/runtime/filelock"
+	"triality/runtime/uptime"
 	"triality/server/worker"
 )
 
@@ -28,14 +29,16 @@ import (
 type Agent struct {
 	opts   AgentOptions
 	log    *slog.Logger
-	now    clock
-	folder string // that its Dir is known by
+	now    func() time.Duration
+	wall   func() time.Time // of day
+	folder string           // that its Dir is known by
 	link   *link
 	kv     jetstream.KeyValue
 
 	mu       sync.Mutex
 	timing   Timing
 	renewed  time.Duration // when the last renewal that was answered was sent, on this machine's clock
+	ahead    time.Duration // of the server's time of day, of this machine's
 	held     map[ref]*held
 	cards    map[int]int  // jobs on each card
 	over     map[ref]bool // ended here, and perhaps still among the orders
@@ -70,7 +73,7 @@ func NewAgent(o AgentOptions) (*Agent, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Agent{opts: o, log: o.Logger, now: ownClock(), held: map[ref]*held{}, over: map[ref]bool{}, cards: map[int]int{}}, nil
+	return &Agent{opts: o, log: o.Logger, now: uptime.Now, wall: time.Now, held: map[ref]*held{}, over: map[ref]bool{}, cards: map[int]int{}}, nil
 }
 
 // Run works until ctx ends, and then gives back what it runs, each job with a checkpoint; or until the server wants it
@@ -91,7 +94,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	defer a.link.conn.Close()
-	for {
+	for told := false; ; {
 		err := a.join(ctx)
 		var refused *Refused
 		if err == nil {
@@ -99,6 +102,10 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 		if errors.As(err, &refused) || ctx.Err() != nil {
 			return err
+		}
+		if !told {
+			a.log.Info("NATS is reached, and no server answers yet", "url", a.opts.Access.URL, "error", err)
+			told = true
 		}
 		select {
 		case err := <-a.link.refused:
@@ -218,7 +225,7 @@ func (a *Agent) heldRefs() []ref {
 
 // join says what the worker has and runs.
 func (a *Agent) join(ctx context.Context) error {
-	sent := a.now()
+	sent, day := a.now(), a.wall()
 	var w welcome
 	if err := a.link.ask(ctx, verbJoin, joining{Instance: a.link.instance, Folder: a.folder, Info: a.opts.Info, Held: a.heldRefs()}, &w); err != nil {
 		return err
@@ -229,7 +236,13 @@ func (a *Agent) join(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.timing, a.renewed = Timing{w.Lease}, sent
+	a.setClockLocked(w.Clock, day, a.now()-sent)
 	return nil
+}
+
+// setClockLocked takes how far the server's time of day is ahead: what it was between the question and its answer.
+func (a *Agent) setClockLocked(server, asked time.Time, took time.Duration) {
+	a.ahead = server.Round(0).Sub(asked.Round(0)) - took/2
 }
 
 // keepRenewing renews the lease until ctx ends or the server refuses.
@@ -249,7 +262,7 @@ func (a *Agent) keepRenewing(ctx context.Context) error {
 }
 
 func (a *Agent) renew(ctx context.Context) error {
-	sent := a.now()
+	sent, day := a.now(), a.wall()
 	var r renewed
 	if err := a.link.ask(ctx, verbRenew, renewal{Instance: a.link.instance, Held: a.heldRefs()}, &r); err != nil {
 		return err
@@ -262,6 +275,7 @@ func (a *Agent) renew(ctx context.Context) error {
 	}
 	a.mu.Lock()
 	a.renewed = sent
+	a.setClockLocked(r.Clock, day, a.now()-sent)
 	for _, ref := range r.Fenced {
 		if h := a.held[ref]; h != nil {
 			h.lose(worker.ErrFenced)
@@ -277,14 +291,22 @@ func (a *Agent) renew(ctx context.Context) error {
 	return nil
 }
 
+// left is for how long the worker may go on with its jobs unless it hears of the server.
+func (a *Agent) left() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.timing.Lease - (a.now() - a.renewed)
+}
+
 // keepWatch stops the jobs when the lease has lapsed.
 func (a *Agent) keepWatch(ctx context.Context) {
 	for pause(ctx, 50*time.Millisecond) == nil {
+		if a.left() >= 0 {
+			continue
+		}
 		a.mu.Lock()
-		if silent := a.now() - a.renewed; silent > a.timing.Lease && len(a.held) > 0 {
-			for _, h := range a.held {
-				h.lose(errLapsed)
-			}
+		for _, h := range a.held {
+			h.lose(errLapsed)
 		}
 		a.mu.Unlock()
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/runtime/wallclock"
 	"triality/server/worker"
 )
 
@@ -24,7 +25,19 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == worker.Arg {
 		os.Exit(worker.Main(os.Stdin, os.Stdout, deed))
 	}
+	if len(os.Args) > 1 && os.Args[1] == "agent" {
+		agentMain(os.Args[2], os.Args[3], os.Args[4])
+	}
 	os.Exit(m.Run())
+}
+
+// agentMain is a worker as a process of its own: of a server's URL, a token and a folder.
+func agentMain(url, token, dir string) {
+	a, err := NewAgent(AgentOptions{Access: Access{URL: url, Text: token}, Name: "one", Dir: dir, Info: testInfo, Files: sharedFiles{}})
+	if err == nil {
+		err = a.Run(context.Background())
+	}
+	panic(err)
 }
 
 // deed is what the tests' jobs do: their configuration names it.
@@ -53,7 +66,9 @@ func deed(ctx context.Context, job worker.Job, t experiments.Tracker) error {
 		return experiments.Errorf(experiments.CodeInvalid, "rows.jsonl:3: no label")
 	case "die":
 		os.Exit(7)
-	case "wait", "deaf":
+	case "clock":
+		return t.SaveRun(ctx, experiments.Run{ID: job.RunID, Status: experiments.Finished, EndedAt: wallclock.Now()})
+	case "wait", "deaf", "loud":
 		if rest != "" { // says that it is at work, and who it is
 			if err := os.WriteFile(rest, fmt.Append(nil, os.Getpid()), 0o600); err != nil {
 				return err
@@ -61,6 +76,10 @@ func deed(ctx context.Context, job worker.Job, t experiments.Tracker) error {
 		}
 		if err := t.SaveRun(ctx, experiments.Run{ID: job.RunID, Status: experiments.Running}); err != nil {
 			return err
+		}
+		for name == "loud" { // until nobody reads it any more
+			fmt.Fprintln(os.Stderr, strings.Repeat("a", 1000))
+			t.Progress(job.RunID, "finetune", experiments.Progress{Done: 1, Total: 1})
 		}
 		if name == "deaf" {
 			select {}
@@ -78,6 +97,7 @@ type notes struct {
 	experiments.Tracker
 	mu    sync.Mutex
 	asked []string
+	saved experiments.Run // last
 }
 
 func (n *notes) note(format string, args ...any) {
@@ -94,6 +114,9 @@ func (n *notes) said() []string {
 
 func (n *notes) SaveRun(_ context.Context, r experiments.Run) error {
 	n.note("save %s", r.Status)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.saved = r
 	return nil
 }
 
@@ -204,6 +227,12 @@ func agent(t *testing.T, url, token, name, dir string, info Info) *started {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return run(t, a)
+}
+
+// run starts a worker that is made.
+func run(t *testing.T, a *Agent) *started {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &started{Agent: a, end: make(chan error, 1), stop: cancel}
 	go func() { w.end <- a.Run(ctx) }()

@@ -157,7 +157,7 @@ func (h *held) process(job worker.Job, log *jobLog) (Delivery, error) {
 	}()
 	p := a.opts.Process
 	a.mu.Lock()
-	p.Grace = a.timing.Grace()
+	p.Grace, p.Left, staged.Ahead = a.timing.Grace(), a.left, a.ahead
 	a.mu.Unlock()
 	err = p.Run(h.ctx, staged, &distant{worker.NewTracker(h.answer), delivery}, log)
 	stop()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -117,9 +118,10 @@ func dial(ctx context.Context, a Access, name string, try time.Duration, waiting
 		case errors.Is(err, nats.ErrSecureConnWanted), strings.Contains(err.Error(), "the server's key is not"), strings.Contains(err.Error(), "parse "):
 			return nil, experiments.Errorf(experiments.CodeInvalid, "join %s: %w", a.URL, err)
 		}
-		if err.Error() != told {
-			told = err.Error()
-			waiting(err)
+		text, why := outOfDate(err)
+		if text != told {
+			told = text
+			waiting(why)
 		}
 		select {
 		case <-ctx.Done():
@@ -127,6 +129,17 @@ func dial(ctx context.Context, a Access, name string, try time.Duration, waiting
 		case <-time.After(500 * time.Millisecond):
 		}
 	}
+}
+
+// outOfDate says what is wrong where the server's certificate does not hold at what this machine's clock shows, and
+// gives beside it a text that does not change with the time. Another error stays as it is.
+func outOfDate(err error) (text string, why error) {
+	var invalid x509.CertificateInvalidError
+	if !errors.As(err, &invalid) || invalid.Reason != x509.Expired {
+		return err.Error(), err
+	}
+	text = fmt.Sprintf("the certificate of %q holds from %s to %s", invalid.Cert.Subject.CommonName, invalid.Cert.NotBefore.Format(time.RFC3339), invalid.Cert.NotAfter.Format(time.RFC3339))
+	return text, fmt.Errorf("%s, and this machine's clock shows %s; set the clock, or renew the certificate: %w", text, time.Now().UTC().Format(time.RFC3339), err)
 }
 
 // ask sends JSON once and reads the answer.

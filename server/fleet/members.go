@@ -55,7 +55,7 @@ func (s *Server) join(name string, m *nats.Msg) {
 	changed := s.changed
 	s.mu.Unlock()
 	s.log.Info("a worker joined", "name", name, "system", j.Info.OS+"/"+j.Info.Arch, "cores", j.Info.Cores, "cards", len(j.Info.Cards), "slots", j.Info.Slots)
-	s.reply(m, welcome{Lease: s.timing.Lease})
+	s.reply(m, welcome{Lease: s.timing.Lease, Clock: time.Now()})
 	changed()
 }
 
@@ -99,7 +99,7 @@ func (s *Server) renew(name string, m *nats.Msg) {
 		return
 	}
 	w.heard, w.left = s.now(), r.Leaving
-	answer := renewed{Fenced: s.heldLocked(w, r.Held), Revision: s.revision[name]}
+	answer := renewed{Fenced: s.heldLocked(w, r.Held), Revision: s.revision[name], Clock: time.Now()}
 	became := s.alive(w) != w.alive
 	w.alive = s.alive(w)
 	changed := s.changed

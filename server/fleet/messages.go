@@ -45,6 +45,7 @@ type joining struct {
 type welcome struct {
 	Refused string        `json:"refused,omitempty"`
 	Lease   time.Duration `json:"lease,omitempty"`
+	Clock   time.Time     `json:"clock,omitzero"` // the server's time of day, which records have; nothing is decided by it
 }
 
 // renewal says that a worker lives and what it runs.
@@ -56,10 +57,11 @@ type renewal struct {
 
 // renewed answers it.
 type renewed struct {
-	Refused  string `json:"refused,omitempty"`
-	Unknown  bool   `json:"unknown,omitempty"` // the server was started since: join again
-	Fenced   []ref  `json:"fenced,omitempty"`  // of what it runs, what it must stop at once
-	Revision uint64 `json:"revision,omitempty"`
+	Refused  string    `json:"refused,omitempty"`
+	Unknown  bool      `json:"unknown,omitempty"` // the server was started since: join again
+	Fenced   []ref     `json:"fenced,omitempty"`  // of what it runs, what it must stop at once
+	Revision uint64    `json:"revision,omitempty"`
+	Clock    time.Time `json:"clock,omitzero"` // as in welcome
 }
 
 // orders is the value of a worker's key: what it is to run.

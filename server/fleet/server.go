@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"triality/experiments"
+	"triality/runtime/uptime"
 	"triality/server/transfer"
 	"triality/server/worker"
 )
@@ -39,7 +40,7 @@ type Server struct {
 	opts   Options
 	timing Timing
 	log    *slog.Logger
-	now    clock
+	now    func() time.Duration
 	broker *broker // nil: the NATS server is another's
 	conn   *nats.Conn
 	kv     jetstream.KeyValue
@@ -69,7 +70,7 @@ func Open(ctx context.Context, o Options) (_ *Server, err error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		opts: o, timing: Timing{o.Lease}, log: o.Logger, now: ownClock(), busy: make(chan struct{}, 1024),
+		opts: o, timing: Timing{o.Lease}, log: o.Logger, now: uptime.Now, busy: make(chan struct{}, 1024),
 		members: map[string]*member{}, attempts: map[string]*attempt{}, unsaid: map[string]bool{}, saying: make(chan struct{}, 1),
 		revision: map[string]uint64{}, changed: func() {},
 	}

@@ -25,10 +25,12 @@ type Job struct {
 	Resume  bool   // the run has begun before
 	Lock    string // file that the job's worker holds, so that an attempt never meets the one before it; absolute
 	Grace   time.Duration
-	Root    string // the folder that the worker keeps to, its configuration's relative paths' too; empty: none
-	Memory  int64  // the most bytes that the worker may hold, which the parent watches; 0: not known
-	Copies  bool   // the files that it reads are copies of another machine's, which counts the looks at them
-	Plan    bool   // only say what would be done: a JSON list of steps as an artifact
+	Root    string        // the folder that the worker keeps to, its configuration's relative paths' too; empty: none
+	Memory  int64         // the most bytes that the worker may hold, which the parent watches; 0: not known
+	Copies  bool          // the files that it reads are copies of another machine's, which counts the looks at them
+	Plan    bool          // only say what would be done: a JSON list of steps as an artifact
+	Ahead   time.Duration // how far the clock that records go by is ahead of this machine's
+	Lease   time.Duration // for how long the job may go on unless its parent, asked again and again, prolongs it; 0: for good
 	// Devices are the numbers of the machine's cards that the job may use; none: as its configuration says.
 	Devices []int
 }

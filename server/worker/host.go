@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"time"
 
 	"triality/experiments"
 )
@@ -17,6 +18,7 @@ type Host struct {
 	job       Job
 	tracker   experiments.Tracker
 	cancelled <-chan struct{}
+	left      func() time.Duration
 	stranger  bool // the worker is of another machine, which reads no other run than its own
 
 	mu     sync.Mutex
@@ -30,6 +32,9 @@ type None struct{}
 // Job hands out the job.
 func (h *Host) Job(_ None, job *Job) error {
 	*job = h.job
+	if h.left != nil {
+		job.Lease = max(h.left(), 1)
+	}
 	return nil
 }
 
@@ -41,6 +46,15 @@ func (h *Host) Cancelled(None, *None) error {
 	case <-h.ctx.Done():
 		return h.ctx.Err()
 	}
+}
+
+// Left says for how long the job may go on, where it is leased.
+func (h *Host) Left(_ None, left *time.Duration) error {
+	if h.left == nil {
+		return errors.New("the job has no lease")
+	}
+	*left = h.left()
+	return nil
 }
 
 // Done says how the job ended; the worker leaves after it.

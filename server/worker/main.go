@@ -12,6 +12,8 @@ import (
 
 	"triality/experiments"
 	"triality/runtime/filelock"
+	"triality/runtime/uptime"
+	"triality/runtime/wallclock"
 )
 
 // Work does a job and records it. It ends soon after ctx does, leaving what the next attempt goes on from.
@@ -26,6 +28,7 @@ func Main(stdin io.Reader, stdout io.WriteCloser, work Work) int {
 	defer cancel()
 	client := rpc.NewClient(&pipe{Reader: stdin, WriteCloser: stdout, broken: cancel})
 	var job Job
+	began := uptime.Now()
 	if err := client.Call("Host.Job", None{}, &job); err != nil {
 		fmt.Fprintln(os.Stderr, "worker: no job:", err)
 		return 1
@@ -35,7 +38,11 @@ func Main(stdin io.Reader, stdout io.WriteCloser, work Work) int {
 		_ = client.Call("Host.Cancelled", None{}, &None{})
 		cancel()
 	}()
+	if job.Lease != 0 {
+		go keepLease(ctx, began+job.Lease, func() (left time.Duration, err error) { return left, client.Call("Host.Left", None{}, &left) }, cancel)
+	}
 	go leaveAfter(ctx, job.Grace)
+	wallclock.Follow(job.Ahead)
 
 	here := &remote{call: parent{client}.call}
 	var tracker experiments.Tracker = here
@@ -56,14 +63,6 @@ func Main(stdin io.Reader, stdout io.WriteCloser, work Work) int {
 
 // interrupted is what a worker says that a signal ended and not its parent: the job is to go on.
 const interrupted = "interrupted by a signal"
-
-// leaveAfter ends the process when its job is to stop and does not: it may hang in a system call or a driver.
-func leaveAfter(ctx context.Context, grace time.Duration) {
-	<-ctx.Done()
-	time.Sleep(grace)
-	fmt.Fprintf(os.Stderr, "worker: the job did not stop within %v\n", grace)
-	os.Exit(1)
-}
 
 // attempt does the job once the worker of the attempt before has let go of it.
 func attempt(ctx context.Context, job Job, tracker experiments.Tracker, work Work) error {

@@ -28,6 +28,9 @@ type Process struct {
 	// Grace is how long a cancelled job has to leave a checkpoint before its worker is killed; 0: 8 s. Nothing
 	// is lost without one: the next attempt goes on from the checkpoint before it.
 	Grace time.Duration
+	// Left says for how long a worker may go on unless it is told otherwise; nil: for as long as this process lives. A
+	// worker asks, and stops by itself when this process does not answer, as one does not that is suspended.
+	Left func() time.Duration
 }
 
 // Death is the end of a worker that did not say how its job ended.
@@ -94,7 +97,7 @@ func (p Process) Run(ctx context.Context, job Job, tracker experiments.Tracker, 
 	}
 	to.Close()
 
-	host := &Host{ctx: alive, job: job, tracker: tracker, cancelled: ctx.Done()}
+	host := &Host{ctx: alive, job: job, tracker: tracker, cancelled: ctx.Done(), left: p.Left}
 	server := rpc.NewServer()
 	if err := server.Register(host); err != nil {
 		return errors.Join(fmt.Errorf("worker: %w", err), cmd.Process.Kill(), cmd.Wait())

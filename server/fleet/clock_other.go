@@ -1,5 +1,0 @@
-//go:build !linux
-
-package fleet
-
-func ownClock() clock { return sinceStart() }
