@@ -139,7 +139,7 @@ func (s *Server) called(name string, m *nats.Msg) {
 func (s *Server) current(name string, h head) (*attempt, *calls, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w := s.members[name]; w == nil || w.instance != h.Instance {
+	if w := s.members[name]; w == nil || w.instance == "" || w.instance != h.Instance || s.adopted[h.ref] == name {
 		return nil, nil, errAgain // it joins first, or is told that it may not
 	}
 	a := s.attempts[h.Run]

@@ -36,6 +36,7 @@ type place struct {
 	worker  string
 	left    bool  // given back
 	written int64 // bytes of the attempt's log that were written; -1: not known
+	adopted ref   // what the worker runs already
 }
 
 // Worker is the name of the worker.
@@ -73,14 +74,16 @@ func (s *Server) Take(n worker.Need) (p worker.Place, busy bool) {
 
 // Adopt gives the place of an attempt that a worker ran when the process before this one ended. written is how much
 // of its log is there, in bytes; -1: not known.
-func (s *Server) Adopt(name string, written int64) worker.Place {
+func (s *Server) Adopt(run string, number int, name string, written int64) worker.Place {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.members[name] == nil { // it joins again; until then nothing is known of it
 		s.members[name] = &member{name: name, left: true, heard: s.now()}
 	}
 	s.members[name].taken++
-	return &place{server: s, worker: name, written: written}
+	p := &place{server: s, worker: name, written: written, adopted: ref{run, number}}
+	s.adopted[p.adopted] = name
+	return p
 }
 
 // Fits says whether a worker that is connected has what a job needs, free or not.
@@ -141,6 +144,7 @@ func (p *place) Run(ctx context.Context, job worker.Job, tracker experiments.Tra
 	s.mu.Lock()
 	a.deadline = s.now() + s.timing.GivenAway()
 	s.attempts[a.Run] = a
+	delete(s.adopted, p.adopted)
 	s.sayLocked(p.worker)
 	s.mu.Unlock()
 	go s.open(a, tracker)
@@ -214,6 +218,10 @@ func (p *place) Leave() {
 	defer s.mu.Unlock()
 	if m := s.members[p.worker]; m != nil && !p.left {
 		m.taken--
+	}
+	if _, waits := s.adopted[p.adopted]; waits { // it never came to it
+		delete(s.adopted, p.adopted)
+		s.sayLocked(p.worker)
 	}
 	p.left = true
 }

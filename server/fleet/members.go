@@ -88,7 +88,7 @@ func (s *Server) renew(name string, m *nats.Msg) {
 	}
 	s.mu.Lock()
 	w := s.members[name]
-	if w == nil {
+	if w == nil || w.instance == "" { // nothing, or only the name, is known of it
 		s.mu.Unlock()
 		s.reply(m, renewed{Unknown: true})
 		return
@@ -115,6 +115,9 @@ func (s *Server) renew(name string, m *nats.Msg) {
 // folder's worker of that name began is over when its lease lapses.
 func (s *Server) heldLocked(w *member, held []ref) (fenced []ref) {
 	for _, r := range held {
+		if s.adopted[r] == w.name {
+			continue
+		}
 		a := s.attempts[r.Run]
 		if a == nil || a.ref != r || a.worker != w.name {
 			fenced = append(fenced, r)

@@ -52,6 +52,7 @@ type Server struct {
 	mu       sync.Mutex
 	members  map[string]*member
 	attempts map[string]*attempt // by run
+	adopted  map[ref]string      // workers that run an attempt of which this process has yet to take note
 	unsaid   map[string]bool     // workers whose key is to be written
 	saying   chan struct{}
 	revision map[string]uint64
@@ -71,7 +72,7 @@ func Open(ctx context.Context, o Options) (_ *Server, err error) {
 	}
 	s := &Server{
 		opts: o, timing: Timing{o.Lease}, log: o.Logger, now: uptime.Now, busy: make(chan struct{}, 1024),
-		members: map[string]*member{}, attempts: map[string]*attempt{}, unsaid: map[string]bool{}, saying: make(chan struct{}, 1),
+		members: map[string]*member{}, attempts: map[string]*attempt{}, adopted: map[ref]string{}, unsaid: map[string]bool{}, saying: make(chan struct{}, 1),
 		revision: map[string]uint64{}, changed: func() {},
 	}
 	defer func() {
@@ -240,6 +241,11 @@ func (s *Server) ordersOf(worker string) orders {
 	for _, a := range s.attempts {
 		if a.worker == worker {
 			value.Jobs = append(value.Jobs, order{ref: a.ref, Stop: a.stopped})
+		}
+	}
+	for r, by := range s.adopted {
+		if by == worker {
+			value.Jobs = append(value.Jobs, order{ref: r})
 		}
 	}
 	return value

@@ -32,9 +32,9 @@ type Fleet interface {
 	Take(n worker.Need) (p worker.Place, busy bool)
 	// Fits says whether a worker that is connected has what a job needs.
 	Fits(n worker.Need) bool
-	// Adopt gives the place of an attempt that a worker ran when the process before this one ended. written is how
-	// much of its log is kept, in bytes; -1: not known.
-	Adopt(name string, written int64) worker.Place
+	// Adopt gives the place of an attempt that a worker ran when the process before this one ended; from then on the
+	// worker keeps it. written is how much of its log is kept, in bytes; -1: not known.
+	Adopt(run string, attempt int, name string, written int64) worker.Place
 }
 
 // Queue runs submitted pipelines: those of higher priority first, else in the order of their submission.

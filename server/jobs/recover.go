@@ -54,7 +54,7 @@ func (q *Queue) away(ctx context.Context) ([]*job, error) {
 		}
 		out = append(out, &job{
 			id: r.ID, priority: r.Job.Priority, queued: r.Job.QueuedAt, needs: q.places.needsOf(r.Config),
-			place: q.fleet.Adopt(r.Job.Worker, written), adopted: true,
+			place: q.fleet.Adopt(r.ID, r.Job.Attempt, r.Job.Worker, written), adopted: true,
 		})
 	}
 	return out, nil
