@@ -33,7 +33,7 @@ func TestAWorkerGoesOnWithItsJobWhenTheServerIsStartedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
+	for range 2 {
 		stop(worker.ErrStopping)
 		if err := <-ended; !errors.Is(err, worker.ErrStopping) {
 			t.Fatal(err)
