@@ -1,6 +1,9 @@
 package experiments
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Reason says why a job waits, as a code and what belongs into its sentence, so that a page can say it in its reader's
 // language.
@@ -15,7 +18,7 @@ const (
 	WaitsBehind       = "behind"        // count of the jobs that start before it
 	WaitsBehindHigher = "behind_higher" // count of those among them that have a higher priority
 	WaitsForMemory    = "memory"        // free and needed memory of the machine
-	WaitsForWorker    = "worker"        // gpu, memory: what no worker that is connected has
+	WaitsForWorker    = "worker"        // gpu, memory: what no worker that is connected has; gpu_have, memory_have: the most that one has
 	WaitsForSlot      = "worker_slot"   // gpu, memory: the workers that have them are busy
 	WaitsForStart     = "start"         // nothing keeps it
 )
@@ -33,9 +36,24 @@ var reasonTexts = map[string]func(a map[string]string) string{
 	WaitsForMemory: func(a map[string]string) string {
 		return fmt.Sprintf("waits for the machine's memory: %s are free, and it starts beside others at %s", a["free"], a["needed"])
 	},
-	WaitsForWorker: func(a map[string]string) string { return "waits for a worker" + having(a) },
+	WaitsForWorker: func(a map[string]string) string { return "waits for a worker" + having(a) + most(a) },
 	WaitsForSlot:   func(a map[string]string) string { return "waits until a worker" + having(a) + " is free" },
 	WaitsForStart:  func(map[string]string) string { return "starts next" },
+}
+
+// most says what the largest worker has of what is waited for.
+func most(a map[string]string) string {
+	var has []string
+	if gpu := a["gpu_have"]; gpu != "" {
+		has = append(has, "a GPU of "+gpu+" GB")
+	}
+	if memory := a["memory_have"]; memory != "" {
+		has = append(has, memory+" GB of memory")
+	}
+	if len(has) == 0 {
+		return ""
+	}
+	return "; the most that one has is " + strings.Join(has, " and ")
 }
 
 // having says what a worker must have: gpu is GB of a card's memory, 0 for any card; memory is GB of its own.
@@ -47,7 +65,11 @@ func having(a map[string]string) string {
 		text += " with a GPU"
 	}
 	if a["memory"] != "" {
-		text += " with " + a["memory"] + " GB of memory"
+		join := " with "
+		if text != "" {
+			join = " and "
+		}
+		text += join + a["memory"] + " GB of memory"
 	}
 	return text
 }

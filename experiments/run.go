@@ -101,4 +101,9 @@ type Job struct {
 	Deaths   int       `json:"deaths,omitempty"`   // workers in a row that died so without getting further
 	Stuck    int       `json:"stuck,omitempty"`    // workers in a row that died, in whatever way, without getting further
 	Reached  Reached   `json:"reached,omitzero"`   // how far the worker got that got furthest
+	// Memory and Card are the bytes that a step was planned to take of its machine's memory and of a card's, where a machine
+	// had less. Elsewhere says that the server's own machine was one.
+	Memory    int64 `json:"memory,omitempty"`
+	Card      int64 `json:"card,omitempty"`
+	Elsewhere bool  `json:"elsewhere,omitempty"`
 }

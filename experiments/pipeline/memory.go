@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -44,7 +45,7 @@ func (e *Engine) reserve(need train.Memory, how advice, sink Sink) (release func
 	host := need.Host
 	if e.ownMemory() {
 		if err := enough("the "+e.Device.Info().Name+" device", need.Device, 0, e.cardRoom(), how, sink); err != nil {
-			return nil, err
+			return nil, onCard(err)
 		}
 	} else {
 		host = memory.Plan{}
@@ -110,15 +111,26 @@ func enough(what string, need memory.Plan, held, room int64, how advice, sink Si
 		return nil
 	}
 	if total > room-held {
-		return experiments.Errorf(experiments.CodeInvalid, "%w", notEnough(fmt.Sprintf("planned memory: %s%s, and %s has %s: %s; the largest part is %s: %s",
-			memory.Bytes(total), with, what, memory.Bytes(room), need, need.Largest().Name, how.mend(need))))
+		return experiments.Errorf(experiments.CodeInvalid, "%w", &notEnough{experiments.Shortage{
+			Memory: total + held,
+			Text: fmt.Sprintf("planned memory: %s%s, and %s has %s: %s; the largest part is %s: %s",
+				memory.Bytes(total), with, what, memory.Bytes(room), need, need.Largest().Name, how.mend(need)),
+		}})
 	}
 	sink.Note(fmt.Sprintf("planned memory: %s of %s%s: %s", memory.Bytes(total), memory.Bytes(room), with, need))
 	return nil
 }
 
 // notEnough is what a plan is refused with: the device would have been out of memory.
-type notEnough string
+type notEnough struct{ experiments.Shortage }
 
-func (n notEnough) Error() string { return string(n) }
-func (notEnough) Unwrap() error   { return device.ErrOutOfMemory }
+func (n *notEnough) Unwrap() []error { return []error{&n.Shortage, device.ErrOutOfMemory} }
+
+// onCard is a shortage as one of a card's memory.
+func onCard(err error) error {
+	var n *notEnough
+	if errors.As(err, &n) {
+		n.Memory, n.Card = 0, n.Memory
+	}
+	return err
+}

@@ -59,5 +59,10 @@ test('each thing that a job waits for has words in both languages', () => {
   assert.deepEqual(waitsFor({ code: 'device', args: { device: 'cpu', name: 'a' } })?.key, 'waits.processor');
   assert.equal(waitsFor({ code: 'worker', args: { gpu: '16' } })?.key, 'waits.workerGpuOf');
   assert.equal(waitsFor({ code: 'worker_slot', args: { gpu: '0' } })?.key, 'waits.slotGpu');
+  assert.equal(waitsFor({ code: 'worker', args: { gpu: '16', gpu_have: '12' } })?.key, 'waits.workerGpuMost');
+  assert.equal(waitsFor({ code: 'worker', args: { memory: '41', memory_have: '8' } })?.key, 'waits.workerMemory');
+  assert.equal(waitsFor({ code: 'worker', args: { gpu: '16', memory: '41' } })?.key, 'waits.workerBoth');
+  assert.equal(waitsFor({ code: 'worker_slot', args: { memory: '41' } })?.key, 'waits.slotMemory');
+  assert.equal(waitsFor({ code: 'worker_slot', args: { gpu: '16', memory: '41' } })?.key, 'waits.slotBoth');
   assert.equal(waitsFor({ code: 'of another version' }), undefined);
 });

@@ -244,6 +244,8 @@ type ending struct {
 	Death  string           `json:"death,omitempty"` // the cause, where the process died
 	Detail string           `json:"detail,omitempty"`
 	Left   string           `json:"left,omitempty"` // why the worker gave the job back
+	Memory int64            `json:"memory,omitempty"`
+	Card   int64            `json:"card,omitempty"` // of a shortage, as Memory
 }
 
 func endingOf(err error) ending {
@@ -257,7 +259,12 @@ func endingOf(err error) ending {
 	case errors.As(err, &death):
 		return ending{Death: death.Cause, Detail: death.Detail}
 	}
-	return ending{Code: experiments.CodeOf(err), Error: err.Error()}
+	e := ending{Code: experiments.CodeOf(err), Error: err.Error()}
+	var short *experiments.Shortage
+	if errors.As(err, &short) {
+		e.Memory, e.Card = short.Memory, short.Card
+	}
+	return e
 }
 
 func (e ending) err() error {
@@ -266,6 +273,8 @@ func (e ending) err() error {
 		return &worker.Lost{Cause: e.Left, Left: true}
 	case e.Death != "":
 		return &worker.Death{Cause: e.Death, Detail: e.Detail}
+	case e.Memory > 0 || e.Card > 0:
+		return experiments.Errorf(e.Code, "%w", &experiments.Shortage{Memory: e.Memory, Card: e.Card, Text: e.Error})
 	case e.Error != "":
 		return experiments.Errorf(e.Code, "%s", e.Error)
 	}

@@ -15,10 +15,10 @@ import (
 
 // fits says whether a machine has what a job needs.
 func fits(n worker.Need, i Info) bool {
-	if n.Memory > 0 && i.Memory > 0 && i.Memory < n.Memory {
+	if n.Memory > 0 && i.Memory > 0 && worker.RoomOf(i.Memory) < n.Memory {
 		return false
 	}
-	return n.Device != "cuda" || hasCard(n, i)
+	return n.Device != "cuda" && (len(i.Cards) == 0 || n.DeviceMemory == 0) || hasCard(n, i)
 }
 
 func hasCard(n worker.Need, i Info) bool {
@@ -41,6 +41,30 @@ type place struct {
 
 // Worker is the name of the worker.
 func (p *place) Worker() string { return p.worker }
+
+// Holds says whether the worker has what a job needs; of one that is gone nothing is known.
+func (p *place) Holds(n worker.Need) bool {
+	p.server.mu.Lock()
+	defer p.server.mu.Unlock()
+	m := p.server.members[p.worker]
+	return m == nil || m.instance == "" || fits(n, m.info)
+}
+
+// Largest is the most memory of a worker that is connected, and of a card of one, in bytes.
+func (s *Server) Largest() (memory, card int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.members {
+		if !s.alive(m) {
+			continue
+		}
+		memory = max(memory, m.info.Memory)
+		for _, c := range m.info.Cards {
+			card = max(card, c.Memory)
+		}
+	}
+	return memory, card
+}
 
 // Take takes a free slot of a worker that fits, or says what is waited for: busy where one fits and has none free.
 func (s *Server) Take(n worker.Need) (p worker.Place, busy bool) {

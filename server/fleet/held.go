@@ -76,15 +76,17 @@ func (a *Agent) start(o order) {
 	})
 }
 
-// card takes the card of this machine that the fewest jobs have.
-func (a *Agent) card() (card int, release func(), ok bool) {
+// card takes the card of this machine that the fewest jobs have, of those with the memory that is needed where there are
+// such.
+func (a *Agent) card(need int64) (card int, release func(), ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.opts.Info.Cards) == 0 {
 		return 0, nil, false
 	}
+	holds := func(i int) bool { m := a.opts.Info.Cards[i].Memory; return m == 0 || m >= need }
 	for i := range a.opts.Info.Cards {
-		if a.cards[i] < a.cards[card] {
+		if holds(i) && (!holds(card) || a.cards[i] < a.cards[card]) {
 			card = i
 		}
 	}
@@ -141,7 +143,7 @@ func (h *held) process(job worker.Job, log *jobLog) (Delivery, error) {
 		}
 		return nil, fmt.Errorf("files of the job: %w", err)
 	}
-	if card, release, ok := a.card(); ok {
+	if card, release, ok := a.card(job.Card); ok {
 		defer release()
 		staged.Devices = []int{card}
 	}

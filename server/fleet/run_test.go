@@ -60,15 +60,21 @@ func TestJobsOfAWorkerHaveACardEach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, release, _ := a.card()
-	second, _, _ := a.card()
+	first, release, _ := a.card(0)
+	second, _, _ := a.card(0)
 	release()
-	third, _, ok := a.card()
+	third, _, ok := a.card(0)
 	if first == second || third != first || !ok {
 		t.Errorf("cards %d, %d and, when the first is free again, %d", first, second, third)
 	}
+	a.opts.Info.Cards = []Card{{Name: "small", Memory: 10}, {Name: "big", Memory: 20}}
+	for range 3 {
+		if card, _, _ := a.card(15); card != 1 {
+			t.Errorf("a job that needs the big card has card %d", card)
+		}
+	}
 	a.opts.Info.Cards = nil
-	if _, _, ok := a.card(); ok {
+	if _, _, ok := a.card(0); ok {
 		t.Error("a card on a machine without")
 	}
 }

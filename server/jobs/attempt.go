@@ -75,10 +75,10 @@ func (q *Queue) attempt(ctx context.Context, j *job) (err error) {
 	}
 	spec := worker.Job{
 		RunID: j.id, Config: run.Config, Dir: run.Job.Dir, Attempt: run.Job.Attempt, Resume: run.Job.Attempt > 1 || j.adopted,
-		Lock: lock, Devices: q.places.devices(j.slots),
+		Lock: lock, Devices: q.places.devices(j.slots), Card: j.needs.need.DeviceMemory,
 	}
 	place := &reached{}
-	err = w.Run(ctx, spec, recorder{q.store, run.Job.Attempt, place}, log)
+	err = w.Run(ctx, spec, recorder{q.store, run.Job.Attempt, place, q.fleet != nil}, log)
 	if err != nil && !j.leftRunning(ctx, err) {
 		fmt.Fprintf(log, "attempt %d ended: %v\n", run.Job.Attempt, err)
 	}
@@ -94,6 +94,7 @@ func (q *Queue) settle(attempt context.Context, j *job, err error, place experim
 	var death *worker.Death
 	died := errors.As(err, &death)
 	var lost *worker.Lost
+	var short *experiments.Shortage
 	switch {
 	case j.leftRunning(attempt, err):
 		return nil
@@ -111,6 +112,9 @@ func (q *Queue) settle(attempt context.Context, j *job, err error, place experim
 		}
 		j.again = true
 		return q.requeue(ctx, j, lost.Cause, nil, place)
+	}
+	if errors.As(err, &short) && q.wants(j, short) {
+		return q.move(ctx, j, err)
 	}
 	return q.mark(ctx, id, experiments.Failed, err.Error())
 }

@@ -32,6 +32,8 @@ type Fleet interface {
 	Take(n worker.Need) (p worker.Place, busy bool)
 	// Fits says whether a worker that is connected has what a job needs.
 	Fits(n worker.Need) bool
+	// Largest is the most memory of a worker that is connected, and of a card of one, in bytes.
+	Largest() (memory, card int64)
 	// Adopt gives the place of an attempt that a worker ran when the process before this one ended; from then on the
 	// worker keeps it. written is how much of its log is kept, in bytes; -1: not known.
 	Adopt(run string, attempt int, name string, written int64) worker.Place
@@ -119,7 +121,7 @@ func New(ctx context.Context, st *store.Store, w Worker, o Options) (*Queue, err
 	}
 	for _, r := range runs {
 		if r.Job != nil {
-			q.add(&job{id: r.ID, priority: r.Job.Priority, queued: r.Job.QueuedAt, needs: q.places.needsOf(r.Config)})
+			q.add(&job{id: r.ID, priority: r.Job.Priority, queued: r.Job.QueuedAt, needs: q.places.needsOf(r.Config, r.Job)})
 		}
 	}
 	q.fill()
@@ -162,7 +164,7 @@ func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experimen
 	if run, err = q.store.CreateRun(ctx, run); err != nil || run.ID != id {
 		return run, err // the run of an earlier request with the same idempotency key
 	}
-	q.add(&job{id: id, priority: s.Priority, queued: now, needs: q.places.needsOf(s.Config)})
+	q.add(&job{id: id, priority: s.Priority, queued: now, needs: q.places.needsOf(s.Config, nil)})
 	q.fill()
 	return run, nil
 }
@@ -258,6 +260,7 @@ func (q *Queue) Resume(ctx context.Context, id string) (experiments.Run, error) 
 			r.Job = &experiments.Job{Attempt: 1} // what ran it was no worker
 		}
 		r.Job.QueuedAt, r.Job.Reason, r.Job.Death, r.Job.Deaths, r.Job.Stuck = now, "", "", 0, 0
+		r.Job.Memory, r.Job.Card, r.Job.Elsewhere = 0, 0, false // the machines may be others by now
 		r.Status, r.Error, r.EndedAt = experiments.Queued, "", time.Time{}
 		return nil
 	})
@@ -268,7 +271,7 @@ func (q *Queue) Resume(ctx context.Context, id string) (experiments.Run, error) 
 		j.again = true
 		return run, nil
 	}
-	q.add(&job{id: id, priority: run.Job.Priority, queued: now, needs: q.places.needsOf(run.Config)})
+	q.add(&job{id: id, priority: run.Job.Priority, queued: now, needs: q.places.needsOf(run.Config, run.Job)})
 	q.fill()
 	return run, nil
 }

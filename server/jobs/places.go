@@ -24,11 +24,14 @@ type places struct {
 type needs struct {
 	slots  int  // cards at once
 	beside bool // the processor alone
-	need   worker.Need
+	// elsewhere says that this machine has too little memory for it.
+	elsewhere bool
+	need      worker.Need
 }
 
-// needsOf reads what a configuration takes. One that is no longer understood takes one slot, where its worker says so.
-func (p places) needsOf(text string) needs {
+// needsOf reads what a configuration takes, and what attempts before have found; known is nil where there were none. One
+// that is no longer understood takes one slot, where its worker says so.
+func (p places) needsOf(text string, known *experiments.Job) needs {
 	cfg, err := pipeline.ParseSpec("config", []byte(text))
 	if err != nil {
 		return needs{slots: 1, need: worker.Need{Device: "auto"}}
@@ -39,6 +42,9 @@ func (p places) needsOf(text string) needs {
 	}
 	if p.cards > 0 && cfg.Device != "cpu" {
 		n.slots = max(1, min(cfg.Devices, p.cards, p.slots))
+	}
+	if known != nil {
+		n.need.Memory, n.need.DeviceMemory, n.elsewhere = known.Memory, max(n.need.DeviceMemory, known.Card), known.Elsewhere
 	}
 	return n
 }
@@ -171,7 +177,10 @@ func (q *Queue) seat(j *job, blocked map[bool]bool) bool {
 
 // runsHere says whether a job may run on this machine at all, now or later.
 func (q *Queue) runsHere(n needs) bool {
-	return !q.places.none && (q.fleet == nil || n.need.Device != "cuda" || q.places.cards > 0)
+	if q.fleet == nil {
+		return !q.places.none
+	}
+	return !q.places.none && (n.need.Device != "cuda" || q.places.cards > 0) && q.places.holds(n)
 }
 
 // memoryEvery is how often a machine short of memory is looked at again.
@@ -199,11 +208,16 @@ func (q *Queue) waits(id string) *experiments.Reason {
 	}
 	j := q.waiting[at]
 	if !q.runsHere(j.needs) {
-		code := experiments.WaitsForWorker
-		if q.fleet != nil && q.fleet.Fits(j.needs.need) {
-			code = experiments.WaitsForSlot
+		args := j.needs.need.Args()
+		if q.fleet == nil {
+			return &experiments.Reason{Code: experiments.WaitsForWorker, Args: args}
 		}
-		return &experiments.Reason{Code: code, Args: j.needs.need.Args()}
+		if q.fleet.Fits(j.needs.need) {
+			return &experiments.Reason{Code: experiments.WaitsForSlot, Args: args}
+		}
+		memory, card := q.fleet.Largest()
+		j.needs.need.Largest(args, memory, card)
+		return &experiments.Reason{Code: experiments.WaitsForWorker, Args: args}
 	}
 	before, higher := 0, 0
 	for _, w := range q.waiting[:at] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"time"
 
 	"triality/experiments"
 	"triality/server/store"
@@ -15,6 +16,7 @@ type recorder struct {
 	*store.Store
 	attempt int
 	reached *reached
+	judged  bool // the queue says whether the run has failed: another machine may have what this one lacks
 }
 
 // reached follows how far an attempt gets.
@@ -84,6 +86,9 @@ func (r recorder) Progress(run, step string, p experiments.Progress) {
 
 func (r recorder) SaveRun(ctx context.Context, run experiments.Run) error {
 	r.reached.set(run.Steps)
+	if r.judged && run.Status == experiments.Failed {
+		run.Status, run.Error, run.EndedAt = experiments.Running, "", time.Time{}
+	}
 	_, err := r.UpdateRun(ctx, run.ID, func(stored *experiments.Run) error {
 		if stored.Job == nil || stored.Job.Attempt != r.attempt {
 			return experiments.Errorf(experiments.CodeConflict, "run %s: attempt %d has ended; another has taken over", run.ID, r.attempt)

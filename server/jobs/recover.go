@@ -53,7 +53,7 @@ func (q *Queue) away(ctx context.Context) ([]*job, error) {
 			return nil, err
 		}
 		out = append(out, &job{
-			id: r.ID, priority: r.Job.Priority, queued: r.Job.QueuedAt, needs: q.places.needsOf(r.Config),
+			id: r.ID, priority: r.Job.Priority, queued: r.Job.QueuedAt, needs: q.places.needsOf(r.Config, r.Job),
 			place: q.fleet.Adopt(r.ID, r.Job.Attempt, r.Job.Worker, written), adopted: true,
 		})
 	}

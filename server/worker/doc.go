@@ -8,6 +8,7 @@
 package worker
 
 import (
+	"errors"
 	"time"
 
 	"triality/experiments"
@@ -33,25 +34,36 @@ type Job struct {
 	Lease   time.Duration // for how long the job may go on unless its parent, asked again and again, prolongs it; 0: for good
 	// Devices are the numbers of the machine's cards that the job may use; none: as its configuration says.
 	Devices []int
+	// Card is the memory that the job is known to need of a card, in bytes; 0: not known.
+	Card int64
 }
 
 // Failure is how a job's own error travels between the processes.
 type Failure struct {
-	Code    experiments.Code
-	Message string
+	Code         experiments.Code
+	Message      string
+	Memory, Card int64 // of a shortage
 }
 
 func failureOf(err error) *Failure {
 	if err == nil {
 		return nil
 	}
-	return &Failure{Code: experiments.CodeOf(err), Message: err.Error()}
+	f := &Failure{Code: experiments.CodeOf(err), Message: err.Error()}
+	var short *experiments.Shortage
+	if errors.As(err, &short) {
+		f.Memory, f.Card = short.Memory, short.Card
+	}
+	return f
 }
 
 // err is the error on this side.
 func (f *Failure) err() error {
 	if f == nil {
 		return nil
+	}
+	if f.Memory > 0 || f.Card > 0 {
+		return experiments.Errorf(f.Code, "%w", &experiments.Shortage{Memory: f.Memory, Card: f.Card, Text: f.Message})
 	}
 	return experiments.Errorf(f.Code, "%s", f.Message)
 }

@@ -62,7 +62,7 @@ func (p Process) Run(ctx context.Context, job Job, tracker experiments.Tracker, 
 		p.Grace = 8 * time.Second
 	}
 	if p.Memory == 0 {
-		p.Memory = memory.Machine() / 10 * 9
+		p.Memory = RoomOf(memory.Machine())
 	}
 	job.Grace, job.Memory, job.Root = p.Grace, p.Memory, p.Root
 	program, args := p.Program, p.Args

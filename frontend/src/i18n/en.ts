@@ -193,6 +193,12 @@ export const en = {
   'waits.worker': 'Waits for a worker',
   'waits.workerGpu': 'Waits for a worker with a GPU',
   'waits.workerGpuOf': 'Waits for a worker with a GPU of {gpu} GB',
+  'waits.workerGpuMost': 'Waits for a worker with a GPU of {gpu} GB; the most that one has is {gpu_have} GB',
+  'waits.workerMemory': 'Waits for a worker with {memory} GB of memory; the most that one has is {memory_have} GB',
+  'waits.workerBoth':
+    'Waits for a worker with a GPU of {gpu} GB and {memory} GB of memory; the most that workers have is {gpu_have} GB and {memory_have} GB',
+  'waits.slotMemory': 'Waits until a worker with {memory} GB of memory is free',
+  'waits.slotBoth': 'Waits until a worker with a GPU of {gpu} GB and {memory} GB of memory is free',
   'waits.slot': 'Waits until a worker is free',
   'waits.slotGpu': 'Waits until a worker with a GPU is free',
   'waits.slotGpuOf': 'Waits until a worker with a GPU of {gpu} GB is free',

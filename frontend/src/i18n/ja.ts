@@ -195,6 +195,12 @@ export const ja: Record<Key, string> = {
   'waits.worker': '待機中: ワーカーの接続を待っています',
   'waits.workerGpu': '待機中: GPU を備えたワーカーの接続を待っています',
   'waits.workerGpuOf': '待機中: {gpu} GB の GPU を備えたワーカーの接続を待っています',
+  'waits.workerGpuMost': '待機中: {gpu} GB の GPU を備えたワーカーの接続を待っています（接続中の最大は {gpu_have} GB）',
+  'waits.workerMemory': '待機中: メモリー {memory} GB のワーカーの接続を待っています（接続中の最大は {memory_have} GB）',
+  'waits.workerBoth':
+    '待機中: {gpu} GB の GPU とメモリー {memory} GB を備えたワーカーの接続を待っています（接続中の最大は {gpu_have} GB と {memory_have} GB）',
+  'waits.slotMemory': '待機中: メモリー {memory} GB のワーカーが空くのを待っています',
+  'waits.slotBoth': '待機中: {gpu} GB の GPU とメモリー {memory} GB を備えたワーカーが空くのを待っています',
   'waits.slot': '待機中: ワーカーが空くのを待っています',
   'waits.slotGpu': '待機中: GPU を備えたワーカーが空くのを待っています',
   'waits.slotGpuOf': '待機中: {gpu} GB の GPU を備えたワーカーが空くのを待っています',

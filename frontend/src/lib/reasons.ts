@@ -49,6 +49,13 @@ export function causeOf(text: string): Key | undefined {
   return causes.find(([re]) => re.test(text))?.[1];
 }
 
+/** The end of the key that says what a worker must have. */
+function having({ gpu, gpu_have: most, memory }: Partial<Record<string, string>>) {
+  if (memory !== undefined) return gpu === undefined || gpu === '0' ? 'Memory' : 'Both';
+  if (gpu === undefined) return '';
+  return gpu === '0' ? 'Gpu' : most === undefined ? 'GpuOf' : 'GpuMost';
+}
+
 /** What a job waits for; undefined for a code that this page does not know. */
 export function waitsFor({ code, args = {} }: Reason): Said | undefined {
   switch (code) {
@@ -61,9 +68,9 @@ export function waitsFor({ code, args = {} }: Reason): Said | undefined {
     case 'memory':
       return { key: 'waits.memory', args };
     case 'worker':
-      return { key: args.gpu === undefined ? 'waits.worker' : args.gpu === '0' ? 'waits.workerGpu' : 'waits.workerGpuOf', args };
+      return { key: `waits.worker${having(args)}`, args };
     case 'worker_slot':
-      return { key: args.gpu === undefined ? 'waits.slot' : args.gpu === '0' ? 'waits.slotGpu' : 'waits.slotGpuOf', args };
+      return { key: `waits.slot${having({ ...args, gpu_have: undefined })}` as Key, args };
     case 'start':
       return { key: 'waits.start', args: {} };
   }
