@@ -49,12 +49,21 @@ export function causeOf(text: string): Key | undefined {
   return causes.find(([re]) => re.test(text))?.[1];
 }
 
-/** The end of the key that says what a worker must have. */
-function having({ gpu, gpu_have: most, memory }: Partial<Record<string, string>>) {
-  if (memory !== undefined) return gpu === undefined || gpu === '0' ? 'Memory' : 'Both';
-  if (gpu === undefined) return '';
-  return gpu === '0' ? 'Gpu' : most === undefined ? 'GpuOf' : 'GpuMost';
+type Having = 'nothing' | 'gpu' | 'gpuOf' | 'memory' | 'both';
+
+/** What a worker must have. */
+function having({ gpu, memory }: Record<string, string>): Having {
+  if (memory !== undefined) return gpu === undefined || gpu === '0' ? 'memory' : 'both';
+  if (gpu === undefined) return 'nothing';
+  return gpu === '0' ? 'gpu' : 'gpuOf';
 }
+
+const none: Record<Having, Key> = {
+  nothing: 'waits.worker', gpu: 'waits.workerGpu', gpuOf: 'waits.workerGpuOf', memory: 'waits.workerMemory', both: 'waits.workerBoth',
+};
+const busy: Record<Having, Key> = {
+  nothing: 'waits.slot', gpu: 'waits.slotGpu', gpuOf: 'waits.slotGpuOf', memory: 'waits.slotMemory', both: 'waits.slotBoth',
+};
 
 /** What a job waits for; undefined for a code that this page does not know. */
 export function waitsFor({ code, args = {} }: Reason): Said | undefined {
@@ -68,9 +77,9 @@ export function waitsFor({ code, args = {} }: Reason): Said | undefined {
     case 'memory':
       return { key: 'waits.memory', args };
     case 'worker':
-      return { key: `waits.worker${having(args)}`, args };
+      return { key: having(args) === 'gpuOf' && args.gpu_have ? 'waits.workerGpuMost' : none[having(args)], args };
     case 'worker_slot':
-      return { key: `waits.slot${having({ ...args, gpu_have: undefined })}` as Key, args };
+      return { key: busy[having(args)], args };
     case 'start':
       return { key: 'waits.start', args: {} };
   }
