@@ -10,12 +10,12 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"unicode/utf8"
 
 	"triality/experiments"
+	"triality/runtime/disk"
 	"triality/runtime/ordered"
 )
 
@@ -84,7 +84,7 @@ func Read(ctx context.Context, input string, strict bool, tell Teller) (Rows, er
 // sizes is what files hold; one that cannot be looked at is reported by who reads it.
 func sizes(files []string) (n int64) {
 	for _, name := range files {
-		if info, err := os.Stat(name); err == nil {
+		if info, err := disk.Stat(name); err == nil {
 			n += info.Size()
 		}
 	}

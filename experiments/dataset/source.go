@@ -15,7 +15,7 @@ import (
 // Find lists the files that input names: a file, a folder of four_class_*.jsonl, or a glob pattern. All are
 // regular files.
 func Find(input string) ([]string, error) {
-	info, err := os.Stat(input)
+	info, err := disk.Stat(input)
 	if err == nil && !info.IsDir() {
 		if err := disk.Regular(input); err != nil {
 			return nil, experiments.Errorf(experiments.CodeInvalid, "read rows: %w", err)
@@ -29,7 +29,7 @@ func Find(input string) ([]string, error) {
 		pattern = filepath.Join(input, inFolder)
 		files, globErr = filesIn(input)
 	} else {
-		files, globErr = filepath.Glob(pattern)
+		files, globErr = disk.Glob(pattern)
 	}
 	if globErr != nil {
 		return nil, experiments.Errorf(experiments.CodeInvalid, "data.input_path: %q is not a valid pattern: %w", input, globErr)
@@ -54,7 +54,7 @@ const inFolder = "four_class_*.jsonl"
 
 // filesIn lists the files of a folder, whose own name may hold what would be a pattern's.
 func filesIn(dir string) (files []string, err error) {
-	entries, err := os.ReadDir(dir)
+	entries, err := disk.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}

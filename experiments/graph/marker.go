@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -42,7 +41,7 @@ func finished(dir, key string) *Marker {
 		return nil
 	}
 	for _, o := range m.Outputs {
-		if _, err := os.Stat(filepath.Join(dir, o)); err != nil {
+		if _, err := disk.Stat(filepath.Join(dir, o)); err != nil {
 			return nil
 		}
 	}
@@ -109,7 +108,7 @@ func (v *storedValue) UnmarshalJSON(text []byte) error {
 // LastSeconds is how long the step of a kind took that finished last among those in the folders below dir; 0 where there
 // is none.
 func LastSeconds(dir, kind string) float64 {
-	paths, err := filepath.Glob(filepath.Join(dir, "*", MarkerName))
+	paths, err := disk.Glob(filepath.Join(dir, "*", MarkerName))
 	if err != nil {
 		return 0
 	}

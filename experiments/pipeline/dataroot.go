@@ -28,11 +28,8 @@ func CheckPaths(s Spec, dir, root string) error {
 		if !filepath.IsAbs(full) {
 			full = filepath.Join(dir, full)
 		}
-		lies, err := disk.Real(beforePattern(full))
-		switch {
-		case err != nil:
-			faults = append(faults, fmt.Sprintf("%s: %s: %v", key, path, err))
-		case !disk.Below(lies, real):
+		// What cannot be followed is refused in the same words: others would say what lies outside.
+		if lies, err := disk.Real(beforePattern(full)); err != nil || !disk.Below(lies, real) {
 			faults = append(faults, fmt.Sprintf("%s: %s lies outside %s, to which this server keeps", key, path, root))
 		}
 	}

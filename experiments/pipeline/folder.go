@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"triality/experiments"
@@ -17,7 +16,7 @@ import (
 )
 
 func exists(path string) bool {
-	_, err := os.Stat(path)
+	_, err := disk.Stat(path)
 	return err == nil
 }
 

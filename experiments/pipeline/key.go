@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -57,7 +56,7 @@ func hashModel(dir string) (string, error) {
 // ModelFiles lists what a step that takes a model folder reads of it, relative to it, with slashes: its key is made of
 // them.
 func ModelFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+	entries, err := disk.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, experiments.Errorf(experiments.CodeNotFound, "%s: no such model folder", dir)
 	}
@@ -87,12 +86,12 @@ func TestFiles(name string) ([]string, error) {
 		return dataset.Find(name)
 	}
 	files := []string{filepath.Join(name, "dataset_dict.json")}
-	splits, err := os.ReadDir(name)
+	splits, err := disk.ReadDir(name)
 	if err != nil {
 		return nil, fmt.Errorf("data set %s: %w", name, err)
 	}
 	for _, split := range splits {
-		entries, err := os.ReadDir(filepath.Join(name, split.Name()))
+		entries, err := disk.ReadDir(filepath.Join(name, split.Name()))
 		if err != nil {
 			continue // a file, or a folder that no reader of the data set could read either
 		}

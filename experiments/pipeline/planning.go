@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"triality/experiments"
 	"triality/experiments/graph"
 	stepkinds "triality/experiments/kinds"
+	"triality/runtime/disk"
 	"triality/runtime/hub"
 )
 
@@ -99,7 +99,7 @@ func (l *literals) of(ctx context.Context, takes []graph.Type, text string) (gra
 
 // ResultFile is the file of an A/B result that is named by its folder or itself.
 func ResultFile(name string) string {
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
+	if info, err := disk.Stat(name); err == nil && info.IsDir() {
 		return filepath.Join(name, resultsName)
 	}
 	return name

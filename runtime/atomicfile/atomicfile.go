@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -77,7 +76,7 @@ func fill(f *disk.File, perm fs.FileMode, write func(io.Writer) error) error {
 // (not in its subfolders) and returns their names. Call it only while no other
 // process writes to dir: a file being written looks the same as a leftover.
 func RemoveStale(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+	entries, err := disk.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("remove stale files: %w", err)
 	}

@@ -155,7 +155,7 @@ func (p place) settle() error {
 
 // put gives a flushed folder the name out. What was there is then at from, or gone.
 func (p place) put(from string) error {
-	info, err := os.Stat(p.out)
+	info, err := disk.Stat(p.out)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return disk.Rename(from, p.out)
@@ -204,7 +204,7 @@ func exists(path string) bool {
 
 // flush brings a folder with all it holds to stable storage, what is in a folder before its names.
 func flush(dir string) error {
-	entries, err := os.ReadDir(dir)
+	entries, err := disk.ReadDir(dir)
 	if err != nil {
 		return err
 	}

@@ -92,17 +92,15 @@ func place(name string) (*os.Root, string, error) {
 		return nil, name, nil
 	}
 	real, err := Real(name)
-	if err != nil {
-		return nil, "", err
-	}
 	var names []string
 	for _, r := range *list {
-		if Below(real, r.Name()) {
+		if err == nil && Below(real, r.Name()) {
 			rel, err := filepath.Rel(r.Name(), real)
 			return r, rel, err
 		}
 		names = append(names, r.Name())
 	}
+	// A name that cannot be followed is refused in the same words: others would say what lies outside.
 	return nil, "", &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("%w %s, which this process keeps to", ErrOutside, strings.Join(names, " and "))}
 }
 
@@ -127,12 +125,68 @@ func Open(name string) (*os.File, error) {
 	return root.Open(rel)
 }
 
+// Stat looks at a name.
+func Stat(name string) (fs.FileInfo, error) {
+	root, rel, err := place(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case root == nil:
+		return os.Stat(name)
+	}
+	return root.Stat(rel)
+}
+
 // ReadDir lists a folder.
 func ReadDir(name string) ([]fs.DirEntry, error) {
-	if err := Inside(name); err != nil {
+	root, rel, err := place(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case root == nil:
+		return os.ReadDir(name)
+	}
+	return fs.ReadDir(root.FS(), filepath.ToSlash(rel))
+}
+
+// special are the characters that a pattern gives a meaning.
+func special() string {
+	if filepath.Separator == '\\' {
+		return `*?[`
+	}
+	return `*?[\`
+}
+
+// Glob is filepath.Glob; what lies outside the folders that this process keeps to matches nothing.
+func Glob(pattern string) ([]string, error) {
+	if roots.Load() == nil {
+		return filepath.Glob(pattern)
+	}
+	if _, err := filepath.Match(pattern, ""); err != nil {
 		return nil, err
 	}
-	return os.ReadDir(name)
+	dir, last := filepath.Split(pattern)
+	dirs := []string{filepath.Clean(dir)}
+	if strings.ContainsAny(dir, special()) {
+		var err error
+		if dirs, err = Glob(filepath.Clean(dir)); err != nil {
+			return nil, err
+		}
+	}
+	var out []string
+	for _, d := range dirs {
+		entries, err := ReadDir(d)
+		if err != nil {
+			continue // as filepath.Glob does
+		}
+		for _, e := range entries {
+			path := filepath.Join(d, e.Name())
+			if ok, _ := filepath.Match(last, e.Name()); ok && Inside(path) == nil {
+				out = append(out, path)
+			}
+		}
+	}
+	return out, nil
 }
 
 func openFile(name string, flag int, perm fs.FileMode) (*os.File, error) {

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -35,6 +37,66 @@ func keepTo(t *testing.T) (root, outside string) {
 		}
 	})
 	return root, outside
+}
+
+// What lies outside is refused in the same words whether it is there or not, so that nobody learns what is.
+func TestNothingIsToldOfWhatLiesOutside(t *testing.T) {
+	root, outside := keepTo(t)
+	if err := os.Mkdir(filepath.Join(outside, "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ways := []string{outside, root + "/in/../../outside"}
+	if os.Symlink(outside, filepath.Join(root, "link")) == nil {
+		ways = append(ways, filepath.Join(root, "link"))
+	}
+	for _, way := range ways {
+		for _, name := range []string{"secret", "folder", "none", "secret/below", "folder/none", strings.Repeat("long", 100)} {
+			path := way + "/" + name
+			_, stat := Stat(path)
+			_, list := ReadDir(path)
+			_, open := Open(path)
+			for what, err := range map[string]error{"stat": stat, "list": list, "open": open} {
+				if want := "open " + path + ": lies outside " + root + ", which this process keeps to"; err == nil || err.Error() != want {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+		}
+		for _, pattern := range []string{way + "/*", way + "/s*", way + "/*/*", root + "/*/s*", root + "/*/../../outside/*"} {
+			if got, err := Glob(pattern); len(got) > 0 || err != nil {
+				t.Errorf("%s matches %q, %v", pattern, got, err)
+			}
+		}
+	}
+	if got, err := Glob(root + "/[fi]*"); err != nil || !slices.Equal(got, []string{filepath.Join(root, "file"), filepath.Join(root, "in")}) {
+		t.Errorf("inside there are %q, %v", got, err)
+	}
+	if info, err := Stat(filepath.Join(root, "file")); err != nil || info.Size() != 4 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if list, err := ReadDir(root); err != nil || len(list) < 2 {
+		t.Errorf("%v, %v", list, err)
+	}
+	if _, err := Stat(filepath.Join(root, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what is missing inside: %v", err)
+	}
+}
+
+// Inside its folder a process finds what filepath.Glob finds.
+func TestPatternsMatchInsideAsElsewhere(t *testing.T) {
+	root, _ := keepTo(t)
+	for _, name := range []string{"in [1]/a.jsonl", "in [1]/b.txt", "deep/er/a.jsonl"} {
+		path := filepath.Join(root, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, pattern := range []string{"*", "*/*.jsonl", "*/*/*", "in ?1?/*", `in \[1\]/a*`, "deep/er/a.jsonl", "none/*", "deep/er", "[", "deep/[", "*/"} {
+		want, wantErr := filepath.Glob(filepath.Join(root, pattern))
+		got, err := Glob(filepath.Join(root, pattern))
+		if !slices.Equal(got, want) || (err == nil) != (wantErr == nil) {
+			t.Errorf("%s matches %q (%v), elsewhere %q (%v)", pattern, got, err, want, wantErr)
+		}
+	}
 }
 
 func TestAProcessKeepsToItsFolderHoweverThePathLeadsOut(t *testing.T) {

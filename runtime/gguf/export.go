@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -93,7 +92,7 @@ func export(ctx context.Context, dir, out string, o Options) (r Report, err erro
 	if err := Write(out, metadata, tensors); err != nil {
 		return r, err
 	}
-	st, err := os.Stat(out)
+	st, err := disk.Stat(out)
 	if err != nil {
 		return r, err
 	}

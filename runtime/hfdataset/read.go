@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"triality/runtime/atomicfile"
+	"triality/runtime/disk"
 )
 
 // Read reads every split of the dataset at dir. With columns only those are
@@ -44,7 +44,7 @@ func Read(dir string, columns ...string) ([]Split, error) {
 }
 
 func readSplit(dir, name string, columns []string) (Split, error) {
-	if _, err := os.Stat(dir); err != nil {
+	if _, err := disk.Stat(dir); err != nil {
 		return Split{}, fmt.Errorf("its folder is missing: %w", err)
 	}
 	var st state

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"triality/runtime/atomicfile"
@@ -47,7 +46,7 @@ func write(dir string, splits []Batches, shardBytes int64) error {
 
 // replaceable reports what at dir is not a dataset or an empty folder.
 func replaceable(dir string) error {
-	entries, err := os.ReadDir(dir)
+	entries, err := disk.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

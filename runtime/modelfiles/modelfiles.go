@@ -6,7 +6,6 @@ package modelfiles
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -47,7 +46,7 @@ func Belongs(name string) bool {
 func List(dir string) ([]string, error) {
 	var names []string
 	for _, sub := range []string{"", TemplateFolder} {
-		entries, err := os.ReadDir(filepath.Join(dir, sub))
+		entries, err := disk.ReadDir(filepath.Join(dir, sub))
 		if sub != "" && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -59,7 +58,7 @@ func List(dir string) ([]string, error) {
 			if !Belongs(name) {
 				continue
 			}
-			info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name))) // a cache's snapshot is a folder of links
+			info, err := disk.Stat(filepath.Join(dir, filepath.FromSlash(name))) // a cache's snapshot is a folder of links
 			if err != nil {
 				return nil, err
 			}

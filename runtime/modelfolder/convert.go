@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -79,7 +78,7 @@ func convert(ctx context.Context, dir, out string, o ConvertOptions) error {
 	if c := checkTensors(stored{m}, asStored(cfg, cfg.Specs(), m), cfg.Unused); c.Err != nil {
 		return c.Err
 	}
-	entries, err := os.ReadDir(out)
+	entries, err := disk.ReadDir(out)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

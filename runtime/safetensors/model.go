@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -50,7 +49,7 @@ type Model struct {
 // the shard it names.
 func OpenModel(dir string) (*Model, error) {
 	single := filepath.Join(dir, singleName)
-	switch _, err := os.Stat(single); {
+	switch _, err := disk.Stat(single); {
 	case err == nil:
 		f, err := Open(single)
 		if err != nil {

@@ -94,11 +94,11 @@ func (w *stored) Names() []string {
 
 // in says whether dir is the folder that the weights are read from.
 func (w *stored) in(dir string) bool {
-	a, err := os.Stat(w.dir)
+	a, err := disk.Stat(w.dir)
 	if err != nil {
 		return false
 	}
-	b, err := os.Stat(dir)
+	b, err := disk.Stat(dir)
 	return err == nil && os.SameFile(a, b)
 }
 

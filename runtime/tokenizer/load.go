@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -53,7 +52,7 @@ func (f *files) list() []struct {
 // or a field that could change a text's tokens, is an error that is
 // ErrUnsupported and names the feature and the file.
 func Load(path string) (*Tokenizer, error) {
-	if st, err := os.Stat(path); err != nil {
+	if st, err := disk.Stat(path); err != nil {
 		return nil, fmt.Errorf("load tokenizer: %w", err)
 	} else if st.IsDir() {
 		path = filepath.Join(path, tokenizerName)
@@ -79,7 +78,7 @@ func Load(path string) (*Tokenizer, error) {
 
 // readTemplates reads the chat templates besides the default one.
 func (f *files) readTemplates(dir string) error {
-	entries, err := os.ReadDir(dir)
+	entries, err := disk.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

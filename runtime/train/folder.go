@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -42,7 +41,7 @@ type checkpointFile struct {
 
 // list returns the checkpoint files, newest first.
 func (f *folder) list() ([]checkpointFile, error) {
-	entries, err := os.ReadDir(f.dir)
+	entries, err := disk.ReadDir(f.dir)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoints: %w", err)
 	}

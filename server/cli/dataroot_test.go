@@ -44,7 +44,8 @@ func TestAServersRunsKeepToItsDataRoot(t *testing.T) {
 		if path.Kind == config.InputPath || path.Kind == config.ModulePath {
 			name = "rows.jsonl"
 		}
-		for _, file := range []string{filepath.Join(dir, "outside", name), filepath.Join("link", name), filepath.Join("..", filepath.Base(dir), "outside", name)} {
+		for _, file := range []string{filepath.Join(dir, "outside", name), filepath.Join("link", name), filepath.Join("..", filepath.Base(dir), "outside", name),
+			filepath.Join(dir, "outside", "none"), filepath.Join(dir, "outside", "rows.jsonl", "below"), filepath.Join("link", "rows.jsonl", "below")} {
 			a := absurd{path.Key, path.Key, file}
 			if path.Kind == config.ModulePath {
 				a.yaml, a.value = "test.metrics", []any{map[string]any{"module": file}}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"triality/experiments"
@@ -48,6 +49,8 @@ type Queue struct {
 	places   places
 	fleet    Fleet         // nil: this machine runs everything
 	planning chan struct{} // workers that plan
+	plans    atomic.Int64  // plans that are made or wait
+	planTime time.Duration
 
 	mu      sync.Mutex
 	waiting []*job
@@ -101,7 +104,7 @@ func New(ctx context.Context, st *store.Store, w Worker, o Options) (*Queue, err
 	if err := prune(ctx, st); err != nil {
 		return nil, err
 	}
-	q := &Queue{worker: w, store: st, root: o.DataRoot, fleet: o.Fleet, log: o.Logger, running: map[string]*job{}, planning: make(chan struct{}, plansAtOnce)}
+	q := &Queue{worker: w, store: st, root: o.DataRoot, fleet: o.Fleet, log: o.Logger, running: map[string]*job{}, planning: make(chan struct{}, plansAtOnce), planTime: planTime}
 	q.places = places{cards: o.Cards, slots: o.Slots, beside: o.Beside, none: o.Away, memory: o.Memory}
 	if o.Slots == 0 {
 		q.places.slots = max(1, o.Cards)

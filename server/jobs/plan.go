@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"triality/experiments"
 	"triality/experiments/pipeline"
@@ -16,8 +17,16 @@ import (
 	"triality/server/worker"
 )
 
-// plansAtOnce bounds the workers that plan: each reads what the configuration names.
-const plansAtOnce = 2
+// Bounds of planning, which reads what the configuration names: workers at once, those that may wait for them, and how long
+// one may take from when it begins. Hashing a model of 70 billion parameters takes some minutes.
+const (
+	plansAtOnce = 2
+	plansWait   = 16
+	planTime    = 5 * time.Minute
+)
+
+// errPlanTime is the cause of the end of a plan that took too long.
+var errPlanTime = errors.New("planning took too long")
 
 // Plan says what a run of a configuration would do. A worker does it, since planning reads data and models.
 func (q *Queue) Plan(ctx context.Context, text, dir string) ([]pipeline.PlannedStep, error) {
@@ -28,12 +37,19 @@ func (q *Queue) Plan(ctx context.Context, text, dir string) ([]pipeline.PlannedS
 	if dir, err = q.within(spec, dir); err != nil {
 		return nil, err
 	}
+	if q.plans.Add(1) > plansAtOnce+plansWait {
+		q.plans.Add(-1)
+		return nil, experiments.Errorf(experiments.CodeUnavailable, "%d plans are being made or wait; ask again later", plansAtOnce+plansWait)
+	}
+	defer q.plans.Add(-1)
 	select {
 	case q.planning <- struct{}{}:
 		defer func() { <-q.planning }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, q.planTime, errPlanTime)
+	defer cancel()
 	id, err := pipeline.NewRunID()
 	if err != nil {
 		return nil, err
@@ -46,6 +62,8 @@ func (q *Queue) Plan(ctx context.Context, text, dir string) ([]pipeline.PlannedS
 	err = errors.Join(q.worker.Run(ctx, worker.Job{RunID: id, Config: text, Dir: dir, Lock: lock, Plan: true}, p, io.Discard), remove(lock))
 	var death *worker.Death
 	switch {
+	case errors.Is(context.Cause(ctx), errPlanTime):
+		return nil, experiments.Errorf(experiments.CodeUnavailable, "planning took longer than %v, and was stopped: a file that it reads is slow or endless", q.planTime)
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.As(err, &death):

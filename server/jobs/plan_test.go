@@ -6,7 +6,9 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"triality/experiments"
 	"triality/server/store"
@@ -55,5 +57,48 @@ func TestAWorkerThatDiesPlanningIsSaid(t *testing.T) {
 	end()
 	if _, err := q.Plan(ended, yamlOf("x"), "/somewhere"); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// slow is a worker that plans until it is stopped.
+type slow struct{ began chan struct{} }
+
+func (s slow) Run(ctx context.Context, _ worker.Job, _ experiments.Tracker, _ io.Writer) error {
+	s.began <- struct{}{}
+	<-ctx.Done()
+	return &worker.Death{Cause: "it did not stop within 8s and was killed"}
+}
+
+func TestAPlanThatTakesTooLongIsStoppedAndMoreThanSomeDoNotWait(t *testing.T) {
+	w := slow{make(chan struct{}, plansAtOnce+plansWait)}
+	q := begin(t, open(t), w)
+	q.planTime = 20 * time.Millisecond
+	if _, err := q.Plan(t.Context(), yamlOf("x"), ""); experiments.CodeOf(err) != experiments.CodeUnavailable || !strings.Contains(err.Error(), "longer than 20ms") {
+		t.Errorf("%v", err)
+	}
+	<-w.began
+	q.planTime = time.Hour
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range plansAtOnce + plansWait {
+		wg.Go(func() {
+			if _, err := q.Plan(ctx, yamlOf("x"), ""); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+	}
+	for range plansAtOnce {
+		<-w.began
+	}
+	for q.plans.Load() < plansAtOnce+plansWait {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := q.Plan(ctx, yamlOf("x"), ""); experiments.CodeOf(err) != experiments.CodeUnavailable {
+		t.Errorf("one more: %v", err)
+	}
+	cancel()
+	wg.Wait()
+	if n := q.plans.Load(); n != 0 {
+		t.Errorf("%d plans are left", n)
 	}
 }
