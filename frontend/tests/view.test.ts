@@ -5,7 +5,7 @@ import { asView, longestAddress, readView, usualView, viewQuery, type RunView } 
 const full: RunView = {
   filter: 'a = "b c" & d + 50% ~', order: [{ key: 'best:eval/f1', descending: true }, { key: 'param:a,b~c', descending: false }],
   columns: [{ key: 'metric:eval/f1', width: 120, pinned: true }, { key: 'param:a,b~c&d', pinned: true }, { key: 'tag:x:y', width: 80 }, { key: 'attribute:status' }],
-  group: 'param:l r,~', baseline: 'r1', hidden: ['r2', 'r3'], shown: ['r4'], archived: 'also', layout: 'table', nameWidth: 320, density: 'comfortable', panels: [{ metric: 'eval/f1', x: 'a&b=c,~' }],
+  group: 'param:l r,~', baseline: 'r1', hidden: ['r2', 'r3'], shown: ['r4'], archived: 'also', layout: 'table', nameWidth: 320, density: 'comfortable', panels: [{ metric: 'eval/f1', x: 'a&b=c,~' }], charts: { x: 'time', log: true },
 };
 
 test('a view comes back from its address whatever its names hold', () => {

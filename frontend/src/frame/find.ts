@@ -1,5 +1,5 @@
 // What the one search finds: pages and experiments at once, runs and metrics as the server answers.
-import type { Facet, Found } from '../lib/search.ts';
+import type { Facet, Found } from '../runs/search.ts';
 import type { Experiment, Module } from '../lib/types.ts';
 
 export type FindKind = 'page' | 'experiment' | 'run' | 'metric' | 'module';

@@ -1,6 +1,7 @@
 // Calls to /api/v1. Every failure is an ApiError with the server's code and message, or the code
 // "network" when no answer came.
-import type { Facets, SearchPage, SearchRequest } from './search.ts';
+import type { Facets, Groups, Scope, SearchPage, SearchRequest, TableAnswer } from '../runs/search.ts';
+import type { Bulk, Change, SavedView } from '../runs/actions.ts';
 import type {
   ABResult, Artifact, ConfigExample, DatasetSummary, Experiment, Info, List, MetricInfo, Module, ModuleResult, Run,
   Series, Status, Worker,
@@ -24,8 +25,8 @@ export const reach: { report: (reached: boolean) => void } = { report: () => {} 
 
 const root = '/api/v1';
 
-async function call(method: string, path: string, body?: unknown, type = 'application/json'): Promise<Response> {
-  const init: RequestInit = { method, headers: {} };
+async function call(method: string, path: string, body?: unknown, type = 'application/json', headers: Record<string, string> = {}): Promise<Response> {
+  const init: RequestInit = { method, headers: { ...headers } };
   if (body !== undefined) {
     init.body = body instanceof Blob ? body : JSON.stringify(body);
     (init.headers as Record<string, string>)['Content-Type'] = type;
@@ -49,8 +50,8 @@ async function call(method: string, path: string, body?: unknown, type = 'applic
   }
 }
 
-async function json<T>(method: string, path: string, body?: unknown): Promise<T> {
-  return (await call(method, path, body)).json() as Promise<T>;
+async function json<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
+  return (await call(method, path, body, undefined, headers)).json() as Promise<T>;
 }
 
 function query(params: Record<string, string | number | undefined>): string {
@@ -84,14 +85,25 @@ export const api = {
   createExperiment: (b: { name: string; description?: string }) => json<Experiment>('POST', '/experiments', b),
   patchExperiment: (e: string, b: { name?: string; description?: string }) =>
     json<Experiment>('PATCH', `/experiments/${id(e)}`, b),
-  deleteExperiment: async (e: string) => void (await call('DELETE', `/experiments/${id(e)}`)),
+  /** Gives the token that undoes it. */
+  deleteExperiment: async (e: string) => (await call('DELETE', `/experiments/${id(e)}`)).headers.get('Undo-Token') ?? '',
 
   runs: (p: { experiment_id?: string; status?: Status; limit?: number; cursor?: string }) => json<List<Run>>('GET', '/runs' + query(p)),
   searchRuns: (b: SearchRequest) => json<SearchPage>('POST', '/runs/search', b),
-  runColumns: (b: { filter?: string; experiments?: string[] }) => json<Facets>('POST', '/runs/columns', b),
+  runTable: (b: SearchRequest) => json<TableAnswer>('POST', '/runs/search', { ...b, form: 'table' }),
   metricNames: (name: string) => json<Facets>('GET', '/runs/columns' + query({ name })),
+  runColumns: (b: Scope) => json<Facets>('POST', '/runs/columns', b),
+  runGroups: (b: Scope & { order_by?: string[]; columns?: string[]; group_by: string[]; limit?: number }) => json<Groups>('POST', '/runs/groups', b),
+  bulk: (b: Bulk) => json<Change>('POST', '/runs/bulk', b),
+  undo: (token: string, skip = false) => json<Change>('POST', `/undo/${id(token)}`, skip ? { skip_conflicts: true } : {}),
+  views: (experiment?: string) => json<List<SavedView>>('GET', '/views' + query({ experiment })),
+  view: (v: string) => json<SavedView>('GET', `/views/${id(v)}`),
+  createView: (b: { name: string; experiment?: string; body: unknown }) => json<SavedView>('POST', '/views', b),
+  patchView: (v: string, b: { name?: string; body?: unknown }, revision?: number) =>
+    json<SavedView>('PATCH', `/views/${id(v)}`, b, revision === undefined ? {} : { 'If-Match': `"${revision}"` }),
+  deleteView: async (v: string) => void (await call('DELETE', `/views/${id(v)}`)),
   run: (r: string) => json<Run>('GET', `/runs/${id(r)}`),
-  patchRun: (r: string, b: { name?: string; tags?: Record<string, string> }) =>
+  patchRun: (r: string, b: { name?: string; notes?: string; tags?: Record<string, string | null> }) =>
     json<Run>('PATCH', `/runs/${id(r)}`, b),
   deleteRun: async (r: string) => void (await call('DELETE', `/runs/${id(r)}`)),
   cancelRun: async (r: string) => void (await call('POST', `/runs/${id(r)}/cancel`)),
@@ -115,7 +127,7 @@ export const api = {
     json<ModuleResult>('POST', `/runs/${id(r)}/abtest/metrics`, b),
 
   configs: () => json<List<ConfigExample>>('GET', '/configs'),
-  startJob: (b: { config: string; name?: string }) => json<Run>('POST', '/jobs', b),
+  startJob: (b: { config: string; name?: string; experiment_id?: string }) => json<Run>('POST', '/jobs', b),
 
   modules: () => json<List<Module>>('GET', '/modules'),
   module: (sha: string) => json<Module>('GET', `/modules/${id(sha)}`),

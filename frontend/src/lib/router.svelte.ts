@@ -3,6 +3,7 @@
 export type Route =
   | { page: 'experiments' }
   | { page: 'experiment'; id: string }
+  | { page: 'runs' }
   | { page: 'run'; id: string }
   | { page: 'abtest'; id: string }
   | { page: 'queue' }
@@ -14,6 +15,7 @@ const name = '([^/]+)';
 const table: [RegExp, (m: RegExpExecArray) => Route][] = [
   [/^\/$/, () => ({ page: 'experiments' })],
   [new RegExp(`^/experiments/${name}/?$`), (m) => ({ page: 'experiment', id: decode(m[1]!) })],
+  [/^\/runs\/?$/, () => ({ page: 'runs' })],
   [new RegExp(`^/runs/${name}/?$`), (m) => ({ page: 'run', id: decode(m[1]!) })],
   [new RegExp(`^/runs/${name}/abtest/?$`), (m) => ({ page: 'abtest', id: decode(m[1]!) })],
   [/^\/queue\/?$/, () => ({ page: 'queue' })],

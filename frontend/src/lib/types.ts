@@ -87,6 +87,7 @@ export interface Run {
   id: string;
   experiment_id: string;
   name: string;
+  notes?: string;
   status: Status;
   created_at: string;
   started_at?: string;

@@ -41,12 +41,14 @@ export interface RunView {
   density: 'dense' | 'comfortable';
   /** The arrangement of the charts, which src/panels reads and writes. */
   panels: unknown[];
+  /** What else src/panels keeps: axis, smoothing, folded sections. */
+  charts: Record<string, unknown>;
 }
 
 export const usualOrder: Order = { key: 'attribute:started', descending: true };
 
 export function usualView(): RunView {
-  return { filter: '', order: [usualOrder], hidden: [], shown: [], layout: 'split', density: 'dense', panels: [] };
+  return { filter: '', order: [usualOrder], hidden: [], shown: [], layout: 'split', density: 'dense', panels: [], charts: {} };
 }
 
 /** More characters than these make an address that servers and messengers refuse: what does not fit stays out of it and is
@@ -90,6 +92,7 @@ export function viewQuery(v: RunView, selected: string[] = [], saved = ''): stri
     ['hidden', v.hidden.map(part).join(',')],
     ['shown', v.shown.map(part).join(',')],
     ['compare', selected.map(part).join(',')],
+    ['charts', Object.keys(v.charts).length ? encodeURIComponent(JSON.stringify(v.charts)) : ''],
     ['panels', v.panels.length ? encodeURIComponent(JSON.stringify(v.panels)) : ''],
   ];
   let q = '';
@@ -122,7 +125,8 @@ export function readView(query: string): { view: RunView; selected: string[]; sa
   view.hidden = list('hidden');
   view.shown = list('shown');
   choose(view, { archived: raw.get('archived'), layout: raw.get('layout'), density: raw.get('density'), nameWidth: Number(raw.get('name')) });
-  view.panels = readPanels(decoded(raw.get('panels') ?? ''));
+  view.panels = asList(parsed(decoded(raw.get('panels') ?? '')));
+  view.charts = asObject(parsed(decoded(raw.get('charts') ?? '')));
   return { view, selected: list('compare'), saved: decoded(raw.get('view') ?? '') };
 }
 
@@ -149,35 +153,37 @@ function readColumn(s: string): ViewColumn | undefined {
   return { key, ...(w > 0 && w < 5000 ? { width: w } : {}), ...(pinned === 'p' ? { pinned: true } : {}) };
 }
 
-function readPanels(s: string): unknown[] {
+function parsed(s: string): unknown {
   try {
-    const got: unknown = JSON.parse(s || '[]');
-    return Array.isArray(got) ? got : [];
+    return JSON.parse(s || 'null');
   } catch {
-    return [];
+    return null;
   }
 }
+
+const asList = (x: unknown): unknown[] => (Array.isArray(x) ? x : []);
+const asObject = (x: unknown) => (typeof x === 'object' && x !== null && !Array.isArray(x) ? x : {}) as Record<string, unknown>;
 
 /** A view as it was saved or kept, whoever wrote it: each field that does not hold is as usual. */
 export function asView(kept: unknown): RunView {
   const v = usualView();
   if (typeof kept !== 'object' || kept === null) return v;
   const k = kept as Record<string, unknown>;
-  const some = (x: unknown) => (Array.isArray(x) ? x : []) as unknown[];
   if (typeof k.filter === 'string') v.filter = k.filter;
-  const order = some(k.order).filter((o): o is Order => isColumnKey((o as Order)?.key)).map((o) => ({ key: o.key, descending: o.descending === true }));
+  const order = asList(k.order).filter((o): o is Order => isColumnKey((o as Order)?.key)).map((o) => ({ key: o.key, descending: o.descending === true }));
   if (order.length) v.order = order;
   if (Array.isArray(k.columns)) {
-    v.columns = some(k.columns).filter((c): c is ViewColumn => isColumnKey((c as ViewColumn)?.key)).map((c) => ({
+    v.columns = asList(k.columns).filter((c): c is ViewColumn => isColumnKey((c as ViewColumn)?.key)).map((c) => ({
       key: c.key, ...(typeof c.width === 'number' && c.width > 0 ? { width: c.width } : {}), ...(c.pinned === true ? { pinned: true } : {}),
     }));
   }
   if (isColumnKey(k.group)) v.group = k.group;
   if (typeof k.baseline === 'string' && k.baseline) v.baseline = k.baseline;
-  const ids = (x: unknown) => some(x).filter((h): h is string => typeof h === 'string');
+  const ids = (x: unknown) => asList(x).filter((h): h is string => typeof h === 'string');
   v.hidden = ids(k.hidden);
   v.shown = ids(k.shown);
   choose(v, k);
-  v.panels = some(k.panels);
+  v.panels = asList(k.panels);
+  v.charts = asObject(k.charts);
   return v;
 }
