@@ -110,11 +110,11 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
 
       await page.getByRole('button', { name: 'Columns' }).click();
       await page.getByLabel('Search columns').fill('learning');
-      await page.getByRole('dialog').getByRole('checkbox', { name: 'learning_rate', exact: true }).check();
+      await page.getByRole('dialog').getByRole('checkbox', { name: /^learning_rate/ }).check();
       await page.getByRole('button', { name: 'Close' }).click();
       await page.getByRole('columnheader', { name: 'learning_rate', exact: true }).waitFor();
 
-      await page.getByRole('checkbox', { name: 'Select all that are shown' }).check();
+      await page.getByRole('checkbox', { name: 'Select all runs that match' }).check();
       await page.getByRole('heading', { name: 'Compare' }).waitFor();
       await page.getByRole('combobox', { name: 'Metric' }).selectOption('train/loss');
       await page.getByRole('img', { name: /^train\/loss of 4 runs: lora r=/ }).waitFor();

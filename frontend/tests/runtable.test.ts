@@ -4,7 +4,7 @@ import { moved, pinnedFirst, primaryOf, Titles, usualColumns } from '../src/runs
 import { command, type Key } from '../src/runs/keys.ts';
 import { lay } from '../src/runs/layout.ts';
 import { differences, namingKeys, unnamed } from '../src/runs/naming.ts';
-import { both, columnOfKey, equals, oneOf, orderBy, rowsOf, searchKey, type Facet, type Facets, type TableAnswer } from '../src/runs/search.ts';
+import { both, columnOfKey, equals, oneOf, orderBy, rowsOf, searchKey, type Facet, type Facets, type SearchPage } from '../src/runs/search.ts';
 import { highest, reveal, viewport } from '../src/runs/virtual.ts';
 
 const facet = (kind: Facet['kind'], name: string, distinct = 5, varies = distinct > 1): Facet => ({ key: '', kind, name, runs: 5, distinct, varies });
@@ -116,10 +116,12 @@ test('keys: none while an input method composes, none in a field of text, letter
   assert.equal(command(key('r', { ctrlKey: true }), 'elsewhere', true, 10), undefined);
 });
 
-test('a table of lists becomes rows', () => {
-  const answer = {
-    rows: { id: ['a', 'b'], name: ['x', ''], status: ['failed', 'finished'], experiment_id: ['e', 'e'], created_at: [1, 2], started_at: [null, 5], ended_at: [null, 9], archived: [false, true], parent_id: ['', 'a'], children: [1, 0], notes: [true, false], removed: [false, false] },
-    values: [[1, null], ['NaN', 'x']], columns: ['m', 'p'], total: 2, offset: 0, snapshot: 's', notes: [],
-  } as TableAnswer;
-  assert.deepEqual(rowsOf(answer).map((r) => [r.id, r.started, r.values, r.parent]), [['a', null, [1, 'NaN'], ''], ['b', 5, [null, 'x'], 'a']]);
+test('a page of runs becomes rows with their values in the order asked', () => {
+  const page = {
+    items: [
+      { id: 'a', name: 'x', experiment_id: 'e', experiment: 'E', status: 'failed', created_at: '1970-01-01T00:00:00.001Z', values: { m: 1 } },
+      { id: 'b', name: '', experiment_id: 'e', experiment: 'E', status: 'finished', created_at: '1970-01-01T00:00:00.002Z', started_at: '1970-01-01T00:00:00.005Z', archived: true, values: { p: 'x', m: 'NaN' } },
+    ], columns: ['m', 'p'], total: 2, next_cursor: '', notes: [],
+  } as SearchPage;
+  assert.deepEqual(rowsOf(page).map((r) => [r.id, r.created, r.started, r.archived, r.values]), [['a', 1, null, false, [1, null]], ['b', 2, 5, true, ['NaN', 'x']]]);
 });

@@ -2,7 +2,7 @@
 export function fill(el: HTMLElement): { destroy: () => void } {
   const set = () => {
     const top = el.getBoundingClientRect().top + el.ownerDocument.defaultView!.scrollY;
-    const bar = matchMedia('(max-width: 640px)').matches ? 66 : 12;
+    const bar = matchMedia('(max-width: 640px)').matches ? 64 : 8;
     el.style.height = `${Math.max(380, innerHeight - top - bar)}px`;
   };
   set();

@@ -124,7 +124,7 @@ export class RunList {
       for (let i = 0; out.length < count && i < section.rows.total; i++) {
         const row = section.rows.at(i);
         if (!row) break;
-        if (!row.removed) out.push({ row, section });
+        out.push({ row, section });
       }
     }
     return out;

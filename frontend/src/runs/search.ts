@@ -14,12 +14,7 @@ export interface Row {
   started: number | null;
   ended: number | null;
   archived: boolean;
-  parent: string;
-  /** How many runs name it as their parent. */
-  children: number;
   notes: boolean;
-  /** It is no longer there; a snapshot keeps its place. */
-  removed: boolean;
   /** In the order of the asked columns. */
   values: Cell[];
 }
@@ -41,8 +36,7 @@ export interface SearchRequest extends Scope {
   order_by?: string[];
   columns?: string[];
   limit?: number;
-  offset?: number;
-  snapshot?: string;
+  cursor?: string;
 }
 
 /** A run as a search gives it outside tables. */
@@ -55,6 +49,8 @@ export interface Found {
   created_at: string;
   started_at?: string;
   ended_at?: string;
+  archived?: boolean;
+  notes?: boolean;
   values: Record<string, Exclude<Cell, null>>;
 }
 
@@ -63,20 +59,6 @@ export interface SearchPage {
   next_cursor: string;
   total: number;
   columns: string[];
-  notes: Note[];
-}
-
-/** An answer in the form of a table, one list a field. */
-export interface TableAnswer {
-  rows: {
-    id: string[]; name: string[]; status: Status[]; experiment_id: string[]; created_at: number[]; started_at: (number | null)[];
-    ended_at: (number | null)[]; archived: boolean[]; parent_id: string[]; children: number[]; notes: boolean[]; removed: boolean[];
-  };
-  values: Cell[][];
-  columns: string[];
-  total: number;
-  offset: number;
-  snapshot: string;
   notes: Note[];
 }
 
@@ -124,12 +106,12 @@ export interface Groups {
   notes: Note[];
 }
 
-export function rowsOf(a: TableAnswer): Row[] {
-  const r = a.rows;
-  return r.id.map((id, i) => ({
-    id, name: r.name[i]!, experiment_id: r.experiment_id[i]!, status: r.status[i]!, created: r.created_at[i]!, started: r.started_at[i]!,
-    ended: r.ended_at[i]!, archived: r.archived[i]!, parent: r.parent_id[i]!, children: r.children[i]!, notes: r.notes[i]!,
-    removed: r.removed[i]!, values: a.values.map((v) => v[i]!),
+const ms = (t: string | undefined) => (t ? Date.parse(t) : null);
+
+export function rowsOf(page: SearchPage): Row[] {
+  return page.items.map((r) => ({
+    id: r.id, name: r.name, experiment_id: r.experiment_id, status: r.status, created: Date.parse(r.created_at), started: ms(r.started_at),
+    ended: ms(r.ended_at), archived: r.archived ?? false, notes: r.notes ?? false, values: page.columns.map((c) => r.values[c] ?? null),
   }));
 }
 

@@ -40,7 +40,8 @@ export class RunTable {
   /** What each row is asked for. */
   readonly keys = $derived.by(() => [...new Set([...this.columns.map((c) => c.key), ...this.naming, ...(this.everywhere ? ['attribute:experiment' as const] : [])])]);
   readonly #places = $derived.by(() => new Map((this.list.shown?.keys ?? []).map((k, i) => [k, i])));
-  readonly rowHeight = $derived(this.view.density === 'dense' ? 28 : 38);
+  readonly density = $derived(this.view.density ?? prefs.density);
+  readonly rowHeight = $derived(this.density === 'dense' ? 28 : 36);
   readonly asked = $derived({ filter: this.view.filter, order: this.view.order, keys: this.keys, group: this.view.group, archived: this.view.archived });
 
   facet(key: ColumnKey): Facet | undefined {
@@ -60,7 +61,7 @@ export class RunTable {
   }
 
   name(row: Row): string {
-    return (unnamed(row) && differences(this.naming, (k) => this.value(row, k))) || row.name || row.id.slice(0, 8);
+    return (unnamed(row) && differences(this.naming.filter((k) => k !== this.view.group), (k) => this.value(row, k))) || row.name || row.id.slice(0, 8);
   }
 
   // Figures
@@ -164,7 +165,7 @@ export class RunTable {
   async loadExtras(): Promise<void> {
     const ids = [...new Set([...this.view.shown, ...(this.view.baseline ? [this.view.baseline] : [])])].slice(0, 500);
     if (!ids.length) return void (this.extras = []);
-    const got = await api.runTable({ filter: oneOf(ids), archived: 'also', columns: this.keys.map(searchKey), limit: ids.length });
+    const got = await api.searchRuns({ filter: oneOf(ids), archived: 'also', columns: this.keys.map(searchKey), limit: ids.length });
     this.extras = rowsOf(got);
   }
 

@@ -38,7 +38,8 @@ export interface RunView {
   layout: 'table' | 'split' | 'charts';
   /** CSS pixels of the column of names. */
   nameWidth?: number;
-  density: 'dense' | 'comfortable';
+  /** Undefined: as the person has set it for every page. */
+  density?: 'dense' | 'comfortable';
   /** The arrangement of the charts, which src/panels reads and writes. */
   panels: unknown[];
   /** What else src/panels keeps: axis, smoothing, folded sections. */
@@ -48,7 +49,7 @@ export interface RunView {
 export const usualOrder: Order = { key: 'attribute:started', descending: true };
 
 export function usualView(): RunView {
-  return { filter: '', order: [usualOrder], hidden: [], shown: [], layout: 'split', density: 'dense', panels: [], charts: {} };
+  return { filter: '', order: [usualOrder], hidden: [], shown: [], layout: 'split', panels: [], charts: {} };
 }
 
 /** More characters than these make an address that servers and messengers refuse: what does not fit stays out of it and is
@@ -84,7 +85,7 @@ export function viewQuery(v: RunView, selected: string[] = [], saved = ''): stri
     ['order', usual ? '' : v.order.map((o) => (o.descending ? '-' : '') + part(o.key)).join(',')],
     ['group', part(v.group ?? '')],
     ['baseline', part(v.baseline ?? '')],
-    ['density', v.density === 'dense' ? '' : v.density],
+    ['density', v.density ?? ''],
     ['columns', v.columns ? v.columns.map((c) => `${part(c.key)}${c.width || c.pinned ? `~${c.width ?? ''}` : ''}${c.pinned ? '~p' : ''}`).join(',') || '-' : ''],
     ['archived', v.archived ?? ''],
     ['layout', v.layout === 'split' ? '' : v.layout],
@@ -132,7 +133,7 @@ export function readView(query: string): { view: RunView; selected: string[]; sa
 
 /** Sets the fields that have few values, where one of them is given. */
 function choose(v: RunView, k: Record<string, unknown>): void {
-  if (k.density === 'comfortable') v.density = 'comfortable';
+  if (k.density === 'dense' || k.density === 'comfortable') v.density = k.density;
   if (k.archived === 'also' || k.archived === 'only') v.archived = k.archived;
   if (k.layout === 'table' || k.layout === 'charts') v.layout = k.layout;
   if (typeof k.nameWidth === 'number' && k.nameWidth > 0 && k.nameWidth < 5000) v.nameWidth = Math.round(k.nameWidth);

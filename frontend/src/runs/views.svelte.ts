@@ -1,8 +1,16 @@
 // The saved views of an experiment, or those of all runs.
 import { api } from '../lib/api.ts';
-import type { SavedView } from './actions.ts';
 import { asView, viewQuery } from './view.ts';
 import type { ViewState } from './viewstate.svelte.ts';
+
+export interface SavedView {
+  id: string;
+  name: string;
+  experiment?: string;
+  /** As it was saved; lists leave it out. */
+  body?: unknown;
+  revision: number;
+}
 
 export class SavedViews {
   items = $state.raw<SavedView[]>([]);

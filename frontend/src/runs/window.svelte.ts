@@ -1,10 +1,11 @@
-// The rows of one search, of which only the windows that were looked at are here. The server keeps the order under a
-// snapshot, so that row 15,000 is the same run whichever way it was reached.
-import { api, ApiError } from '../lib/api.ts';
-import { rowsOf, type Note, type Row, type SearchRequest, type TableAnswer } from './search.ts';
+// The rows of one search, of which only the windows that were looked at are here. The server's cursors lead to the others:
+// a row far below is reached over pages of ids alone, which are remembered.
+import { api } from '../lib/api.ts';
+import { rowsOf, type Note, type Row, type SearchPage, type SearchRequest } from './search.ts';
 
 export const windowRows = 100;
-const atOnce = 2; // requests
+const mostAtOnce = 1000; // rows of an answer
+const requests = 2; // at once
 
 export class RunWindow {
   total = $state(0);
@@ -13,15 +14,15 @@ export class RunWindow {
   columns = $state.raw<string[]>([]);
   error = $state.raw<unknown>();
   #version = $state(0);
-  readonly #asked: Omit<SearchRequest, 'offset' | 'snapshot' | 'limit'>;
+  readonly #asked: Omit<SearchRequest, 'cursor' | 'limit'>;
   #pages = new Map<number, Row[]>();
   #old = new Set<number>(); // pages to be read again when they are looked at
   #loading = new Set<number>();
   #wanted: number[] = [];
-  #snapshot = '';
+  #cursors = new Map<number, string>([[0, '']]);
   #turn = 0;
 
-  constructor(asked: Omit<SearchRequest, 'offset' | 'snapshot' | 'limit'>) {
+  constructor(asked: Omit<SearchRequest, 'cursor' | 'limit'>) {
     this.#asked = asked;
   }
 
@@ -51,8 +52,10 @@ export class RunWindow {
   async begin(first = 0, last = windowRows): Promise<void> {
     const turn = ++this.#turn;
     const from = Math.floor(first / windowRows) * windowRows;
-    const answer = await this.#read(from, Math.min(1000, Math.ceil((last - from) / windowRows) * windowRows), '');
+    const cursors = new Map([[0, '']]);
+    const answer = await this.#read(cursors, from, Math.min(mostAtOnce, Math.ceil((last - from) / windowRows) * windowRows));
     if (turn !== this.#turn) return;
+    this.#cursors = cursors;
     this.#old = new Set(this.#pages.keys());
     this.#loading.clear();
     this.#keep(from, answer);
@@ -61,42 +64,40 @@ export class RunWindow {
   /** Every id of the search from first to before last, in order. */
   async ids(first = 0, last = this.total): Promise<string[]> {
     const out: string[] = [];
-    for (let at = first; at < last; at += 1000) {
-      const got = await api.runTable({ ...this.#asked, columns: [], offset: at, limit: Math.min(1000, last - at), snapshot: this.#snapshot });
-      out.push(...got.rows.id.filter((_, i) => !got.rows.removed[i]));
-      if (got.rows.id.length === 0) break;
+    for (let at = first; at < last; at += mostAtOnce) {
+      const page = await this.#read(this.#cursors, at, Math.min(mostAtOnce, last - at), []);
+      out.push(...page.items.map((r) => r.id));
+      if (!page.next_cursor) break;
     }
     return out;
   }
 
-  /** Changes a row that is here, so that an edit is seen before the server is asked again. */
-  patch(id: string, change: Partial<Row>): void {
-    for (const rows of this.#pages.values()) {
-      const at = rows.findIndex((r) => r.id === id);
-      if (at >= 0) rows[at] = { ...rows[at]!, ...change };
+  /** A page from a place on. The cursors of the places on the way are kept. */
+  async #read(cursors: Map<number, string>, offset: number, limit: number, columns = this.#asked.columns): Promise<SearchPage> {
+    let at = Math.max(...[...cursors.keys()].filter((k) => k <= offset));
+    while (at < offset) {
+      const step = Math.min(mostAtOnce, offset - at);
+      const page = await api.searchRuns({ ...this.#asked, columns: [], cursor: cursors.get(at), limit: step });
+      if (!page.next_cursor) return { ...page, items: [] }; // the search ends before
+      cursors.set((at += step), page.next_cursor);
     }
-    this.#version++;
-  }
-
-  #read(offset: number, limit: number, snapshot: string): Promise<TableAnswer> {
-    return api.runTable({ ...this.#asked, offset, limit, snapshot });
+    const page = await api.searchRuns({ ...this.#asked, columns, cursor: cursors.get(offset), limit });
+    if (page.next_cursor) cursors.set(offset + limit, page.next_cursor);
+    return page;
   }
 
   #next(): void {
-    while (this.#loading.size < atOnce && this.#wanted.length) void this.#load(this.#wanted.shift()!);
+    while (this.#loading.size < requests && this.#wanted.length) void this.#load(this.#wanted.shift()!);
   }
 
   async #load(page: number): Promise<void> {
     const turn = this.#turn;
     this.#loading.add(page);
     try {
-      const answer = await this.#read(page * windowRows, windowRows, this.#snapshot);
+      const answer = await this.#read(this.#cursors, page * windowRows, windowRows);
       if (turn === this.#turn) this.#keep(page * windowRows, answer);
     } catch (err) {
-      if (turn !== this.#turn) return;
-      // The server keeps the order no longer: it is made anew, and the rows may stand a little elsewhere.
-      if (err instanceof ApiError && err.code === 'conflict') await this.begin(page * windowRows, (page + 1) * windowRows).catch((e) => (this.error = e));
-      else this.error = err;
+      if (turn === this.#turn) this.error = err;
     } finally {
       if (turn === this.#turn) {
         this.#loading.delete(page);
@@ -105,7 +106,7 @@ export class RunWindow {
     }
   }
 
-  #keep(offset: number, answer: TableAnswer): void {
+  #keep(offset: number, answer: SearchPage): void {
     const rows = rowsOf(answer);
     for (let i = 0; i < Math.max(1, rows.length); i += windowRows) {
       const page = (offset + i) / windowRows;
@@ -113,7 +114,6 @@ export class RunWindow {
       this.#old.delete(page);
     }
     for (const p of this.#pages.keys()) if (p * windowRows >= answer.total) this.#pages.delete(p);
-    this.#snapshot = answer.snapshot;
     this.total = answer.total;
     this.notes = answer.notes ?? [];
     this.columns = answer.columns;
