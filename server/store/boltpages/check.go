@@ -65,8 +65,8 @@ func Check(r io.ReaderAt, size int64, txid uint64) ([]Fault, error) {
 		return nil, ErrMoved
 	}
 	c.faults, c.meta = faults, *m
-	if end := int64(m.pages) * int64(m.pageSize); end > size || end < 0 {
-		c.fault(uint64(size)/uint64(m.pageSize), "", "the file ends here, at %d bytes; its pages end at %d: it was cut short", size, end)
+	if have := uint64(size) / uint64(m.pageSize); m.pages > have { // the product of a damaged page may not fit 64 bits
+		c.fault(have, "", "the file ends here, at %d bytes; it had %d pages of %d bytes: it was cut short", size, m.pages, m.pageSize)
 		return c.faults, nil
 	}
 	c.seen = make([]uint64, m.pages/64+1)
@@ -178,10 +178,6 @@ func (c *checker) tree(id uint64, bucket string, low, high []byte, depth int) {
 	if c.done() {
 		return
 	}
-	if depth > maxDepth {
-		c.fault(id, bucket, "it lies %d pages deep", depth)
-		return
-	}
 	b := c.page(id, bucket)
 	if b == nil {
 		return
@@ -191,6 +187,10 @@ func (c *checker) tree(id uint64, bucket string, low, high []byte, depth int) {
 
 // elements checks the elements of a page, or of a small bucket that lies inside one.
 func (c *checker) elements(id uint64, b []byte, bucket string, low, high []byte, depth int) {
+	if depth > maxDepth { // small buckets, too, may lie in one another
+		c.fault(id, bucket, "it lies %d levels deep", depth)
+		return
+	}
 	kind, n := le.Uint16(b[8:]), int(le.Uint16(b[10:]))
 	if kind != branchPage && kind != leafPage {
 		c.fault(id, bucket, "it should hold keys, and its kind is 0x%02x", kind)

@@ -41,7 +41,7 @@ func newestMeta(r io.ReaderAt, size int64) (*meta, []Fault, error) {
 	if first != nil {
 		sizes = append(sizes, int64(first.pageSize))
 	} else {
-		for n := int64(minPageSize); n <= maxPageSize && n < size; n *= 2 {
+		for n := int64(minPageSize); n <= maxPageSize; n *= 2 {
 			sizes = append(sizes, n)
 		}
 	}
