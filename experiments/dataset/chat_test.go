@@ -26,6 +26,7 @@ func TestTheTokenizersTemplateSaysWhatAChatIs(t *testing.T) {
 		"a template that drops system":     {"{% for m in messages %}{% if m.role != 'system' %}[{{ m.content }}]{% endif %}{% endfor %}", -1, row, "[Do.\n\nThis]", "[DENY]"},
 		"what follows the end goes":        {strings.Replace(chatML, "<|im_end|>\n", "{{ eos_token }}\n", 1), 3, row, "<|im_start|>system\nDo.\x03\n<|im_start|>user\nThis\x03\n<|im_start|>assistant\n", "DENY\x03"},
 		"an end where there is none":       {"{% for m in messages %}{{ m.role }}:{{ m.content }} {% endfor %}", 3, row, "system:Do. user:This ", "assistant:DENY \x03"},
+		"an end whose id is 0":             {"{% for m in messages %}{{ m.role }}:{{ m.content }} {% endfor %}", 0, row, "system:Do. user:This ", "assistant:DENY \x00"},
 		"a thinking template answers":      {strings.Replace(chatML, "assistant\n", "assistant\n{% if enable_thinking %}<think>{% endif %}", 1), -1, alone, "<|im_start|>user\nDo.<|im_end|>\n<|im_start|>assistant\n", "DENY<|im_end|>\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -50,6 +51,28 @@ func TestTheTokenizersTemplateSaysWhatAChatIs(t *testing.T) {
 				t.Errorf("shortened to %q, %v, %v", decode(short.IDs), ok, err)
 			}
 		})
+	}
+}
+
+func TestAnEndIsFoundWhereverItStands(t *testing.T) {
+	enc := runes{template: strings.Replace(chatML, "<|im_end|>\n", "{{ eos_token }}\n", 1), eos: 3}
+	f, err := NewFormat("chat", enc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := f.answer(enc, &Row{Instruction: "Do."}); err != nil || decode(ids) != "\x03" {
+		t.Errorf("an answer of its end alone: %q, %v", decode(ids), err)
+	}
+	for _, tt := range []struct {
+		ids  []int32
+		want int
+	}{{[]int32{7, 3}, 0}, {[]int32{7, 7, 3}, 1}, {[]int32{3, 7}, 1}, {[]int32{3}, -1}, {nil, -1}} {
+		if at := lastIndex(tt.ids, 7); at != tt.want {
+			t.Errorf("the last 7 of %v is at %d, want %d", tt.ids, at, tt.want)
+		}
+	}
+	if ids, err := after(enc, "abc", 3); err != nil || len(ids) != 0 {
+		t.Errorf("nothing after a text: %v, %v", ids, err)
 	}
 }
 

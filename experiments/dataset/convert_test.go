@@ -169,6 +169,20 @@ func TestConvertWithoutATokenizerWritesTextOnlyAndWithoutASplitTrainOnly(t *test
 	}
 }
 
+func TestConvertWritesEveryRowOfAnyNumberOfBatches(t *testing.T) {
+	for _, n := range []int{1, batchRows - 1, batchRows, batchRows + 1, 2*batchRows - 1} {
+		p, o := prepare(t, jsonl(n), func(o *Options) { o.NoSplit = true })
+		dir := filepath.Join(t.TempDir(), "d")
+		sum, err := p.Convert(context.Background(), dir, nil, o, nil)
+		if err != nil || sum.Splits[0].Rows != n {
+			t.Errorf("%d rows: %+v, %v", n, sum.Splits, err)
+		}
+		if splits, err := Open(dir); err != nil || len(splits["train"].Rows) != n {
+			t.Errorf("%d rows: read %d, %v", n, len(splits["train"].Rows), err)
+		}
+	}
+}
+
 func TestConvertDropsRowsWhoseAnswerDoesNotFitAndSaysSo(t *testing.T) {
 	text := jsonl(80) + `{"instruction":"Classify.","input":"x","output":"` + strings.Repeat("long ", 40) + `","four_class_label":"DENY","source_sample":"z"}` + "\n"
 	p, o := prepare(t, text, func(o *Options) { o.NoSplit = true })

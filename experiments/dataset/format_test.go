@@ -99,6 +99,7 @@ func TestALongRowLosesTheEndOfItsInputAndNeverItsAnswer(t *testing.T) {
 		{"a row that fits is whole", Row{Instruction: "ab", Input: "cdef", Output: "OK"}, runes{eos: -1}, 10, "ab\ncdef\n"},
 		{"one token too many costs one character", Row{Instruction: "ab", Input: "cdef", Output: "OK"}, runes{eos: -1}, 9, "ab\ncde\n"},
 		{"the end token counts", Row{Instruction: "ab", Input: "cdef", Output: "OK"}, runes{eos: 5}, 9, "ab\ncd\n"},
+		{"the end token counts where its id is 0", Row{Instruction: "ab", Input: "cdef", Output: "OK"}, runes{eos: 0}, 9, "ab\ncd\n"},
 		{"the start token counts", Row{Instruction: "ab", Input: "cdef", Output: "OK"}, runes{eos: -1, special: true}, 9, "ab\ncd\n"},
 		{"all of the input may go", Row{Instruction: "ab", Input: "cdef", Output: "OK"}, runes{eos: -1}, 6, "ab\n\n"},
 		{"characters are not cut in two", Row{Instruction: "指示", Input: "漢字仮名", Output: "OK"}, runes{eos: -1}, 8, "指示\n漢字\n"},

@@ -10,6 +10,9 @@ import (
 // 20,000 rows that are nearly all between 0.67 and 0.7 alike come to it.
 const comparisons = 400_000_000
 
+// budgetOf is how many of them each of n classes has.
+func budgetOf(n int) int { return max(2000, comparisons/n) }
+
 // joiner finds the pairs of a corpus's classes that are near. wanted says whether a pair matters, and is called
 // from several goroutines; found takes one that is near, on the caller's. What found changes wanted may see
 // from settle on, so which pairs are found does not depend on the goroutines.

@@ -24,6 +24,11 @@ type Near struct {
 // that fails more than 400 million / n exact comparisons is joined with what else may be near it unproven, so the bound costs
 // precision and never a near-duplicate. done, which may be nil, counts texts in three passes. The error is the context's.
 func NearDuplicates(ctx context.Context, texts, groups []string, done func(int)) (Near, error) {
+	return nearWithin(ctx, texts, groups, done, budgetOf)
+}
+
+// nearWithin is NearDuplicates where each of n classes has budget(n) exact comparisons in vain.
+func nearWithin(ctx context.Context, texts, groups []string, done func(int), budget func(n int) int) (Near, error) {
 	if done == nil {
 		done = func(int) {}
 	}
@@ -33,7 +38,7 @@ func NearDuplicates(ctx context.Context, texts, groups []string, done func(int))
 	}
 	m := newMerger(c, groups)
 	j := joiner{
-		corpus: c, budget: max(2000, comparisons/c.classes()), wanted: m.wanted, settle: m.forest.settle,
+		corpus: c, budget: budget(c.classes()), wanted: m.wanted, settle: m.forest.settle,
 		hub:   func(y int) int { return m.forest.root[y] },
 		found: func(x, y int) { m.join(x, y) },
 		beyond: func(x, y int) {

@@ -260,27 +260,46 @@ func TestTooManyNearMissesAreJoinedUnproven(t *testing.T) {
 	for i := range texts {
 		texts[i] = vary(t, rng, base, 0.795, 0.81)
 	}
-	c, err := newCorpus(context.Background(), texts, func(int) {})
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := labels(len(texts), bruteForce(texts, nil))
 	for _, budget := range []int{0, 3, 1000} {
-		m := newMerger(c, nil)
-		beyond := 0
-		j := joiner{corpus: c, wanted: m.wanted, settle: m.forest.settle, hub: func(y int) int { return m.forest.root[y] },
-			found: func(x, y int) { m.join(x, y) }, beyond: func(x, y int) { m.join(x, y); beyond++ }, budget: budget}
-		if err := j.run(context.Background(), func(int) {}); err != nil {
+		near, err := nearWithin(context.Background(), texts, nil, nil, func(int) int { return budget })
+		if err != nil {
 			t.Fatal(err)
 		}
-		got := labels(len(texts), m.out.Pairs)
+		got := labels(len(texts), near.Pairs)
 		for i := range want {
 			if got[i] != got[want[i]] {
 				t.Errorf("budget %d: %d and %d are apart", budget, i, want[i])
 			}
 		}
-		if exact := slices.Equal(got, want); exact != (beyond == 0) || exact != (budget == 1000) {
-			t.Errorf("budget %d: exact %v with %d unproven; wanted %v", budget, exact, beyond, want)
+		if exact := slices.Equal(got, want); exact != (near.Unproven == 0) || exact != (budget == 1000) || near.Unproven < 0 || near.Unproven > len(near.Pairs) {
+			t.Errorf("budget %d: exact %v with %d unproven; wanted %v", budget, exact, near.Unproven, want)
+		}
+	}
+	for n, want := range map[int]int{1: 400_000_000, 20_000: 20_000, 100_000: 4000, 1_000_000: 2000} {
+		if got := budgetOf(n); got != want {
+			t.Errorf("%d classes have %d comparisons in vain, want %d", n, got, want)
+		}
+	}
+}
+
+func TestAJoinSettlesOnceForABlockThatFoundPairs(t *testing.T) {
+	for _, tt := range []struct {
+		texts []string
+		want  int
+	}{
+		{[]string{"the first of two texts", "another one altogether"}, 0},
+		{[]string{"please delete the old server today", "please delete the old server today!", "the weather is fine in the mountains", "the weather is fine in the mountains!"}, 1},
+	} {
+		c, err := newCorpus(context.Background(), tt.texts, func(int) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		settled := 0
+		j := joiner{corpus: c, budget: 10, wanted: func(x, y int) bool { return true }, found: func(x, y int) {},
+			hub: func(y int) int { return y }, settle: func() { settled++ }}
+		if err := j.run(context.Background(), func(int) {}); err != nil || settled != tt.want {
+			t.Errorf("%q: settled %d times, %v; want %d", tt.texts, settled, err, tt.want)
 		}
 	}
 }

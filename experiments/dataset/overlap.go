@@ -24,11 +24,18 @@ func Compare(ctx context.Context, train, held []*Row, done func(int)) (Overlap, 
 	if done == nil {
 		done = func(int) {}
 	}
-	near, unproven := make([]bool, len(held)), make([]bool, len(held))
-	find := nearByIndex
 	if len(train)*len(held) <= bruteComparisons {
-		find = nearByPairs
+		return compareBy(ctx, nearByPairs, train, held, done)
 	}
+	return compareBy(ctx, nearByIndex, train, held, done)
+}
+
+// finder marks the held rows that are near one of train, and those that may be.
+type finder func(ctx context.Context, train, held []*Row, near, unproven []bool, done func(int)) error
+
+// compareBy is Compare with the one or the other way to find near-duplicates.
+func compareBy(ctx context.Context, find finder, train, held []*Row, done func(int)) (Overlap, error) {
+	near, unproven := make([]bool, len(held)), make([]bool, len(held))
 	if err := find(ctx, train, held, near, unproven, done); err != nil {
 		return Overlap{}, err
 	}
@@ -131,7 +138,7 @@ func nearByIndex(ctx context.Context, train, held []*Row, near, unproven []bool,
 		}
 	}
 	j := joiner{
-		corpus: c, budget: max(2000, comparisons/c.classes()),
+		corpus: c, budget: budgetOf(c.classes()),
 		wanted: func(x, y int) bool { return trains[x] && settled[y] || trains[y] && settled[x] },
 		settle: func() { copy(settled, open) },
 		hub:    func(y int) int { return y },

@@ -179,7 +179,7 @@ type badLine struct {
 
 // read reads the stretch from an offset on, and the last line of it to its end.
 func (p *filePart) read(s *source, from int64) error {
-	p.rows, p.problems, p.lines = p.rows[:0], p.problems[:0], 0
+	p.buffer, p.rows, p.problems, p.lines = p.buffer[:0], p.rows[:0], p.problems[:0], 0
 	end := min(from+part, s.size)
 	lead := min(from, 1) // the byte before tells whether a line begins here
 	if err := p.fill(s, from-lead, end); err != nil {
@@ -190,8 +190,8 @@ func (p *filePart) read(s *source, from int64) error {
 	at := 0
 	if from > 0 {
 		i := bytes.IndexByte(p.buffer, '\n')
-		if i < 0 || i+1 >= stretch {
-			return nil // a line that began before, or begins after
+		if i < 0 {
+			return nil // of a line that began before
 		}
 		at = i + 1
 	}
@@ -220,13 +220,10 @@ func (p *filePart) read(s *source, from int64) error {
 	return nil
 }
 
-// fill reads bytes from … end behind what the buffer has, or anew at the start of a stretch.
+// fill reads bytes from … end behind what the buffer has.
 func (p *filePart) fill(s *source, from, end int64) error {
-	if p.lines == 0 && len(p.rows)+len(p.problems) == 0 && from%part != 0 || from == 0 {
-		p.buffer = p.buffer[:0]
-	}
 	had := len(p.buffer)
-	p.buffer = slices.Grow(p.buffer, int(end-from))[:had+int(end-from)]
+	p.buffer = append(p.buffer, make([]byte, end-from)...)
 	if _, err := s.ReadAt(p.buffer[had:], from); err != nil {
 		if errors.Is(err, io.EOF) {
 			return s.shrunk()
