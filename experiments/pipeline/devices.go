@@ -15,10 +15,14 @@ type Devices struct {
 	cfg   config.Pipeline
 	cards []int // by device; nil: processors
 	count int
+	card  opener
 
 	mu   sync.Mutex
 	open map[int]opened
 }
+
+// opener is OpenCard, or a test's.
+type opener func(cfg config.Pipeline, card int) (device.Device, []string, error)
 
 type opened struct {
 	device.Device
@@ -28,16 +32,20 @@ type opened struct {
 // OpenDevices opens the first of a configuration's devices and knows the others: count of the cards, or of shares of the
 // processor. A count of 0 is all cards, or one processor. The notes are OpenDevice's.
 func OpenDevices(cfg config.Pipeline, cards []int, count int) (d *Devices, notes []string, err error) {
+	return openDevices(cfg, cards, count, OpenCard, Cards)
+}
+
+func openDevices(cfg config.Pipeline, cards []int, count int, card opener, all func() (int, error)) (d *Devices, notes []string, err error) {
 	first := 0
 	if len(cards) > 0 {
 		first = cards[0]
 	}
-	dev, notes, err := OpenCard(cfg, first)
+	dev, notes, err := card(cfg, first)
 	if err != nil {
 		return nil, nil, err
 	}
 	cfg.Device = dev.Info().Name // what auto found
-	d = &Devices{cfg: cfg, cards: cards, count: count, open: map[int]opened{}}
+	d = &Devices{cfg: cfg, cards: cards, count: count, card: card, open: map[int]opened{}}
 	if cfg.Device != "cuda" {
 		d.cards, d.count = nil, max(1, count)
 		if d.count > 1 { // the first has its share alone too
@@ -49,13 +57,13 @@ func OpenDevices(cfg config.Pipeline, cards []int, count int) (d *Devices, notes
 			if err := dev.Close(); err != nil {
 				return nil, nil, err
 			}
-			if dev, _, err = OpenCard(d.cfg, 0); err != nil {
+			if dev, _, err = card(d.cfg, 0); err != nil {
 				return nil, nil, err
 			}
 		}
 	} else {
 		if len(d.cards) == 0 {
-			n, err := Cards()
+			n, err := all()
 			if err != nil {
 				return nil, nil, errors.Join(err, dev.Close())
 			}
@@ -63,9 +71,10 @@ func OpenDevices(cfg config.Pipeline, cards []int, count int) (d *Devices, notes
 				d.cards = append(d.cards, i)
 			}
 		}
-		if count == 0 || count > len(d.cards) {
+		if count == 0 {
 			d.count = len(d.cards)
 		}
+		d.count = min(d.count, len(d.cards))
 	}
 	d.open[0] = opened{dev, cfg.Training.TF32}
 	return d, notes, nil
@@ -96,7 +105,7 @@ func (d *Devices) Get(n int, tf32 bool) (device.Device, error) {
 	if d.cards != nil {
 		card = d.cards[n]
 	}
-	dev, _, err := OpenCard(cfg, card)
+	dev, _, err := d.card(cfg, card)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 
 	"triality/experiments"
@@ -51,9 +52,7 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 				return err
 			}
 		}
-		for i := 0; i < len(set) && len(probes) < maxProbes; i += max(1, len(set)/maxProbes) {
-			probes = append(probes, set[i].IDs)
-		}
+		probes = rowProbes(set)
 	} else {
 		if o.SO8T.Epochs > 0 {
 			return experiments.Errorf(experiments.CodeInvalid, "so8t.num_train_epochs is %v: training the rotations needs a dataset (--dataset)", o.SO8T.Epochs)
@@ -142,6 +141,14 @@ var probeTexts = []string{
 	"for (int i = 0; i < n; i++) { sum += x[i]; }",
 }
 
+// rowProbes are the tokens of rows from all over a split.
+func rowProbes(set []so8t.Example) (probes [][]int32) {
+	for i := 0; i < len(set) && len(probes) < maxProbes; i += max(1, len(set)/maxProbes) {
+		probes = append(probes, set[i].IDs)
+	}
+	return probes
+}
+
 func textProbes(tok *tokenizer.Tokenizer) [][]int32 {
 	probes := make([][]int32, len(probeTexts))
 	for i, text := range probeTexts {
@@ -163,7 +170,7 @@ func so8tConfig(c config.SO8T, maxLength int, seed uint64) so8t.Config {
 
 // classExamples gives a split as the heads' training takes it.
 func classExamples(splits map[string]*dataset.Stored, name, dir string) ([]so8t.Example, error) {
-	plain, err := examples(splits, name, dir, 1<<31-1)
+	plain, err := examples(splits, name, dir, math.MaxInt32)
 	if err != nil {
 		return nil, err
 	}
