@@ -9,6 +9,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/config"
+	"triality/experiments/pipeline/metrictest"
 	"triality/runtime/device"
 )
 
@@ -49,6 +50,7 @@ func TestModelsThatDoNotFitTogetherAnswerOneAfterTheOther(t *testing.T) {
 		result, err := engine.ABTest(t.Context(), ABTestOptions{
 			ModelA: firstBase(t, dir), ModelB: models[0], TestData: filepath.Join(dir, "rows.jsonl"), OutDir: t.TempDir(),
 			Format: "instruction", MaxLength: 96, Test: config.Test{Warmup: 1, Resamples: 100}, Seed: 7,
+			Modules: []Module{{Name: "good", SHA256: "g", Wasm: metrictest.Good("good", 1)}, {Name: "bad", SHA256: "b", Wasm: []byte("no module")}},
 		}, sink)
 		if err != nil {
 			t.Fatal(err)
@@ -64,6 +66,15 @@ func TestModelsThatDoNotFitTogetherAnswerOneAfterTheOther(t *testing.T) {
 	apart := test(&said)
 	if !strings.Contains(strings.Join(said.text, "\n"), "one after the other") || apart.Environment["arms"] == "" || together.Environment["arms"] != "" {
 		t.Errorf("said %q; environments %v and %v", said.text, together.Environment, apart.Environment)
+	}
+	for i, name := range []string{"A", "B"} {
+		if arm := apart.Arms[i]; arm.Name != name || (arm.Heads != nil) != (name == "B") {
+			t.Errorf("arm %d: %+v", i, arm)
+		}
+	}
+	failed := slices.DeleteFunc(slices.Clone(said.text), func(text string) bool { return !strings.HasPrefix(text, "metric ") })
+	if len(failed) != 1 || !strings.HasPrefix(failed[0], "metric bad: ") {
+		t.Errorf("said of the metrics: %q", failed)
 	}
 	for i, s := range apart.Samples {
 		if want := together.Samples[i]; s.PredictionA != want.PredictionA || s.PredictionB != want.PredictionB || !slices.Equal(s.ProbabilityB, want.ProbabilityB) {

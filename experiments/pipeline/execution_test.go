@@ -206,6 +206,23 @@ func TestWhatPlanningSaysIsARunsOnceThereIsOne(t *testing.T) {
 	}
 }
 
+func TestAReusedTestsModulesAreRecordedToo(t *testing.T) {
+	dir := t.TempDir()
+	good := metrictest.Good("good", 1)
+	e, c, _ := oneStep(t, "")
+	c.modules["good"], c.records["good"] = good, experiments.Module{SHA256: "good", Name: "stored"}
+	h := host{e.Engine, e}
+	if err := h.RecordModules(t.Context(), dir, nil); err == nil || !strings.HasPrefix(err.Error(), "read A/B result: ") {
+		t.Errorf("no result: %v", err)
+	}
+	if err := graph.WriteJSON(filepath.Join(dir, resultsName), experiments.ABResult{Metrics: []experiments.ModuleResult{{SHA256: "good"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.RecordModules(t.Context(), dir, []Module{{SHA256: "good", Wasm: good}}); err != nil || !slices.Equal(c.calls, []string{"module", "use stored"}) {
+		t.Errorf("%q, %v", c.calls, err)
+	}
+}
+
 // reported keeps what a report is made of.
 type reported struct{ in experiments.ReportInput }
 

@@ -3,14 +3,15 @@ package pipeline
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
 func TestDataSetsInAFolderWhoseNameIsAPatternHaveKeysOfTheirContent(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run [1]*")
-	key := func(rows string) string {
+	key := func(rows, state string) string {
 		t.Helper()
-		for name, text := range map[string]string{"dataset_dict.json": "{}", "test/data.arrow": rows, "test/state.json": rows + " state"} {
+		for name, text := range map[string]string{"dataset_dict.json": "{}", "test/data.arrow": rows, "test/state.json": state, "test/dataset_info.json": state, "test/cache.bin": state} {
 			path := filepath.Join(dir, filepath.FromSlash(name))
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 				t.Skip("the system does not take the name: ", err)
@@ -25,7 +26,18 @@ func TestDataSetsInAFolderWhoseNameIsAPatternHaveKeysOfTheirContent(t *testing.T
 		}
 		return sum
 	}
-	if key("one") == key("two") {
+	one := key("one", "1")
+	if one == key("two", "1") {
 		t.Error("two data sets have one key")
+	}
+	if one != key("one", "2") {
+		t.Error("the key is not that of the rows alone")
+	}
+	files, err := TestFiles(dir)
+	for i := range files {
+		files[i] = filepath.Base(files[i])
+	}
+	if want := []string{"dataset_dict.json", "data.arrow", "dataset_info.json", "state.json"}; err != nil || !slices.Equal(files, want) {
+		t.Errorf("%q, %v; want %q", files, err, want)
 	}
 }

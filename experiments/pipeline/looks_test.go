@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,5 +103,24 @@ func TestTheUnitOfIndependenceIsAFieldThatTheRowsHave(t *testing.T) {
 	}
 	if _, err := unitsOf(rows, "customer"); experiments.CodeOf(err) != experiments.CodeInvalid || !strings.Contains(err.Error(), `test.design.unit: no row has "customer"`) {
 		t.Error(err)
+	}
+}
+
+func TestALockThatIsHeldIsWaitedForUntilTheContextEnds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rows.looks.lock")
+	release, err := holdLock(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if unlock, err := holdLock(ended, path); !errors.Is(err, context.Canceled) || unlock != nil {
+		t.Errorf("held: %v", err)
+	}
+	release()
+	if unlock, err := holdLock(ended, path); err != nil {
+		t.Errorf("released: %v", err)
+	} else {
+		unlock()
 	}
 }

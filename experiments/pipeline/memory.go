@@ -93,10 +93,13 @@ func (e *Engine) processRoom() int64 {
 
 // least is the smaller of two sizes of which 0 is not known.
 func least(a, b int64) int64 {
-	if a == 0 || b != 0 && b < a {
+	switch {
+	case a == 0:
 		return b
+	case b == 0:
+		return a
 	}
-	return a
+	return min(a, b)
 }
 
 // enough compares a plan with the room for it, of which some is held already.

@@ -11,6 +11,7 @@ import (
 	"triality/experiments/config"
 	"triality/runtime/device"
 	"triality/runtime/memory"
+	"triality/runtime/train"
 )
 
 func TestWorkThatNeedsMoreMemoryThanThereIsIsRefusedWithTheFiguresAndTheMend(t *testing.T) {
@@ -40,7 +41,7 @@ func TestWorkThatNeedsMoreMemoryThanThereIsIsRefusedWithTheFiguresAndTheMend(t *
 		says []string
 	}{
 		{"fine-tuning in a small process", few, finetune(func(*config.Training) {}), []string{"this process has 42 MB"}},
-		{"a rank that no machine holds", 0, finetune(func(c *config.Training) { c.LoraR = 1_000_000_000 }), []string{"training.lora_r", "optimizer states"}},
+		{"a rank that no machine holds", 0, finetune(func(c *config.Training) { c.LoraR = 1_000_000_000 }), []string{"training.lora_r", "optimizer states", "this machine has"}},
 		{"a rank of one module that no machine holds", 0, finetune(func(c *config.Training) { c.LoraRankPattern = map[string]int{"q_proj": 1_000_000_000} }), []string{"training.lora_rank_pattern"}},
 		{"an A/B test in a small process", few, func(e *Engine, sink Sink) error {
 			_, err := e.ABTest(t.Context(), ABTestOptions{ModelA: base, ModelB: models[0], TestData: filepath.Join(dir, "rows.jsonl"), OutDir: t.TempDir(),
@@ -74,6 +75,62 @@ func TestWorkThatNeedsMoreMemoryThanThereIsIsRefusedWithTheFiguresAndTheMend(t *
 	}
 	if held := memory.Peak(); held > 4<<30 {
 		t.Errorf("the refusals took %s", memory.Bytes(held))
+	}
+}
+
+func TestAPlanThatFitsToTheByteIsTaken(t *testing.T) {
+	plan := func(bytes int64) (p memory.Plan) {
+		p.Add("weights", bytes)
+		return p
+	}
+	for _, tt := range []struct {
+		total, held, room int64
+		fits              bool
+		says              string
+	}{
+		{10, 0, 0, true, "planned memory: 1 kB: weights 1 kB"}, {10, 5, 0, true, "planned memory: 1 kB beside 1 kB in use: weights 1 kB"},
+		{10, 0, 10, true, "planned memory: 1 kB of 1 kB: weights 1 kB"}, {10, 5, 15, true, "planned memory: 1 kB of 1 kB beside 1 kB in use: weights 1 kB"},
+		{10, 0, 9, false, ""}, {10, 5, 14, false, ""},
+	} {
+		var said notes
+		err := enough("this machine", plan(tt.total), tt.held, tt.room, advice{}, &said)
+		if (err == nil) != tt.fits || tt.fits && strings.Join(said.text, "\n") != tt.says {
+			t.Errorf("%+v: %q, %v", tt, said.text, err)
+		}
+	}
+	for _, tt := range [][3]int64{{0, 0, 0}, {0, 5, 5}, {5, 0, 5}, {5, 7, 5}, {7, 5, 5}} {
+		if got := least(tt[0], tt[1]); got != tt[2] {
+			t.Errorf("of %d and %d: %d", tt[0], tt[1], got)
+		}
+	}
+	var shares memory.Plan
+	shares.Add("a", 4)
+	shares.Add("b", 4)
+	shares.Add("c", 1)
+	how := advice{"a": {"do this"}, "b": {"do that"}, "c": {"do that"}}
+	if got := how.mend(shares); got != "do that" {
+		t.Errorf("two shares together: %s", got)
+	}
+	delete(how, "c")
+	if got := how.mend(shares); got != "do this" {
+		t.Errorf("of equals the first: %s", got)
+	}
+}
+
+func TestACardsMemoryIsItsOwn(t *testing.T) {
+	need := train.Memory{}
+	need.Device.Add("weights", 1000)
+	for room, fits := range map[int64]bool{999: false, 1000: true} {
+		e := &Engine{Device: named{info: device.Info{Name: "cuda", Memory: room}}}
+		release, err := e.reserve(need, advice{}, &notes{})
+		if fits {
+			if err != nil {
+				t.Fatal(err)
+			}
+			release()
+		} else if !errors.Is(err, device.ErrOutOfMemory) || !strings.Contains(err.Error(), "the cuda device has") {
+			t.Errorf("%d bytes: %v", room, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"triality/experiments"
@@ -58,8 +59,12 @@ func TestAFreshModelHasItsShape(t *testing.T) {
 	if err != nil || cfg.Layers != 4 {
 		t.Errorf("%d layers, %v", cfg.Layers, err)
 	}
-	if eos := cfg.EOS; len(eos) == 0 {
-		t.Error("it has no token that ends a text")
+	tok, err := loadTokenizer(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tok.EOS() < 0 || !slices.Equal(cfg.EOS, []int{tok.EOS()}) {
+		t.Errorf("the tokens that end a text are %v, the tokenizer's %d", cfg.EOS, tok.EOS())
 	}
 }
 

@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"triality/experiments"
+	"triality/experiments/config"
 	"triality/runtime/realdata"
 )
 
@@ -337,5 +339,30 @@ func TestARunThatIsResumedIsTheSameRunWithItsCurvesOnce(t *testing.T) {
 	}
 	if len(got["own"]) != 1 {
 		t.Error("a series that the pipeline does not log was touched")
+	}
+}
+
+func TestWhatTheDeviceHasToSayIsToldToWhoFollowsARun(t *testing.T) {
+	dir, r, _ := afterOneRun(t)
+	r.Engine.Notes = []string{"it is a small one"}
+	for _, heard := range []*said{nil, {}} {
+		if heard != nil {
+			r.Watcher = heard
+		}
+		run, upToDate, err := r.Run(context.Background(), smallConfig(t, dir), RunOptions{RunID: "again"})
+		if err != nil || upToDate || run.Status != experiments.Finished || strings.Contains(statuses(run), "finished") {
+			t.Fatalf("%v: %s", err, statuses(run))
+		}
+		if heard != nil && !slices.Contains(heard.notes, "it is a small one") {
+			t.Errorf("%q", heard.notes)
+		}
+	}
+}
+
+func TestABaseModelThatIsNotTrainedIsTheFreshOne(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "base")
+	err := (&Engine{}).createBase(context.Background(), dir, config.Create{Shape: "micro", VocabSize: 320}, []string{"open the window please"}, 96, 1, silent{})
+	if err != nil || !exists(filepath.Join(dir, "model.safetensors")) || exists(baseWork(dir)) {
+		t.Errorf("%v", err)
 	}
 }

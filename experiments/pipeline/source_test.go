@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"triality/experiments"
+	"triality/experiments/config"
 	"triality/runtime/hub"
 	"triality/runtime/hub/hubtest"
 )
@@ -144,5 +145,43 @@ func TestWhereAModelIsLookedFor(t *testing.T) {
 	writeRows(t, "rows.jsonl", 64)
 	if _, _, err := r.Run(t.Context(), smallConfig(t, dir, "model.base_model=org/other", "model.create.shape="), RunOptions{}); err == nil || !strings.Contains(err.Error(), "model.base_model: there is no folder org/other") {
 		t.Errorf("a run says which key names it: %v", err)
+	}
+}
+
+func TestAModelThatIsMadeIsNotLookedFor(t *testing.T) {
+	r, _ := newRunner(t)
+	dir := t.TempDir()
+	for _, name := range []string{"config.json", "tokenizer.json", "model.safetensors"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(`{}`), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, commit := inHub(t, r.Engine, "org/there", dir)
+	for shape, want := range map[string]string{"": "org/there@" + commit, "micro": "org/there"} {
+		var cfg config.Pipeline
+		cfg.Model.BaseModel, cfg.Model.Create.Shape, cfg.Test.ModelAPath = "org/there", shape, "org/there"
+		cfg, found, err := r.locate(t.Context(), cfg, "")
+		if err != nil || cfg.Model.BaseModel != want || cfg.Test.ModelAPath != "org/there@"+commit || cfg.Test.ModelBPath != "" {
+			t.Errorf("shape %q: %q and %q, %v", shape, cfg.Model.BaseModel, cfg.Test.ModelAPath, err)
+		}
+		if _, ok := found["model.base_model"]; ok != (shape == "") || found["test.model_a_path"].Commit != commit {
+			t.Errorf("shape %q: found %v", shape, found)
+		}
+	}
+}
+
+func TestWhatTheEnvironmentSaysWronglyOfTheHubIsAnError(t *testing.T) {
+	r, _ := newRunner(t)
+	t.Setenv("HF_HUB_OFFLINE", "1")
+	t.Setenv("HF_TOKEN", "")
+	t.Setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "")
+	t.Setenv("HF_HUB_CACHE", t.TempDir())
+	t.Setenv("HF_TOKEN_PATH", t.TempDir())
+	if _, err := r.Engine.Locate(t.Context(), "org/name", hub.ModelFiles, silent{}); experiments.CodeOf(err) != experiments.CodeInvalid || !strings.Contains(err.Error(), "token file: ") {
+		t.Errorf("a token file that is a folder: %v", err)
+	}
+	t.Setenv("HF_TOKEN_PATH", "")
+	if _, err := r.Engine.Locate(t.Context(), "org/name", hub.ModelFiles, silent{}); err == nil || strings.Contains(err.Error(), "token file") {
+		t.Errorf("nothing in the cache: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/config"
+	"triality/experiments/dataset"
 )
 
 func TestRowsOfTheTrainingDataAreNoHeldOutRows(t *testing.T) {
@@ -66,6 +67,38 @@ func TestRowsOfTheTrainingDataAreNoHeldOutRows(t *testing.T) {
 	_, err = r.Engine.ABTest(t.Context(), ABTestOptions{ModelA: firstBase(t, dir), ModelB: models[0], TestData: own, Strict: true, OutDir: t.TempDir(), Format: "instruction", MaxLength: 96, Test: config.Test{Resamples: 100}}, &notes{})
 	if err == nil || !strings.Contains(err.Error(), "own.jsonl:65: ") || !strings.Contains(err.Error(), "data.strict") {
 		t.Errorf("strict: %v", err)
+	}
+}
+
+func TestTheTrainingRowsAreThoseThatAreNamed(t *testing.T) {
+	r, _ := newRunner(t)
+	dir := t.TempDir()
+	base := filepath.Join(dir, "base")
+	chatBase(t, base)
+	data := map[string]string{}
+	for name, n := range map[string]int{"one": 64, "two": 24} {
+		rows := filepath.Join(dir, name+".jsonl")
+		writeRows(t, rows, n)
+		o := ConvertOptions{BaseModel: base, OutDir: filepath.Join(dir, name), Options: dataset.Options{InputPath: rows, Format: "instruction", MaxLength: 96, NoSplit: name == "two", ValRatio: 0.1, TestRatio: 0.2}}
+		if err := r.Engine.Convert(t.Context(), o, silent{}); err != nil {
+			t.Fatal(err)
+		}
+		data[name] = filepath.Join(o.OutDir, "dataset")
+	}
+	splits, err := dataset.Open(data["one"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := len(splits["train"].Rows)
+	for train, want := range map[string]int{"": own, data["one"] + string(filepath.Separator): own, data["two"]: 24} {
+		set, err := readTestSet(t.Context(), ABTestOptions{TestData: data["one"], TrainData: train}, silent{})
+		if err != nil || len(set.train) != want || set.facts.TrainRows != want {
+			t.Errorf("%q: %+v, %v; want %d rows", train, set, err, want)
+		}
+	}
+	// A data set without a val split replaces as well.
+	if err := r.Engine.Replace(t.Context(), ReplaceOptions{Model: base, Dataset: data["two"], OutDir: filepath.Join(dir, "so8t"), MaxLength: 96}, silent{}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -170,7 +170,7 @@ func TestAMetricThatNeedsTextsIsRefusedBeforeAnythingIsComputed(t *testing.T) {
 	}
 	wrote := sample
 	wrote.OutputA = &sample.Label
-	if got := try(metrictest.NeedsTexts("texts", 1), wrote); !strings.Contains(got, "reference") {
+	if got := try(metrictest.NeedsTexts("texts", 1), wrote); !strings.Contains(got, "(reference), which results of an earlier version do not keep") {
 		t.Errorf("a result of before references were kept: %q", got)
 	}
 	wrote.Reference = "an answer"
@@ -217,7 +217,7 @@ func TestAMetricReadsTheRowsOwnColumnsByName(t *testing.T) {
 	r, _ := newRunner(t)
 	full := experiments.Sample{Label: "ALLOW", PredictionA: "ALLOW", PredictionB: "DENY", ProbabilityA: make([]float64, 4), ProbabilityB: make([]float64, 4), Columns: map[string]any{"here": "1"}}
 	result := r.Engine.EvaluateModule(t.Context(), Module{Name: "m", Wasm: metrictest.Needing("own", 1, `{"role":"extra","name":"gone","dtype":"f64"}`)}, &experiments.ABResult{Samples: []experiments.Sample{full}})
-	if !strings.Contains(result.Error, `"gone"`) || !strings.Contains(result.Error, `"here"`) {
+	if !strings.Contains(result.Error, `"gone"`) || !strings.Contains(result.Error, "which no row has") || !strings.Contains(result.Error, `"here"`) {
 		t.Errorf("%q", result.Error)
 	}
 }
