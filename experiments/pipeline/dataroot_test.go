@@ -60,6 +60,15 @@ func TestAConfigurationKeepsToTheDataRoot(t *testing.T) {
 			}
 		})
 	}
+	var named config.Pipeline
+	named.Test.Metrics = []config.Metric{{Module: sum}}
+	if err := CheckPaths(named, outside, root); err != nil {
+		t.Errorf("a module by its hash is no path: %v", err)
+	}
+	named.Data.InputPath = sum
+	if err := CheckPaths(named, outside, root); err == nil || !strings.Contains(err.Error(), "data.input_path: ") || strings.Contains(err.Error(), "metrics") {
+		t.Errorf("a file named as a hash is a path: %v", err)
+	}
 	if err := CheckPaths(config.Pipeline{}, root, filepath.Join(root, "circle")); err == nil || !strings.HasPrefix(err.Error(), "data root: ") {
 		t.Errorf("a root that leads nowhere: %v", err)
 	}
