@@ -54,7 +54,7 @@ func TestAConfigurationKeepsToTheDataRoot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var cfg config.Pipeline
 			tt.set(&cfg)
-			err := CheckPaths(cfg, root, root)
+			err := CheckPaths(FiveSteps(cfg), root, root)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || experiments.CodeOf(err) != experiments.CodeInvalid) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
@@ -62,14 +62,14 @@ func TestAConfigurationKeepsToTheDataRoot(t *testing.T) {
 	}
 	var named config.Pipeline
 	named.Test.Metrics = []config.Metric{{Module: sum}}
-	if err := CheckPaths(named, outside, root); err != nil {
+	if err := CheckPaths(FiveSteps(named), outside, root); err != nil {
 		t.Errorf("a module by its hash is no path: %v", err)
 	}
 	named.Data.InputPath = sum
-	if err := CheckPaths(named, outside, root); err == nil || !strings.Contains(err.Error(), "data.input_path: ") || strings.Contains(err.Error(), "metrics") {
+	if err := CheckPaths(FiveSteps(named), outside, root); err == nil || !strings.Contains(err.Error(), "data.input_path: ") || strings.Contains(err.Error(), "metrics") {
 		t.Errorf("a file named as a hash is a path: %v", err)
 	}
-	if err := CheckPaths(config.Pipeline{}, root, filepath.Join(root, "circle")); err == nil || !strings.HasPrefix(err.Error(), "data root: ") {
+	if err := CheckPaths(Spec{}, root, filepath.Join(root, "circle")); err == nil || !strings.HasPrefix(err.Error(), "data root: ") {
 		t.Errorf("a root that leads nowhere: %v", err)
 	}
 	t.Chdir(outside) // what is a folder is not asked of the working directory
@@ -80,8 +80,8 @@ func TestAConfigurationKeepsToTheDataRoot(t *testing.T) {
 		t.Error("what is a model of the Hub")
 	}
 	for text, want := range map[string]bool{sum: true, sum[:62]: false, sum + "ab": false, "x" + sum[1:]: false} {
-		if isSum(text) != want {
-			t.Errorf("%s is a hash: %v", text, isSum(text))
+		if IsSum(text) != want {
+			t.Errorf("%s is a hash: %v", text, IsSum(text))
 		}
 	}
 }

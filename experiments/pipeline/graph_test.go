@@ -11,6 +11,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/config"
+	"triality/experiments/graph"
 	"triality/experiments/pipeline/metrictest"
 )
 
@@ -257,5 +258,28 @@ func TestShippedConfigurationsAreValid(t *testing.T) {
 	}
 	if err != nil || graphs == 0 || graphs == len(files) {
 		t.Errorf("%d of %d configurations are graphs, %v", graphs, len(files), err)
+	}
+}
+
+func TestAModelOfAGraphIsAFolderOrOfTheHubAndAResultItsFolderOrFile(t *testing.T) {
+	r, _ := newRunner(t)
+	dir := filepath.Join(t.TempDir(), "base")
+	chatBase(t, dir)
+	_, commit := inHub(t, r.Engine, "org/there", dir)
+	l := &literals{runner: r, found: sources{}}
+	for text, want := range map[string]string{dir: dir, "org/there": "org/there@" + commit} {
+		v, err := l.of(t.Context(), []graph.Type{graph.Model}, text)
+		if err != nil || v.Path != want || v.Key == "" {
+			t.Errorf("%s: %+v, %v", text, v, err)
+		}
+	}
+	if len(l.found) != 1 || l.found["org/there"].Commit != commit {
+		t.Errorf("of the Hub: %v", l.found)
+	}
+	file := filepath.Join(dir, "config.json")
+	for name, want := range map[string]string{dir: filepath.Join(dir, resultsName), file: file, "none": "none"} {
+		if got := ResultFile(name); got != want {
+			t.Errorf("the result %s is %s, want %s", name, got, want)
+		}
 	}
 }

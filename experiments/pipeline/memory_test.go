@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -130,6 +131,33 @@ func TestACardsMemoryIsItsOwn(t *testing.T) {
 			release()
 		} else if !errors.Is(err, device.ErrOutOfMemory) || !strings.Contains(err.Error(), "the cuda device has") {
 			t.Errorf("%d bytes: %v", room, err)
+		}
+	}
+}
+
+func TestATrainingIsToldWhatItCanDoWithLess(t *testing.T) {
+	const batch, checkpointing, full, rank = "lower so8t.per_device_train_batch_size (2)", "set training.gradient_checkpointing: true", "set training.finetuning_type: lora", "lower training.lora_r or training.lora_rank_pattern"
+	for _, tt := range []struct {
+		section, recompute string
+		batch              int
+		adapter            bool
+		activations        []string
+		states             string // the first
+	}{
+		{"so8t", "", 2, true, []string{batch, "lower data.max_length (96)", checkpointing}, rank},
+		{"so8t", train.RecomputeNone, 1, false, []string{"lower data.max_length (96)", checkpointing}, "set training.optim: adamw_8bit"},
+		{"training", "full", 1, false, []string{"lower data.max_length (96)"}, full},
+		{"training", "full", 1, true, []string{"lower data.max_length (96)"}, rank},
+	} {
+		how := (&Engine{Recompute: tt.recompute}).trainAdvice(tt.section, tt.batch, 96, tt.adapter)
+		if got := how[train.SharedActivations]; !slices.Equal(got, tt.activations) {
+			t.Errorf("%+v: %q", tt, got)
+		}
+		if got := how[train.SharedStates]; got[0] != tt.states || got[len(got)-1] != "set training.optim: adamw_8bit" {
+			t.Errorf("%+v: %q", tt, got)
+		}
+		if got := how[train.SharedWeights][0]; (got == "set model.load_in_8bit: true") != tt.adapter {
+			t.Errorf("%+v: %q", tt, got)
 		}
 	}
 }

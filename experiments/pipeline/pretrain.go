@@ -91,9 +91,6 @@ func (e *Engine) Pretrain(ctx context.Context, o PretrainOptions, sink Sink) err
 	}
 	defer unclaim()
 	cfg, err := model.LoadConfig(o.ModelDir, e.Config...)
-	if err == nil {
-		err = cfg.CheckTrainable()
-	}
 	if err != nil {
 		return invalid(err)
 	}

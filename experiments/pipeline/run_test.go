@@ -366,3 +366,17 @@ func TestABaseModelThatIsNotTrainedIsTheFreshOne(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestARunThatIsCutShortAsItBeginsSaysThatItResumes(t *testing.T) {
+	dir := t.TempDir()
+	writeRows(t, filepath.Join(dir, "rows.jsonl"), 64)
+	r, tracker := newRunner(t)
+	chatBase(t, filepath.Join(dir, "base"))
+	ctx, cancel := context.WithCancel(context.Background())
+	r.Watcher = &interrupter{kind: "convert", done: -1, cancel: cancel}
+	_, _, err := r.Run(ctx, smallConfig(t, dir, "model.create.shape="), RunOptions{RunID: "cut"})
+	run := tracker.runs["cut"]
+	if experiments.CodeOf(err) != experiments.CodeUnavailable || run.Status != experiments.Interrupted || run.Error != "interrupted; the same configuration resumes" {
+		t.Errorf("%v; %s: %s", err, run.Status, run.Error)
+	}
+}
