@@ -168,6 +168,42 @@ describe('the table of runs by keyboard and arranged', { skip: missing, timeout:
       await page.getByRole('button', { name: 'Delete the view' }).waitFor();
     }));
 
+  test('chosen runs are tagged, archived, moved and deleted at once, and each is undone', () =>
+    onPage({}, async (page) => {
+      const target = await call('POST', '/experiments', { name: 'target' });
+      await open(page);
+      for (const line of [4, 5]) await row(page, line).getByRole('checkbox').check();
+      await page.getByText('2 runs selected').waitFor();
+      const bar = page.getByRole('toolbar', { name: 'Selected runs' });
+      const dialog = page.getByRole('dialog');
+      const undo = async (said) => {
+        await page.getByText(said).waitFor();
+        await page.getByRole('button', { name: 'Undo', exact: true }).click();
+        await page.getByText(/Undone: 2 runs restored/).waitFor();
+        await row(page, 4).getByRole('link', { name: 'run 4' }).waitFor();
+      };
+      await bar.getByRole('button', { name: 'Tag', exact: true }).click();
+      await dialog.getByLabel('Tag', { exact: true }).fill('wave');
+      await dialog.getByLabel('Value').fill('3');
+      await dialog.getByRole('button', { name: 'Tag', exact: true }).click();
+      await page.getByText('2 runs tagged').waitFor();
+      assert.equal((await call('POST', '/runs/search', { filter: 'tags.wave = 3' })).total, 2);
+      await undo('2 runs tagged');
+      assert.equal((await call('POST', '/runs/search', { filter: 'tags.wave = 3' })).total, 0);
+      await bar.getByRole('button', { name: 'Archive', exact: true }).click();
+      await row(page, 4).getByRole('link', { name: 'run 6' }).waitFor();
+      await undo('2 runs archived');
+      await bar.getByRole('button', { name: 'Move', exact: true }).click();
+      await dialog.getByLabel('Experiment').selectOption('target');
+      await dialog.getByRole('button', { name: 'Move', exact: true }).click();
+      await row(page, 4).getByRole('link', { name: 'run 6' }).waitFor();
+      assert.equal((await call('POST', '/runs/search', { experiments: [target.id] })).total, 2);
+      await undo('2 runs moved');
+      await bar.getByRole('button', { name: 'Delete', exact: true }).click();
+      await row(page, 4).getByRole('link', { name: 'run 6' }).waitFor();
+      await undo('2 runs deleted');
+    }));
+
   test('a phone has cards, none of them wider than the screen', () =>
     onPage({ width: 390, height: 844, locale: 'ja-JP' }, async (page) => {
       await page.goto(`/experiments/${experiment}`);

@@ -1,6 +1,7 @@
 // Calls to /api/v1. Every failure is an ApiError with the server's code and message, or the code
 // "network" when no answer came.
 import type { Facets, Groups, Scope, SearchPage, SearchRequest } from '../runs/search.ts';
+import type { Bulk, Change } from '../runs/actions.ts';
 import type { SavedView } from '../runs/views.svelte.ts';
 import type {
   ABResult, Artifact, ConfigExample, DatasetSummary, Experiment, Info, List, MetricInfo, Module, ModuleResult, Run,
@@ -85,13 +86,16 @@ export const api = {
   createExperiment: (b: { name: string; description?: string }) => json<Experiment>('POST', '/experiments', b),
   patchExperiment: (e: string, b: { name?: string; description?: string }) =>
     json<Experiment>('PATCH', `/experiments/${id(e)}`, b),
-  deleteExperiment: async (e: string) => void (await call('DELETE', `/experiments/${id(e)}`)),
+  /** Gives the token that undoes it. */
+  deleteExperiment: async (e: string) => (await call('DELETE', `/experiments/${id(e)}`)).headers.get('Undo-Token') ?? '',
 
   runs: (p: { experiment_id?: string; status?: Status; limit?: number; cursor?: string }) => json<List<Run>>('GET', '/runs' + query(p)),
   searchRuns: (b: SearchRequest) => json<SearchPage>('POST', '/runs/search', b),
   metricNames: (name: string) => json<Facets>('GET', '/runs/columns' + query({ name })),
   runColumns: (b: Scope) => json<Facets>('POST', '/runs/columns', b),
   runGroups: (b: Scope & { order_by?: string[]; columns?: string[]; group_by: string[]; limit?: number }) => json<Groups>('POST', '/runs/groups', b),
+  bulk: (b: Bulk) => json<Change>('POST', '/runs/bulk', b),
+  undo: (token: string, skip = false) => json<Change>('POST', `/undo/${id(token)}`, skip ? { skip_conflicts: true } : {}),
   views: (experiment?: string) => json<List<SavedView>>('GET', '/views' + query({ experiment })),
   view: (v: string) => json<SavedView>('GET', `/views/${id(v)}`),
   createView: (b: { name: string; experiment?: string; body: unknown }) => json<SavedView>('POST', '/views', b),

@@ -31,7 +31,7 @@ export interface StreamOptions {
   open?: (url: string) => Source;
 }
 
-const types = ['run', 'metrics', 'restart', 'progress', 'module'];
+const types = ['run', 'runs', 'metrics', 'restart', 'progress', 'module'];
 const CLOSED = 2;
 
 export function eventsURL(runID: string | undefined, lastID: string): string {

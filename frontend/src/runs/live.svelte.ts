@@ -8,7 +8,7 @@ export function follow(experiments: string[], again: () => void, facets: () => v
   const soon = seconds(again, 0.7);
   const later = seconds(again, 4);
   const columns = seconds(facets, 5);
-  const of = (e: ServerEvent) => e.type === 'run' && (!experiments.length || experiments.includes((e.data as Run).experiment_id));
+  const of = (e: ServerEvent) => e.type === 'runs' || (e.type === 'run' && (!experiments.length || experiments.includes((e.data as Run).experiment_id)));
   const close = stream({
     onEvents: (events) => {
       if (events.some(of)) soon.soon(), columns.soon();
