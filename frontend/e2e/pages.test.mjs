@@ -108,7 +108,7 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       await page.getByText('1 of 4 shown').waitFor();
       await page.getByLabel('Status').selectOption('');
 
-      await page.getByRole('button', { name: 'Columns' }).click();
+      await page.getByRole('button', { name: /^Columns/ }).click();
       await page.getByLabel('Search columns').fill('learning');
       await page.getByRole('dialog').getByRole('checkbox', { name: /^learning_rate/ }).check();
       await page.getByRole('button', { name: 'Close' }).click();
@@ -490,7 +490,7 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       // What is edited stays as it is.
       await page.goto(`/experiments/${e.id}`);
       await page.getByRole('button', { name: 'Edit' }).click();
-      assert.equal(await page.getByLabel('Name').inputValue(), evil);
+      assert.equal(await page.getByRole('dialog').getByLabel('Name').inputValue(), evil);
     }));
 
   test('a banner tells of a lost server, and the page goes on when it is back', () =>
