@@ -27,6 +27,7 @@ type workersFlags struct {
 	address, cert, key, ca, tokenFile *string
 	bucket, region                    *string
 	lease                             *time.Duration
+	replicas                          *int
 	only                              *bool
 }
 
@@ -36,10 +37,11 @@ func serveWorkersFlags(fs *flag.FlagSet) workersFlags {
 		cert:      fs.String("workers-cert", "", "certificate `file` of that address (default: one that the server makes itself, which tokens vouch for)"),
 		key:       fs.String("workers-key", "", "private key `file` of --workers-cert"),
 		ca:        fs.String("workers-ca", "", "`file` of the authorities that the NATS servers' certificates are held to (default: the system's)"),
-		tokenFile: fs.String("workers-token-file", "", "`file` with the NATS token or credentials by which this server connects to NATS servers that are there"),
+		tokenFile: fs.String("workers-token-file", "", "`file` with the NATS token, user and password (two lines, user: and password:), or credentials by which this server connects to NATS servers that are there"),
 		bucket:    fs.String("workers-bucket", "", "`URL` of an S3-compatible bucket, https://HOST/BUCKET or https://HOST/BUCKET/FOLDER, through which files of 8 MiB and more go to workers and back; keys as for the AWS tools"),
 		region:    fs.String("workers-bucket-region", "", "`region` of that bucket (default: asked for)"),
 		lease:     fs.Duration("workers-lease", fleet.DefaultLease, "how long a worker goes on without hearing of the server, 2s to 1h; its jobs are given away after 1.5 times that"),
+		replicas:  fs.Int("workers-replicas", 0, "`servers` of NATS servers that are there that keep what workers are to run, 1 to 5; 0: 3 where there are as many, else 1"),
 		only:      fs.Bool("workers-only", false, "run no job on this machine"),
 	}
 }
@@ -54,6 +56,9 @@ func (f workersFlags) open(ctx context.Context, st *store.Store, root string, lo
 				return nil, usagef("--%s is of --workers, which is missing", name)
 			}
 		}
+		if *f.replicas != 0 {
+			return nil, usagef("--workers-replicas is of --workers, which is missing")
+		}
 		if *f.only {
 			return nil, usagef("--workers-only: without --workers nothing would run; give its address")
 		}
@@ -64,6 +69,10 @@ func (f workersFlags) open(ctx context.Context, st *store.Store, root string, lo
 		return nil, usagef("--workers-cert is of an address to listen on; %s is another's", *f.address)
 	case !outside && (*f.ca != "" || *f.tokenFile != ""):
 		return nil, usagef("--workers-ca and --workers-token-file are of NATS servers that are there; --workers %s is this server's own", *f.address)
+	case !outside && *f.replicas != 0:
+		return nil, usagef("--workers-replicas is of NATS servers that are there; --workers %s is this server's own", *f.address)
+	case *f.replicas < 0 || *f.replicas > 5:
+		return nil, usagef("--workers-replicas is %d, must lie between 1 and 5, or be 0", *f.replicas)
 	case *f.lease < 2*time.Second || *f.lease > time.Hour:
 		return nil, usagef("--workers-lease is %v, must lie between 2s and 1h", *f.lease)
 	}
@@ -85,7 +94,7 @@ func (f workersFlags) open(ctx context.Context, st *store.Store, root string, lo
 	}); err != nil {
 		return nil, err
 	}
-	o := fleet.Options{Data: data, Files: files, Address: *f.address, Version: Version, Engine: pipeline.EngineVersion, Lease: *f.lease, Logger: log}
+	o := fleet.Options{Data: data, Files: files, Address: *f.address, Version: Version, Engine: pipeline.EngineVersion, Lease: *f.lease, Replicas: *f.replicas, Logger: log}
 	if *f.cert != "" {
 		cert, err := tls.LoadX509KeyPair(*f.cert, *f.key)
 		if err != nil {
@@ -104,11 +113,7 @@ func (f workersFlags) open(ctx context.Context, st *store.Store, root string, lo
 		if err != nil {
 			return nil, fmt.Errorf("--workers-token-file: %w", err)
 		}
-		if strings.Contains(string(text), "BEGIN NATS USER JWT") {
-			o.NATS = append(o.NATS, nats.UserCredentialBytes(text))
-		} else {
-			o.NATS = append(o.NATS, nats.Token(strings.TrimSpace(string(text))))
-		}
+		o.NATS = append(o.NATS, fleet.Login(string(text))...)
 	}
 	return fleet.Open(ctx, o)
 }

@@ -35,7 +35,7 @@ func workerCommands() []command {
 
 func setupWorker(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	join := fs.String("join", "", "`URL` of the server's workers' address: nats://HOST:PORT")
-	tokenFile := fs.String("token-file", "", "`file` with a token of `triality worker token`, or with a NATS token or credentials")
+	tokenFile := fs.String("token-file", "", "`file` with a token of `triality worker token`, or with a NATS token, user and password, or credentials")
 	ca := fs.String("ca", "", "`file` of the authorities that the server's certificate is held to (default: the token's own mark, or the system's)")
 	dir := fs.String("dir", "worker", "`folder` for jobs, of this worker alone")
 	name := fs.String("name", "", "`name` of the worker, which no other has (default: the machine's)")

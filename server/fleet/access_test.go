@@ -131,6 +131,66 @@ func TestARevokedTokensWorkerStops(t *testing.T) {
 	}
 }
 
+func TestANameAtWorkIsNotTakenWithAnotherToken(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := served(t, data)
+	first, other := token(t, data, ""), token(t, data, "")
+	agent(t, s.Address(), first, "victim", t.TempDir(), testInfo)
+	room(t, s).Leave()
+	for text, want := range map[string]bool{first: true, other: false} {
+		with, err := Access{URL: s.Address(), Text: text}.options("victim")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := nats.Connect(s.Address(), with...)
+		if came := err == nil; came != want {
+			t.Errorf("came in: %t, want %t (%v)", came, want, err)
+		}
+		if err == nil {
+			c.Close()
+		}
+	}
+}
+
+// A worker that takes a name which is free by now does not get what the one before has begun.
+func TestAnAttemptStaysWithTheFolderThatHasBegunIt(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := served(t, data)
+	l := dialled(t, s, data, "one")
+	p := room(t, s)
+	end := make(chan error, 1)
+	go func() {
+		end <- p.Run(context.Background(), worker.Job{RunID: "r1", Attempt: 1, Dir: t.TempDir()}, &notes{}, &buffer{})
+	}()
+	mine := &line{link: l, ref: ref{"r1", 1}}
+	eventually(t, "it is handed out", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.attempts["r1"] != nil
+	})
+	if _, err := mine.call(context.Background(), methodJob, nil); err != nil {
+		t.Fatal(err)
+	}
+	var left renewed
+	if err := l.ask(context.Background(), verbRenew, renewal{Instance: "i", Held: []ref{{"r1", 1}}, Leaving: true}, &left); err != nil {
+		t.Fatal(err)
+	}
+	var w welcome
+	if err := l.ask(context.Background(), verbJoin, joining{Instance: "j", Folder: "another", Info: testInfo, Held: []ref{{"r1", 1}}}, &w); err != nil || w.Refused != "" {
+		t.Fatal(err, w.Refused)
+	}
+	theirs := &line{link: &link{conn: l.conn, name: "one", instance: "j", try: 5 * time.Second}, ref: ref{"r1", 1}}
+	if _, err := theirs.call(context.Background(), methodJob, nil); !errors.Is(err, worker.ErrFenced) {
+		t.Errorf("it got the job: %v", err)
+	}
+	var lost *worker.Lost
+	if err := <-end; !errors.As(err, &lost) {
+		t.Error(err)
+	}
+}
+
 func TestAWorkerReachesItsOwnSubjectsAlone(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -185,6 +245,21 @@ func TestAWorkerReachesItsOwnSubjectsAlone(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Errorf("may subscribe to %s", subject)
 		}
+	}
+	// What the server answers goes to the worker alone, wherever it is asked to send it.
+	for _, elsewhere := range []string{key + "victim", "$JS.API.STREAM.DELETE.KV_" + bucket, inboxPrefix("victim") + ".x"} {
+		for _, verb := range []string{verbJoin, verbRenew, verbCall} {
+			if err := c.PublishRequest(subject("spy", verb), elsewhere, []byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := join(c, "spy"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(testLease / 2) // what the server sent has arrived
+	if e, err := s.kv.Get(ctx, "victim"); err != nil || !strings.Contains(string(e.Value()), `"r1"`) {
+		t.Errorf("the victim's orders are %v (%v)", e, err)
 	}
 	// A consumer whose filter is not that of its subject is refused by JetStream.
 	m, err := c.Request("$JS.API.CONSUMER.CREATE.KV_"+bucket+".x."+key+"spy",

@@ -103,8 +103,28 @@ type gate struct {
 	tokens Tokens
 	log    *slog.Logger
 
-	mu  sync.Mutex
-	ids map[string]string // of the token by which a worker came in last
+	mu   sync.Mutex
+	ids  map[string]string      // of the token by which a worker came in last
+	held func(name string) bool // whether a worker of that name is at work
+}
+
+func (g *gate) setHeld(held func(name string) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held = held
+}
+
+// free says whether a name is nobody's, or was taken by that token: with another one may not listen to what is said to
+// the worker that has it.
+func (g *gate) free(name, token string) error {
+	g.mu.Lock()
+	by, taken := g.ids[name]
+	held := g.held
+	g.mu.Unlock()
+	if taken && by != token && held != nil && held(name) {
+		return fmt.Errorf("a worker called %s is at work, with token %s", name, by)
+	}
+	return nil
 }
 
 // Check implements server.Authentication.
@@ -116,6 +136,9 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 	id, err := g.tokens.check(o.Token, o.Name)
 	if err == nil {
 		err = CheckName(o.Name)
+	}
+	if err == nil {
+		err = g.free(o.Name, id)
 	}
 	if err != nil {
 		g.log.Warn("a worker was refused", "worker", fmt.Sprintf("%.80q", o.Name), "address", c.RemoteAddress(), "error", err)

@@ -143,7 +143,7 @@ func (s *Server) current(name string, h head) (*attempt, *calls, error) {
 		return nil, nil, errAgain // it joins first, or is told that it may not
 	}
 	a := s.attempts[h.Run]
-	if a == nil || a.ref != h.ref || a.worker != name {
+	if a == nil || a.ref != h.ref || !a.by(s.members[name]) {
 		return nil, nil, fmt.Errorf("attempt %d of run %s by %s: %w", h.Attempt, h.Run, name, worker.ErrFenced)
 	}
 	a.folder = s.members[name].folder
@@ -152,6 +152,11 @@ func (s *Server) current(name string, h head) (*attempt, *calls, error) {
 	}
 	a.inflight.Add(1)
 	return a, a.calls, nil
+}
+
+// by says whether a worker is the one that an attempt was given to: of that name and, once it has begun, of that folder.
+func (a *attempt) by(m *member) bool {
+	return a.worker == m.name && (a.folder == "" || a.folder == m.folder)
 }
 
 // What a worker calls besides the tracker's methods, and the files' with their prefix.

@@ -28,7 +28,7 @@ func (r *Refused) Error() string { return "refused: " + r.Why }
 // Access is how a worker comes in.
 type Access struct {
 	URL  string // nats://HOST:PORT
-	Text string // of the token file: a token of `triality worker token`, a NATS token, or NATS credentials
+	Text string // of the token file: a token of `triality worker token`, or what Login takes
 	CA   string // file of the authorities that the server's certificate is held to; empty: the token's pin, or the system's
 }
 
@@ -39,10 +39,8 @@ func (a Access) options(name string) ([]nats.Option, error) {
 	switch {
 	case ours:
 		o = append(o, nats.Token(token.String()))
-	case strings.Contains(a.Text, "BEGIN NATS USER JWT"):
-		o = append(o, nats.UserCredentialBytes([]byte(a.Text)))
-	case strings.TrimSpace(a.Text) != "":
-		o = append(o, nats.Token(strings.TrimSpace(a.Text)))
+	default:
+		o = append(o, Login(a.Text)...)
 	}
 	switch {
 	case a.CA != "":
@@ -56,6 +54,25 @@ func (a Access) options(name string) ([]nats.Option, error) {
 		o = append(o, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12}))
 	}
 	return append(o, nats.Name(name), nats.CustomInboxPrefix(inboxPrefix(name))), nil
+}
+
+// Login is how one comes in to NATS servers that are there, by the text of a token file: credentials, a user and a
+// password as two lines ("user: NAME", "password: TEXT"), or a token.
+func Login(text string) []nats.Option {
+	text = strings.TrimSpace(text)
+	if strings.Contains(text, "BEGIN NATS USER JWT") {
+		return []nats.Option{nats.UserCredentialBytes([]byte(text))}
+	}
+	first, second, _ := strings.Cut(text, "\n")
+	user, ok := strings.CutPrefix(strings.TrimSpace(first), "user:")
+	password, has := strings.CutPrefix(strings.TrimSpace(second), "password:")
+	switch {
+	case ok && has:
+		return []nats.Option{nats.UserInfo(strings.TrimSpace(user), strings.TrimSpace(password))}
+	case text != "":
+		return []nats.Option{nats.Token(text)}
+	}
+	return nil
 }
 
 // ReadAccess reads a token file, which only its user may read.
@@ -99,7 +116,7 @@ func dial(ctx context.Context, a Access, name string, try time.Duration, waiting
 		nats.ReconnectBufSize(-1), nats.Timeout(max(try, time.Second)), nats.PingInterval(try), nats.MaxPingsOutstanding(2),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if errors.Is(err, nats.ErrPermissionViolation) {
-				refuse(&Refused{Why: "the token is for something else: " + err.Error()})
+				refuse(&Refused{Why: (&Denied{What: err.Error()}).Error()})
 			}
 		}),
 		nats.ClosedHandler(func(c *nats.Conn) {

@@ -26,6 +26,14 @@ type member struct {
 // alive says whether a worker was heard of within its lease. The caller holds mu.
 func (s *Server) alive(m *member) bool { return !m.left && s.now()-m.heard < s.timing.Lease }
 
+// connected says whether a worker of that name was heard of within its lease.
+func (s *Server) connected(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.members[name]
+	return m != nil && s.alive(m)
+}
+
 // join lets a worker in, or says why not.
 func (s *Server) join(name string, m *nats.Msg) {
 	var j joining
@@ -119,7 +127,7 @@ func (s *Server) heldLocked(w *member, held []ref) (fenced []ref) {
 			continue
 		}
 		a := s.attempts[r.Run]
-		if a == nil || a.ref != r || a.worker != w.name {
+		if a == nil || a.ref != r || !a.by(w) {
 			fenced = append(fenced, r)
 			continue
 		}

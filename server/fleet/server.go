@@ -26,8 +26,10 @@ type Options struct {
 	Address string // HOST:PORT to listen on, or nats://… or tls://… of servers that are there
 	// Of an own NATS server: its certificate; nil: one that it makes itself.
 	Certificate *tls.Certificate
-	// Of a NATS server that is there: what to connect with, beside what the address says.
-	NATS []nats.Option
+	// Of NATS servers that are there: what to connect with, beside what the address says, and how many of them keep the
+	// workers' orders; 0: three where there are as many, else one.
+	NATS     []nats.Option
+	Replicas int
 
 	Version, Engine string
 	Lease           time.Duration    // 0: DefaultLease
@@ -48,6 +50,7 @@ type Server struct {
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
 	busy   chan struct{} // a place for each message being answered
+	denied chan error    // what NATS does not let this server do
 
 	mu       sync.Mutex
 	members  map[string]*member
@@ -71,7 +74,7 @@ func Open(ctx context.Context, o Options) (_ *Server, err error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		opts: o, timing: Timing{o.Lease}, log: o.Logger, now: uptime.Now, busy: make(chan struct{}, 1024),
+		opts: o, timing: Timing{o.Lease}, log: o.Logger, now: uptime.Now, busy: make(chan struct{}, 1024), denied: make(chan error, 1),
 		members: map[string]*member{}, attempts: map[string]*attempt{}, adopted: map[ref]string{}, unsaid: map[string]bool{}, saying: make(chan struct{}, 1),
 		revision: map[string]uint64{}, changed: func() {},
 	}
@@ -89,6 +92,7 @@ func Open(ctx context.Context, o Options) (_ *Server, err error) {
 		if s.broker, err = openBroker(o.Data, o.Address, o.Certificate, tokens, o.Logger); err != nil {
 			return nil, err
 		}
+		s.broker.gate.setHeld(s.connected)
 		url, with = "", s.broker.options()
 	}
 	s.conn, err = nats.Connect(url, append([]nats.Option{
@@ -98,23 +102,10 @@ func Open(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, experiments.Errorf(experiments.CodeUnavailable, "workers: NATS at %s: %w", o.Address, err)
 	}
-	js, err := jetstream.New(s.conn)
-	if err != nil {
-		return nil, fmt.Errorf("workers: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	s.kv, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: bucket, Description: "what each triality worker is to run", History: 1, Storage: jetstream.FileStorage, MaxBytes: jetStreamBytes / 2,
-	})
-	if err != nil {
-		return nil, experiments.Errorf(experiments.CodeUnavailable, "workers: key-value bucket %s at %s: %w; the account needs JetStream", bucket, o.Address, err)
+	if err := s.openBucket(ctx); err != nil {
+		return nil, err
 	}
 	return s, nil
-}
-
-func (s *Server) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
-	s.log.Warn("workers: NATS", "error", err)
 }
 
 // Address is where workers join.
@@ -132,7 +123,11 @@ func (s *Server) Serve(ctx context.Context, changed func()) error {
 	s.changed = changed
 	s.mu.Unlock()
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	keys, err := s.kv.Keys(ctx)
+	var keys []string
+	err := s.unless(ctx, func(ctx context.Context) (err error) {
+		keys, err = s.kv.Keys(ctx)
+		return err
+	})
 	if err != nil && !errors.Is(err, jetstream.ErrNoKeysFound) {
 		return experiments.Errorf(experiments.CodeUnavailable, "workers: keys of %s: %w", bucket, err)
 	}
@@ -146,6 +141,11 @@ func (s *Server) Serve(ctx context.Context, changed func()) error {
 	} {
 		sub, err := s.conn.Subscribe(subject("*", verb), func(m *nats.Msg) {
 			worker, _, _ := strings.Cut(strings.TrimPrefix(m.Subject, subjectPrefix), ".")
+			// A worker chooses where the answer goes: not where it may not write itself.
+			if m.Reply != "" && !strings.HasPrefix(m.Reply, inboxPrefix(worker)+".") {
+				s.log.Warn("workers: a message that wants its answer elsewhere than to its worker is left out", "worker", worker, "reply", m.Reply)
+				return
+			}
 			s.busy <- struct{}{}
 			go func() {
 				defer func() { <-s.busy }()
@@ -156,6 +156,9 @@ func (s *Server) Serve(ctx context.Context, changed func()) error {
 			return fmt.Errorf("workers: %w", err)
 		}
 		s.subs = append(s.subs, sub)
+	}
+	if err := s.probe(ctx); err != nil {
+		return experiments.Errorf(experiments.CodeUnavailable, "workers: NATS at %s: %w", s.opts.Address, err)
 	}
 	return nil
 }
