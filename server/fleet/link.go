@@ -115,7 +115,8 @@ func dial(ctx context.Context, a Access, name string, try time.Duration, waiting
 		nats.MaxReconnects(-1), nats.ReconnectWait(300*time.Millisecond), nats.ReconnectJitter(200*time.Millisecond, 200*time.Millisecond),
 		nats.ReconnectBufSize(-1), nats.Timeout(max(try, time.Second)), nats.PingInterval(try), nats.MaxPingsOutstanding(2),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			if errors.Is(err, nats.ErrPermissionViolation) {
+			// The library removes a consumer that it has replaced; NATS does so too, after a while.
+			if errors.Is(err, nats.ErrPermissionViolation) && !strings.Contains(err.Error(), "$JS.API.CONSUMER.DELETE.") {
 				refuse(&Refused{Why: (&Denied{What: err.Error()}).Error()})
 			}
 		}),

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"triality/server/worker"
 )
 
@@ -70,5 +72,33 @@ func TestAWorkerGoesOnWithItsJobWhenTheServerIsStartedAgain(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The library deletes the consumer that it follows the orders with when it makes another, after an outage; a worker may
+// delete none.
+func TestAWorkerGoesOnWhenItsConsumerIsReplaced(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := served(t, data)
+	w := agent(t, s.Address(), token(t, data, ""), "one", t.TempDir(), testInfo)
+	room(t, s).Leave()
+	js, err := jetstream.New(w.link.conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := js.DeleteConsumer(ctx, "KV_"+bucket, "any"); err == nil {
+		t.Error("it may")
+	}
+	select {
+	case err := <-w.end:
+		w.end <- err
+		t.Fatalf("the worker ended: %v", err)
+	case <-time.After(testLease / 2):
+	}
+	if list := s.Members(); len(list) != 1 || !list[0].Connected {
+		t.Errorf("%+v", list)
 	}
 }
