@@ -256,6 +256,11 @@ func (f *fleetOf) awaitAll(t *testing.T, runs []experiments.Run) {
 	for i := range runs {
 		runs[i] = f.await(t, runs[i].ID)
 	}
+	for i := range 3 { // a worker that gave up would be missed by none of these jobs, and by the next
+		if text, err := os.ReadFile(filepath.Join(f.machines.dir, fmt.Sprintf("worker%d.out", i))); err != nil || strings.Contains(string(text), "\ntriality: ") {
+			t.Errorf("worker %d ended by itself (%v)", i, err)
+		}
+	}
 }
 
 func disturb(t *testing.T, exe string, kills, jobs int, outside bool) {
