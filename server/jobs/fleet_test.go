@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"triality/experiments"
 	"triality/server/store"
@@ -295,6 +296,9 @@ func TestAJobThatNoMachineHoldsSaysSoWithFigures(t *testing.T) {
 	here.end <- short(36*gb, 0)
 	r := becomes(t, q, run.ID, experiments.Queued)
 	const waits = "waits for a worker with 41 GB of memory; the most that one has is 8 GB of memory"
+	for says(t, q, run) == "" { // it is recorded before it is in the queue
+		time.Sleep(time.Millisecond)
+	}
 	if got := says(t, q, run); got != waits || !strings.HasPrefix(r.Job.Reason, "attempt 1: too little memory at this machine: planned memory: much") {
 		t.Errorf("%q, after %q", got, r.Job.Reason)
 	}
