@@ -45,6 +45,9 @@ func (p *point) UnmarshalJSON(b []byte) error {
 	if _, ok := in["value"]; !ok {
 		p.wrong = `.value: it is missing: give a number, null, "NaN", "Infinity" or "-Infinity"`
 	}
+	if _, ok := in["step"]; !ok {
+		p.wrong = ".step: it is missing: give a whole number; points of one step would lie over each other"
+	}
 	for name, raw := range in {
 		switch name {
 		case "step":

@@ -128,7 +128,7 @@ func TestScriptsGoOutCompressed(t *testing.T) {
 func TestARequestWithAKeyIsDoneOnce(t *testing.T) {
 	w := newWorld(t, nil)
 	for name, sc := range map[string]scenario{
-		"points":        {method: "POST", path: "/api/v1/runs/live/metrics", body: `{"a":[{"value":1}]}`, status: 204},
+		"points":        {method: "POST", path: "/api/v1/runs/live/metrics", body: `{"a":[{"step":1,"value":1}]}`, status: 204},
 		"a run":         {method: "POST", path: "/api/v1/runs", body: `{"experiment_id":"EXP","name":"n"}`, status: 201},
 		"an experiment": {method: "POST", path: "/api/v1/experiments", body: `{"name":"new"}`, status: 201},
 		"a deletion":    {method: "DELETE", path: "/api/v1/runs/done", status: 204},
@@ -151,8 +151,8 @@ func TestARequestWithAKeyIsDoneOnce(t *testing.T) {
 	if infos, err := w.store.Series(ctx, "live"); err != nil || infos[0].Count != 1 {
 		t.Errorf("series %v, %v", infos, err)
 	}
-	w.check(t, scenario{method: "POST", path: "/api/v1/runs/live/metrics", body: `{"a":[{"value":2}]}`, headers: []string{"Idempotency-Key: points"}, status: 409, code: cf, has: []string{"another request"}})
-	w.check(t, scenario{method: "POST", path: "/api/v1/runs/live/metrics", body: `{"a":[{"value":2}]}`, headers: []string{"Idempotency-Key: " + strings.Repeat("k", 256)}, status: 400, code: iv, has: []string{"Idempotency-Key", "UUID"}})
+	w.check(t, scenario{method: "POST", path: "/api/v1/runs/live/metrics", body: `{"a":[{"step":1,"value":2}]}`, headers: []string{"Idempotency-Key: points"}, status: 409, code: cf, has: []string{"another request"}})
+	w.check(t, scenario{method: "POST", path: "/api/v1/runs/live/metrics", body: `{"a":[{"step":1,"value":2}]}`, headers: []string{"Idempotency-Key: " + strings.Repeat("k", 256)}, status: 400, code: iv, has: []string{"Idempotency-Key", "UUID"}})
 }
 
 func TestAnUnknownOutcomeHasAStatusOfItsOwn(t *testing.T) {
@@ -170,7 +170,7 @@ func TestAnUnknownOutcomeHasAStatusOfItsOwn(t *testing.T) {
 func TestAPointWithoutATimeIsOfNow(t *testing.T) {
 	w := newWorld(t, nil)
 	before := time.Now().UnixMilli()
-	w.check(t, scenario{method: "POST", path: "/api/v1/runs/live/metrics", body: `{"a":[{"step":1,"value":1}],"b":[{"time":0,"value":1}]}`, status: 204})
+	w.check(t, scenario{method: "POST", path: "/api/v1/runs/live/metrics", body: `{"a":[{"step":1,"value":1}],"b":[{"step":1,"time":0,"value":1}]}`, status: 204})
 	infos, err := w.store.Series(ctx, "live")
 	if err != nil || len(infos) != 2 {
 		t.Fatal(infos, err)

@@ -16,6 +16,9 @@ func setTimes(r *experiments.Run, status *experiments.Status, started, ended *st
 		}
 		r.StartedAt = t
 	}
+	if status != nil && *status != r.Status && (*status == experiments.Queued || *status == experiments.Reused) {
+		return invalid("status %s: want running, finished, failed or interrupted; what waits is the queue's, which POST /api/v1/jobs puts a run in", *status)
+	}
 	if status != nil && *status != r.Status {
 		r.Status, r.EndedAt = *status, time.Time{}
 		if r.Status.Done() && ended == nil {

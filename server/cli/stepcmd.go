@@ -11,8 +11,11 @@ import (
 
 	flag "github.com/spf13/pflag"
 
+	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/dataset"
+	"triality/experiments/graph"
+	"triality/experiments/kinds/convert"
 	"triality/experiments/pipeline"
 	"triality/frontend"
 	"triality/server/api"
@@ -91,8 +94,18 @@ func setupConvert(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 		if err := engine.Convert(ctx, o, sink); err != nil {
 			return err
 		}
-		return e.made(filepath.Join(*output, "dataset"))
+		made := converted{outputs: outputs{[]string{filepath.Join(*output, "dataset")}, e.notes}}
+		if err := graph.ReadJSON(filepath.Join(*output, convert.SummaryName), &made.Summary); err != nil {
+			return err
+		}
+		return e.result(made, func(w io.Writer) { fmt.Fprintln(w, made.Outputs[0]) })
 	}
+}
+
+// converted is what convert --json prints.
+type converted struct {
+	outputs
+	Summary experiments.DatasetSummary `json:"summary"`
 }
 
 func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) error {

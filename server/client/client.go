@@ -106,14 +106,25 @@ func (c *Client) Run(ctx context.Context, id string) (run experiments.Run, err e
 
 // Runs gives runs, the newest first, at most limit.
 func (c *Client) Runs(ctx context.Context, query url.Values, limit int) ([]experiments.Run, error) {
-	var page struct {
-		Items []experiments.Run `json:"items"`
-	}
 	if query == nil {
 		query = url.Values{}
 	}
-	query.Set("limit", strconv.Itoa(limit))
-	return page.Items, c.get(ctx, "/api/v1/runs", query, &page)
+	var runs []experiments.Run
+	for {
+		var page struct {
+			Items []experiments.Run `json:"items"`
+			Next  string            `json:"next_cursor"`
+		}
+		query.Set("limit", strconv.Itoa(limit-len(runs)))
+		if err := c.get(ctx, "/api/v1/runs", query, &page); err != nil {
+			return runs, err
+		}
+		runs = append(runs, page.Items...)
+		if page.Next == "" || len(runs) >= limit {
+			return runs, nil
+		}
+		query.Set("cursor", page.Next) // a page of large runs has fewer
+	}
 }
 
 // Search finds runs.

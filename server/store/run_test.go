@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"reflect"
@@ -205,4 +206,42 @@ func TestDeletingARunTakesAllOfItAndNothingElse(t *testing.T) {
 		t.Errorf("%d files are left, want 0", n)
 	}
 	sound(t, s)
+}
+
+func TestAPageOfLargeRunsHasFewerAndTheNextGoesOn(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	ctx := context.Background()
+	e, err := s.EnsureExperiment(ctx, "e")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Repeat("x", 1<<20)
+	for range 20 {
+		id, err := NewRunID()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.CreateRun(ctx, experiments.Run{ID: id, ExperimentID: e.ID, Name: "large", Status: experiments.Running, Config: text}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen, pages := map[string]bool{}, 0
+	for cursor := ""; ; pages++ {
+		items, next, err := s.Runs(ctx, RunFilter{Limit: 1000, Cursor: cursor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(items) > maxPage>>20+1 {
+			t.Errorf("a page of %d runs of 1 MiB", len(items))
+		}
+		for _, r := range items {
+			seen[r.ID] = true
+		}
+		if cursor = next; cursor == "" {
+			break
+		}
+	}
+	if len(seen) != 20 || pages != 1 {
+		t.Errorf("%d runs on %d pages", len(seen), pages+1)
+	}
 }

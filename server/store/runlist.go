@@ -26,7 +26,30 @@ type RunFilter struct {
 // scanAtOnce bounds how many runs one read transaction looks at.
 const scanAtOnce = 500
 
-// Runs lists runs, the newest first; the cursor returned goes on, "" at the end.
+// maxPage bounds the texts of a page's runs, in bytes: configurations, notes and parameters may be large.
+const maxPage = 16 << 20
+
+// sizeOf is about how many bytes a run takes, encoded.
+func sizeOf(r experiments.Run) int {
+	n := 500 + len(r.Config) + len(r.Notes) + len(r.Error)
+	for _, texts := range []map[string]string{r.Params, r.Tags} {
+		for key, value := range texts {
+			n += len(key) + len(value)
+		}
+	}
+	for _, s := range r.Steps {
+		n += 300 + len(s.Error) + len(s.Output)
+		for _, note := range s.Notes {
+			n += len(note)
+		}
+	}
+	for name := range r.Summary {
+		n += 30 + len(name)
+	}
+	return n
+}
+
+// Runs lists runs, the newest first, as many as the limit says, or fewer where they are large; the cursor returned goes on, "" at the end.
 func (s *Store) Runs(ctx context.Context, f RunFilter) (items []experiments.Run, next string, err error) {
 	limit := pageSize(f.Limit)
 	after, err := base64.RawURLEncoding.DecodeString(f.Cursor)
@@ -44,6 +67,7 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) (items []experiments.Run,
 		prefix = under("s", string(f.Status))
 	}
 	items = []experiments.Run{}
+	size := 0
 	for more := true; more; {
 		err := s.view(ctx, func(tx *bbolt.Tx) error {
 			if f.ExperimentID != "" && tx.Bucket(bucketExperiments).Get([]byte(f.ExperimentID)) == nil {
@@ -71,6 +95,9 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) (items []experiments.Run,
 				}
 				if f.matches(r) {
 					items = append(items, r)
+					if size += sizeOf(r); size > maxPage {
+						limit = len(items) // the rest is on the next page
+					}
 				}
 				k, _ = c.Next()
 			}
