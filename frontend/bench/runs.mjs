@@ -20,6 +20,9 @@ const context = await browser.newContext({ viewport: { width: 1440, height: 900 
 const page = await context.newPage();
 const session = await context.newCDPSession(page);
 await session.send('Network.enable');
+// Processor time of the page's own thread, which other programs on the machine do not add to.
+await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+const spent = async () => (await session.send('Performance.getMetrics')).metrics.find((m) => m.name === 'TaskDuration').value * 1000;
 let bytes = 0;
 session.on('Network.loadingFinished', (e) => (bytes += e.encodedDataLength));
 // Long tasks are told by the browser itself, from before the page's first script.
@@ -41,8 +44,9 @@ await page.waitForTimeout(500);
 const pageBytes = bytes;
 
 /** Frames while the table is scrolled steadily, and the tasks over 50 ms meanwhile. */
-const scroll = (pixels) =>
-  page.evaluate(async (step) => {
+const scroll = async (pixels) => {
+  const before = await spent();
+  const got = await page.evaluate(async (step) => {
     const el = document.querySelector('.runs-grid');
     globalThis.tasks.length = 0;
     const frames = [];
@@ -56,6 +60,8 @@ const scroll = (pixels) =>
     }
     return { frames, tasks: [...globalThis.tasks], top: el.scrollTop };
   }, pixels);
+  return { ...got, cpu: ((await spent()) - before) / got.frames.length };
+};
 
 /** From a click or key to the first row that differs, as the page itself sees it. */
 const until = (act) =>
@@ -93,8 +99,8 @@ for (const f of ['status = finished', 'status = failed', 'duration > 1s', '']) f
 console.log(JSON.stringify({
   experiment: chosen.name, runs: chosen.runs,
   interactive: { least: round(Math.min(...interactive)), median: quantile(interactive, 0.5) }, page_bytes: pageBytes,
-  scroll: { frame_median: quantile(slow.frames, 0.5), frame_p95: quantile(slow.frames, 0.95), long_tasks: slow.tasks.map(round) },
-  scroll_fast: { frame_median: quantile(fast.frames, 0.5), frame_p95: quantile(fast.frames, 0.95), long_tasks: fast.tasks.map(round), reached: Math.round(fast.top / 28) },
+  scroll: { frame_median: quantile(slow.frames, 0.5), frame_p95: quantile(slow.frames, 0.95), cpu_per_frame: round(slow.cpu), long_tasks: slow.tasks.length, longest_task: round(Math.max(0, ...slow.tasks)) },
+  scroll_fast: { frame_median: quantile(fast.frames, 0.5), frame_p95: quantile(fast.frames, 0.95), cpu_per_frame: round(fast.cpu), long_tasks: fast.tasks.length, longest_task: round(Math.max(0, ...fast.tasks)), reached: Math.round(fast.top / 28) },
   jump: { row: jump.line, ms: round(jump.ms) },
   sort: { least: round(Math.min(...sorts)), median: quantile(sorts, 0.5) }, filter: { least: round(Math.min(...filters)), median: quantile(filters, 0.5) },
   rows_drawn: await page.locator('tr[data-line]').count(),
