@@ -96,6 +96,7 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/runs/:id/metrics", summary: "A run's metric series with their last points", answer: list[store.SeriesInfo]{}, errors: missing, handler: s.metrics},
 		{method: "POST", path: "/runs/:id/metrics", summary: "Append points; answers when they are durable. A value may be a number, null or one of the strings NaN, Infinity, -Infinity; a time that is left out is that of receipt. A point whose step, time and value are those of one stored lately is a retry and is stored once", body: metricsBody{}, status: 204, once: true, errors: with(writing, nf), handler: s.logMetrics},
 		{method: "GET", path: "/runs/:id/metrics/series", summary: "One series, thinned so that each stretch keeps its least and greatest value; points are [step, Unix ms, value or null]", query: []parameter{{"name", "of the metric"}, {"max_points", "8 to 100000; default 2000"}}, answer: seriesAnswer{}, errors: with(missing, iv), handler: s.series},
+		{method: "POST", path: "/series", summary: "One metric of up to 200 runs, each thinned, of all steps or of those from and to; a run without it is left out. A value is a number, null for NaN, or Infinity or -Infinity as a string", body: seriesQuestion{}, answer: seriesAnswers{}, errors: wrong, handler: s.manySeries},
 
 		{method: "GET", path: "/runs/:id/artifacts", summary: "A run's files", answer: list[experiments.Artifact]{}, errors: missing, handler: s.artifacts},
 		{method: "GET", path: "/runs/:id/artifacts/*", summary: "A file's content; ranges are served", query: []parameter{{"download", "1: as an attachment"}}, answerType: "*/*", errors: missing, handler: s.artifact},
@@ -134,7 +135,7 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/modules/:sha256/wasm", summary: "A module's bytes", answerType: "application/wasm", errors: missing, handler: s.moduleBytes},
 		{method: "DELETE", path: "/modules/:sha256", summary: "Take a module off the list; its bytes are kept while a run used it", status: 204, errors: missing, handler: s.hideModule},
 
-		{method: "GET", path: "/events", summary: "Server-sent events: run, runs, metrics, progress, module; reset says that events were missed. Resumes after Last-Event-ID", query: []parameter{{"run_id", "only this run's"}, {"last_event_id", "as the header Last-Event-ID"}}, answerType: "text/event-stream", errors: []experiments.Code{iv, un}, handler: s.events},
+		{method: "GET", path: "/events", summary: "Server-sent events: run, runs, metrics, progress, module; reset says that events were missed. Resumes after Last-Event-ID", query: []parameter{{"run_id", "only this run's"}, {"last_event_id", "as the header Last-Event-ID"}, {"named", "1: an event's data is {\"run_id\": …, \"data\": …}"}}, answerType: "text/event-stream", errors: []experiments.Code{iv, un}, handler: s.events},
 	}
 	for i := range rs {
 		if !atRoot[rs[i].path] {

@@ -223,6 +223,14 @@ var scenarios = map[string]scenario{
 
 	"events after an id that is none": {method: "GET", path: "/api/v1/events?last_event_id=x", status: 400, code: iv},
 
+	"events named otherwise": {method: "GET", path: "/api/v1/events?named=yes", status: 400, code: iv},
+
+	"series of no run":            {method: "POST", path: "/api/v1/series", body: `{"name":"m","runs":[]}`, status: 400, code: iv, has: []string{"runs: 0, want 1 to 200"}},
+	"series of no metric":         {method: "POST", path: "/api/v1/series", body: `{"runs":["done"]}`, status: 400, code: iv, has: []string{"name is missing"}},
+	"series of too few points":    {method: "POST", path: "/api/v1/series", body: `{"name":"m","runs":["done"],"max_points":7}`, status: 400, code: iv},
+	"series that end before":      {method: "POST", path: "/api/v1/series", body: `{"name":"m","runs":["done"],"from":2,"to":1}`, status: 400, code: iv, has: []string{"from 2 is after to 1"}},
+	"series of runs without them": {method: "POST", path: "/api/v1/series", body: `{"name":"none","runs":["done","nope"]}`, status: 200, has: []string{`{"name":"none","items":[]}`}},
+
 	"an unknown route":          {method: "GET", path: "/api/v1/nope", status: 404, code: nf},
 	"the bare API path":         {method: "GET", path: "/api", status: 404, code: nf},
 	"a route by another method": {method: "POST", path: "/api/v1/info", status: 405, code: codeMethod},

@@ -25,6 +25,10 @@ import (
 func (s *Server) events(c echo.Context) error {
 	req := c.Request()
 	o := store.WatchOptions{RunID: c.QueryParam("run_id")}
+	named := c.QueryParam("named")
+	if named != "" && named != "1" {
+		return invalid("named=%.40q: want 1, or leave it out", named)
+	}
 	id := req.Header.Get("Last-Event-ID") // newer than the query when the browser reconnects
 	if id == "" {
 		id = c.QueryParam("last_event_id")
@@ -62,7 +66,7 @@ func (s *Server) events(c echo.Context) error {
 	if req.Method == http.MethodHead {
 		return nil
 	}
-	out := stream{c.Response(), http.NewResponseController(c.Response()), s.opts.StallTime}
+	out := stream{c.Response(), http.NewResponseController(c.Response()), s.opts.StallTime, named == "1"}
 	hello := fmt.Sprintf("retry: 2000\nid: %d\n\n", w.LastID())
 	if reset {
 		hello = "retry: 2000\n" + frame(experiments.Event{ID: w.LastID(), Type: "reset"})
@@ -105,6 +109,7 @@ type stream struct {
 	w     *echo.Response
 	ctrl  *http.ResponseController
 	stall time.Duration // that a client may leave what it was sent unread
+	named bool          // an event's data stands in an object beside its run
 }
 
 // events sends an event with those that wait behind it.
@@ -148,17 +153,21 @@ func (o stream) deadline() error {
 
 // event writes an event without a copy of its data, which thousands of streams share.
 func (o stream) event(ev experiments.Event) error {
-	if len(ev.Data) == 0 || bytes.IndexByte(ev.Data, '\n') >= 0 { // a line break would end the field
-		_, err := io.WriteString(o.w, frame(ev))
+	before, after := frameHead(ev), "\n\n"
+	if o.named {
+		id, err := json.Marshal(ev.RunID)
+		if err != nil {
+			return err
+		}
+		before, after = before+`{"run_id":`+string(id)+`,"data":`, "}\n\n"
+	}
+	if _, err := io.WriteString(o.w, before); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(o.w, frameHead(ev)); err != nil {
+	if _, err := o.w.Write(oneLine(ev.Data)); err != nil {
 		return err
 	}
-	if _, err := o.w.Write(ev.Data); err != nil {
-		return err
-	}
-	_, err := io.WriteString(o.w, "\n\n")
+	_, err := io.WriteString(o.w, after)
 	return err
 }
 
@@ -173,15 +182,20 @@ func frameHead(ev experiments.Event) string {
 
 // frame is an event as text.
 func frame(ev experiments.Event) string {
-	var b bytes.Buffer
-	b.WriteString(frameHead(ev))
-	data := []byte(ev.Data)
+	return frameHead(ev) + string(oneLine(ev.Data)) + "\n\n"
+}
+
+// oneLine is an event's data without line breaks, which would end its field.
+func oneLine(data []byte) []byte {
 	if len(data) == 0 {
-		data = []byte("{}")
+		return []byte("{}")
 	}
+	if bytes.IndexByte(data, '\n') < 0 {
+		return data
+	}
+	var b bytes.Buffer
 	if err := json.Compact(&b, data); err != nil {
-		b.WriteString("null")
+		return []byte("null")
 	}
-	b.WriteString("\n\n")
-	return b.String()
+	return b.Bytes()
 }

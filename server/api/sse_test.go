@@ -115,6 +115,20 @@ func TestEventsResumeWhereTheClientLeft(t *testing.T) {
 	s.want("retry: 2000|id: 6", metricBlock(7, 3), metricBlock(8, 4))
 }
 
+func TestANamedStreamSaysOfWhichRunAnEventIs(t *testing.T) {
+	w := newWorld(t, nil)
+	url, _ := w.live(t)
+	s := listen(t, url+"/api/v1/events?named=1")
+	s.want(fmt.Sprint("retry: 2000|id: ", before))
+	w.logOne(1)
+	w.store.Progress("live", "convert", experiments.Progress{Done: 1})
+	s.want(`id: 4|event: metrics|data: {"run_id":"live","data":{"m":[{"step":0,"time":0,"value":1}]}}`,
+		`event: progress|data: {"run_id":"live","data":{"run_id":"live","step":"convert","progress":{"done":1,"total":0,"unit":"","rate":0}}}`)
+	s.close()
+	s = listen(t, url+"/api/v1/events?named=1", "Last-Event-ID: 999")
+	s.want(`retry: 2000|id: 4|event: reset|data: {}`)
+}
+
 func TestAnIDThatTheLogDoesNotReachIsReset(t *testing.T) {
 	w := newWorld(t, nil)
 	url, _ := w.live(t)
@@ -170,7 +184,7 @@ func TestAClientThatFallsBehindIsDroppedAndMissesNothing(t *testing.T) {
 	w.logOne(2)
 	rec := httptest.NewRecorder()
 	c := w.echo.NewContext(httptest.NewRequest("GET", "/", nil), rec)
-	if err := w.follow(ctx, watch, stream{c.Response(), http.NewResponseController(rec), time.Second}); err != nil {
+	if err := w.follow(ctx, watch, stream{c.Response(), http.NewResponseController(rec), time.Second, false}); err != nil {
 		t.Fatal(err)
 	}
 	if want := ": too slow; come back with Last-Event-ID\n\n"; rec.Body.String() != want {
