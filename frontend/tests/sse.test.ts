@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { eventsURL, stream, type ServerEvent, type Source, type StreamState } from '../src/lib/sse.ts';
+import { eventsURL, stream, taps, type ServerEvent, type Source, type StreamState } from '../src/lib/sse.ts';
 
 class FakeSource implements Source {
   static all: FakeSource[] = [];
@@ -120,5 +120,27 @@ test('nothing is told after the stream was closed, and a frame that is not JSON 
 });
 
 test('eventsURL leaves out what is not set', () => {
-  assert.equal(eventsURL(undefined, ''), '/api/v1/events');
+  assert.equal(eventsURL(undefined, ''), '/api/v1/events?named=1');
+});
+
+test('a stream of all runs says of which each event is, and what taps the streams hears it too', (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  FakeSource.all = [];
+  const got: ServerEvent[] = [];
+  const tapped: ServerEvent[] = [];
+  let resets = 0;
+  const tap = { onEvents: (e: ServerEvent[]) => void tapped.push(...e), onReset: () => void resets++ };
+  taps.add(tap);
+  const stop = stream({ onEvents: (e) => got.push(...e), onReset: () => {}, open: (url) => new FakeSource(url) });
+  t.after(() => {
+    stop();
+    taps.delete(tap);
+    mock.timers.reset();
+  });
+  FakeSource.all[0]!.emit('metrics', { run_id: 'r', data: { loss: [] } }, '4');
+  mock.timers.tick(250);
+  assert.deepEqual(got, [{ id: '4', type: 'metrics', run: 'r', data: { loss: [] } }]);
+  assert.deepEqual(tapped, got);
+  FakeSource.all[0]!.emit('reset', {}, '9');
+  assert.equal(resets, 1);
 });

@@ -8,6 +8,8 @@ export interface ServerEvent {
   id: string;
   type: string;
   data: unknown;
+  /** Of which run it is, where it is of one. */
+  run?: string;
 }
 
 /** The part of EventSource that is used, so that tests can stand in for it. */
@@ -31,12 +33,21 @@ export interface StreamOptions {
   open?: (url: string) => Source;
 }
 
+/** Told of the events of every stream that a page has open, and of each that has to be read anew: a chart needs no
+ *  stream of its own, of which a browser has six to a server. */
+export interface Tap {
+  onEvents: (events: ServerEvent[]) => void;
+  onReset: () => void;
+}
+export const taps = new Set<Tap>();
+
 const types = ['run', 'runs', 'metrics', 'restart', 'progress', 'module'];
 const CLOSED = 2;
 
 export function eventsURL(runID: string | undefined, lastID: string): string {
   const q = new URLSearchParams();
   if (runID) q.set('run_id', runID);
+  else q.set('named', '1'); // then events say of which run they are
   if (lastID) q.set('last_event_id', lastID);
   const s = q.toString();
   return '/api/v1/events' + (s ? `?${s}` : '');
@@ -58,18 +69,27 @@ export function stream(o: StreamOptions): () => void {
     flushTimer = undefined;
     const events = pending;
     pending = [];
-    if (events.length && !closed) o.onEvents(events);
+    if (!events.length || closed) return;
+    o.onEvents(events);
+    for (const tap of taps) tap.onEvents(events);
+  }
+
+  function reset() {
+    o.onReset();
+    for (const tap of taps) tap.onReset();
   }
 
   function take(type: string, ev: MessageEvent) {
     if (ev.lastEventId) lastID = ev.lastEventId;
     let data: unknown;
+    let run = o.runID;
     try {
       data = JSON.parse(ev.data as string);
+      if (!o.runID) ({ run_id: run, data } = data as { run_id: string; data: unknown });
     } catch {
       return; // a frame that is not ours
     }
-    pending.push({ id: ev.lastEventId, type, data });
+    pending.push({ id: ev.lastEventId, type, data, ...(run ? { run } : {}) });
     flushTimer ??= setTimeout(flush, batchMS);
   }
 
@@ -79,7 +99,7 @@ export function stream(o: StreamOptions): () => void {
     const s = (source = open(eventsURL(o.runID, lastID)));
     s.onopen = () => {
       wait = 1000;
-      if (blind) o.onReset();
+      if (blind) reset();
       o.onState?.('open');
     };
     s.onerror = () => {
@@ -94,7 +114,7 @@ export function stream(o: StreamOptions): () => void {
     s.addEventListener('reset', (ev) => {
       if (ev.lastEventId) lastID = ev.lastEventId;
       pending = [];
-      o.onReset();
+      reset();
     });
   }
 
