@@ -26,7 +26,7 @@ test('no message is empty, and one with plural forms counts by {count}', () => {
 
 test('Japanese texts are Japanese', () => {
   const same = keys.filter((k) => en[k] === ja[k]).sort();
-  assert.deepEqual(same, ['ab.delta', 'ab.f1', 'chart.describe', 'modules.hash', 'run.progressOpen'].sort());
+  assert.deepEqual(same, ['ab.delta', 'ab.f1', 'modules.hash', 'run.progressOpen'].sort());
 });
 
 test('every key of the catalogue is used', () => {

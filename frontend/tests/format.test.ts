@@ -16,6 +16,15 @@ test('figures of a set have the digits that tell them apart, and one number of d
   assert.deepEqual(all([5e-324, 1e300]), ['4.94e-324', '1e300']);
 });
 
+test('ticks of an axis read as what they are', () => {
+  const ticks = (v: number[]) => v.map(among(v, 'en', 1, true));
+  assert.deepEqual(ticks([2.5, 5, 7.5]), ['2.5', '5.0', '7.5']);
+  assert.deepEqual(ticks([0, 1, 2]), ['0', '1', '2']);
+  assert.deepEqual(ticks([0, 0.00005, 0.0001]), ['0.00000', '0.00005', '0.00010']);
+  assert.deepEqual(ticks([0, 2.5e-7, 5e-7]), ['0', '2.5e-7', '5e-7']);
+  assert.deepEqual(ticks([0.9991, 0.99915, 0.9992]), ['0.99910', '0.99915', '0.99920']);
+});
+
 test('no two different figures of a set read the same, whatever their sizes', () => {
   for (const set of [[1, 1 + 1e-9], [1e9, 1e9 + 1], [1e15 + 1, 1e15 + 2], [3e-9, 3.0000001e-9], [123456.7, 123456.71, 0]]) {
     assert.equal(new Set(all(set)).size, set.length, String(set));

@@ -1,5 +1,7 @@
 // English texts. {name} is a placeholder; "one|many" chooses by the number {count}.
+import { enPanels } from './panels.en.ts';
 export const en = {
+  ...enPanels,
   'app.skip': 'Skip to the content',
   'app.nav': 'Main',
   'app.experiments': 'Experiments',
@@ -109,7 +111,6 @@ export const en = {
   'experiment.selectHint': 'Select runs to compare their curves.',
   'experiment.comparedFirst': 'The first {count} are compared.',
   'experiment.compare': 'Compare',
-  'experiment.compareChart': '{metric} of {count} run|{metric} of {count} runs',
   'experiment.noSeries': 'The selected runs have logged no metrics.',
   'experiment.results': 'Results of A/B tests',
   'experiment.differing': 'Parameters that differ',
@@ -359,9 +360,6 @@ export const en = {
   'queue.cancelOf': 'Cancel {name}',
   'queue.resumeOf': 'Resume {name}',
 
-  'chart.group': 'Group',
-  'chart.group.prefix': 'by prefix',
-  'chart.group.name': 'by name',
   'chart.x': 'Horizontal axis',
   'chart.x.step': 'Step',
   'chart.x.relative': 'Time since the start',
@@ -371,10 +369,6 @@ export const en = {
   'chart.filter': 'Metrics (regular expression)',
   'chart.filterError': 'Not a regular expression: {message}',
   'chart.metric': 'Metric',
-  'chart.last': 'Last value',
-  'chart.csv': 'Download {name} as CSV',
-  'chart.describe': '{title}: {list}',
-  'chart.logDropped': 'Values of zero and below are gaps on a log axis.',
   'chart.other': 'Other',
   'chart.single': 'Single values',
 

@@ -1,7 +1,9 @@
 // 日本語の文言。キーとプレースホルダーは en.ts と同じ(テストで確かめる)。
 import type { Key } from './en.ts';
+import { jaPanels } from './panels.ja.ts';
 
 export const ja: Record<Key, string> = {
+  ...jaPanels,
   'app.skip': '本文へ移動',
   'app.nav': 'メイン',
   'app.experiments': '実験',
@@ -111,7 +113,6 @@ export const ja: Record<Key, string> = {
   'experiment.selectHint': '実行を選ぶと曲線を比較できます。',
   'experiment.comparedFirst': 'はじめの {count} 件を比較しています。',
   'experiment.compare': '比較',
-  'experiment.compareChart': '{count} 件の実行の {metric}',
   'experiment.noSeries': '選択した実行には指標の記録がありません。',
   'experiment.results': 'A/B テストの結果',
   'experiment.differing': '異なるパラメーター',
@@ -361,9 +362,6 @@ export const ja: Record<Key, string> = {
   'queue.cancelOf': '{name} を中止',
   'queue.resumeOf': '{name} を再開',
 
-  'chart.group': 'まとめ方',
-  'chart.group.prefix': '接頭辞ごと',
-  'chart.group.name': '名前ごと',
   'chart.x': '横軸',
   'chart.x.step': 'ステップ',
   'chart.x.relative': '開始からの時間',
@@ -373,10 +371,6 @@ export const ja: Record<Key, string> = {
   'chart.filter': '指標(正規表現)',
   'chart.filterError': '正規表現ではありません: {message}',
   'chart.metric': '指標',
-  'chart.last': '最新の値',
-  'chart.csv': '{name} を CSV でダウンロード',
-  'chart.describe': '{title}: {list}',
-  'chart.logDropped': '対数軸では 0 以下の値を空白にします。',
   'chart.other': 'その他',
   'chart.single': '単一の値',
 

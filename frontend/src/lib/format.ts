@@ -35,14 +35,16 @@ const power = (x: number, decimals: number) => x.toExponential(decimals).replace
 const mostDigits = 15; // a float64 has no more that mean something
 
 /** How to write the figures of a set: with one number of decimals, the least (at least `least` significant digits of
- *  the greatest) at which values that differ read differently. An axis of 0.9991, 0.9992 does not read 1, 1. */
-export function among(values: Iterable<number | null | undefined>, lang: string, least = 3): (v: number | null | undefined) => string {
+ *  the greatest) at which values that differ read differently. An axis of 0.9991, 0.9992 does not read 1, 1. Exact ones,
+ *  the ticks of an axis, also read as what they are: 2.5 is not 3. */
+export function among(values: Iterable<number | null | undefined>, lang: string, least = 3, exact = false): (v: number | null | undefined) => string {
   const finite = [...new Set([...values].filter((v): v is number => typeof v === 'number' && Number.isFinite(v)))];
   const sizes = finite.map(Math.abs).filter((v) => v > 0);
   const greatest = Math.max(...sizes, 0);
   const smallest = Math.min(...sizes, Infinity);
   const exponent = greatest > 0 ? Math.floor(Math.log10(greatest)) : 0;
   const spelled = (write: (v: number) => string) => new Set(finite.map(write)).size === finite.length;
+  const faithful = (decimals: number) => !exact || finite.every((v) => Math.abs(Number(v.toFixed(decimals)) - v) <= 1e-9 * greatest);
   const write = (decimals: number) => {
     const f = format(lang, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
     return (v: number) => f.format(Object.is(v, -0) ? 0 : v);
@@ -51,10 +53,10 @@ export function among(values: Iterable<number | null | undefined>, lang: string,
   const plain = greatest < 1e9 && (greatest >= 1e-4 || greatest === 0) && (smallest >= 1e-4 || greatest / smallest < 1e4);
   if (plain) {
     const whole = finite.every(Number.isInteger);
-    for (let d = whole ? 0 : Math.max(0, least - 1 - exponent); d <= mostDigits; d++) if (whole || spelled(write(d))) return special(write(d));
+    for (let d = whole ? 0 : Math.max(0, least - 1 - exponent); d <= mostDigits; d++) if (whole || (spelled(write(d)) && faithful(d))) return special(write(d));
   }
   const small = (d: number) => (v: number) => (v === 0 ? '0' : power(v, d));
-  for (let d = least - 1; d < mostDigits; d++) if (spelled(small(d))) return special(small(d));
+  for (let d = Math.max(0, least - 1); d < mostDigits; d++) if (spelled(small(d)) && (!exact || finite.every((v) => Math.abs(Number(small(d)(v)) - v) <= 1e-9 * greatest))) return special(small(d));
   return special((v) => String(v));
 }
 

@@ -33,6 +33,8 @@ export function errorText(err: unknown): string {
 export const number = (v: number | null | undefined, digits = 4) => f.number(v, prefs.lang, digits);
 /** How to write the figures of a set so that those which differ read differently. */
 export const among = (values: Iterable<number | null | undefined>, least?: number) => f.among(values, prefs.lang, least);
+/** The same for the ticks of an axis, which read as what they are. */
+export const tickText = (values: number[]) => f.among(values, prefs.lang, 1, true);
 export const timesAmong = (times: number[]) => f.timesAmong(times, prefs.lang);
 export const fixed = (v: number | null | undefined, digits: number) => f.fixed(v, prefs.lang, digits);
 export const signed = (v: number | null | undefined, digits: number) => f.signed(v, prefs.lang, digits);

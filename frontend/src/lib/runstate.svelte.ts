@@ -1,15 +1,10 @@
 // One run as the page shows it: loaded once, then kept up to date from the event stream.
 import { api } from './api.ts';
-import { eachLimited } from './load.ts';
 import { title, whole } from './runs.ts';
-import { append, downsample, type P } from './series.ts';
 import type { ServerEvent } from './sse.ts';
 import type {
   Artifact, DatasetSummary, Experiment, MetricBatch, Progress, Run,
 } from './types.ts';
-
-const loadPoints = 2000;
-const keepPoints = 8000;
 
 export class RunState {
   readonly id: string;
@@ -17,25 +12,18 @@ export class RunState {
   experiment = $state.raw<Experiment>();
   /** Number of points and last value of each series. */
   metrics = $state.raw<Record<string, { count: number; last: number | null }>>({});
-  series = $state.raw<Record<string, P[]>>({});
   artifacts = $state.raw<Artifact[]>();
   data = $state.raw<DatasetSummary>();
   replacement = $state.raw<Record<string, unknown>>();
   error = $state.raw<unknown>();
 
-  #wanted = new Set<string>();
-  #live = new Map<string, P[]>(); // points that came before their series was loaded
-  #queue: string[] = [];
-  #loading = false;
   #artifactTimer: ReturnType<typeof setTimeout> | undefined;
-  #closed = false;
 
   constructor(id: string) {
     this.id = id;
   }
 
   close(): void {
-    this.#closed = true;
     clearTimeout(this.#artifactTimer);
   }
 
@@ -47,13 +35,7 @@ export class RunState {
       this.error = undefined;
       const known: typeof this.metrics = {};
       for (const m of metrics.items ?? []) known[m.name] = { count: m.count, last: m.last?.value ?? null };
-      for (const [name, points] of this.#live) {
-        known[name] ??= { count: points.length, last: points[points.length - 1]?.[2] ?? null };
-      }
       this.metrics = known;
-      const again = [...this.#wanted];
-      this.#wanted.clear();
-      this.want(again);
       const [experiment] = await Promise.all([api.experiment(run.experiment_id), this.#loadArtifacts()]);
       this.experiment = experiment;
     } catch (err) {
@@ -61,43 +43,8 @@ export class RunState {
     }
   }
 
-  /** Has the named series loaded, those that are not yet. */
-  want(names: string[]): void {
-    const fresh = names.filter((n) => !this.#wanted.has(n));
-    if (!fresh.length) return;
-    for (const n of fresh) this.#wanted.add(n);
-    this.#queue.push(...fresh);
-    if (!this.#loading) void this.#drain();
-  }
-
-  async #drain(): Promise<void> {
-    this.#loading = true;
-    try {
-      while (this.#queue.length && !this.#closed) {
-        const got: Record<string, P[]> = {};
-        await eachLimited(this.#queue.splice(0, 8), 4, async (name) => {
-          const s = await api.series(this.id, name, loadPoints);
-          got[name] = s.points;
-        });
-        const next = { ...this.series };
-        for (const name in got) {
-          next[name] = append(got[name]!, this.#live.get(name) ?? []);
-          this.#live.delete(name);
-        }
-        this.series = next;
-      }
-    } catch (err) {
-      this.error = err;
-      this.#wanted.clear(); // so that trying again asks for them again
-      this.#queue = [];
-    } finally {
-      this.#loading = false;
-    }
-  }
-
   take(events: ServerEvent[]): void {
-    let series: Record<string, P[]> | undefined;
-    const fresh = new Map<string, P[]>();
+    const fresh = new Map<string, { points: number; last: number | null }>();
     for (const e of events) {
       if (e.type === 'run') this.#takeRun(e.data as Run);
       else if (e.type === 'restart') {
@@ -108,36 +55,18 @@ export class RunState {
       } else if (e.type === 'progress') this.#takeProgress(e.data as { step: string; progress: Progress });
       else if (e.type === 'metrics') {
         for (const [name, points] of Object.entries(e.data as MetricBatch)) {
-          const list = fresh.get(name) ?? [];
-          for (const p of points) list.push([p.step, p.time, p.value]);
-          fresh.set(name, list);
+          fresh.set(name, { points: (fresh.get(name)?.points ?? 0) + points.length, last: points[points.length - 1]!.value });
         }
       }
     }
-    for (const [name, points] of fresh) {
-      const have = this.series[name];
-      if (have) {
-        series ??= { ...this.series };
-        const all = append(have, points);
-        series[name] = all.length > keepPoints ? downsample(all, keepPoints / 2) : all;
-      } else {
-        const kept = [...(this.#live.get(name) ?? []), ...points];
-        this.#live.set(name, kept.length > keepPoints ? downsample(kept, keepPoints / 2) : kept);
-      }
-    }
-    if (series) this.series = series;
     if (!fresh.size) return;
     const metrics = { ...this.metrics };
-    for (const [name, points] of fresh) {
-      metrics[name] = { count: (metrics[name]?.count ?? 0) + points.length, last: points[points.length - 1]![2] };
-    }
+    for (const [name, { points, last }] of fresh) metrics[name] = { count: (metrics[name]?.count ?? 0) + points, last };
     this.metrics = metrics;
   }
 
   /** Forgets a series that begins anew. */
   #restart(name: string): void {
-    this.#live.delete(name);
-    if (this.series[name]) this.series = { ...this.series, [name]: [] };
     const { [name]: _, ...others } = this.metrics;
     this.metrics = others;
   }

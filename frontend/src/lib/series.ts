@@ -1,55 +1,4 @@
-// Pure work on metric series. A point is [step, time in Unix ms, value]; a null value is a gap.
-
-export type P = [step: number, time: number, value: number | null];
-export type XAxis = 'step' | 'time' | 'relative';
-
-/** Keeps at most max points (max ≥ 4): of each bucket the lowest and the highest, so that peaks stay;
- *  a bucket of nothing but gaps keeps one gap. The first and the last point stay. */
-export function downsample(points: P[], max: number): P[] {
-  if (points.length <= max || max < 4) return points;
-  const buckets = Math.floor((max - 2) / 2);
-  const inner = points.length - 2;
-  const out: P[] = [points[0]!];
-  for (let b = 0; b < buckets; b++) {
-    const from = 1 + Math.floor((b * inner) / buckets);
-    const to = 1 + Math.floor(((b + 1) * inner) / buckets);
-    let lo = -1;
-    let hi = -1;
-    for (let i = from; i < to; i++) {
-      const v = points[i]![2];
-      if (v === null) continue;
-      if (lo < 0 || v < points[lo]![2]!) lo = i;
-      if (hi < 0 || v > points[hi]![2]!) hi = i;
-    }
-    if (lo < 0) {
-      if (to > from) out.push(points[from]!);
-      continue;
-    }
-    out.push(points[Math.min(lo, hi)]!);
-    if (lo !== hi) out.push(points[Math.max(lo, hi)]!);
-  }
-  out.push(points[points.length - 1]!);
-  return out;
-}
-
-/** Adds live points to a loaded series in order of step. A point that is there already (the stream and
- *  the load overlap) is left out. */
-export function append(points: P[], fresh: P[]): P[] {
-  const tail = points.slice(-Math.max(256, fresh.length * 2));
-  const seen = new Set(tail.map((p) => `${p[0]} ${p[1]} ${p[2]}`));
-  const out = points.slice();
-  let sorted = true;
-  for (const p of fresh) {
-    const key = `${p[0]} ${p[1]} ${p[2]}`;
-    if (seen.has(key)) continue;
-    seen.add(key);
-    const last = out[out.length - 1];
-    if (last && p[0] < last[0]) sorted = false;
-    out.push(p);
-  }
-  if (!sorted) out.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  return out;
-}
+// Smoothing, and the names of metrics: their arrangement and the expressions that find them.
 
 /** Exponential moving average, weight in [0, 1), with the start's bias taken out (Adam's correction:
  *  divide by 1 − wⁿ). A gap stays a gap and does not move the average. */
@@ -62,17 +11,6 @@ export function smooth(values: (number | null)[], weight: number): (number | nul
     n++;
     mean = weight * mean + (1 - weight) * v;
     return mean / (1 - weight ** n);
-  });
-}
-
-/** What a chart draws: [x, y], y null where there is no value or, on a log axis, none above zero. */
-export function plot(points: P[], axis: XAxis, log: boolean, weight = 0): [number, number | null][] {
-  const ys = smooth(points.map((p) => p[2]), weight);
-  const start = points[0]?.[1] ?? 0;
-  return points.map((p, i) => {
-    const x = axis === 'step' ? p[0] : axis === 'time' ? p[1] : (p[1] - start) / 1000;
-    const y = ys[i]!;
-    return [x, y === null || (log && y <= 0) ? null : y];
   });
 }
 
@@ -135,12 +73,4 @@ export function pattern(text: string): { match: (name: string) => boolean; error
   } catch (err) {
     return { match: () => true, error: (err as Error).message };
   }
-}
-
-/** The series as CSV, one row a point. */
-export function toCSV(series: { name: string; points: P[] }[]): string {
-  const quote = (s: string) => (/[",\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s);
-  const rows = ['series,step,time_ms,value'];
-  for (const s of series) for (const p of s.points) rows.push(`${quote(s.name)},${p[0]},${p[1]},${p[2] ?? ''}`);
-  return rows.join('\n') + '\n';
 }

@@ -67,11 +67,11 @@ export interface PanelSection {
 }
 
 /** The section of what is pinned, which comes first. */
-export const pinnedSection = '\u0000pinned';
+export const pinnedSection = ' pinned';
 
 const known = new Set<string>(kinds);
 
-/** The panels that a stored view holds; what is none is left out. */
+/** The panels that a stored list holds; what is none is left out. */
 export function readPanels(value: unknown): PanelSpec[] {
   if (!Array.isArray(value)) return [];
   const seen = new Set<string>();
@@ -80,6 +80,24 @@ export function readPanels(value: unknown): PanelSpec[] {
     if (ok) seen.add(p.id);
     return ok;
   });
+}
+
+const isX = (x: unknown): x is XKey => typeof x === 'string' && /^(step|time|relative|epoch|metric:.+)$/s.test(x);
+
+/** A workspace as the list that a view of runs keeps: its settings, where there are any, then the panels. */
+export function readView(list: unknown): WorkspaceView {
+  const view: WorkspaceView = { panels: readPanels(list) };
+  const said = Array.isArray(list) ? list.find((p) => p?.kind === 'workspace') : undefined;
+  if (isX(said?.x)) view.x = said.x;
+  if (typeof said?.smoothing === 'number' && said.smoothing > 0 && said.smoothing < 1) view.smoothing = said.smoothing;
+  if (said?.log === true) view.log = true;
+  if (Array.isArray(said?.folded)) view.folded = said.folded.filter((f: unknown) => typeof f === 'string');
+  return view;
+}
+
+export function writeView({ panels, x, smoothing, log, folded }: WorkspaceView): unknown[] {
+  const settings = { ...(x && x !== 'step' ? { x } : {}), ...(smoothing ? { smoothing } : {}), ...(log ? { log } : {}), ...(folded?.length ? { folded } : {}) };
+  return [...(Object.keys(settings).length ? [{ kind: 'workspace', ...settings }] : []), ...panels];
 }
 
 /** A panel for each metric or family of metrics that differ in a number, in sections by prefix, with what the view
@@ -118,21 +136,24 @@ export function changed(view: WorkspaceView, panel: PanelSpec, change: Partial<P
   const before = view.panels.find((p) => p.id === panel.id);
   const generated = panel.id.startsWith('line:');
   const next: PanelSpec = { ...(before ?? (generated ? { id: panel.id, kind: panel.kind } : panel)), ...change };
-  for (const k of Object.keys(next) as (keyof PanelSpec)[]) if (next[k] === undefined || next[k] === false) delete next[k];
+  for (const k of Object.keys(next) as (keyof PanelSpec)[]) if (next[k] === undefined) delete next[k];
   const rest = view.panels.filter((p) => p.id !== panel.id);
   return { ...view, panels: Object.keys(next).length > 2 || !generated ? [...rest, next] : rest };
 }
 
-/** The view with a panel moved to stand before another of the section, or last. */
-export function moved(view: WorkspaceView, list: PanelSection, panel: PanelSpec, before: PanelSpec | undefined): WorkspaceView {
+/** The view with a panel moved into a section, to stand before another of it, or last. */
+export function moved(view: WorkspaceView, into: PanelSection, panel: PanelSpec, before: PanelSpec | undefined): WorkspaceView {
   if (panel.id === before?.id) return view;
-  const others = list.panels.filter((p) => p.id !== panel.id);
-  const at = before ? others.findIndex((p) => p.id === before.id) : others.length;
+  const others = into.panels.filter((p) => p.id !== panel.id);
+  const at = before ? others.findIndex((p) => p.id === before.id) : -1;
   others.splice(at < 0 ? others.length : at, 0, panel);
-  // Places are counted anew where they differ from the order, so that they never run out of digits.
   let next = view;
+  if (!into.panels.some((p) => p.id === panel.id)) {
+    next = changed(next, panel, into.title === pinnedSection ? { pinned: true } : { section: into.title, pinned: undefined });
+  }
+  // Places are counted anew, so that they never run out of digits.
   others.forEach((p, i) => {
-    if (p.order !== i || p.id === panel.id) next = changed(next, p, { order: i });
+    if (p.order !== i) next = changed(next, p, { order: i });
   });
   return next;
 }
