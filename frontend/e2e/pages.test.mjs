@@ -89,7 +89,7 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       await page.getByRole('row', { name: 'train/loss 0.75' }).waitFor(); // one point is a figure, not a curve
       for (let step = 2; step < 40; step++) await log(step, 1 / step);
       await log(40, 0.125);
-      await page.getByRole('img', { name: /^train\/loss: .* 0\.125$/ }).waitFor();
+      await page.getByRole('application', { name: /^train\/loss by Step: train\/loss 0\.125\. / }).waitFor();
       await page.locator('figure canvas').first().waitFor();
       await call('PATCH', `/runs/${run.id}`, { status: 'finished' });
       await page.getByText('Finished').waitFor();
@@ -116,8 +116,8 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
 
       await page.getByRole('checkbox', { name: 'Select all runs that match' }).check();
       await page.getByRole('heading', { name: 'Compare' }).waitFor();
-      await page.getByRole('combobox', { name: 'Metric' }).selectOption('train/loss');
-      await page.getByRole('img', { name: /^train\/loss of 4 runs: lora r=/ }).waitFor();
+      await page.getByRole('application', { name: /^train\/loss by Step: lora r=/ }).waitFor();
+      await page.getByRole('application', { name: /^eval\/loss by Step: lora r=/ }).waitFor(); // all metrics at once
       await page.getByRole('checkbox', { name: 'Log axis' }).check();
       await page.getByLabel(/Smoothing/).fill('0.6');
       await page.getByRole('rowheader', { name: 'lora_r' }).waitFor();
@@ -500,7 +500,7 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       const run = await call('POST', '/runs', { experiment_id: id.experiment, name: 'through a restart' });
       await call('POST', `/runs/${run.id}/metrics`, { a: [0, 1].map((step) => ({ step, time: Date.now(), value: 1 })) });
       await page.goto(`/runs/${run.id}`);
-      await page.getByRole('img', { name: /^a: a 1$/ }).waitFor();
+      await page.getByRole('application', { name: /^a by Step: a 1\. / }).waitFor();
       const { dir, port } = shared.server;
       await shared.server.stop();
       const banner = page.getByText('The server cannot be reached.');
@@ -508,6 +508,6 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       shared.server = await startServer({ data: dir, port });
       await banner.waitFor({ state: 'detached', timeout: 20_000 });
       await call('POST', `/runs/${run.id}/metrics`, { a: [{ step: 2, time: Date.now(), value: 0.5 }] });
-      await page.getByRole('img', { name: /^a: a 0\.5$/ }).waitFor({ timeout: 20_000 });
+      await page.getByRole('application', { name: /^a by Step: a 0\.5\. / }).waitFor({ timeout: 20_000 });
     }));
 });

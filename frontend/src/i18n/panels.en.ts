@@ -26,7 +26,7 @@ export const enPanels = {
   'panels.correlation': 'Correlation (ρ)',
   'panels.count': '{count} panel|{count} panels',
   'panels.cut': '{count} line not drawn|{count} lines not drawn',
-  'panels.describe': '{title} by {x}, {count} shown. Arrow keys move along it, + zooms in, 0 shows all.',
+  'panels.describe': '{title} by {x}: {list}. Arrow keys move along it, + zooms in, 0 shows all.',
   'panels.describeMarks': '{title} by {x}, {count} shown',
   'panels.drag': 'Drag to move; Alt and an arrow key move it too',
   'panels.dropped': '{count} value at or below zero left out|{count} values at or below zero left out',

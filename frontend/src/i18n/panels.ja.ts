@@ -26,7 +26,7 @@ export const jaPanels = {
   'panels.correlation': '相関 (ρ)',
   'panels.count': '{count} 枚',
   'panels.cut': '{count} 本は描いていません',
-  'panels.describe': '{title}、横軸 {x}、{count} 本。矢印キーで移動、+ で拡大、0 で全体。',
+  'panels.describe': '{title}、横軸 {x}: {list}。矢印キーで移動、+ で拡大、0 で全体。',
   'panels.describeMarks': '{title}、横軸 {x}、{count} 件',
   'panels.drag': 'ドラッグで移動。Alt と矢印キーでも動かせます',
   'panels.dropped': '0 以下の {count} 個を省きました',

@@ -1,4 +1,5 @@
 // A panel as a file: SVG, PNG drawn from it, CSV.
+import { printable } from '../lib/printable.ts';
 import { bands, markPath, marks, polylines, scalesOf, type Frame } from './paint.ts';
 import type { Scene } from './plot.ts';
 import { ticks } from './range.ts';
@@ -18,7 +19,8 @@ export interface Table {
   note?: string;
 }
 
-const escape = (s: string) => s.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c]!);
+// A file is not reached by keepPrintable.
+const escape = (s: string) => printable(s).replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c]!);
 const n = (v: number) => String(Math.round(v * 100) / 100);
 
 /** A field of CSV; one that a spreadsheet would take for a formula is told to be text. */
