@@ -108,7 +108,6 @@ export const en = {
   'experiment.select': 'Select {name}',
   'experiment.selected': '{count} run selected|{count} runs selected',
   'experiment.clear': 'Clear the selection',
-  'experiment.selectHint': 'Select runs to compare their curves.',
   'experiment.comparedFirst': 'The first {count} are compared.',
   'experiment.compare': 'Compare',
   'experiment.noSeries': 'The selected runs have logged no metrics.',

@@ -110,7 +110,6 @@ export const ja: Record<Key, string> = {
   'experiment.select': '{name} を選択',
   'experiment.selected': '{count} 件を選択中',
   'experiment.clear': '選択を解除',
-  'experiment.selectHint': '実行を選ぶと曲線を比較できます。',
   'experiment.comparedFirst': 'はじめの {count} 件を比較しています。',
   'experiment.compare': '比較',
   'experiment.noSeries': '選択した実行には指標の記録がありません。',

@@ -76,7 +76,7 @@ export class Lines {
         const series = this.#fine?.get(metric)?.get(run.id) ?? seriesStore.get(metric, run.id);
         if (!series?.steps.length) continue;
         const several = this.metrics.length > 1;
-        const ink = colourOf(many ? run.index + (several ? 20 * k : 0) : several ? k : run.index, prefs.dark);
+        const ink = colourOf(many ? run.colour + (several ? 20 * k : 0) : several ? k : run.colour, prefs.dark);
         const along = this.along.map((m) => seriesStore.get(m, run.id)).find((s) => s?.steps.length) ?? undefined;
         const name = [many ? run.name : '', several ? labelOf(metric, this.metrics) : many ? '' : metric].filter(Boolean).join(' · ');
         all.push({ t: trace({ key: run.id, name, ink: run.baseline && many ? { colour: grey(), dash: [6, 3] } : ink, series, along }, x, log, smoothing), run, metric: k });

@@ -1,11 +1,11 @@
 // What a workspace shows, as data: a view keeps it, the server stores it, a notebook's cell may hold one panel of it.
 import { arrange } from '../lib/series.ts';
 
-/** A run as panels need it. Its index is that of its colour in palette.ts, the same wherever the run is shown. */
+/** A run as panels need it. Its colour is an index of palette.ts, the same wherever the run is shown. */
 export interface RunRef {
   id: string;
   name: string;
-  index: number;
+  colour: number;
   /** Runs of one group are drawn as their mean with a band, in the colour of the group's first run. */
   group?: string;
   /** Drawn grey and dashed. */
