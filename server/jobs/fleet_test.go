@@ -290,7 +290,7 @@ func TestAJobThatAMachineHasNoMemoryForGoesToOneThatHas(t *testing.T) {
 func TestAJobThatNoMachineHoldsSaysSoWithFigures(t *testing.T) {
 	st, small := open(t), machineOf("small", 8*gb, 12*gb)
 	options := Options{Memory: func() (int64, int64) { return 4 * gb, 4 * gb }}
-	q, here, away := fleetQueue(t, st, options, small)
+	q, here, _ := fleetQueue(t, st, options, small)
 	run := submit(t, q, "a")
 	starts(t, here, run.ID)
 	here.end <- short(36*gb, 0)
@@ -310,7 +310,7 @@ func TestAJobThatNoMachineHoldsSaysSoWithFigures(t *testing.T) {
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
-	q, _, away = fleetQueue(t, st, options, small)
+	q, _, away := fleetQueue(t, st, options, small)
 	if got := says(t, q, run); got != waits {
 		t.Errorf("after a restart: %q", got)
 	}
