@@ -57,6 +57,7 @@ type Training struct {
 	EvalBatchSize         int                `yaml:"per_device_eval_batch_size" range:"1..65536" doc:"rows an evaluation batch"`
 	GradientAccumulation  int                `yaml:"gradient_accumulation_steps" range:"1..65536" doc:"micro-batches an optimizer step; the loss is normalised by all their trained tokens"`
 	Packing               bool               `yaml:"packing" doc:"put rows together until they fill data.max_length; a batch size then counts such sequences, and attention does not cross from one row into another"`
+	Devices               int                `yaml:"devices" json:",omitempty" range:"1..64" doc:"devices of one machine that share the micro-batches of a step, whose number is a multiple of theirs: cards, whose gradients NCCL adds, or shares of the processor's threads. Each holds the whole model"`
 	LearningRate          float64            `yaml:"learning_rate" range:">0..100" doc:"peak learning rate"`
 	WeightDecay           float64            `yaml:"weight_decay" range:"0..100" doc:"AdamW's decoupled decay"`
 	WarmupRatio           float64            `yaml:"warmup_ratio" range:"0..1" doc:"share of the steps with a rising learning rate"`
@@ -149,7 +150,7 @@ func Default() Pipeline {
 			VocabSize: 4096, Epochs: 3, LearningRate: 1e-3, BatchSize: 16,
 		}},
 		Training: Training{
-			Epochs: 3, BatchSize: 8, EvalBatchSize: 16, GradientAccumulation: 1, LearningRate: 2e-4,
+			Epochs: 3, BatchSize: 8, EvalBatchSize: 16, GradientAccumulation: 1, Devices: 1, LearningRate: 2e-4,
 			WarmupRatio: 0.03, Scheduler: "cosine", MaxGradNorm: 1, LoggingSteps: 10, SaveTotalLimit: 2,
 			CheckpointInterval: Duration(defaultCheckpointInterval), Optim: "adamw_torch", CheckpointingPolicy: "layer", FinetuningType: "lora",
 			LoraR: 16, LoraAlpha: 32, LoraDropout: 0.05, LoraTargetModules: []string{"all-linear"},

@@ -82,6 +82,9 @@ func (t Training) faults() (out []fault) {
 	if t.FP16 && t.BF16 {
 		out = append(out, fault{"fp16, bf16", "are both true: choose one"})
 	}
+	if t.Devices > 1 && t.GradientAccumulation%t.Devices != 0 {
+		out = append(out, fault{"devices, gradient_accumulation_steps", fmt.Sprintf("%d devices cannot share %d micro-batches of a step evenly: give a multiple", t.Devices, t.GradientAccumulation)})
+	}
 	c := t.LoRA()
 	if c == nil {
 		return out

@@ -49,19 +49,19 @@ func OpenCard(cfg config.Pipeline, card int) (dev device.Device, notes []string,
 	return dev, notes, nil
 }
 
-// OpenCards is OpenDevice for the first n cards, which then train together.
-func OpenCards(cfg config.Pipeline, n int) (dev device.Device, notes []string, err error) {
-	if n == 1 {
-		return OpenDevice(cfg)
+// OpenCards is OpenCard for cards that then train together.
+func OpenCards(cfg config.Pipeline, cards ...int) (dev device.Device, notes []string, err error) {
+	if len(cards) == 1 {
+		return OpenCard(cfg, cards[0])
 	}
 	if cfg.Device == "cpu" {
-		return nil, nil, experiments.Errorf(experiments.CodeInvalid, "device: cpu has no %d cards", n)
+		return nil, nil, experiments.Errorf(experiments.CodeInvalid, "device: cpu has no %d cards", len(cards))
 	}
-	g, err := cuda.OpenGroup(cuda.Options{MemoryLimit: int64(cfg.MemoryLimit), TF32: cfg.Training.TF32}, n)
+	g, err := cuda.OpenGroup(cuda.Options{MemoryLimit: int64(cfg.MemoryLimit), TF32: cfg.Training.TF32}, cards...)
 	if err != nil {
 		return nil, nil, experiments.Errorf(experiments.CodeInvalid, "device: %w", err)
 	}
-	return g, []string{fmt.Sprintf("%d × %s", n, g.Info())}, nil
+	return g, []string{fmt.Sprintf("%d × %s", len(cards), g.Info())}, nil
 }
 
 // Cards is how many NVIDIA cards this process may use; 0 on a machine without their driver.

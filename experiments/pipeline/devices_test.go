@@ -79,7 +79,7 @@ func TestDevicesAreOpenedAsStepsNeedThem(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := &machine{kind: tt.kind}
 			cfg := config.Pipeline{Device: "auto", Threads: tt.threads}
-			d, notes, err := openDevices(cfg, tt.cards, tt.count, m.open, m.cards)
+			d, notes, err := openDevices(cfg, tt.cards, tt.count, 1, m.open, m.cards)
 			if err != nil || d.Count() != tt.want || len(notes) != 1 {
 				t.Fatalf("%d devices, notes %q, %v", d.Count(), notes, err)
 			}
@@ -88,7 +88,7 @@ func TestDevicesAreOpenedAsStepsNeedThem(t *testing.T) {
 				if tf32 {
 					n = -n - 1
 				}
-				dev, err := d.Get(n, tf32)
+				dev, err := d.Get(n, tf32, 1)
 				if err != nil || n == 0 && dev.Info() != d.First().Info() {
 					t.Errorf("device %d: %v, %v", n, dev, err)
 				}
@@ -113,18 +113,18 @@ func TestADeviceThatDoesNotOpenIsAnError(t *testing.T) {
 		{"cpu", "open 4 threads", 1}, {"cpu", "close 4 threads", 2}, {"cpu", "open 2 threads", 2}, {"cuda", "open card 0 tf32 false", 0}, {"cuda", "count cards", 0},
 	} {
 		m := &machine{kind: tt.kind, fails: tt.fails}
-		if _, _, err := openDevices(config.Pipeline{Threads: 4}, nil, tt.count, m.open, m.cards); !errors.Is(err, errMachine) {
+		if _, _, err := openDevices(config.Pipeline{Threads: 4}, nil, tt.count, 1, m.open, m.cards); !errors.Is(err, errMachine) {
 			t.Errorf("%s fails: %v", tt.fails, err)
 		}
 	}
 	for _, fails := range []string{"close card 0 tf32 false", "open card 0 tf32 true"} {
 		m := &machine{kind: "cuda"}
-		d, _, err := openDevices(config.Pipeline{}, nil, 0, m.open, m.cards)
+		d, _, err := openDevices(config.Pipeline{}, nil, 0, 1, m.open, m.cards)
 		if err != nil {
 			t.Fatal(err)
 		}
 		m.fails = fails
-		if _, err := d.Get(0, true); !errors.Is(err, errMachine) {
+		if _, err := d.Get(0, true, 1); !errors.Is(err, errMachine) {
 			t.Errorf("%s fails: %v", fails, err)
 		}
 	}

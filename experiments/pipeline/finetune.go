@@ -28,6 +28,9 @@ func FinetuneOutputs(t config.Training) []string { return finetune.Outputs(t) }
 // Finetune trains a LoRA adapter on the train split and merges it, or every weight. A call that finds checkpoints of
 // the same run in OutDir resumes.
 func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) error {
+	if has, want := len(e.devices()), max(1, o.Training.Devices); has != want {
+		return experiments.Errorf(experiments.CodeInvalid, "training.devices: %d devices are to share a step, and this engine has %d", want, has)
+	}
 	unclaim, err := claim(o.OutDir)
 	if err != nil {
 		return err

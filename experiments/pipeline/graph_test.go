@@ -54,7 +54,7 @@ func parsed(t *testing.T, text string, set ...string) Spec {
 func runPair(t *testing.T, s Spec, w Watcher) (experiments.Run, *kept) {
 	t.Helper()
 	r, tracker := newRunner(t)
-	devices, _, err := OpenDevices(s.Pipeline, nil, s.Devices)
+	devices, _, err := OpenDevices(s.Pipeline, nil, s.Devices, s.Together())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,15 +33,15 @@ func (host) Documents(ctx context.Context, path, format string, strict bool, tel
 	return PretrainText(ctx, path, format, strict, tell)
 }
 
-// on is the engine at a step's place.
-func (h host) on(at graph.Place) (*Engine, error) {
+// on is the engine at a step's place, whose devices work together.
+func (h host) on(at graph.Place, together int) (*Engine, error) {
 	e, tf32 := *h.Engine, h.cfg.Training.TF32
 	if at.Numbers != nil {
 		tf32 = at.Numbers.TF32
 	}
 	if e.Devices != nil {
 		var err error
-		if e.Device, err = e.Devices.Get(at.Device, tf32); err != nil {
+		if e.Device, err = e.Devices.Get(at.Device, tf32, together); err != nil {
 			return nil, err
 		}
 	}
@@ -54,7 +54,7 @@ func (h host) on(at graph.Place) (*Engine, error) {
 
 // CreateBase implements basemodel.Engine.
 func (h host) CreateBase(ctx context.Context, at graph.Place, o basemodel.Options, sink graph.Sink) error {
-	e, err := h.on(at)
+	e, err := h.on(at, 1)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (h host) CreateBase(ctx context.Context, at graph.Place, o basemodel.Option
 
 // Finetune implements finetune.Engine.
 func (h host) Finetune(ctx context.Context, at graph.Place, o finetune.Options, sink graph.Sink) error {
-	e, err := h.on(at)
+	e, err := h.on(at, max(1, o.Training.Devices))
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (h host) Finetune(ctx context.Context, at graph.Place, o finetune.Options, 
 
 // Replace implements replace.Engine.
 func (h host) Replace(ctx context.Context, at graph.Place, o replace.Options, sink graph.Sink) error {
-	e, err := h.on(at)
+	e, err := h.on(at, 1)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (h host) Modules(ctx context.Context, list []config.Metric, texts bool) ([]
 
 // Compare implements abtest.Engine.
 func (h host) Compare(ctx context.Context, at graph.Place, o abtest.Options, sink graph.Sink) error {
-	e, err := h.on(at)
+	e, err := h.on(at, 1)
 	if err != nil {
 		return err
 	}

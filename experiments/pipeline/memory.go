@@ -49,7 +49,9 @@ func (e *Engine) reserve(need train.Memory, how advice, sink Sink) (release func
 		}
 	} else {
 		host = memory.Plan{}
-		host.Join(need.Device)
+		for range e.devices() { // each holds all of it
+			host.Join(need.Device)
+		}
 		host.Join(need.Host)
 	}
 	planned := host.Total()
@@ -73,13 +75,25 @@ func (e *Engine) ownMemory() bool { return e.Device.Info().Name == "cuda" }
 
 // cardRoom is what a card has for us; 0 where that is not known.
 func (e *Engine) cardRoom() int64 {
-	room := e.Device.Info().Memory
-	if f, ok := e.Device.(device.FreeMemory); ok {
-		if free, ok := f.FreeMemory(); ok {
-			room = free
+	room := e.Room.Card
+	for _, dev := range e.devices() { // each takes as much
+		has := dev.Info().Memory
+		if f, ok := dev.(device.FreeMemory); ok {
+			if free, ok := f.FreeMemory(); ok {
+				has = free
+			}
 		}
+		room = least(room, has)
 	}
-	return least(room, e.Room.Card)
+	return room
+}
+
+// devices are those that work together: as a rule the one.
+func (e *Engine) devices() []device.Device {
+	if g, ok := e.Device.(device.Group); ok {
+		return g.Devices()
+	}
+	return []device.Device{e.Device}
 }
 
 // processRoom is what this process may hold; 0 where that is not known.

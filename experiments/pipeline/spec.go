@@ -8,6 +8,7 @@ import (
 	"triality/experiments/config"
 	"triality/experiments/graph"
 	stepkinds "triality/experiments/kinds"
+	"triality/experiments/kinds/finetune"
 	"triality/experiments/notebook"
 	"triality/runtime/disk"
 )
@@ -22,6 +23,20 @@ type Spec struct {
 
 // FiveSteps is the spec of a pipeline.
 func FiveSteps(cfg config.Pipeline) Spec { return Spec{Pipeline: cfg, Devices: 1} }
+
+// Together is how many devices share the steps of a training, the most of those that the spec has.
+func (s Spec) Together() int {
+	if s.Graph == nil {
+		return max(1, s.Training.Devices)
+	}
+	most := 1
+	for _, step := range s.Graph.Steps {
+		if b, ok := step.Body.(*finetune.Body); ok {
+			most = max(most, b.Training.Devices)
+		}
+	}
+	return most
+}
 
 // Params are the spec as a run's parameters, without what is only known when it is planned.
 func (s Spec) Params() map[string]string {

@@ -12,48 +12,26 @@ import (
 	"triality/runtime/device/cpu"
 )
 
-// several is a device.Group of processors that adds in the order of ranks.
+// several are processors whose sums are counted, and fail where the test says.
 type several struct {
-	device.Device
-	all  []device.Device
+	*cpu.Group
 	sums int
 	fail error
 }
 
 func newSeveral(t *testing.T, n int) *several {
 	t.Helper()
-	s := &several{}
-	for range n {
-		dev := cpu.New(cpu.Options{Threads: 1})
-		t.Cleanup(func() { dev.Close() })
-		s.all = append(s.all, dev)
-	}
-	s.Device = s.all[0]
+	s := &several{Group: cpu.NewGroup(cpu.Options{Threads: n}, n)}
+	t.Cleanup(func() { s.Close() })
 	return s
 }
-
-func (s *several) Devices() []device.Device { return s.all }
 
 func (s *several) SumAll(buffers []device.Buffer) error {
 	s.sums++
 	if s.fail != nil {
 		return s.fail
 	}
-	sum, part := make([]float32, buffers[0].Len()), make([]float32, buffers[0].Len())
-	for r, b := range buffers {
-		if err := s.all[r].Download(part, b); err != nil {
-			return err
-		}
-		for i, v := range part {
-			sum[i] += v
-		}
-	}
-	for r, b := range buffers {
-		if err := s.all[r].Upload(b, sum); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.Group.SumAll(buffers)
 }
 
 func groupOptions() Options {

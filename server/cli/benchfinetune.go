@@ -54,7 +54,11 @@ func setupBenchFinetune(e *env, fl *flag.FlagSet) func(context.Context, []string
 			return usagef("--optim: there is no %q", *optim)
 		}
 		o.Recompute = *recompute
-		dev, notes, err := pipeline.OpenCards(cfg, *cards)
+		var numbers []int
+		for card := range *cards {
+			numbers = append(numbers, card)
+		}
+		dev, notes, err := pipeline.OpenCards(cfg, numbers...)
 		if err != nil {
 			return err
 		}

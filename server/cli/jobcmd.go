@@ -155,20 +155,21 @@ func openRunner(tracker experiments.Tracker, spec pipeline.Spec, cards []int, lo
 	if err := reporter.Check(); err != nil {
 		return nil, nil, err
 	}
-	engine, closeEngine, err := openEngine(spec.Pipeline, cards, spec.Devices, log)
+	engine, closeEngine, err := openEngine(spec.Pipeline, cards, spec.Devices, spec.Together(), log)
 	if err != nil {
 		return nil, nil, err
 	}
 	return &pipeline.Runner{Engine: engine, Tracker: tracker, Reporter: reporter, Version: Version}, closeEngine, nil
 }
 
-// openEngine opens the engine of a configuration. cards are those it may use, none: all, of which it takes count, 0: each.
-func openEngine(cfg config.Pipeline, cards []int, count int, log *slog.Logger) (*pipeline.Engine, func() error, error) {
+// openEngine opens the engine of a configuration. cards are those it may use, none: all, of which it takes count places
+// of `together`, 0: as many as there are.
+func openEngine(cfg config.Pipeline, cards []int, count, together int, log *slog.Logger) (*pipeline.Engine, func() error, error) {
 	host, err := openSandbox(0, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	devices, notes, err := pipeline.OpenDevices(cfg, cards, count)
+	devices, notes, err := pipeline.OpenDevices(cfg, cards, count, together)
 	if err != nil {
 		return nil, nil, errors.Join(err, host.Close())
 	}

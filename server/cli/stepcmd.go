@@ -53,7 +53,7 @@ func quote(s string) string { return fmt.Sprintf("%q", s) }
 func (e *env) withEngine(cfg config.Pipeline, device string, kind string, do func(*pipeline.Engine, stepSink) error) error {
 	cfg.Device = or(device, cfg.Device)
 	cfg.Model.AllowUnknownConfig = cfg.Model.AllowUnknownConfig || e.allowUnknown
-	engine, closeEngine, err := openEngine(cfg, nil, 1, e.logger(slog.LevelWarn))
+	engine, closeEngine, err := openEngine(cfg, nil, 1, cfg.Training.Devices, e.logger(slog.LevelWarn))
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,11 @@ func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 			return err
 		}
 		return e.withEngine(cfg, *device, "finetune", func(engine *pipeline.Engine, sink stepSink) error {
-			err := engine.Finetune(ctx, pipeline.FinetuneOptions{BaseModel: *base, Dataset: *data, OutDir: *output, Training: cfg.Training, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed}, sink)
+			var err error
+			if engine.Device, err = engine.Devices.Get(0, cfg.Training.TF32, cfg.Training.Devices); err != nil {
+				return err
+			}
+			err = engine.Finetune(ctx, pipeline.FinetuneOptions{BaseModel: *base, Dataset: *data, OutDir: *output, Training: cfg.Training, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed}, sink)
 			if err != nil {
 				return err
 			}

@@ -22,7 +22,8 @@ type places struct {
 
 // needs is what a job takes.
 type needs struct {
-	slots  int  // cards at once
+	slots  int  // cards at once, each another
+	group  bool // some train together, on this machine
 	beside bool // the processor alone
 	// elsewhere says that this machine has too little memory for it.
 	elsewhere bool
@@ -36,12 +37,12 @@ func (p places) needsOf(text string, known *experiments.Job) needs {
 	if err != nil {
 		return needs{slots: 1, need: worker.Need{Device: "auto"}}
 	}
-	n := needs{slots: 1, beside: cfg.Device == "cpu" && p.beside > 0, need: worker.Need{Device: cfg.Device}}
+	n := needs{slots: 1, group: cfg.Together() > 1 && cfg.Device != "cpu", beside: cfg.Device == "cpu" && p.beside > 0, need: worker.Need{Device: cfg.Device}}
 	if cfg.Device == "cuda" {
 		n.need.DeviceMemory = int64(cfg.MemoryLimit)
 	}
 	if p.cards > 0 && cfg.Device != "cpu" {
-		n.slots = max(1, min(cfg.Devices, p.cards, p.slots))
+		n.slots = max(1, min(cfg.Devices*cfg.Together(), p.cards, p.slots))
 	}
 	if known != nil {
 		n.need.Memory, n.need.DeviceMemory, n.elsewhere = known.Memory, max(n.need.DeviceMemory, known.Card), known.Elsewhere
@@ -100,7 +101,10 @@ func (q *Queue) find(n needs) (slots []int, why *experiments.Reason) {
 		}
 		return nil, taken("cpu", slices.MinFunc(beside, earlier))
 	}
-	if slots = q.places.free(owner); len(slots) >= n.slots {
+	if slots = q.places.free(owner); n.slots > 1 {
+		slots = q.places.apart(slots)
+	}
+	if len(slots) >= n.slots {
 		return slots[:n.slots], nil
 	}
 	var held []int
@@ -125,6 +129,18 @@ func (p places) free(owner map[int]*job) []int {
 	}
 	slices.SortStableFunc(free, func(a, b int) int { return load[a%len(load)] - load[b%len(load)] })
 	return free
+}
+
+// apart are the first of the slots on each card.
+func (p places) apart(slots []int) (out []int) {
+	seen := map[int]bool{}
+	for _, s := range slots {
+		if card := s % max(1, p.cards); !seen[card] {
+			seen[card] = true
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func earlier(a, b *job) int { return a.started.Compare(b.started) }
@@ -164,7 +180,7 @@ func (q *Queue) seat(j *job, blocked map[bool]bool) bool {
 		}
 		blocked[j.needs.beside] = true
 	}
-	if q.fleet == nil {
+	if q.fleet == nil || j.needs.group { // a worker gives a job one card
 		return false
 	}
 	place, _ := q.fleet.Take(j.needs.need)

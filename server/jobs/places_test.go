@@ -164,3 +164,26 @@ func TestAJobWaitsForTheMachinesMemoryBesideOthersOnly(t *testing.T) {
 	q.mu.Unlock()
 	starts(t, f, second.ID)
 }
+
+func TestAJobWhoseTrainingTakesSeveralCardsWaitsForThemAll(t *testing.T) {
+	const together = "training: {devices: 2, gradient_accumulation_steps: 2}\n"
+	q, f := placed(t, Options{Cards: 3, Slots: 6})
+	pair := submits(t, q, "pair", together, 0)
+	if job := starts(t, f, pair.ID); !slices.Equal(job.Devices, []int{0, 1}) {
+		t.Errorf("it has the cards %v", job.Devices)
+	}
+	if job := starts(t, f, submits(t, q, "one", "", 0).ID); !slices.Equal(job.Devices, []int{2}) {
+		t.Errorf("the next has the cards %v", job.Devices)
+	}
+	q, f = placed(t, Options{Cards: 2})
+	one := submits(t, q, "one", "", 0)
+	starts(t, f, one.ID)
+	waits := submits(t, q, "waits", together, 0)
+	if got := says(t, q, waits); got != "waits for GPU 0 (run RUN: one)" {
+		t.Errorf("%q", got)
+	}
+	f.end <- nil
+	if job := starts(t, f, waits.ID); len(job.Devices) != 2 {
+		t.Errorf("it has the cards %v", job.Devices)
+	}
+}

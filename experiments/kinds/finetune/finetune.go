@@ -80,6 +80,9 @@ func plan(_ context.Context, p graph.Planning) (graph.Outline, error) {
 	}
 	training := b.Training
 	training.SaveSteps, training.SaveTotalLimit, training.CheckpointInterval = 0, 0, 0 // no result depends on these
+	if training.Devices == 1 {
+		training.Devices = 0 // left out: keys from before it hold
+	}
 	parts := []any{b.Dataset.Key(), b.BaseModel.Key(), training, b.Seed, p.Device, b.Numbers.Parts()}
 	if length := fmt.Sprint(b.MaxLength); training.Packing && b.Dataset.Fact("max_length") != length {
 		parts = append(parts, length) // else the data set's key has it

@@ -17,20 +17,20 @@ type Group struct {
 
 var _ device.Group = (*Group)(nil)
 
-// OpenGroup readies the first n cards. It fails as Open does, and with ErrNoNCCL.
-func OpenGroup(o Options, n int) (*Group, error) {
-	if n < 1 || o.Ordinal != 0 {
-		return nil, fmt.Errorf("cuda: a group of %d cards from card %d on: want at least one, from the first on", n, o.Ordinal)
+// OpenGroup readies cards by their numbers. It fails as Open does, and with ErrNoNCCL.
+func OpenGroup(o Options, cards ...int) (*Group, error) {
+	if len(cards) == 0 {
+		return nil, errors.New("cuda: a group of no cards")
 	}
 	g := &Group{}
 	var ordinals []int32
-	for i := range n {
-		o.Ordinal = i
+	for _, card := range cards {
+		o.Ordinal = card
 		dev, err := Open(o)
 		if err != nil {
 			return nil, errors.Join(err, g.Close())
 		}
-		g.cards, ordinals = append(g.cards, dev.(*Device)), append(ordinals, int32(i))
+		g.cards, ordinals = append(g.cards, dev.(*Device)), append(ordinals, int32(card))
 	}
 	g.Device = g.cards[0]
 	leave, err := g.Device.enter()

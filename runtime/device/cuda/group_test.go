@@ -23,7 +23,11 @@ import (
 // group opens n cards, after skipping the test where there are fewer.
 func group(t testing.TB, n int) *cuda.Group {
 	t.Helper()
-	g, err := cuda.OpenGroup(cuda.Options{}, n)
+	var cards []int
+	for card := range n {
+		cards = append(cards, card)
+	}
+	g, err := cuda.OpenGroup(cuda.Options{}, cards...)
 	if lacking(err) || errors.Is(err, cuda.ErrNoNCCL) {
 		t.Skip(err)
 	}
