@@ -76,6 +76,9 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 		what = fmt.Sprintf("LoRA r=%d", opt.LoRA.R)
 	}
 	sink.Note(fmt.Sprintf("fine-tuning %s: %s parameters, %s, on %d training rows", cfg.ModelType, thousands(model.Elements(weights)), what, len(trainSet)))
+	if n := len(e.devices()); n > 1 {
+		sink.Note(fmt.Sprintf("%d devices share each step", n))
+	}
 	need, err := train.PlanMemory(e.Device, cfg, weights, trainSet, valSet, opt)
 	if err != nil {
 		return invalid(err)
