@@ -8,6 +8,8 @@ type Experiment struct {
 	Name        string            `json:"name"` // unique
 	Description string            `json:"description,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
+	Folder      string            `json:"folder,omitempty"`         // where it is listed, such as team/project; empty: at the top
+	Primary     string            `json:"primary_metric,omitempty"` // the metric that its runs are judged by; empty: by convention
 	// Directions says of metrics which values are better, "higher", "lower" or "none", where their names do not or
 	// say it wrong.
 	Directions map[string]string `json:"directions,omitempty"`

@@ -52,6 +52,7 @@ type Progress struct {
 type Run struct {
 	ID           string             `json:"id"`
 	ExperimentID string             `json:"experiment_id"`
+	ParentID     string             `json:"parent_id,omitempty"` // the run that it is a part of, such as a sweep
 	Name         string             `json:"name"`
 	Status       Status             `json:"status"`
 	CreatedAt    time.Time          `json:"created_at"`
@@ -84,7 +85,9 @@ type Submission struct {
 	Name     string // of the run; empty: the time
 	Dir      string // absolute folder at which the configuration's relative paths begin; empty: the server's
 	Priority int    // higher runs first
-	Book     string // name of the notebook that it is of; empty: none
+	// Experiment is the id of the experiment that the run is filed in; empty: the one that the configuration names.
+	Experiment string
+	Book       string // name of the notebook that it is of; empty: none
 }
 
 // Job is what the queue keeps of a run that it runs. Everything is durable, so that a server that starts

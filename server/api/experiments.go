@@ -13,12 +13,15 @@ import (
 type newExperiment struct {
 	Name        string             `json:"name"`
 	Description string             `json:"description,omitempty"`
+	Folder      string             `json:"folder,omitempty"` // such as team/project; empty: at the top
 	Tags        map[string]*string `json:"tags,omitempty"`
 }
 
 type experimentPatch struct {
 	Name        *string            `json:"name,omitempty"`
 	Description *string            `json:"description,omitempty"`
+	Folder      *string            `json:"folder,omitempty"`         // moves it
+	Primary     *string            `json:"primary_metric,omitempty"` // empty: by convention
 	Tags        map[string]*string `json:"tags,omitempty"`
 	Archived    *bool              `json:"archived,omitempty"`
 	Directions  map[string]*string `json:"directions,omitempty"` // of metrics: higher, lower or none; null: by its name again
@@ -45,7 +48,7 @@ func (s *Server) experiments(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	items, next, err := s.store.Experiments(c.Request().Context(), limit, c.QueryParam("cursor"))
+	items, next, err := s.store.ExperimentsIn(c.Request().Context(), c.QueryParam("folder"), limit, c.QueryParam("cursor"))
 	if err != nil {
 		return err
 	}
@@ -69,7 +72,7 @@ func (s *Server) createExperiment(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := s.store.CreateExperiment(ctx, experiments.Experiment{Name: in.Name, Description: in.Description, Tags: tags})
+	e, err := s.store.CreateExperiment(ctx, experiments.Experiment{Name: in.Name, Description: in.Description, Folder: in.Folder, Tags: tags})
 	if err != nil {
 		return err
 	}
@@ -109,6 +112,12 @@ func (s *Server) patchExperiment(c echo.Context) error {
 		}
 		if in.Description != nil {
 			e.Description = *in.Description
+		}
+		if in.Folder != nil {
+			e.Folder = *in.Folder
+		}
+		if in.Primary != nil {
+			e.Primary = *in.Primary
 		}
 		e.ArchivedAt = archive(e.ArchivedAt, in.Archived)
 		if e.Tags, err = merge("tags", e.Tags, in.Tags); err != nil {

@@ -17,12 +17,14 @@ import (
 )
 
 type newJob struct {
-	Config   string   `json:"config"` // a pipeline's or a graph's YAML
-	Name     string   `json:"name,omitempty"`
-	Dir      string   `json:"dir,omitempty"`      // absolute folder of this machine at which its paths begin; needs the data folder's token
-	Priority int      `json:"priority,omitempty"` // higher runs first; 0 where left out
-	Book     string   `json:"book,omitempty"`     // name of the notebook that the text is of
-	Cells    []string `json:"cells,omitempty"`    // of a notebook: only these, and those that they need
+	Config   string `json:"config"` // a pipeline's or a graph's YAML
+	Name     string `json:"name,omitempty"`
+	Dir      string `json:"dir,omitempty"`      // absolute folder of this machine at which its paths begin; needs the data folder's token
+	Priority int    `json:"priority,omitempty"` // higher runs first; 0 where left out
+	// ExperimentID is where the run is filed; left out: in the experiment that the configuration names.
+	ExperimentID string   `json:"experiment_id,omitempty"`
+	Book         string   `json:"book,omitempty"`  // name of the notebook that the text is of
+	Cells        []string `json:"cells,omitempty"` // of a notebook: only these, and those that they need
 }
 
 // maxPriority bounds priorities either way.
@@ -50,6 +52,7 @@ func (s *Server) submit(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	job.Experiment = in.ExperimentID
 	ctx, replayed, err := once(c, body)
 	if err != nil {
 		return err

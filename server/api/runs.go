@@ -13,6 +13,7 @@ import (
 
 type newRun struct {
 	ExperimentID string              `json:"experiment_id"`
+	ParentID     string              `json:"parent_id,omitempty"` // the run that it is a part of
 	Name         string              `json:"name"`
 	Status       *experiments.Status `json:"status,omitempty"`
 	StartedAt    *string             `json:"started_at,omitempty"`
@@ -22,15 +23,17 @@ type newRun struct {
 }
 
 type runPatch struct {
-	Name      *string             `json:"name,omitempty"`
-	Status    *experiments.Status `json:"status,omitempty"`
-	StartedAt *string             `json:"started_at,omitempty"`
-	EndedAt   *string             `json:"ended_at,omitempty"`
-	Tags      map[string]*string  `json:"tags,omitempty"`
-	Params    map[string]*string  `json:"params,omitempty"`
-	Notes     *string             `json:"notes,omitempty"`
-	Archived  *bool               `json:"archived,omitempty"`
-	Priority  *int                `json:"priority,omitempty"` // of a waiting run: higher ones start first
+	Name         *string             `json:"name,omitempty"`
+	ExperimentID *string             `json:"experiment_id,omitempty"` // moves it
+	ParentID     *string             `json:"parent_id,omitempty"`     // empty: of none
+	Status       *experiments.Status `json:"status,omitempty"`
+	StartedAt    *string             `json:"started_at,omitempty"`
+	EndedAt      *string             `json:"ended_at,omitempty"`
+	Tags         map[string]*string  `json:"tags,omitempty"`
+	Params       map[string]*string  `json:"params,omitempty"`
+	Notes        *string             `json:"notes,omitempty"`
+	Archived     *bool               `json:"archived,omitempty"`
+	Priority     *int                `json:"priority,omitempty"` // of a waiting run: higher ones start first
 }
 
 // archive gives the time of archiving: what is archived already keeps its own.
@@ -72,7 +75,7 @@ func (s *Server) createRun(c echo.Context) error {
 		return err
 	}
 	now := time.Now().UTC()
-	r := experiments.Run{ID: id, ExperimentID: in.ExperimentID, Name: in.Name, Status: experiments.Running, StartedAt: now}
+	r := experiments.Run{ID: id, ExperimentID: in.ExperimentID, ParentID: in.ParentID, Name: in.Name, Status: experiments.Running, StartedAt: now}
 	if err := setTimes(&r, in.Status, in.StartedAt, in.EndedAt, now); err != nil {
 		return err
 	}
@@ -143,6 +146,12 @@ func (s *Server) patchRun(c echo.Context) error {
 	r, err := s.store.UpdateRun(c.Request().Context(), id, func(r *experiments.Run) (err error) {
 		if in.Name != nil {
 			r.Name = *in.Name
+		}
+		if in.ExperimentID != nil {
+			r.ExperimentID = *in.ExperimentID
+		}
+		if in.ParentID != nil {
+			r.ParentID = *in.ParentID
 		}
 		if in.Notes != nil {
 			if err := checkDescription(*in.Notes); err != nil {

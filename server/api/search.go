@@ -1,7 +1,9 @@
 package api
 
 import (
+	"math"
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -14,7 +16,9 @@ type (
 		Filter      string          `json:"filter,omitempty"`
 		Experiments []string        `json:"experiments,omitempty"`
 		Archived    search.Archived `json:"archived,omitempty"`
-		Name        string          `json:"name,omitempty"` // only columns whose name contains it
+		Name        string          `json:"name,omitempty"`   // only columns whose name contains it
+		Varies      bool            `json:"varies,omitempty"` // only those that differ among the runs
+		Limit       int             `json:"limit,omitempty"`  // of the columns; left out: all
 	}
 	runGroups struct {
 		Filter      string          `json:"filter,omitempty"`
@@ -24,6 +28,7 @@ type (
 		Columns     []string        `json:"columns,omitempty"`
 		GroupBy     []string        `json:"group_by"`
 		Limit       int             `json:"limit,omitempty"`
+		Offset      *int            `json:"offset,omitempty"` // so many groups are passed over
 	}
 )
 
@@ -47,6 +52,15 @@ func limitOf(c echo.Context, given int) (int, error) {
 	return given, nil
 }
 
+// offsetOf is the offset that GET gives, nil for none.
+func offsetOf(c echo.Context) (*int, error) {
+	if !c.QueryParams().Has("offset") {
+		return nil, nil
+	}
+	n, err := intQuery(c, "offset", 0, 0, math.MaxInt32)
+	return &n, err
+}
+
 func (s *Server) searchRuns(c echo.Context) error {
 	var in search.Request
 	if isPost(c) {
@@ -56,7 +70,15 @@ func (s *Server) searchRuns(c echo.Context) error {
 	} else {
 		p := c.QueryParams()
 		in = search.Request{Filter: p.Get("filter"), OrderBy: p["order_by"], Experiments: p["experiments"],
-			Archived: search.Archived(p.Get("archived")), Columns: p["columns"], Cursor: p.Get("cursor")}
+			Archived: search.Archived(p.Get("archived")), Columns: p["columns"], Cursor: p.Get("cursor"),
+			Snapshot: p.Get("snapshot"), Form: p.Get("form")}
+		var err error
+		if in.Offset, err = offsetOf(c); err != nil {
+			return err
+		}
+		if in.Vary, err = intQuery(c, "vary", 0, 0, search.MaxLimit); err != nil {
+			return err
+		}
 	}
 	var err error
 	if in.Limit, err = limitOf(c, in.Limit); err != nil {
@@ -81,7 +103,11 @@ func (s *Server) runColumns(c echo.Context) error {
 		}
 	} else {
 		p := c.QueryParams()
-		in = runColumns{Filter: p.Get("filter"), Experiments: p["experiments"], Archived: search.Archived(p.Get("archived")), Name: p.Get("name")}
+		in = runColumns{Filter: p.Get("filter"), Experiments: p["experiments"], Archived: search.Archived(p.Get("archived")), Name: p.Get("name"), Varies: p.Get("varies") == "true"}
+		var err error
+		if in.Limit, err = intQuery(c, "limit", 0, 1, search.MaxColumns); err != nil {
+			return err
+		}
 	}
 	q, err := search.Request{Filter: in.Filter, Experiments: in.Experiments, Archived: in.Archived}.Query()
 	if err != nil {
@@ -90,6 +116,12 @@ func (s *Server) runColumns(c echo.Context) error {
 	got, err := s.store.Columns(c.Request().Context(), q, in.Name)
 	if err != nil {
 		return err
+	}
+	if in.Varies {
+		got.Items = slices.DeleteFunc(got.Items, func(f search.Facet) bool { return !f.Varies })
+	}
+	if in.Limit > 0 && len(got.Items) > in.Limit {
+		got.Items = got.Items[:in.Limit]
 	}
 	return sendJSON(c, http.StatusOK, got)
 }
@@ -104,12 +136,16 @@ func (s *Server) runGroups(c echo.Context) error {
 		p := c.QueryParams()
 		in = runGroups{Filter: p.Get("filter"), OrderBy: p["order_by"], Experiments: p["experiments"],
 			Archived: search.Archived(p.Get("archived")), Columns: p["columns"], GroupBy: p["group_by"]}
+		var err error
+		if in.Offset, err = offsetOf(c); err != nil {
+			return err
+		}
 	}
 	limit, err := limitOf(c, in.Limit)
 	if err != nil {
 		return err
 	}
-	q, err := search.Request{Filter: in.Filter, OrderBy: in.OrderBy, Experiments: in.Experiments, Archived: in.Archived, Columns: in.Columns, Limit: limit}.Query()
+	q, err := search.Request{Filter: in.Filter, OrderBy: in.OrderBy, Experiments: in.Experiments, Archived: in.Archived, Columns: in.Columns, Limit: limit, Offset: in.Offset}.Query()
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func (q *Queue) attempt(ctx context.Context, j *job) (err error) {
 		Lock: lock, Devices: q.places.devices(j.slots), Card: j.needs.need.DeviceMemory,
 	}
 	place := &reached{}
-	err = w.Run(ctx, spec, recorder{q.store, run.Job.Attempt, place, q.fleet != nil}, log)
+	err = w.Run(ctx, spec, recorder{q.store, j.id, run.Job.Attempt, place, q.fleet != nil}, log)
 	if err != nil && !j.leftRunning(ctx, err) {
 		fmt.Fprintf(log, "attempt %d ended: %v\n", run.Job.Attempt, err)
 	}

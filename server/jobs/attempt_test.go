@@ -221,7 +221,7 @@ func TestAWorkerThatAnotherTookOverFromChangesNothing(t *testing.T) {
 	starts(t, f, run.ID)
 	stored := becomes(t, q, run.ID, experiments.Running)
 	stored.Status = experiments.Failed
-	if err := (recorder{q.store, 0, &reached{}, false}).SaveRun(context.Background(), stored); experiments.CodeOf(err) != experiments.CodeConflict {
+	if err := (recorder{q.store, stored.ID, 0, &reached{}, false}).SaveRun(context.Background(), stored); experiments.CodeOf(err) != experiments.CodeConflict {
 		t.Errorf("a late result: %v", err)
 	}
 	becomes(t, q, run.ID, experiments.Running)

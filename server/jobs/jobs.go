@@ -140,8 +140,13 @@ func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experimen
 	if s.Dir, err = q.within(cfg, s.Dir); err != nil {
 		return experiments.Run{}, err
 	}
-	experiment, err := q.store.EnsureExperiment(ctx, cfg.Name)
-	if err != nil {
+	if s.Experiment == "" {
+		experiment, err := q.store.EnsureExperiment(ctx, cfg.Name)
+		if err != nil {
+			return experiments.Run{}, err
+		}
+		s.Experiment = experiment.ID
+	} else if _, err := q.store.Experiment(ctx, s.Experiment); err != nil {
 		return experiments.Run{}, err
 	}
 	id, err := pipeline.NewRunID()
@@ -153,7 +158,7 @@ func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experimen
 		s.Name = now.Local().Format("2006-01-02 15:04:05")
 	}
 	run := experiments.Run{
-		ID: id, ExperimentID: experiment.ID, Name: s.Name, Status: experiments.Queued, CreatedAt: now, Config: s.Config,
+		ID: id, ExperimentID: s.Experiment, Name: s.Name, Status: experiments.Queued, CreatedAt: now, Config: s.Config,
 		Tags: map[string]string{"kind": "pipeline"}, Job: &experiments.Job{QueuedAt: now, Dir: s.Dir, Priority: s.Priority},
 	}
 	if s.Book != "" {

@@ -11,9 +11,10 @@ import (
 )
 
 // recorder is the store as a worker's tracker: what a person changes of a run while it runs (its name, tags and notes,
-// whether it is archived) stays, and a worker that another has taken over from changes nothing.
+// its experiment and parent, whether it is archived) stays, and a worker that another has taken over from changes nothing.
 type recorder struct {
 	*store.Store
+	run     string
 	attempt int
 	reached *reached
 	judged  bool // the queue says whether the run has failed: another machine may have what this one lacks
@@ -84,6 +85,16 @@ func (r recorder) Progress(run, step string, p experiments.Progress) {
 	r.Store.Progress(run, step, p)
 }
 
+// EnsureExperiment gives the experiment that the run is filed in, whatever its configuration is named.
+func (r recorder) EnsureExperiment(ctx context.Context, _ string) (experiments.Experiment, error) {
+	run, err := r.Run(ctx, r.run)
+	if err != nil {
+		return experiments.Experiment{}, err
+	}
+	e, err := r.Experiment(ctx, run.ExperimentID)
+	return e.Experiment, err
+}
+
 func (r recorder) SaveRun(ctx context.Context, run experiments.Run) error {
 	r.reached.set(run.Steps)
 	if r.judged && run.Status == experiments.Failed {
@@ -97,6 +108,7 @@ func (r recorder) SaveRun(ctx context.Context, run experiments.Run) error {
 		*stored = run
 		stored.Job, stored.Name, stored.Tags = before.Job, before.Name, before.Tags
 		stored.Notes, stored.ArchivedAt = before.Notes, before.ArchivedAt
+		stored.ExperimentID, stored.ParentID = before.ExperimentID, before.ParentID
 		if !before.StartedAt.IsZero() {
 			stored.StartedAt = before.StartedAt
 		}

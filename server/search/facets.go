@@ -32,7 +32,9 @@ type Facet struct {
 type Facets struct {
 	Items []Facet `json:"items"` // metrics, parameters, tags, each in order of name
 	Total int     `json:"total"` // matched runs
-	Notes []Note  `json:"notes"`
+	// Primary is the key of the metric that the runs are judged by; empty where none is known.
+	Primary string `json:"primary"`
+	Notes   []Note `json:"notes"`
 }
 
 // Columns lists the metrics, parameters and tags of the runs that match, those whose name contains part.
@@ -70,6 +72,8 @@ func (x *Index) Columns(ctx context.Context, q Query, part string) (Facets, erro
 			}
 		}
 	}
+	metrics := slices.DeleteFunc(slices.Clone(out.Items), func(f Facet) bool { return f.Kind != query.Metric })
+	out.Primary = x.primary(q.Experiments, metrics)
 	rank := map[query.Kind]int{query.Metric: 0, query.Param: 1, query.Tag: 2}
 	keys := make(map[string]string, len(out.Items))
 	for _, f := range out.Items {

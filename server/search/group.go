@@ -36,7 +36,7 @@ type Group struct {
 type Groups struct {
 	Items   []Group  `json:"items"`
 	Total   int      `json:"total"`  // matched runs
-	Groups  int      `json:"groups"` // all there are; Items are the first of them
+	Groups  int      `json:"groups"` // all there are; Items are a page of them
 	Columns []string `json:"columns"`
 	Notes   []Note   `json:"notes"`
 }
@@ -85,7 +85,7 @@ func (x *Index) Groups(ctx context.Context, q Query, by []query.Key) (Groups, er
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if q.Cursor != "" {
-		return Groups{}, experiments.Errorf(experiments.CodeInvalid, "cursor: groups come on one page")
+		return Groups{}, experiments.Errorf(experiments.CodeInvalid, "cursor: groups have none; offset passes over some")
 	}
 	if len(by) == 0 || len(by) > MaxOrders || len(q.Columns) > 100 {
 		return Groups{}, experiments.Errorf(experiments.CodeInvalid, "group_by: want 1 to %d columns such as params.lr, and at most 100 columns to sum up", MaxOrders)
@@ -96,6 +96,10 @@ func (x *Index) Groups(ctx context.Context, q Query, by []query.Key) (Groups, er
 	}
 	if _, err := q.begin(); err != nil {
 		return Groups{}, err
+	}
+	skip := 0
+	if q.Offset != nil {
+		skip = *q.Offset
 	}
 	r, matched, err := x.matched(q)
 	if err != nil {
@@ -138,7 +142,7 @@ func (x *Index) Groups(ctx context.Context, q Query, by []query.Key) (Groups, er
 		return 0
 	})
 	out.Groups = len(groups)
-	for _, g := range groups[:min(len(groups), limit, MaxGroups)] {
+	for _, g := range groups[min(skip, len(groups)):][:min(max(0, len(groups)-skip), limit, MaxGroups)] {
 		item := Group{By: g.by, Runs: g.runs, Columns: map[string]Spread{}}
 		for i := range columns {
 			item.Columns[out.Columns[i]] = g.sums[i].spread(g.runs)

@@ -15,7 +15,10 @@ type Index struct {
 	experiments map[string]*experiment
 	rows        []row
 	byID        map[string]uint32
-	removed     int // rows that are left behind
+	removed     int            // rows that are left behind
+	children    map[string]int // by id of a parent: how many runs name it
+	revision    uint64         // grows with every change
+	snapshots   snapshots
 	metrics     map[string]*metricColumn
 	texts       map[textName]*textColumn
 	modules     map[string]map[string]Direction // by name: what modules say of their outputs
@@ -29,6 +32,7 @@ type textName struct {
 
 type experiment struct {
 	id, name, folded string
+	folder, primary  string
 	known            bool // false: only runs spoke of it so far, or it was removed
 	archived         bool
 	directions       map[string]Direction
@@ -42,6 +46,7 @@ type row struct {
 	created, started, ended int64  // microseconds since 1970; 0: not yet
 	text                    string // all that words are looked for in, folded
 	notes, failure          string
+	parent                  string
 	archived, removed       bool
 	cells                   []*textColumn
 	given                   []*metricColumn // those that the record gave a number
@@ -50,7 +55,7 @@ type row struct {
 // New makes an empty index.
 func New() *Index {
 	return &Index{
-		experiments: map[string]*experiment{}, byID: map[string]uint32{},
+		experiments: map[string]*experiment{}, byID: map[string]uint32{}, children: map[string]int{},
 		metrics: map[string]*metricColumn{}, texts: map[textName]*textColumn{}, modules: map[string]map[string]Direction{},
 	}
 }
@@ -82,6 +87,7 @@ func (x *Index) Apply(changes []Change) {
 	for i := range changes {
 		x.apply(&changes[i])
 	}
+	x.revision++
 	if x.removed > 1000 && x.removed > len(x.rows)/4 {
 		x.compact()
 	}
@@ -94,7 +100,8 @@ func (x *Index) apply(c *Change) {
 	case c.RemovedRun != "":
 		if r, ok := x.byID[c.RemovedRun]; ok {
 			delete(x.byID, c.RemovedRun)
-			x.rows[r] = row{removed: true, experiment: x.rows[r].experiment}
+			x.adopt(x.rows[r].parent, "")
+			x.rows[r] = row{id: c.RemovedRun, removed: true, experiment: x.rows[r].experiment}
 			x.removed++
 		}
 	case c.Series != nil:
@@ -111,6 +118,21 @@ func (x *Index) apply(c *Change) {
 		x.experiment(c.RemovedExp).known = false
 	case c.Module != nil:
 		x.putModule(c.Module)
+	}
+}
+
+// adopt counts a run that had one parent and has another; "" is none.
+func (x *Index) adopt(was, now string) {
+	if was == now {
+		return
+	}
+	if was != "" {
+		if x.children[was]--; x.children[was] == 0 {
+			delete(x.children, was)
+		}
+	}
+	if now != "" {
+		x.children[now]++
 	}
 }
 
@@ -136,6 +158,7 @@ func (x *Index) putExperiment(in *experiments.Experiment) {
 	e := x.experiment(in.ID)
 	e.name, e.folded, e.known = in.Name, strings.ToLower(in.Name), true
 	e.archived = !in.ArchivedAt.IsZero()
+	e.folder, e.primary = in.Folder, in.Primary
 	e.directions = nil
 	for name, d := range in.Directions {
 		if e.directions == nil {
@@ -172,9 +195,10 @@ func (x *Index) putRun(in *experiments.Run) {
 	now := row{
 		id: in.ID, name: in.Name, order: collate(in.Name), experiment: x.experiment(in.ExperimentID), status: in.Status,
 		created: micros(in.CreatedAt), started: micros(in.StartedAt), ended: micros(in.EndedAt),
-		notes: in.Notes, failure: in.Error, archived: !in.ArchivedAt.IsZero(),
+		notes: in.Notes, failure: in.Error, parent: in.ParentID, archived: !in.ArchivedAt.IsZero(),
 		cells: make([]*textColumn, 0, len(in.Params)+len(in.Tags)),
 	}
+	x.adopt(old.parent, in.ParentID)
 	text := make([]string, 0, 3+len(in.Params)+2*len(in.Tags))
 	text = append(text, in.Name, in.ID, in.Notes)
 	x.stamp++
@@ -228,6 +252,7 @@ func (x *Index) give(r uint32, numbers map[string]float64, old []*metricColumn) 
 
 // compact numbers the rows anew, without those that are left behind.
 func (x *Index) compact() {
+	x.snapshots.clear()
 	const gone = ^uint32(0)
 	to := make([]uint32, len(x.rows))
 	kept := x.rows[:0:0]
@@ -287,7 +312,7 @@ func (x *Index) Load(load func(l *Loader) error) error {
 	if err != nil {
 		fresh := New()
 		x.experiments, x.rows, x.byID, x.removed = fresh.experiments, nil, fresh.byID, 0
-		x.metrics, x.texts, x.modules = fresh.metrics, fresh.texts, fresh.modules
+		x.metrics, x.texts, x.modules, x.children = fresh.metrics, fresh.texts, fresh.modules, fresh.children
 	}
 	return err
 }

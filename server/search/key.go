@@ -33,18 +33,20 @@ const (
 	attrNotes        = "notes"
 	attrError        = "error"
 	attrArchived     = "archived"
+	attrParent       = "parent"
+	attrFolder       = "folder"
 )
 
 // Attributes are the names of what every run has, as keys give them.
 var Attributes = []string{
 	attrName, attrStatus, attrExperiment, attrStarted, attrDuration, attrCreated, attrEnded, attrID, attrExperimentID,
-	attrNotes, attrError, attrArchived,
+	attrNotes, attrError, attrArchived, attrParent, attrFolder,
 }
 
 var otherNames = map[string]string{
 	"run_id": attrID, "run_name": attrName, "run name": attrName, "experiment_name": attrExperiment,
 	"created_at": attrCreated, "started_at": attrStarted, "start_time": attrStarted,
-	"ended_at": attrEnded, "end_time": attrEnded, "note": attrNotes, "description": attrNotes,
+	"ended_at": attrEnded, "end_time": attrEnded, "parent_id": attrParent, "note": attrNotes, "description": attrNotes,
 }
 
 func attribute(name string) (string, bool) {
@@ -294,6 +296,13 @@ func (r *resolver) attribute(name string, at uint32) Value {
 		return words(run.experiment.name)
 	case attrExperimentID:
 		return Value{class: textual, text: run.experiment.id, key: run.experiment.id}
+	case attrParent:
+		if run.parent == "" {
+			return none
+		}
+		return Value{class: textual, text: run.parent, key: run.parent}
+	case attrFolder:
+		return textOrNone(run.experiment.folder)
 	case attrNotes:
 		return textOrNone(run.notes)
 	case attrError:

@@ -17,11 +17,19 @@ type Request struct {
 	Columns     []string `json:"columns,omitempty"`
 	Limit       int      `json:"limit,omitempty"`
 	Cursor      string   `json:"cursor,omitempty"`
+	Offset      *int     `json:"offset,omitempty"`   // in place of a cursor: the page begins so many runs after the first
+	Snapshot    string   `json:"snapshot,omitempty"` // with an offset: of an earlier answer, whose order stays
+	Form        string   `json:"form,omitempty"`     // table: rows and values column by column in place of items
+	Vary        int      `json:"vary,omitempty"`     // so many parameters and tags that differ are wanted
 }
 
 // Query reads the request's texts. Errors are CodeInvalid, with the place in characters from 1 in their details.
 func (in Request) Query() (q Query, err error) {
-	q = Query{Experiments: in.Experiments, Archived: in.Archived, Limit: in.Limit, Cursor: in.Cursor}
+	q = Query{Experiments: in.Experiments, Archived: in.Archived, Limit: in.Limit, Cursor: in.Cursor,
+		Offset: in.Offset, Snapshot: in.Snapshot, Table: in.Form == "table", Vary: min(in.Vary, MaxLimit)}
+	if in.Form != "" && in.Form != "table" {
+		return q, experiments.Errorf(experiments.CodeInvalid, "form=%.40q: want table, or nothing", in.Form)
+	}
 	if q.Filter, err = query.Parse(in.Filter); err != nil {
 		return q, misplaced("filter", err)
 	}

@@ -35,6 +35,10 @@ type Query struct {
 	Columns     []query.Key
 	Limit       int
 	Cursor      string // of the page before
+	Offset      *int   // not nil: the page that begins so many runs after the first, in place of a cursor's
+	Snapshot    string // with Offset: of an earlier answer, so that the order is that one's
+	Table       bool   // the page column by column
+	Vary        int    // so many parameters and tags that differ are wanted
 	Now         time.Time
 }
 
@@ -50,9 +54,12 @@ type Row struct {
 	EndedAt      time.Time          `json:"ended_at,omitzero"`
 	Archived     bool               `json:"archived,omitempty"`
 	Notes        bool               `json:"notes,omitempty"` // it has some
+	ParentID     string             `json:"parent_id,omitempty"`
+	Children     int                `json:"children,omitempty"` // runs that name it as their parent
 	// Values are those of the asked columns that the run has, under the columns' full names. A number that is not
 	// finite is the string NaN, Infinity or -Infinity.
-	Values map[string]any `json:"values"`
+	Values  map[string]any `json:"values"`
+	Removed bool           `json:"removed,omitempty"` // since the snapshot was made
 }
 
 // Result is a page of runs.
@@ -62,6 +69,13 @@ type Result struct {
 	Total   int      `json:"total"`   // runs that match, on all pages
 	Columns []string `json:"columns"` // full names of the asked columns, in the order asked
 	Notes   []Note   `json:"notes"`
+	// Revision grows whenever anything that is searched changes, and begins anew with the server.
+	Revision uint64    `json:"revision"`
+	Offset   *int      `json:"offset,omitempty"`
+	Snapshot string    `json:"snapshot,omitempty"`
+	Varying  []Varying `json:"varying,omitempty"`
+	Rows     *Table    `json:"rows,omitempty"`   // in place of Items
+	Cells    [][]any   `json:"values,omitempty"` // with Rows: one list for each of Columns
 }
 
 // Search gives a page of the runs that match. What is wrong with the query is CodeInvalid, an experiment that is not
@@ -73,21 +87,42 @@ func (x *Index) Search(ctx context.Context, q Query) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r, matched, err := x.matched(q)
-	if err != nil {
-		return Result{}, err
+	out := Result{Items: []Row{}, Columns: []string{}, Revision: x.revision}
+	var r *resolver
+	var page []uint32
+	if q.Offset != nil {
+		if r, page, out.Total, err = x.window(&q); err != nil {
+			return Result{}, err
+		}
+		out.Offset, out.Snapshot = q.Offset, q.Snapshot
+	} else {
+		var matched rowset
+		if r, matched, err = x.matched(q); err != nil {
+			return Result{}, err
+		}
+		out.Total = matched.count()
+		var next *cursor
+		if page, next = r.order(q.Order).page(matched.list(), from, q.Limit); next != nil {
+			next.Now, next.Of = q.Now, q.digest()
+			out.Next = next.String()
+		}
 	}
-	out := Result{Items: []Row{}, Total: matched.count(), Columns: []string{}}
+	if q.Vary > 0 {
+		_, matched, err := x.matched(q)
+		if err != nil {
+			return Result{}, err
+		}
+		out.Varying = x.varying(matched, q.Vary)
+	}
 	columns := make([]*column, len(q.Columns))
 	for i, k := range q.Columns {
 		columns[i] = r.column(k)
 		out.Columns = append(out.Columns, columns[i].key.String())
 	}
-	order := r.order(q.Order)
-	page, next := order.page(matched.list(), from, q.Limit)
-	if next != nil {
-		next.Now, next.Of = q.Now, q.digest()
-		out.Next = next.String()
+	if q.Table {
+		out.Rows, out.Cells = r.table(page), r.cells(page, columns)
+		out.Notes = append([]Note{}, r.notes...)
+		return out, nil
 	}
 	for _, at := range page {
 		if err := ctx.Err(); err != nil {
@@ -130,6 +165,9 @@ func (q *Query) begin() (*cursor, error) {
 		return nil, experiments.Errorf(experiments.CodeInvalid, "columns: %d, at most %d", len(q.Columns), MaxColumns)
 	case len(q.Order) > MaxOrders:
 		return nil, experiments.Errorf(experiments.CodeInvalid, "order_by: %d keys, at most %d", len(q.Order), MaxOrders)
+	}
+	if q.Offset != nil && (*q.Offset < 0 || q.Cursor != "") || q.Offset == nil && q.Snapshot != "" {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "offset: want a whole number from 0 in place of a cursor; a snapshot goes with an offset")
 	}
 	if q.Now.IsZero() {
 		q.Now = time.Now()
@@ -204,6 +242,9 @@ func (r *resolver) fill(items []Row, page []uint32, columns []*column, names []s
 	for n, c := range columns {
 		if held := c.held(); len(held) < 4*len(page) && c.attr == "" {
 			for _, at := range held {
+				if r.x.rows[at].removed {
+					continue
+				}
 				if i, ok := places[at]; ok {
 					items[i].set(names[n], r.json(c, at))
 				}
@@ -211,7 +252,9 @@ func (r *resolver) fill(items []Row, page []uint32, columns []*column, names []s
 			continue
 		}
 		for i, at := range page {
-			items[i].set(names[n], r.json(c, at))
+			if !items[i].Removed {
+				items[i].set(names[n], r.json(c, at))
+			}
 		}
 	}
 }
@@ -235,9 +278,13 @@ func (r *Row) set(name string, v any) {
 
 func (r *resolver) row(at uint32, columns int) Row {
 	run := &r.x.rows[at]
+	if run.removed {
+		return Row{ID: run.id, Removed: true, Values: map[string]any{}}
+	}
 	out := Row{
 		ID: run.id, Name: run.name, ExperimentID: run.experiment.id, Experiment: run.experiment.name, Status: run.status,
 		CreatedAt: time.UnixMicro(run.created).UTC(), Archived: run.archived, Notes: run.notes != "",
+		ParentID: run.parent, Children: r.x.children[run.id],
 		Values: make(map[string]any, min(columns, 64)),
 	}
 	if run.started != 0 {

@@ -36,6 +36,19 @@ func checkName(what, name string) error {
 	return checkText(what+": name", name)
 }
 
+func checkExperiment(e experiments.Experiment) error {
+	if err := checkName("experiment", e.Name); err != nil {
+		return err
+	}
+	if err := checkFolder("experiment", e.Folder); err != nil {
+		return err
+	}
+	if e.Primary != "" {
+		return checkMetricName(e.Primary)
+	}
+	return nil
+}
+
 // checkText refuses what a key cannot hold or a terminal should not print.
 func checkText(what, s string) error {
 	if !utf8.ValidString(s) {
@@ -62,7 +75,7 @@ func (s *Store) CreateExperiment(ctx context.Context, e experiments.Experiment) 
 }
 
 func (s *Store) makeExperiment(ctx context.Context, e experiments.Experiment, reuse bool) (experiments.Experiment, error) {
-	if err := checkName("experiment", e.Name); err != nil {
+	if err := checkExperiment(e); err != nil {
 		return e, err
 	}
 	id, err := uuid.NewV7() // begins with the time, so ids sort by age
@@ -150,6 +163,11 @@ func (e *ExperimentInfo) count(tx *bbolt.Tx) {
 // Experiments lists up to limit experiments, the newest first; the cursor returned goes on, "" at the
 // end.
 func (s *Store) Experiments(ctx context.Context, limit int, cursor string) (items []ExperimentInfo, next string, err error) {
+	return s.ExperimentsIn(ctx, "", limit, cursor)
+}
+
+// ExperimentsIn is Experiments of those in a folder and the folders below it.
+func (s *Store) ExperimentsIn(ctx context.Context, folder string, limit int, cursor string) (items []ExperimentInfo, next string, err error) {
 	limit = pageSize(limit)
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		items, next = []ExperimentInfo{}, ""
@@ -170,6 +188,9 @@ func (s *Store) Experiments(ctx context.Context, limit int, cursor string) (item
 			var e ExperimentInfo
 			if err := json.Unmarshal(v, &e.Experiment); err != nil {
 				return fmt.Errorf("record of experiment %q: %w", k, err)
+			}
+			if !inFolder(e.Folder, folder) {
+				continue
 			}
 			e.count(tx)
 			items = append(items, e)
@@ -198,7 +219,7 @@ func (s *Store) UpdateExperiment(ctx context.Context, id string, change func(*ex
 		if err := change(&out); err != nil {
 			return err
 		}
-		if err := checkName("experiment", out.Name); err != nil {
+		if err := checkExperiment(out); err != nil {
 			return err
 		}
 		out.ID, out.CreatedAt, out.UpdatedAt = e.ID, e.CreatedAt, time.Now().UTC()

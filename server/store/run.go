@@ -63,6 +63,9 @@ func (s *Store) CreateRun(ctx context.Context, r experiments.Run) (experiments.R
 		if t.Bucket(bucketRuns).Get([]byte(r.ID)) != nil {
 			return experiments.Errorf(experiments.CodeConflict, "run %s exists already", r.ID)
 		}
+		if err := checkParent(t, r); err != nil {
+			return err
+		}
 		return putRun(t, r)
 	})
 	if err != nil {
@@ -71,8 +74,8 @@ func (s *Store) CreateRun(ctx context.Context, r experiments.Run) (experiments.R
 	return s.Run(context.WithoutCancel(ctx), id)
 }
 
-// UpdateRun changes a run; its ID, ExperimentID and CreatedAt stay. change may run more than once and does
-// not see the summary of metric series.
+// UpdateRun changes a run; its ID and CreatedAt stay. Another ExperimentID moves it. change may run more than once and
+// does not see the summary of metric series.
 func (s *Store) UpdateRun(ctx context.Context, id string, change func(*experiments.Run) error) (experiments.Run, error) {
 	err := s.update(ctx, 1, func(t *txn) error {
 		var old experiments.Run
@@ -83,9 +86,14 @@ func (s *Store) UpdateRun(ctx context.Context, id string, change func(*experimen
 		if err := change(&r); err != nil {
 			return err
 		}
-		r.ID, r.ExperimentID, r.CreatedAt = old.ID, old.ExperimentID, old.CreatedAt
+		r.ID, r.CreatedAt = old.ID, old.CreatedAt
 		if err := checkRun(r); err != nil {
 			return err
+		}
+		if r.ParentID != old.ParentID {
+			if err := checkParent(t, r); err != nil {
+				return err
+			}
 		}
 		return putRun(t, r)
 	})
@@ -93,6 +101,34 @@ func (s *Store) UpdateRun(ctx context.Context, id string, change func(*experimen
 		return experiments.Run{}, err
 	}
 	return s.Run(context.WithoutCancel(ctx), id)
+}
+
+// maxNesting is how deep runs may be nested.
+const maxNesting = 50
+
+// checkParent refuses a parent that is not there, is the run itself or one below it.
+func checkParent(t *txn, r experiments.Run) error {
+	for at, depth := r.ParentID, 0; at != ""; depth++ {
+		if at == r.ID {
+			return experiments.Errorf(experiments.CodeInvalid, "run %s: parent_id %.130q: a run cannot be a part of itself, nor of one that is a part of it", r.ID, r.ParentID)
+		}
+		if depth == maxNesting {
+			return experiments.Errorf(experiments.CodeInvalid, "run %s: parent_id %.130q: runs are nested %d deep at most", r.ID, r.ParentID, maxNesting)
+		}
+		raw := t.Bucket(bucketRuns).Get([]byte(at))
+		if raw == nil && depth > 0 {
+			return nil // one that was deleted ends the chain
+		}
+		if raw == nil {
+			return experiments.Errorf(experiments.CodeInvalid, "run %s: parent_id %.130q: there is no such run", r.ID, r.ParentID)
+		}
+		var parent experiments.Run
+		if err := json.Unmarshal(raw, &parent); err != nil {
+			return fmt.Errorf("record of run %q: %w", at, err)
+		}
+		at = parent.ParentID
+	}
+	return nil
 }
 
 func putRun(t *txn, r experiments.Run) error {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"reflect"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -36,7 +37,7 @@ func appendValue(b []byte, v reflect.Value, depth int) ([]byte, error) {
 		return append(b, "null"...), nil
 	}
 	t := v.Type()
-	if t == rawType || t == timeType || t.Implements(jsonType) || t.Implements(textType) {
+	if speaksForItself(t) {
 		return appendStandard(b, v)
 	}
 	switch v.Kind() {
@@ -44,7 +45,17 @@ func appendValue(b []byte, v reflect.Value, depth int) ([]byte, error) {
 		if f := v.Float(); math.IsNaN(f) || math.IsInf(f, 0) {
 			return append(b, "null"...), nil
 		}
-		return appendStandard(b, v)
+		return appendFloat(b, v.Float(), t.Bits()), nil
+	case reflect.String:
+		if t.Name() != "Number" { // json.Number is written as a number
+			return appendString(b, v.String())
+		}
+	case reflect.Bool:
+		return strconv.AppendBool(b, v.Bool()), nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return strconv.AppendInt(b, v.Int(), 10), nil
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return strconv.AppendUint(b, v.Uint(), 10), nil
 	case reflect.Interface, reflect.Pointer:
 		if v.IsNil() {
 			return append(b, "null"...), nil
@@ -97,15 +108,15 @@ func appendMap(b []byte, v reflect.Value, depth int) ([]byte, error) {
 	keys := v.MapKeys()
 	sort.Slice(keys, func(i, j int) bool { return keys[i].String() < keys[j].String() })
 	b = append(b, '{')
+	var err error
 	for i, k := range keys {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		name, err := json.Marshal(k.String())
-		if err != nil {
+		if b, err = appendString(b, k.String()); err != nil {
 			return nil, err
 		}
-		b = append(append(b, name...), ':')
+		b = append(b, ':')
 		if b, err = appendValue(b, v.MapIndex(k), depth+1); err != nil {
 			return nil, err
 		}

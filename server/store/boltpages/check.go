@@ -86,6 +86,21 @@ type checker struct {
 	seen   []uint64 // a bit each page
 	faults []Fault
 	err    error
+
+	windows [windows]window
+	next    int // the window that goes first
+}
+
+// Pages are read many at once: those that lie together mostly belong together. A window that is left is not written
+// over, since pages of it may be held.
+const (
+	windows     = 32
+	windowBytes = 128 << 10
+)
+
+type window struct {
+	at int64 // in the file
+	b  []byte
 }
 
 func (c *checker) fault(page uint64, bucket, format string, args ...any) {
@@ -138,12 +153,26 @@ func (c *checker) page(id uint64, bucket string) []byte {
 }
 
 func (c *checker) read(id, pages uint64) []byte {
-	b := make([]byte, pages*uint64(c.meta.pageSize))
-	if _, err := c.r.ReadAt(b, int64(id)*int64(c.meta.pageSize)); err != nil {
+	at, n := int64(id)*int64(c.meta.pageSize), int64(pages)*int64(c.meta.pageSize)
+	for i := range c.windows {
+		if w := &c.windows[i]; at >= w.at && at+n <= w.at+int64(len(w.b)) {
+			return w.b[at-w.at:][:n:n]
+		}
+	}
+	w := window{at: at / windowBytes * windowBytes}
+	if n > windowBytes/4 || at+n > w.at+windowBytes {
+		w.at = at
+	}
+	w.b = make([]byte, min(max(n+at-w.at, windowBytes), c.size-w.at))
+	if _, err := c.r.ReadAt(w.b, w.at); err != nil {
 		c.err = fmt.Errorf("read page %d: %w", id, err)
 		return nil
 	}
-	return b
+	if n <= windowBytes/4 {
+		c.windows[c.next] = w
+		c.next = (c.next + 1) % windows
+	}
+	return w.b[at-w.at:][:n:n]
 }
 
 // list checks the page of free pages.
@@ -204,8 +233,7 @@ func (c *checker) elements(id uint64, b []byte, bucket string, low, high []byte,
 		c.fault(id, bucket, "it leads to no other page")
 		return
 	}
-	keys := make([][]byte, n)
-	values := make([][]byte, n)
+	var last []byte
 	for i := range n {
 		at := pageHeader + i*element
 		e := b[at : at+element]
@@ -223,30 +251,40 @@ func (c *checker) elements(id uint64, b []byte, bucket string, low, high []byte,
 			return
 		}
 		k := b[start : start+klen]
-		keys[i], values[i] = k, b[start+klen:start+klen+vlen]
 		switch {
 		case klen == 0:
 			c.fault(id, bucket, "element %d has no key", i)
 			return
-		case i > 0 && bytes.Compare(keys[i-1], k) >= 0:
+		case i > 0 && bytes.Compare(last, k) >= 0:
 			c.fault(id, bucket, "its keys are out of order at element %d", i)
 			return
 		case low != nil && bytes.Compare(k, low) < 0, high != nil && bytes.Compare(k, high) >= 0:
 			c.fault(id, bucket, "element %d belongs to another page", i)
 			return
 		}
+		last = k
+	}
+	// All lie within the page.
+	branch := func(i int) (to uint64, k []byte) {
+		at := pageHeader + i*element
+		e := b[at:]
+		k = e[le.Uint32(e):]
+		return le.Uint64(e[8:]), k[:le.Uint32(e[4:])]
 	}
 	for i := range n {
 		e := b[pageHeader+i*element:]
 		switch {
 		case kind == branchPage:
+			to, k := branch(i)
 			next := high
 			if i+1 < n {
-				next = keys[i+1]
+				_, next = branch(i + 1)
 			}
-			c.tree(le.Uint64(e[8:]), bucket, keys[i], next, depth+1)
+			c.tree(to, bucket, k, next, depth+1)
 		case le.Uint32(e) == 1:
-			c.nested(id, bucket, i, keys[i], values[i], depth)
+			k := e[le.Uint32(e[4:]):]
+			klen := le.Uint32(e[8:])
+			c.nested(id, bucket, i, k[:klen], k[klen:][:le.Uint32(e[12:])], depth)
 		}
 	}
 }
