@@ -165,10 +165,13 @@ func (c *checker) read(id, pages uint64) []byte {
 	}
 	w.b = make([]byte, min(max(n+at-w.at, windowBytes), c.size-w.at))
 	if _, err := c.r.ReadAt(w.b, w.at); err != nil {
-		c.err = fmt.Errorf("read page %d: %w", id, err)
-		return nil
-	}
-	if n <= windowBytes/4 {
+		// What cannot be read may be a page beside this one that nothing needs.
+		w = window{at, make([]byte, n)}
+		if _, err := c.r.ReadAt(w.b, at); err != nil {
+			c.err = fmt.Errorf("read page %d: %w", id, err)
+			return nil
+		}
+	} else if n <= windowBytes/4 {
 		c.windows[c.next] = w
 		c.next = (c.next + 1) % windows
 	}

@@ -195,3 +195,11 @@ func TestHowDeepPagesLieIsBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestAPageThatNothingNeedsMayBeUnreadable(t *testing.T) {
+	m := whole()
+	m.broken = 9 * small
+	if faults, err := Check(m, m.size, 0); err != nil || len(faults) != 0 {
+		t.Errorf("%v, %v", faults, err)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"hash/fnv"
 	"io"
+	"maps"
+	"slices"
 )
 
 const small = 1024 // bytes of a page of most images here
@@ -20,11 +22,12 @@ type image struct {
 var errDisk = errors.New("input/output error")
 
 func (m *image) ReadAt(b []byte, at int64) (int, error) {
-	if m.broken == at && at != 0 || m.broken < 0 && at == 0 || m.longest > 0 && len(b) >= m.longest {
+	if m.broken > 0 && m.broken >= at && m.broken < at+int64(len(b)) || m.broken < 0 && at == 0 || m.longest > 0 && len(b) >= m.longest {
 		return 0, errDisk
 	}
 	clear(b)
-	for off, part := range m.parts {
+	for _, off := range slices.Sorted(maps.Keys(m.parts)) { // a part that is too long does not reach into the next
+		part := m.parts[off]
 		if off >= at && off < at+int64(len(b)) {
 			copy(b[off-at:], part)
 		}
