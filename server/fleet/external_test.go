@@ -16,6 +16,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"triality/experiments"
 	"triality/server/worker"
@@ -214,6 +215,14 @@ func TestAClusterKeepsTheOrdersThriceAndMayLoseAServer(t *testing.T) {
 		end <- p.Run(ctx, worker.Job{RunID: "r1", Attempt: 1, Config: "wait " + at, Dir: t.TempDir()}, tracker, &buffer{})
 	}()
 	eventually(t, "it is at work", func() bool { return len(tracker.said()) == 1 })
+	eventually(t, "each copy of the orders is current", func() bool {
+		status, err := s.kv.Status(context.Background())
+		if err != nil {
+			return false
+		}
+		c := status.(*jetstream.KeyValueBucketStatus).StreamInfo().Cluster
+		return len(c.Replicas) == clusterReplicas-1 && !slices.ContainsFunc(c.Replicas, func(p *jetstream.PeerInfo) bool { return !p.Current || p.Offline })
+	})
 	for _, n := range list { // the one that the worker speaks to
 		if n.ID() == w.link.conn.ConnectedServerId() {
 			n.Shutdown()
