@@ -111,11 +111,7 @@ func (m *machines) kill(i int) {
 
 // jobOf is a job's process below a process; 0 where there is none.
 func jobOf(pid int) int {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	if err != nil {
-		return 0
-	}
-	for _, word := range strings.Fields(string(text)) {
+	for _, word := range childrenOf(pid) {
 		child, _ := strconv.Atoi(word)
 		if line, err := os.ReadFile("/proc/" + word + "/cmdline"); err == nil && strings.Contains(string(line), "triality-job-worker") {
 			return child

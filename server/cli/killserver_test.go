@@ -47,17 +47,24 @@ func (s *tracker) start(t *testing.T) {
 
 // worker is the process of the job under way, 0 where there is none: a child of the server.
 func (s *tracker) worker() int {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.cmd.Process.Pid, s.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	for _, word := range strings.Fields(string(text)) {
+	for _, word := range childrenOf(s.cmd.Process.Pid) {
 		pid, err := strconv.Atoi(word)
 		if line, readErr := os.ReadFile("/proc/" + word + "/cmdline"); err == nil && readErr == nil && bytes.Contains(line, []byte("triality-job-worker")) {
 			return pid
 		}
 	}
 	return 0
+}
+
+// childrenOf are the processes that any thread of a process has started.
+func childrenOf(pid int) (pids []string) {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is one
+	for _, list := range lists {
+		if text, err := os.ReadFile(list); err == nil { // else the thread has ended
+			pids = append(pids, strings.Fields(string(text))...)
+		}
+	}
+	return pids
 }
 
 func (s *tracker) kill(t *testing.T) {
@@ -139,10 +146,9 @@ func TestServerAndWorkersKilledAtRandomMomentsEndAsIfUndisturbed(t *testing.T) {
 			}
 			switch what := []string{"worker", "server", "both"}[random.IntN(3)]; what {
 			case "worker", "both":
-				if pid := killed.worker(); pid != 0 {
-					if p, err := os.FindProcess(pid); err == nil {
-						_ = p.Kill() // it may have ended by itself
-					}
+				pid := killed.worker()
+				if p, err := os.FindProcess(pid); pid == 0 || err != nil || p.Kill() != nil { // it may have ended by itself
+					continue
 				}
 				if what == "worker" {
 					did[what]++
