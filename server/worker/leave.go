@@ -13,6 +13,9 @@ import (
 // askLease is how long a worker waits between two questions.
 const askLease = 200 * time.Millisecond
 
+// statusLapsed is the exit status of a worker that stopped since its lease had lapsed: its parent may hold it again.
+const statusLapsed = 75
+
 // keepLease cancels the job at end, by this machine's uptime, unless its parent prolongs it. A parent that is suspended
 // answers nothing, and what asks it may hang with it.
 func keepLease(ctx context.Context, end time.Duration, ask func() (left time.Duration, err error), cancel func()) {
@@ -47,11 +50,11 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // leaveAfter ends the process when its job is to stop and does not: it may hang in a system call or a driver, or wait
 // for a parent that is suspended.
-func leaveAfter(ctx context.Context, grace time.Duration) {
+func leaveAfter(ctx context.Context, grace time.Duration, status *atomic.Int64) {
 	<-ctx.Done()
 	time.Sleep(grace)
 	say(fmt.Sprintf("the job did not stop within %v", grace))
-	os.Exit(1)
+	os.Exit(int(status.Load()))
 }
 
 // say puts a line into the log, or gives up: a suspended parent reads none.

@@ -3,6 +3,9 @@ package worker
 import (
 	"context"
 	"errors"
+	"io"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,5 +57,30 @@ func TestAJobWhoseLeaseIsProlongedGoesOn(t *testing.T) {
 	go keepLease(ctx, uptime.Now()+3*time.Second, func() (time.Duration, error) { return time.Minute, nil }, cancel)
 	if !pause(ctx, 4*time.Second) {
 		t.Error("it was cancelled")
+	}
+}
+
+// What a lapsed lease ends is given back, and is no failure of the job: the parent may have the lease again by then.
+func TestAJobThatItsLeaseEndsIsGivenBack(t *testing.T) {
+	t.Parallel()
+	for _, does := range []string{"wait", "deaf"} {
+		t.Run(does, func(t *testing.T) {
+			t.Parallel()
+			p := Process{Grace: time.Second}
+			var asked atomic.Bool
+			began := uptime.Now()
+			p.Left = func() time.Duration {
+				if asked.Load() && uptime.Now()-began > time.Second {
+					return -time.Second
+				}
+				asked.Store(true)
+				return time.Minute
+			}
+			err := p.Run(context.Background(), Job{RunID: "r1", Config: does, Lock: filepath.Join(t.TempDir(), "lock")}, newNotes(), io.Discard)
+			var lost *Lost
+			if !errors.As(err, &lost) || !lost.Left {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }

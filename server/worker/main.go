@@ -7,6 +7,7 @@ import (
 	"net/rpc"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,10 +39,15 @@ func Main(stdin io.Reader, stdout io.WriteCloser, work Work) int {
 		_ = client.Call("Host.Cancelled", None{}, &None{})
 		cancel()
 	}()
+	var status atomic.Int64 // with which a job leaves that does not say how it ended
+	status.Store(1)
 	if job.Lease != 0 {
-		go keepLease(ctx, began+job.Lease, func() (left time.Duration, err error) { return left, client.Call("Host.Left", None{}, &left) }, cancel)
+		go keepLease(ctx, began+job.Lease, func() (left time.Duration, err error) { return left, client.Call("Host.Left", None{}, &left) }, func() {
+			status.Store(statusLapsed)
+			cancel()
+		})
 	}
-	go leaveAfter(ctx, job.Grace)
+	go leaveAfter(ctx, job.Grace, &status)
 	wallclock.Follow(job.Ahead)
 
 	here := &remote{call: parent{client}.call}
@@ -53,6 +59,9 @@ func Main(stdin io.Reader, stdout io.WriteCloser, work Work) int {
 	if signalled.Err() != nil {
 		fmt.Fprintln(os.Stderr, "worker: "+interrupted)
 		return 1
+	}
+	if err != nil && status.Load() == statusLapsed { // its end is the lease's doing
+		return statusLapsed
 	}
 	if call := client.Call("Host.Done", Result{failureOf(err)}, &None{}); call != nil {
 		fmt.Fprintln(os.Stderr, "worker: the parent is gone:", call)

@@ -115,6 +115,9 @@ func (p Process) Run(ctx context.Context, job Job, tracker experiments.Tracker, 
 	if said, err := host.outcome(); said {
 		return err
 	}
+	if p.Left != nil && cmd.ProcessState.ExitCode() == statusLapsed {
+		return &Lost{Cause: "the job stopped, since its lease had lapsed", Left: true}
+	}
 	death := &Death{Cause: causeOf(waited, words.String()), Detail: words.String()}
 	select {
 	case death.Cause = <-over:
