@@ -25,7 +25,7 @@ export const launch = () =>
   });
 
 /** What the tests of a describe share: a server on a fresh data folder and a browser, from before to after them. */
-export function setUp() {
+export function setUp(options) {
   let browser;
   const shared = {
     server: undefined, // a test may put another in its place
@@ -43,7 +43,7 @@ export function setUp() {
     },
   };
   before(async () => {
-    shared.server = await startServer();
+    shared.server = await startServer(options);
     browser = await launch();
   });
   after(async () => {

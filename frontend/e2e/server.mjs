@@ -1,6 +1,6 @@
 // Starts the real binary on a fresh data folder and talks to its API.
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -8,10 +8,13 @@ import { fileURLToPath } from 'node:url';
 
 export const binary = process.env.TRIALITY ?? fileURLToPath(new URL('../../bin/triality', import.meta.url));
 
-/** Starts `triality serve`; port 0 lets it choose one. */
-export async function startServer({ data, port = 0 } = {}) {
+/** Starts `triality serve`; port 0 lets it choose one. books: texts of notebooks by name, in a folder that it serves. */
+export async function startServer({ data, port = 0, books } = {}) {
   const dir = data ?? (await mkdtemp(join(tmpdir(), 'triality-e2e-')));
-  const child = spawn(binary, ['serve', '--data', dir, '--addr', `127.0.0.1:${port}`], {
+  const notebooks = join(dir, 'books');
+  if (books) await mkdir(notebooks, { recursive: true });
+  for (const [name, text] of Object.entries(books ?? {})) await writeFile(join(notebooks, name), text);
+  const child = spawn(binary, ['serve', '--data', dir, '--addr', `127.0.0.1:${port}`, ...(books ? [notebooks] : [])], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const said = [];

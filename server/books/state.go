@@ -54,10 +54,21 @@ type Cell struct {
 // Status is a notebook's cells with their states.
 type Status struct {
 	Title    string             `json:"title"`
+	Blocks   []Block            `json:"blocks"` // the whole text, one after the other
 	Cells    []Cell             `json:"cells"`
 	Problems []notebook.Problem `json:"problems"`
 	Run      string             `json:"run,omitempty"` // of this notebook, waiting or under way
+	Kinds    []string           `json:"kinds"`         // of cells that there are
 }
+
+// Block is a piece of a notebook's text.
+type Block struct {
+	Type string `json:"type"` // "front", "prose" or "cell"
+	Text string `json:"text"`
+	Cell string `json:"cell,omitempty"` // its name
+}
+
+var blockTypes = map[notebook.BlockType]string{notebook.Prose: "prose", notebook.FrontMatter: "front", notebook.CellBlock: "cell"}
 
 // Planner says what a run of a notebook would do.
 type Planner interface {
@@ -106,7 +117,13 @@ const maxPlans = 5
 func (d *Desk) Status(ctx context.Context, name, text string) (Status, error) {
 	doc := notebook.Parse(configName, text)
 	sound, problems := doc.Sound(d.kinds)
-	out := Status{Title: doc.Title(), Cells: []Cell{}}
+	out := Status{Title: doc.Title(), Cells: []Cell{}, Blocks: []Block{}}
+	for _, b := range doc.Blocks {
+		out.Blocks = append(out.Blocks, Block{blockTypes[b.Type], b.Text, b.Cell.ID})
+	}
+	for _, k := range d.kinds {
+		out.Kinds = append(out.Kinds, k.Name)
+	}
 	var steps []pipeline.PlannedStep
 	for range maxPlans {
 		if len(sound) == 0 {

@@ -16,5 +16,6 @@ export interface Place {
 export const places: Place[] = [
   { href: '/', label: 'app.experiments', icon: 'runs', combo: 'g e', holds: ['experiments', 'experiment', 'run', 'abtest'] },
   { href: '/queue', label: 'app.queue', icon: 'queue', combo: 'g q', holds: ['queue'] },
+  { href: '/notebooks', label: 'app.notebooks', icon: 'book', combo: 'g n', holds: ['books', 'book'] },
   { href: '/modules', label: 'app.modules', icon: 'metrics', combo: 'g m', holds: ['modules', 'module'] },
 ];

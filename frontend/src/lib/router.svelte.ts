@@ -9,6 +9,8 @@ export type Route =
   | { page: 'queue' }
   | { page: 'modules' }
   | { page: 'module'; sha: string }
+  | { page: 'books' }
+  | { page: 'book'; name: string }
   | { page: 'none' };
 
 const name = '([^/]+)';
@@ -20,6 +22,8 @@ const table: [RegExp, (m: RegExpExecArray) => Route][] = [
   [new RegExp(`^/runs/${name}/abtest/?$`), (m) => ({ page: 'abtest', id: decode(m[1]!) })],
   [/^\/queue\/?$/, () => ({ page: 'queue' })],
   [/^\/modules\/?$/, () => ({ page: 'modules' })],
+  [/^\/notebooks\/?$/, () => ({ page: 'books' })],
+  [/^\/notebooks\/(.+)$/, (m) => ({ page: 'book', name: decode(m[1]!) })],
   [new RegExp(`^/modules/${name}/?$`), (m) => ({ page: 'module', sha: decode(m[1]!) })],
 ];
 

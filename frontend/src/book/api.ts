@@ -1,0 +1,105 @@
+// What the server says of notebooks.
+import { ApiError, reach } from '../lib/api.ts';
+import type { Progress, Run } from '../lib/types.ts';
+
+export interface Entry {
+  name: string;
+  title?: string;
+  cells: number;
+  size: number;
+  modified: string;
+}
+
+export interface Book {
+  name: string;
+  text: string;
+  revision: string;
+  modified: string;
+}
+
+export interface Version {
+  revision: string;
+  time: string;
+  size: number;
+}
+
+export type CellState = 'wrong' | 'blocked' | 'new' | 'stale' | 'queued' | 'running' | 'failed' | 'fresh' | 'cached';
+
+export interface Cell {
+  id: string;
+  kind: string;
+  line: number;
+  state: CellState;
+  needs?: string[];
+  cost?: string;
+  key?: string;
+  seconds?: number;
+  run?: string;
+  shown_key?: string;
+  ended_at?: string;
+  changes?: string[];
+  settings?: string[];
+  error?: string;
+  progress?: Progress;
+}
+
+export interface Problem {
+  line: number;
+  cell?: string;
+  text: string;
+}
+
+export interface Block {
+  type: 'front' | 'prose' | 'cell';
+  text: string;
+  cell?: string;
+}
+
+export interface Status {
+  title: string;
+  blocks: Block[];
+  cells: Cell[];
+  problems: Problem[];
+  run?: string;
+  kinds: string[];
+}
+
+const root = '/api/v1';
+const pathOf = (name: string) => `${root}/notebooks/${name.split('/').map(encodeURIComponent).join('/')}`;
+
+async function ask(method: string, url: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  let res: Response;
+  try {
+    res = await fetch(url, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  } catch {
+    reach.report(false);
+    throw new ApiError('network', '', 0);
+  }
+  reach.report(true);
+  if (res.ok || res.status === 304) return res;
+  const e = (await res.json().catch(() => ({}))) as { code?: string; message?: string; details?: Record<string, unknown> };
+  throw new ApiError(e.code ?? 'internal', e.message ?? res.statusText, res.status, e.details ?? {});
+}
+
+const json = async <T>(res: Promise<Response>): Promise<T> => (await res).json() as Promise<T>;
+
+export const books = {
+  list: async () => (await json<{ items: Entry[] }>(ask('GET', `${root}/notebooks`))).items,
+  /** The notebook; undefined where it still has the revision. */
+  read: async (name: string, known?: string): Promise<Book | undefined> => {
+    const res = await ask('GET', pathOf(name), undefined, known ? { 'If-None-Match': `"${known}"` } : {});
+    return res.status === 304 ? undefined : ((await res.json()) as Book);
+  },
+  version: (name: string, revision: string) => json<Book>(ask('GET', `${pathOf(name)}?revision=${revision}`)),
+  history: async (name: string) =>
+    (await json<{ items: Version[] }>(ask('GET', `${root}/notebooks/history?name=${encodeURIComponent(name)}`))).items,
+  /** Replaces the revision that is known; without one it makes a notebook. */
+  write: (name: string, text: string, known?: string) =>
+    json<Book>(ask('PUT', pathOf(name), { text }, known ? { 'If-Match': `"${known}"` } : { 'If-None-Match': '*' })),
+  status: (name: string, text: string) => json<Status>(ask('POST', `${root}/notebooks/state`, { name, text })),
+  run: (name: string, text: string, cells: string[]) =>
+    json<Run>(ask('POST', `${root}/jobs`, { config: text, name, book: name, cells })),
+};
+
+export const href = (name: string) => `/notebooks/${name.split('/').map(encodeURIComponent).join('/')}`;
