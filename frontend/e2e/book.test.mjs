@@ -44,7 +44,7 @@ describe('notebooks', { skip: missing, timeout: 240_000 }, () => {
   const file = (name) => join(shared.server.dir, 'books', name);
   const state = (page, id, text) => page.locator(`[data-cell="${id}"] .chip`).filter({ hasText: text }).waitFor({ timeout: 90_000 });
   const yaml = (page, id) => page.locator(`[data-cell="${id}"] textarea`);
-  const saved = (page) => page.getByText('Saved').waitFor();
+  const saved = (page) => page.locator('.state').filter({ hasText: 'Saved' }).waitFor();
   const open = async (page, name) => {
     await page.goto(`/notebooks/${name}`);
     await page.locator('[data-cell="rows"]').waitFor();
@@ -135,9 +135,13 @@ describe('notebooks', { skip: missing, timeout: 240_000 }, () => {
       await page.keyboard.press('Control+End');
       await page.keyboard.type('format_type: instruction');
       await state(page, 'rows', 'Mistake');
+      assert.equal(await page.evaluate(() => document.activeElement.tagName), 'TEXTAREA');
       await page.keyboard.press('Escape');
+      const here = () => page.evaluate(() => document.activeElement.dataset.cell ?? document.activeElement.outerHTML.slice(0, 300));
+      assert.equal(await here(), 'rows', 'after Escape');
       await page.keyboard.press('z');
       await state(page, 'rows', 'Up to date');
+      assert.equal(await here(), 'rows', 'after z');
       await page.keyboard.press('d');
       await page.keyboard.press('d');
       await page.locator('[data-cell="rows"]').waitFor({ state: 'detached' });

@@ -17,7 +17,13 @@ function step(by: number): void {
 
 export function bindKeys(book: BookState): () => void {
   const id = () => here()?.dataset.cell;
-  const at = () => (book.blocks ?? []).findIndex((b) => b.cell === id());
+  const remove = () => {
+    const name = id();
+    const at = name ? (book.blocks ?? []).findIndex((b) => b.cell === name) : -1;
+    if (at < 0) return;
+    book.replace(at, 1, []);
+    step(0);
+  };
   const run = () => {
     const name = id();
     if (name) void book.run([name]);
@@ -37,7 +43,7 @@ export function bindKeys(book: BookState): () => void {
     keys.add({ combo: 'mod+Enter', label: () => t('book.key.run'), act: run }),
     keys.add({ combo: 'a', label: () => t('book.key.above'), act: () => add(false) }),
     keys.add({ combo: 'b', label: () => t('book.key.below'), act: () => add(true) }),
-    keys.add({ combo: 'd d', label: () => t('book.key.remove'), act: () => void (at() >= 0 && book.replace(at(), 1, [])) }),
+    keys.add({ combo: 'd d', label: () => t('book.key.remove'), act: remove }),
     keys.add({ combo: 'z', label: () => t('book.undo'), act: () => book.undo() }),
   ];
   return () => off.forEach((f) => f());
