@@ -129,18 +129,21 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
   test('a run page shows data, replacement, parameters and files, and filters curves by expression', () =>
     onPage({}, async (page) => {
       await seed();
-      await page.goto(`/runs/${id.run1}`);
+      await page.goto(`/runs/${id.run1}?tab=lineage`);
       await page.getByRole('heading', { name: 'SO8T replacement' }).waitFor();
       await page.getByRole('rowheader', { name: 'max_logit_difference' }).waitFor();
       const train = page.getByRole('table', { name: 'Splits and labels' }).getByRole('row', { name: /^train/ });
       assert.match(await train.innerText(), /160\s+160\s+160\s+160\s+640\s+320\s+41,234/);
+      await page.getByRole('link', { name: 'Curves' }).click();
       await page.getByRole('heading', { name: 'so8t/orthogonality/layer_*' }).waitFor();
       await page.getByLabel('Metrics (regular expression)').fill('^eval/');
       await page.getByRole('heading', { name: 'train/loss' }).waitFor({ state: 'detached' });
       await page.getByRole('heading', { name: 'eval/accuracy' }).waitFor();
       await page.getByLabel('Metrics (regular expression)').fill('(');
       await page.getByText(/Not a regular expression/).waitFor();
-      const download = page.getByRole('link', { name: 'Download: convert/summary.json' });
+      await page.getByRole('link', { name: 'Files' }).click();
+      await page.getByRole('link', { name: 'summary.json' }).click();
+      const download = page.getByRole('link', { name: 'Download', exact: true });
       const [file] = await Promise.all([page.waitForEvent('download'), download.click()]);
       assert.deepEqual(JSON.parse(readFileSync(await file.path(), 'utf8')), dataSummary);
       const report = page.getByRole('link', { name: 'View the report' });

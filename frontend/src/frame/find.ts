@@ -46,10 +46,8 @@ export const runHit = (r: Found, experiment: string | undefined): Hit => ({ kind
 
 export const moduleHit = (m: Module): Hit => ({ kind: 'module', label: m.name, about: `${m.version} · ${m.sha256.slice(0, 8)}`, href: `/modules/${id(m.sha256)}` });
 
-/** A metric leads to the newest run's experiment that has it, with its runs in its order; where is asked when it is chosen. */
-export const metricHit = (f: Facet, about: string): Hit => ({ kind: 'metric', label: f.name, about, href: '' });
-
-export const metricFilter = (name: string): string => `metrics.\`${name.replaceAll('`', '``')}\` IS NOT NULL`;
-
-export const metricHref = (experiment: string, name: string): string =>
-  `/experiments/${id(experiment)}?sort=${id(`-metric:${name}`)}`;
+/** A metric leads to all runs that have it, in its order. */
+export function metricHit(f: Facet, about: string): Hit {
+  const filter = `metrics.\`${f.name.replaceAll('`', '``')}\` IS NOT NULL`;
+  return { kind: 'metric', label: f.name, about, href: `/runs?filter=${id(filter)}&sort=${id(`-metric:${f.name}`)}` };
+}

@@ -14,7 +14,8 @@ export interface Place {
 }
 
 export const places: Place[] = [
-  { href: '/', label: 'app.experiments', icon: 'runs', combo: 'g e', holds: ['experiments', 'experiment', 'run', 'abtest'] },
+  { href: '/', label: 'app.experiments', icon: 'folder', combo: 'g e', holds: ['experiments', 'experiment', 'run', 'abtest'] },
+  { href: '/runs', label: 'frame.allRuns', icon: 'runs', combo: 'g r', holds: ['runs'] },
   { href: '/queue', label: 'app.queue', icon: 'queue', combo: 'g q', holds: ['queue'] },
   { href: '/notebooks', label: 'app.notebooks', icon: 'book', combo: 'g n', holds: ['books', 'book'] },
   { href: '/modules', label: 'app.modules', icon: 'metrics', combo: 'g m', holds: ['modules', 'module'] },

@@ -4,7 +4,7 @@ import type { Facets, Groups, Scope, SearchPage, SearchRequest } from '../runs/s
 import type { Bulk, Change } from '../runs/actions.ts';
 import type { SavedView } from '../runs/views.svelte.ts';
 import type {
-  ABResult, Artifact, ConfigExample, DatasetSummary, Experiment, Info, List, MetricInfo, Module, ModuleResult, Run,
+  ABResult, Artifact, ConfigExample, DatasetSummary, Experiment, Info, List, MetricInfo, Module, ModuleResult, PlannedStep, Run,
   Series, Status, Worker,
 } from './types.ts';
 
@@ -130,6 +130,7 @@ export const api = {
     json<ModuleResult>('POST', `/runs/${id(r)}/abtest/metrics`, b),
 
   configs: () => json<List<ConfigExample>>('GET', '/configs'),
+  plan: (config: string) => json<{ steps: PlannedStep[] }>('POST', '/plan', { config }),
   startJob: (b: { config: string; name?: string }) => json<Run>('POST', '/jobs', b),
 
   modules: () => json<List<Module>>('GET', '/modules'),

@@ -6,6 +6,7 @@ export type Route =
   | { page: 'runs' }
   | { page: 'run'; id: string }
   | { page: 'abtest'; id: string }
+  | { page: 'compare' }
   | { page: 'queue' }
   | { page: 'modules' }
   | { page: 'module'; sha: string }
@@ -20,6 +21,7 @@ const table: [RegExp, (m: RegExpExecArray) => Route][] = [
   [/^\/runs\/?$/, () => ({ page: 'runs' })],
   [new RegExp(`^/runs/${name}/?$`), (m) => ({ page: 'run', id: decode(m[1]!) })],
   [new RegExp(`^/runs/${name}/abtest/?$`), (m) => ({ page: 'abtest', id: decode(m[1]!) })],
+  [/^\/compare\/?$/, () => ({ page: 'compare' })],
   [/^\/queue\/?$/, () => ({ page: 'queue' })],
   [/^\/modules\/?$/, () => ({ page: 'modules' })],
   [/^\/notebooks\/?$/, () => ({ page: 'books' })],
@@ -45,6 +47,7 @@ export function match(path: string): Route {
 
 class Router {
   path = $state(location.pathname);
+  search = $state(location.search);
   /** Grows with every navigation, so that a page for another id is a new page. */
   visit = $state(0);
   route = $derived(match(this.path));
@@ -56,7 +59,32 @@ class Router {
     scrollTo(0, 0);
   }
 
+  /** A value of the query; '' for none. */
+  query(name: string): string {
+    return new URLSearchParams(this.search).get(name) ?? '';
+  }
+
+  /** The page's address with other values in its query; '' takes one out. */
+  with(changes: Record<string, string>): string {
+    const q = new URLSearchParams(this.search);
+    for (const [name, value] of Object.entries(changes)) {
+      if (value) q.set(name, value);
+      else q.delete(name);
+    }
+    return location.pathname + (q.size ? `?${q}` : '');
+  }
+
+  /** Changes the query where the page stands, so that Back returns to what was shown. */
+  set(changes: Record<string, string>, replace = false): void {
+    const href = this.with(changes);
+    if (href === location.pathname + location.search) return;
+    if (replace) history.replaceState(history.state, '', href);
+    else history.pushState(null, '', href);
+    this.arrive();
+  }
+
   arrive(): void {
+    this.search = location.search;
     if (location.pathname === this.path) return; // only the query changed
     this.path = location.pathname;
     this.visit++;

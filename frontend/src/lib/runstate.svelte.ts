@@ -3,7 +3,7 @@ import { api } from './api.ts';
 import { title, whole } from './runs.ts';
 import type { ServerEvent } from './sse.ts';
 import type {
-  Artifact, DatasetSummary, Experiment, MetricBatch, Progress, Run,
+  ABResult, Artifact, DatasetSummary, Experiment, MetricBatch, Progress, Run,
 } from './types.ts';
 
 export class RunState {
@@ -15,6 +15,7 @@ export class RunState {
   artifacts = $state.raw<Artifact[]>();
   data = $state.raw<DatasetSummary>();
   replacement = $state.raw<Record<string, unknown>>();
+  ab = $state.raw<ABResult>();
   error = $state.raw<unknown>();
 
   #artifactTimer: ReturnType<typeof setTimeout> | undefined;
@@ -97,6 +98,7 @@ export class RunState {
     const sha = (path: string) => this.artifacts!.find((a) => a.path === path)?.sha256;
     const changed = (path: string) => sha(path) !== undefined && sha(path) !== before.get(path);
     if (changed('convert/summary.json')) this.data = await api.data(this.id);
+    if (changed('abtest/results.json')) this.ab = await api.abtest(this.id);
     if (changed('replace/replacement.json')) this.replacement = await api.replacement(this.id);
   }
 

@@ -10,6 +10,8 @@ export interface List<T> {
 export interface Experiment {
   id: string;
   name: string;
+  /** '' or "team/project". */
+  folder?: string;
   description?: string;
   tags?: Record<string, string>;
   created_at: string;
@@ -342,6 +344,15 @@ export interface Module {
   description: ModuleDescription;
   checks: Check[] | null;
   used_by?: string[];
+}
+
+/** A step of what a run would do. */
+export interface PlannedStep {
+  name: string;
+  kind: string;
+  taken_over: boolean;
+  /** What the result took, or the last step of the kind; left out where nothing is known. */
+  seconds?: number;
 }
 
 export interface ConfigExample {
