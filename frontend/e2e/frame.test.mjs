@@ -51,7 +51,7 @@ describe('frame', { skip: missing, timeout: 60_000 }, () => {
         await option(/eval\/macro_f1/).waitFor();
         await page.keyboard.press('ArrowDown');
         await option(/eval\/macro_f1/).click();
-        await page.waitForURL('**/runs?*');
+        await page.waitForURL((u) => u.pathname === '/runs' && u.search.includes('macro_f1'));
         await page.getByRole('main').getByRole('link', { name: /r16/ }).waitFor();
         await search('no such thing');
         await page.getByText(words.none).waitFor();
