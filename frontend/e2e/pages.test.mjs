@@ -117,6 +117,7 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       await page.getByRole('checkbox', { name: 'Select all runs that match' }).check();
       await page.getByRole('heading', { name: 'Compare' }).waitFor();
       await page.getByRole('application', { name: /^train\/loss by Step: lora r=/ }).waitFor();
+      await page.getByRole('figure', { name: 'eval/loss', exact: true }).scrollIntoViewIfNeeded();
       await page.getByRole('application', { name: /^eval\/loss by Step: lora r=/ }).waitFor(); // all metrics at once
       await page.getByRole('checkbox', { name: 'Log axis' }).check();
       await page.getByLabel(/Smoothing/).fill('0.6');

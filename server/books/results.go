@@ -33,7 +33,7 @@ type results struct {
 func (r *results) follow(ctx context.Context, filled chan<- error) {
 	first := true
 	for ctx.Err() == nil {
-		w, err := r.store.Watch(ctx, store.WatchOptions{})
+		w, err := r.store.Watch(ctx, store.WatchOptions{Inner: true})
 		if err == nil {
 			err = r.fill(ctx)
 		}

@@ -30,7 +30,7 @@ type Stats struct {
 	CommitTime     time.Duration // in all
 	Failures       int64         // commits and files that the disk refused
 	Healthy        bool          // the last write worked
-	EventStreams   int           // watchers
+	EventStreams   int           // watchers, but for the server's own
 	DroppedStreams int64         // watchers that were dropped because they read too slowly
 	DatabaseBytes  int64
 }
@@ -130,7 +130,7 @@ func (s *Store) Stats() Stats {
 	out := s.health.stats
 	out.Healthy = s.health.broken == nil && len(s.health.faults) == 0
 	s.health.mu.Unlock()
-	out.EventStreams, out.DroppedStreams = s.broker.Len(), s.broker.Dropped()
+	out.EventStreams, out.DroppedStreams = s.broker.Len()-int(s.inner.Load()), s.broker.Dropped()
 	if st, err := s.file.Stat(); err == nil {
 		out.DatabaseBytes = st.Size()
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -82,6 +83,7 @@ type Store struct {
 	opts    Options
 	file    *os.File // the database's, as bbolt has it open
 	broker  events.Broker
+	inner   atomic.Int64 // watches of the server's own
 	health  health
 	turns   events.Turnstile  // of watches
 	notes   []boltpages.Fault // what opening found and could live with

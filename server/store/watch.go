@@ -20,6 +20,7 @@ const watchBytes = 32 << 10
 type WatchOptions struct {
 	After *uint64 // replay the log after this id; nil: only what comes from now on
 	RunID string  // "" for every run
+	Inner bool    // the server's own, which Stats does not count
 }
 
 // Watch is a subscription to events: the stored ones after an id, then live ones. Events that are not
@@ -28,6 +29,7 @@ type Watch struct {
 	s     *Store
 	sub   *events.Subscription
 	runID string
+	inner bool
 	last  uint64 // newest id handed out or passed over
 	page  []experiments.Event
 	live  bool
@@ -36,7 +38,10 @@ type Watch struct {
 // Watch begins a watch; Close it. An id that the log does not reach back to is ErrReset.
 func (s *Store) Watch(ctx context.Context, o WatchOptions) (*Watch, error) {
 	// Subscribed before the log is read, so nothing falls between the two.
-	w := &Watch{s: s, sub: s.broker.Subscribe(o.RunID), runID: o.RunID}
+	w := &Watch{s: s, sub: s.broker.Subscribe(o.RunID), runID: o.RunID, inner: o.Inner}
+	if o.Inner {
+		s.inner.Add(1)
+	}
 	err := s.view(ctx, func(tx *bbolt.Tx) error {
 		if o.After == nil {
 			w.last, w.live = tx.Bucket(bucketEvents).Sequence(), true
@@ -127,4 +132,10 @@ func (w *Watch) replay(ctx context.Context) error {
 }
 
 // Close ends the watch.
-func (w *Watch) Close() { w.sub.Close() }
+func (w *Watch) Close() {
+	w.sub.Close()
+	if w.inner {
+		w.s.inner.Add(-1)
+		w.inner = false
+	}
+}
