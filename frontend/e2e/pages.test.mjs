@@ -345,6 +345,20 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       assert.equal(await page.getByLabel('Pipeline (YAML)').inputValue(), 'name: broken\n\ntraining:\n  lora_rr: 16\n');
     }));
 
+  test('a new run is filed in the experiment where it was asked for, whatever its configuration is named', () =>
+    onPage({}, async (page) => {
+      await seed();
+      await page.goto(`/experiments/${id.experiment}`);
+      await page.getByRole('button', { name: 'New run' }).click();
+      await page.getByLabel('Configuration').selectOption('');
+      await page.getByLabel('Pipeline (YAML)').fill('name: elsewhere\ndevice: cpu\ndata: {input_path: none.jsonl}\nmodel: {base_model: none}\n');
+      await page.getByRole('button', { name: 'Start', exact: true }).click();
+      await page.waitForURL(/\/runs\//);
+      const run = await call('GET', `/runs/${page.url().split('/runs/')[1]}`);
+      assert.equal(run.experiment_id, id.experiment);
+      assert.ok(!(await call('GET', '/experiments')).items.some((e) => e.name === 'elsewhere'));
+    }));
+
   test('the language is switched in the header and remembered', () =>
     onPage({}, async (page) => {
       await seed();

@@ -131,7 +131,7 @@ export const api = {
 
   configs: () => json<List<ConfigExample>>('GET', '/configs'),
   plan: (config: string) => json<{ steps: PlannedStep[] }>('POST', '/plan', { config }),
-  startJob: (b: { config: string; name?: string }) => json<Run>('POST', '/jobs', b),
+  startJob: (b: { config: string; name?: string; experiment_id?: string }) => json<Run>('POST', '/jobs', b),
 
   modules: () => json<List<Module>>('GET', '/modules'),
   module: (sha: string) => json<Module>('GET', `/modules/${id(sha)}`),
