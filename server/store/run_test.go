@@ -149,12 +149,14 @@ func TestRunsAreFilteredAndPaged(t *testing.T) {
 func TestUpdateRunKeepsWhatIdentifiesIt(t *testing.T) {
 	s, e := fresh(t, Options{})
 	got, err := s.UpdateRun(ctx, "r", func(r *experiments.Run) error {
-		r.ID, r.ExperimentID, r.CreatedAt, r.Name = "other", "other", time.Time{}, "renamed"
+		r.ID, r.CreatedAt, r.Name = "other", time.Time{}, "renamed"
 		return nil
 	})
 	if err != nil || got.ID != "r" || got.ExperimentID != e || got.CreatedAt.IsZero() || got.Name != "renamed" {
 		t.Errorf("%+v, error %v", got, err)
 	}
+	_, err = s.UpdateRun(ctx, "r", func(r *experiments.Run) error { r.ExperimentID = "other"; return nil })
+	code(t, err, experiments.CodeNotFound)
 	_, err = s.UpdateRun(ctx, "r", func(r *experiments.Run) error { r.Status = "odd"; return nil })
 	code(t, err, experiments.CodeInvalid)
 	_, err = s.UpdateRun(ctx, "nope", func(r *experiments.Run) error { return nil })
