@@ -158,10 +158,7 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 	if o.Notebooks, err = books.Open(dir, filepath.Join(t.TempDir(), "history")); err != nil {
 		t.Fatal(err)
 	}
-	desk, err := books.NewDesk(ctx, st, jobs{st})
-	if err != nil {
-		t.Fatal(err)
-	}
+	desk := books.NewDesk(ctx, st, jobs{st})
 	t.Cleanup(desk.Close)
 	o.Desk = desk
 	if change != nil {

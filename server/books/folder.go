@@ -177,12 +177,16 @@ func (f *Folder) Write(name, text, was string) (Book, error) {
 	if err := f.expect(name, was, true); err != nil {
 		return Book{}, err
 	}
-	if err := disk.MkdirAll(filepath.Dir(p), 0o777); err != nil {
+	if err := disk.MkdirAll(filepath.Dir(p), 0o755); err != nil {
 		return Book{}, fmt.Errorf("notebook %s: %w", name, err)
+	}
+	perm := fs.FileMode(0o644)
+	if info, err := os.Stat(p); err == nil {
+		perm = info.Mode().Perm() // a file stays as open as it was
 	}
 	// The file is looked at once more when the new text lies beside it: an editor's save in between is not lost, but for the
 	// instant of the rename.
-	err = atomicfile.WriteFile(p, 0o666, func(w io.Writer) error {
+	err = atomicfile.WriteFile(p, perm, func(w io.Writer) error {
 		if _, err := io.WriteString(w, text); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -139,6 +140,31 @@ func TestAWriteReplacesOnlyWhatItKnows(t *testing.T) {
 	}
 	if want := []string{"by an editor", "two", "one"}; !slices.Equal(texts, want) {
 		t.Errorf("the history has %q, want %q", texts, want)
+	}
+}
+
+func TestANotebookStaysAsOpenAsItWas(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has other permissions")
+	}
+	f, dir := newFolder(t)
+	mode := func(name string) os.FileMode {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Mode().Perm()
+	}
+	b := write(t, f, "n.md", "one", "")
+	if m := mode("n.md"); m != 0o644 {
+		t.Errorf("a new notebook is %v", m)
+	}
+	if err := os.Chmod(filepath.Join(dir, "n.md"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	write(t, f, "n.md", "two", b.Revision)
+	if m := mode("n.md"); m != 0o600 {
+		t.Errorf("a private notebook became %v", m)
 	}
 }
 

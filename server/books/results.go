@@ -30,16 +30,15 @@ type results struct {
 }
 
 // follow reads every run, and then those that change, until ctx ends. filled is closed when every run was read.
-func (r *results) follow(ctx context.Context, filled chan<- error) {
-	first := true
+func (r *results) follow(ctx context.Context, filled chan<- struct{}) {
+	full := sync.OnceFunc(func() { close(filled) })
 	for ctx.Err() == nil {
 		w, err := r.store.Watch(ctx, store.WatchOptions{Inner: true})
 		if err == nil {
 			err = r.fill(ctx)
 		}
-		if first {
-			filled <- err
-			first = false
+		if err == nil {
+			full()
 		}
 		for err == nil {
 			var ev experiments.Event

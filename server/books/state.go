@@ -80,25 +80,21 @@ type Desk struct {
 	planner Planner
 	kinds   []graph.Kind
 	results *results
+	filled  chan struct{} // closed when every run was read
 	stop    context.CancelFunc
 	ended   chan struct{}
 }
 
-// NewDesk reads the store's runs and follows them until Close.
-func NewDesk(ctx context.Context, st *store.Store, p Planner) (*Desk, error) {
+// NewDesk begins to read the store's runs, which may be many, and follows them until Close. What is asked meanwhile waits.
+func NewDesk(ctx context.Context, st *store.Store, p Planner) *Desk {
 	ctx, stop := context.WithCancel(ctx)
-	d := &Desk{planner: p, kinds: kinds.All(nil), stop: stop, ended: make(chan struct{})}
+	d := &Desk{planner: p, kinds: kinds.All(nil), filled: make(chan struct{}), stop: stop, ended: make(chan struct{})}
 	d.results = &results{store: st, byKey: map[string]result{}, ofBook: map[string][]string{}, seen: map[string]bool{}}
-	filled := make(chan error, 1)
 	go func() {
 		defer close(d.ended)
-		d.results.follow(ctx, filled)
+		d.results.follow(ctx, d.filled)
 	}()
-	if err := <-filled; err != nil {
-		d.Close()
-		return nil, err
-	}
-	return d, nil
+	return d
 }
 
 // Close ends it.
@@ -115,6 +111,13 @@ const maxPlans = 5
 
 // Status gives the states of the cells of a text, which need not be saved, as the notebook of that name.
 func (d *Desk) Status(ctx context.Context, name, text string) (Status, error) {
+	select {
+	case <-d.filled:
+	case <-d.ended:
+		return Status{}, experiments.Errorf(experiments.CodeUnavailable, "the server is stopping")
+	case <-ctx.Done():
+		return Status{}, ctx.Err()
+	}
 	doc := notebook.Parse(configName, text)
 	sound, problems := doc.Sound(d.kinds)
 	out := Status{Title: doc.Title(), Cells: []Cell{}, Blocks: []Block{}}

@@ -84,10 +84,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	b.exp = e.ID
-	b.desk, err = NewDesk(context.Background(), st, b.plan)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b.desk = NewDesk(context.Background(), st, b.plan)
 	t.Cleanup(func() {
 		b.desk.Close()
 		if err := st.Close(); err != nil {

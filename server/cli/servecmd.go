@@ -207,10 +207,7 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 	if s.books != nil {
 		notebooks = s.books
 	}
-	desk, err := books.NewDesk(ctx, st, queue)
-	if err != nil {
-		return errors.Join(err, queue.Close())
-	}
+	desk := books.NewDesk(ctx, st, queue)
 	defer desk.Close()
 	server, err := api.New(api.Options{
 		Workers: shown, Store: st, Notebooks: notebooks, Desk: desk, Token: token, Jobs: queue, Modules: modules.New(st, host), Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
