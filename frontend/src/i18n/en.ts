@@ -95,6 +95,7 @@ export const en = {
   'book.goneText': 'It was removed or renamed. What you see is not saved.',
   'book.takeTheirs': 'Take what the file says',
   'book.keepMine': 'Keep mine',
+  'book.noOutput': 'The run does not have {file}.',
   'book.openRun': 'Its run',
   'book.openAB': 'A/B page',
   'book.key.next': 'Next cell',

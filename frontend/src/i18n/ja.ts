@@ -97,6 +97,7 @@ export const ja: Record<Key, string> = {
   'book.goneText': '削除されたか、名前が変わりました。表示中の内容は保存されていません。',
   'book.takeTheirs': 'ファイルの内容を使う',
   'book.keepMine': '手元の内容を残す',
+  'book.noOutput': 'このランには {file} がありません。',
   'book.openRun': 'このランへ',
   'book.openAB': 'A/B ページ',
   'book.key.next': '次のセル',

@@ -9,10 +9,6 @@ export function whole(event: Run, known: Run | undefined): Run {
   return { ...known, error: undefined, ended_at: undefined, ...event };
 }
 
-export function columnName(c: Column): string {
-  return c.slice(c.indexOf(':') + 1);
-}
-
 /** Compares two cells for sorting; what is missing comes last whichever the direction. */
 export function byCell(
   a: string | number | null | undefined,
