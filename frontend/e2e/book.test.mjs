@@ -149,5 +149,11 @@ describe('notebooks', { skip: missing, timeout: 240_000 }, () => {
       await page.locator('[data-cell="rows"]').waitFor();
       await saved(page);
       assert.equal(readFileSync(file('small.md'), 'utf8'), book);
+      await page.keyboard.press('b');
+      assert.equal(await page.evaluate(() => document.activeElement.tagName), 'SELECT', 'b leads to a new cell');
+      await yaml(page, 'rows').fill((await yaml(page, 'rows').inputValue()).replace('64', '40'));
+      await state(page, 'rows', 'Out of date');
+      await page.keyboard.press('Control+Enter');
+      await state(page, 'rows', 'Up to date');
     }));
 });
