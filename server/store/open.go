@@ -140,7 +140,7 @@ func (s *Store) begin(dir string) (err error) {
 		s.writer.stop()
 		return err
 	}
-	s.sweeper = startSweeper(s)
+	startSweeper(s)
 	return nil
 }
 

@@ -66,12 +66,12 @@ type sweeper struct {
 	waits map[string][]chan struct{} // key in the trash → who waits for it to be gone
 }
 
-func startSweeper(s *Store) *sweeper {
+// startSweeper makes the store's sweeper, which is there before it goes: what it does asks the store for it.
+func startSweeper(s *Store) {
 	ctx, stop := context.WithCancel(context.Background())
-	w := &sweeper{s: s, kick: make(chan struct{}, 1), stop: stop, stopped: make(chan struct{}), waits: map[string][]chan struct{}{}}
-	w.wake()
-	go w.run(ctx)
-	return w
+	s.sweeper = &sweeper{s: s, kick: make(chan struct{}, 1), stop: stop, stopped: make(chan struct{}), waits: map[string][]chan struct{}{}}
+	s.sweeper.wake()
+	go s.sweeper.run(ctx)
 }
 
 // await returns when the thing is gone from the trash. Where it cannot be (ctx ends, the store closes,
