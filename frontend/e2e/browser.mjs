@@ -61,7 +61,7 @@ async function openPage(browser, base, { width = 1280, height = 900, locale = 'e
     baseURL: base, viewport: { width, height }, locale, colorScheme, isMobile: phone, hasTouch: phone,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(20_000); // a loaded machine is slow; what comes never fails after any time
   const problems = [];
   const allowed = [];
   await page.exposeFunction('reportViolation', (text) => problems.push(`security policy: ${text}`));
