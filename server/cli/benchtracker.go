@@ -27,6 +27,8 @@ func setupBenchTracker(e *env, fl *flag.FlagSet) func(context.Context, []string)
 	} {
 		fl.IntVar(f.to, f.name, f.value, f.about)
 	}
+	fl.IntVar(&o.Curves, "curves", 0, "points of each of 24 metrics of 10 runs, for pages of charts; 0: none of them")
+	fl.StringVar(&o.Keep, "keep", "", "data `folder` that stays: made where it is not there, measured again where it is")
 	fl.StringVar(&o.Dir, "dir", "", "`folder` for the temporary data; the system's otherwise")
 	o.Progress = func(begins string) { fmt.Fprintln(e.stderr, begins) }
 	return func(ctx context.Context, args []string) error {
@@ -34,6 +36,9 @@ func setupBenchTracker(e *env, fl *flag.FlagSet) func(context.Context, []string)
 			if n < 1 || n > 100_000_000 {
 				return usagef("--%s: want a whole number from 1 to 100000000, have %d", name, n)
 			}
+		}
+		if o.Curves < 0 || o.Curves > 100_000_000 {
+			return usagef("--curves: want a whole number from 0 to 100000000, have %d", o.Curves)
 		}
 		report, err := trackerbench.Run(ctx, o)
 		if err != nil {

@@ -2,6 +2,7 @@ package search
 
 import (
 	"slices"
+	"strings"
 
 	"triality/server/search/query"
 )
@@ -60,6 +61,7 @@ func (d *dictionary) add(v string) uint32 {
 		if d.code == nil {
 			d.code = map[string]uint32{}
 		}
+		v = strings.Clone(v) // of a whole record, of which no more should stay
 		code = uint32(len(d.values))
 		d.values, d.parsed = append(d.values, v), append(d.parsed, parse(v))
 		d.code[v] = code

@@ -139,6 +139,7 @@ func (x *Index) adopt(was, now string) {
 func (x *Index) metric(name string) *metricColumn {
 	c := x.metrics[name]
 	if c == nil {
+		name = strings.Clone(name) // of a whole record, of which no more should stay
 		c = &metricColumn{name: name, natural: DirectionOf(name)}
 		x.metrics[name] = c
 	}
@@ -148,6 +149,7 @@ func (x *Index) metric(name string) *metricColumn {
 func (x *Index) experiment(id string) *experiment {
 	e := x.experiments[id]
 	if e == nil {
+		id = strings.Clone(id)
 		e = &experiment{id: id}
 		x.experiments[id] = e
 	}
@@ -185,6 +187,23 @@ func micros(t time.Time) int64 {
 }
 
 func (x *Index) putRun(in *experiments.Run) {
+	rec := RecordOf(in)
+	x.put(&rec, x.textColumn)
+}
+
+// textColumn is the column of a parameter or tag, made where there is none.
+func (x *Index) textColumn(kind query.Kind, name string) *textColumn {
+	c := x.texts[textName{kind, name}]
+	if c == nil {
+		name = strings.Clone(name)
+		c = &textColumn{kind: kind, name: name}
+		x.texts[textName{kind, name}] = c
+	}
+	return c
+}
+
+// put adds a run or puts it in the place of what was known of it. column finds the columns of its parameters and tags.
+func (x *Index) put(in *Record, column func(kind query.Kind, name string) *textColumn) {
 	r, there := x.byID[in.ID]
 	if !there {
 		r = uint32(len(x.rows))
@@ -192,55 +211,50 @@ func (x *Index) putRun(in *experiments.Run) {
 		x.byID[in.ID] = r
 	}
 	old := x.rows[r]
-	now := row{
-		id: in.ID, name: in.Name, order: collate(in.Name), experiment: x.experiment(in.ExperimentID), status: in.Status,
-		created: micros(in.CreatedAt), started: micros(in.StartedAt), ended: micros(in.EndedAt),
-		notes: in.Notes, failure: in.Error, parent: in.ParentID, archived: !in.ArchivedAt.IsZero(),
-		cells: make([]*textColumn, 0, len(in.Params)+len(in.Tags)),
-	}
-	x.adopt(old.parent, in.ParentID)
-	text := make([]string, 0, 3+len(in.Params)+2*len(in.Tags))
-	text = append(text, in.Name, in.ID, in.Notes)
+	now := in.row
+	now.experiment = x.experiment(in.Experiment)
+	now.cells = make([]*textColumn, 0, len(in.Params)+len(in.Tags))
+	x.adopt(old.parent, now.parent)
 	x.stamp++
-	put := func(kind query.Kind, m map[string]string) {
-		for k, v := range m {
-			c := x.texts[textName{kind, k}]
-			if c == nil {
-				c = &textColumn{kind: kind, name: k}
-				x.texts[textName{kind, k}] = c
-			}
-			c.set(r, v)
+	for _, kind := range []struct {
+		kind  query.Kind
+		pairs []Pair
+	}{{query.Param, in.Params}, {query.Tag, in.Tags}} {
+		for _, p := range kind.pairs {
+			c := column(kind.kind, p.Key)
+			c.set(r, p.Value)
 			c.stamp = x.stamp
 			now.cells = append(now.cells, c)
-			if text = append(text, v); kind == query.Tag {
-				text = append(text, k)
-			}
 		}
 	}
-	put(query.Param, in.Params)
-	put(query.Tag, in.Tags)
 	for _, c := range old.cells {
 		if c.stamp != x.stamp {
 			c.unset(r)
 		}
 	}
-	now.given = x.give(r, in.Summary, old.given)
-	now.text = strings.ToLower(strings.Join(text, "\x00"))
+	now.given = x.give(r, in.Numbers, old.given)
 	x.rows[r] = now
 }
 
 // give sets the numbers that a run's record has and no series, and takes back those it has no more.
-func (x *Index) give(r uint32, numbers map[string]float64, old []*metricColumn) (given []*metricColumn) {
-	for name, v := range numbers {
-		c := x.metric(name)
+func (x *Index) give(r uint32, numbers []Number, old []*metricColumn) (given []*metricColumn) {
+	for _, n := range numbers {
+		c := x.metric(n.Name)
 		if at, there := find(c.rows, r); there && c.stats[at].Count > 0 {
 			continue
 		}
-		c.set(r, Stats{Last: v, Least: v, Greatest: v, Mean: v})
+		c.set(r, Stats{Last: n.Value, Least: n.Value, Greatest: n.Value, Mean: n.Value})
 		given = append(given, c)
 	}
+	if len(old) == 0 {
+		return given
+	}
+	still := make(map[string]bool, len(numbers))
+	for _, n := range numbers {
+		still[n.Name] = true
+	}
 	for _, c := range old {
-		if _, still := numbers[c.name]; still {
+		if still[c.name] {
 			continue
 		}
 		if at, there := find(c.rows, r); there && c.stats[at].Count == 0 {
@@ -301,63 +315,4 @@ func (x *Index) compact() {
 			delete(x.experiments, id)
 		}
 	}
-}
-
-// Load fills an empty index: put is called with everything there is, experiments and runs before series. Searches
-// wait until it has ended. On an error the index is empty again.
-func (x *Index) Load(load func(l *Loader) error) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	err := load(&Loader{x: x})
-	if err != nil {
-		fresh := New()
-		x.experiments, x.rows, x.byID, x.removed = fresh.experiments, nil, fresh.byID, 0
-		x.metrics, x.texts, x.modules, x.children = fresh.metrics, fresh.texts, fresh.modules, fresh.children
-	}
-	return err
-}
-
-// Loader fills an index that is being loaded.
-type Loader struct {
-	x    *Index
-	run  string
-	row  uint32
-	ok   bool
-	next map[*metricColumn]*metricColumn // the column that came after one in the run before
-	last *metricColumn
-}
-
-// Experiment adds an experiment.
-func (l *Loader) Experiment(e *experiments.Experiment) { l.x.putExperiment(e) }
-
-// Module adds a module.
-func (l *Loader) Module(m *experiments.Module) { l.x.putModule(m) }
-
-// Run adds a run.
-func (l *Loader) Run(r *experiments.Run) { l.x.putRun(r) }
-
-// Series adds a series. Those of one run should come together, and the runs' series in like order. The slices are
-// not kept. A run that is not known is passed over.
-func (l *Loader) Series(run, name []byte, s Stats) {
-	if string(run) != l.run {
-		l.run = string(run)
-		l.row, l.ok = l.x.byID[l.run]
-		l.last = nil
-	}
-	if !l.ok {
-		return
-	}
-	if l.next == nil {
-		l.next = map[*metricColumn]*metricColumn{}
-	}
-	c := l.next[l.last]
-	if c == nil || c.name != string(name) {
-		c = l.x.metrics[string(name)]
-		if c == nil {
-			c = l.x.metric(string(name))
-		}
-		l.next[l.last] = c
-	}
-	l.last = c
-	c.set(l.row, s)
 }

@@ -38,11 +38,11 @@ func (s *Store) Check(ctx context.Context) (problems []string, err error) {
 			if err != nil {
 				return err
 			}
-			faults, err := boltpages.Check(s.file, st.Size(), uint64(tx.ID()))
+			checked, err := boltpages.Check(s.file, st.Size(), uint64(tx.ID()))
 			if err != nil {
 				return err
 			}
-			for _, fault := range faults {
+			for _, fault := range checked.Faults {
 				add("database %v", fault)
 			}
 			if len(problems) > noted {

@@ -46,6 +46,7 @@ type Options struct {
 	endMigration func() error // called before a migration is committed, for tests that cut it short
 
 	pinWriter  bool   // keeps the writer on one thread, for tests that count its system calls
+	listPages  uint64 // a file of so many pages has its free ones listed before it is opened (4,096)
 	leastSpace uint64 // Health wants so many bytes free (4 MiB); more for tests, whose disks have room
 }
 
@@ -69,6 +70,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.LockTimeout <= 0 {
 		o.LockTimeout = time.Second
+	}
+	if o.listPages == 0 {
+		o.listPages = 4096
 	}
 	o.leastSpace = max(o.leastSpace, leastSpace)
 	return o
@@ -207,12 +211,12 @@ func (s *Store) checkPages(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	faults, err := boltpages.Check(f, st.Size(), 0)
+	checked, err := boltpages.Check(f, st.Size(), 0)
 	if err != nil {
 		return err
 	}
 	var bad []boltpages.Fault
-	for _, fault := range faults {
+	for _, fault := range checked.Faults {
 		if fault.Recoverable {
 			s.log.Warn("a meta page of the database is damaged", "file", s.path, "fault", fault)
 			s.notes = append(s.notes, fault)
@@ -221,6 +225,12 @@ func (s *Store) checkPages(f *os.File) error {
 		}
 	}
 	if len(bad) == 0 {
+		if checked.Pages() < s.opts.listPages {
+			return nil // bbolt finds the free pages in no time
+		}
+		if err := checked.WriteList(f, int64(s.opts.MaxBytes)); err != nil && !noSpace(err) {
+			return fmt.Errorf("list the free pages: %w", err)
+		}
 		return nil
 	}
 	if bad[0].Page == 0 {

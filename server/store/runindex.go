@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"go.etcd.io/bbolt"
 
@@ -74,89 +75,109 @@ func loadIndex(ctx context.Context, tx *bbolt.Tx, l *search.Loader) error {
 		}
 		l.Module(&m.Module)
 	}
-	if err := loadRuns(ctx, tx, l); err != nil {
+	return loadRuns(ctx, tx, l)
+}
+
+// share is some of the runs, and their series.
+type share struct {
+	ids     [][]byte
+	records [][]byte
+	next    []byte // the first id after it; nil: there is none
+	runs    []search.Record
+	parsed  chan struct{}
+	part    *search.Part
+}
+
+// loadRuns reads runs and their series on all processors.
+func loadRuns(ctx context.Context, tx *bbolt.Tx, l *search.Loader) error {
+	const atOnce = 512
+	var ids []string
+	var pieces []*share
+	c := tx.Bucket(bucketRuns).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if len(ids)%atOnce == 0 {
+			if n := len(pieces); n > 0 {
+				pieces[n-1].next = k
+			}
+			pieces = append(pieces, &share{parsed: make(chan struct{})})
+		}
+		p := pieces[len(pieces)-1]
+		p.ids, p.records, ids = append(p.ids, k), append(p.records, v), append(ids, string(k))
+	}
+	l.Announce(ids)
+	var work []func() error // the runs first: this goroutine adds them meanwhile
+	for _, p := range pieces {
+		work = append(work, p.parse)
+	}
+	series := tx.Bucket(bucketSeries)
+	for i, p := range pieces {
+		p.part = l.Part()
+		work = append(work, func() error { return p.readSeries(series.Cursor(), i == 0) })
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(work) {
+					return
+				}
+				if err := guarded(work[i]); err != nil {
+					stop(err)
+				}
+			}
+		})
+	}
+	var parts []*search.Part
+	for _, p := range pieces {
+		select {
+		case <-p.parsed:
+			for i := range p.runs {
+				l.Run(&p.runs[i])
+			}
+			p.runs = nil
+		case <-ctx.Done():
+		}
+		parts = append(parts, p.part)
+	}
+	wg.Wait()
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	c = tx.Bucket(bucketSeries).Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
+	l.Join(parts)
+	return nil
+}
+
+func (p *share) parse() error {
+	p.runs = make([]search.Record, len(p.records))
+	for i, v := range p.records {
+		var err error
+		if p.runs[i], err = readRecord(v); err != nil {
+			return fmt.Errorf("record of run %q: %w", p.ids[i], err)
+		}
+	}
+	close(p.parsed)
+	return nil
+}
+
+// readSeries reads the heads of the series of the runs, and of what comes before them in the first piece.
+func (p *share) readSeries(c *bbolt.Cursor, first bool) error {
+	k, v := c.Seek(p.ids[0])
+	if first {
+		k, v = c.First()
+	}
+	for ; k != nil && (p.next == nil || bytes.Compare(k, p.next) < 0); k, v = c.Next() {
 		run, name, _ := bytes.Cut(k, []byte{0})
 		h, err := decodeHead(v)
 		if err != nil {
 			return fmt.Errorf("series %q of run %s: %w", name, run, err)
 		}
-		l.Series(run, name, h.stats())
+		p.part.Series(run, name, h.stats())
 	}
-	return ctx.Err()
-}
-
-// indexed are the parts of a run's record that the index has.
-type indexed struct {
-	experiments.Run
-	Steps  skipped `json:"steps"`
-	Config skipped `json:"config"`
-	Job    skipped `json:"job"`
-}
-
-// skipped is a part that is not read.
-type skipped struct{}
-
-func (skipped) UnmarshalJSON([]byte) error { return nil }
-
-// loadRuns decodes runs on all processors and adds them in their order.
-func loadRuns(ctx context.Context, tx *bbolt.Tx, l *search.Loader) error {
-	const atOnce = 256
-	type part struct {
-		records [][]byte
-		runs    []indexed
-		err     error
-		done    chan struct{}
-	}
-	work := make(chan *part)
-	order := make(chan *part, 2*runtime.GOMAXPROCS(0))
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for p := range work {
-				p.runs = make([]indexed, len(p.records))
-				for i, v := range p.records {
-					if err := json.Unmarshal(v, &p.runs[i]); err != nil {
-						p.err = fmt.Errorf("record of a run: %.80q: %w", v, err)
-					}
-				}
-				close(p.done)
-			}
-		})
-	}
-	go func() {
-		defer close(order)
-		defer close(work)
-		c := tx.Bucket(bucketRuns).Cursor()
-		for k, v := c.First(); k != nil && ctx.Err() == nil; {
-			p := &part{done: make(chan struct{})}
-			for ; k != nil && len(p.records) < atOnce; k, v = c.Next() {
-				p.records = append(p.records, v)
-			}
-			order <- p
-			work <- p
-		}
-	}()
-	var err error
-	for p := range order {
-		<-p.done
-		if err == nil {
-			err = p.err
-		}
-		for i := range p.runs {
-			if err == nil {
-				l.Run(&p.runs[i].Run)
-			}
-		}
-	}
-	wg.Wait()
-	if err == nil {
-		err = ctx.Err()
-	}
-	return err
+	return nil
 }
 
 // Search gives a page of the runs that match.

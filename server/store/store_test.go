@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"triality/experiments"
+	"triality/server/search"
 )
 
 var ctx = context.Background()
@@ -184,5 +186,38 @@ func TestFreeBytesIsPositive(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	if n, err := s.FreeBytes(); err != nil || n == 0 {
 		t.Errorf("%d bytes, error %v", n, err)
+	}
+}
+
+func TestAStoreWhoseFreePagesAreListedAsItOpensStaysWhole(t *testing.T) {
+	dir := t.TempDir()
+	for round := range 4 {
+		s := open(t, dir, Options{listPages: 1})
+		if n := s.db.Stats().FreePageN; round > 0 && n == 0 {
+			t.Error("no page is free after runs were deleted")
+		}
+		e := experiment(t, s, "e")
+		for i := range 40 {
+			id := fmt.Sprintf("run-%d-%d", round, i)
+			save(t, s, experiments.Run{ID: id, ExperimentID: e.ID, Status: experiments.Finished})
+			if err := s.LogMetrics(ctx, id, experiments.MetricBatch{"loss": {{Step: 1, Value: float64(i)}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 20 {
+			if _, err := s.DeleteRun(ctx, fmt.Sprintf("run-%d-%d", round, i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if problems, err := s.Check(ctx); err != nil || len(problems) > 0 {
+			t.Errorf("%v, %v", problems, err)
+		}
+		got, err := s.Search(ctx, search.Query{})
+		if err != nil || got.Total != 20*(round+1) {
+			t.Errorf("%d runs, %v", got.Total, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

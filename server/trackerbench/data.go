@@ -3,11 +3,14 @@ package trackerbench
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,109 +18,150 @@ import (
 	"triality/server/store"
 )
 
-// filled is what was made, by id.
-type filled struct {
-	many, wide, long string
-	columns          []string // keys of the runs with many
-	took             time.Duration
-}
-
 func newReader(b []byte) io.Reader { return bytes.NewReader(b) }
 
 func metricName(i int) string { return fmt.Sprintf("group_%d/metric_%02d", i%5, i) }
 
 func paramName(i int) string { return fmt.Sprintf("param_%02d", i) }
 
-// fill makes a data folder with many runs, some with many columns, and one with a long curve.
-func fill(ctx context.Context, dir string, o Options) (f filled, err error) {
-	start := time.Now()
+// fill makes a data folder with many runs, some with many columns, one with a long curve, and, where they are asked
+// for, runs whose curves fill pages of charts.
+func fill(ctx context.Context, dir string, o Options) (m Made, err error) {
 	st, err := store.Open(dir, store.Options{})
 	if err != nil {
-		return f, err
+		return m, err
 	}
-	defer func() {
-		if e := st.Close(); err == nil {
-			err = e
-		}
-	}()
-	for _, e := range []struct {
-		name string
-		id   *string
-	}{{"many runs", &f.many}, {"many columns", &f.wide}, {"a long curve", &f.long}} {
-		made, err := st.EnsureExperiment(ctx, e.name)
+	defer func() { err = errors.Join(err, st.Close()) }()
+	names := map[string]*string{"many runs": &m.Many, "many columns": &m.Wide, "a long curve": &m.Long}
+	if o.Curves > 0 {
+		names["pages of curves"], names["a hundred curves"] = &m.Curves, &m.Hundred
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		made, err := st.EnsureExperiment(ctx, name)
 		if err != nil {
-			return f, err
+			return m, err
 		}
-		*e.id = made.ID
+		*names[name] = made.ID
 	}
-	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	make := func(n int, one func(i int, r *rand.Rand) (experiments.Run, experiments.MetricBatch)) error {
-		todo := make(chan int)
-		var wg sync.WaitGroup
-		var once sync.Once
-		ctx, stop := context.WithCancel(ctx)
-		defer stop()
-		for range 64 {
-			wg.Go(func() {
-				for i := range todo {
-					run, batch := one(i, rand.New(rand.NewPCG(1, uint64(i))))
-					run.Status, run.CreatedAt = experiments.Finished, begin.Add(time.Duration(i)*time.Minute)
-					run.StartedAt, run.EndedAt = run.CreatedAt, run.CreatedAt.Add(time.Duration(i%5000)*time.Second)
-					if e := st.SaveRun(ctx, run); e != nil {
-						once.Do(func() { err = e; stop() })
-					} else if e := st.LogMetrics(ctx, run.ID, batch); e != nil {
-						once.Do(func() { err = e; stop() })
-					}
+	err = each(ctx, st, o.Runs, func(i int, r *rand.Rand) (experiments.Run, experiments.MetricBatch) { return manyRun(m.Many, i, o, r) })
+	if err != nil {
+		return m, err
+	}
+	if err := each(ctx, st, wideRuns, func(i int, r *rand.Rand) (experiments.Run, experiments.MetricBatch) { return wideRun(m.Wide, i, o, r) }); err != nil {
+		return m, err
+	}
+	m.columns = columnKeys(o)
+	const long = "long"
+	if err := curves(ctx, st, experiments.Run{ID: long, Name: long, ExperimentID: m.Long}, o.Curve, "loss"); err != nil {
+		return m, err
+	}
+	m.Long = long
+	if o.Curves == 0 {
+		return m, nil
+	}
+	for i := range panelRuns {
+		name := fmt.Sprintf("curves %d", i)
+		var metrics []string
+		for j := range panelMetrics {
+			metrics = append(metrics, fmt.Sprintf("part_%d/curve_%02d", j%4, j))
+		}
+		if err := curves(ctx, st, experiments.Run{ID: fmt.Sprintf("curves-%d", i), Name: name, ExperimentID: m.Curves}, o.Curves, metrics...); err != nil {
+			return m, err
+		}
+	}
+	for i := range 100 {
+		id := fmt.Sprintf("hundred-%02d", i)
+		if err := curves(ctx, st, experiments.Run{ID: id, Name: id, ExperimentID: m.Hundred}, max(o.Curves/100, 1), "loss"); err != nil {
+			return m, err
+		}
+	}
+	return m, nil
+}
+
+// Pages of charts show so many metrics of so many runs.
+const (
+	panelMetrics = 24
+	panelRuns    = 10
+)
+
+// begin is when the first run was.
+var begin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// each saves n runs with their points, many at once.
+func each(ctx context.Context, st *store.Store, n int, one func(i int, r *rand.Rand) (experiments.Run, experiments.MetricBatch)) (err error) {
+	todo := make(chan int)
+	var wg sync.WaitGroup
+	var once sync.Once
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	for range 64 {
+		wg.Go(func() {
+			for i := range todo {
+				run, batch := one(i, rand.New(rand.NewPCG(1, uint64(i))))
+				run.Status, run.CreatedAt = experiments.Finished, begin.Add(time.Duration(i)*time.Minute)
+				run.StartedAt, run.EndedAt = run.CreatedAt, run.CreatedAt.Add(time.Duration(i%5000)*time.Second)
+				if e := st.SaveRun(ctx, run); e != nil {
+					once.Do(func() { err = e; stop() })
+				} else if e := st.LogMetrics(ctx, run.ID, batch); e != nil {
+					once.Do(func() { err = e; stop() })
 				}
-			})
-		}
-		for i := range n {
-			select {
-			case todo <- i:
-			case <-ctx.Done():
 			}
+		})
+	}
+	for i := range n {
+		select {
+		case todo <- i:
+		case <-ctx.Done():
 		}
-		close(todo)
-		wg.Wait()
+	}
+	close(todo)
+	wg.Wait()
+	if err == nil {
+		err = ctx.Err() // the caller's: stop was not called
+	}
+	return err
+}
+
+// curves saves a run whose metrics have n points each.
+func curves(ctx context.Context, st *store.Store, run experiments.Run, n int, metrics ...string) error {
+	run.Status, run.CreatedAt = experiments.Finished, begin
+	if err := st.SaveRun(ctx, run); err != nil {
 		return err
 	}
-	if err := make(o.Runs, func(i int, r *rand.Rand) (experiments.Run, experiments.MetricBatch) { return manyRun(f.many, i, o, r) }); err != nil {
-		return f, err
+	r := rand.New(rand.NewPCG(2, uint64(len(run.ID)+int(run.ID[len(run.ID)-1]))))
+	for _, metric := range metrics {
+		for from := 0; from < n; from += 10_000 {
+			points := []experiments.Point{}
+			for i := from; i < min(from+10_000, n); i++ {
+				points = append(points, experiments.Point{Step: int64(i), Time: begin.UnixMilli() + int64(i), Value: 2*math.Exp(-5*float64(i)/float64(n)) + r.Float64()*0.1})
+			}
+			if err := st.LogMetrics(ctx, run.ID, experiments.MetricBatch{metric: points}); err != nil {
+				return err
+			}
+		}
 	}
-	each := max(o.Columns/40, 1)
+	return nil
+}
+
+const wideRuns = 400
+
+func columnKeys(o Options) (keys []string) {
 	for i := range o.Columns {
-		f.columns = append(f.columns, fmt.Sprintf("metrics.column_%05d", i))
+		keys = append(keys, fmt.Sprintf("metrics.column_%05d", i))
 	}
-	err = make(400, func(i int, r *rand.Rand) (experiments.Run, experiments.MetricBatch) {
-		batch := experiments.MetricBatch{}
-		for j := range each {
-			batch[fmt.Sprintf("column_%05d", (i*each/10+j*7)%o.Columns)] = []experiments.Point{{Step: 1, Value: r.Float64()}}
-		}
-		for j := i; j < o.Columns; j += 400 { // so that each is there
-			batch[fmt.Sprintf("column_%05d", j)] = []experiments.Point{{Step: 1, Value: r.Float64()}}
-		}
-		return experiments.Run{ID: fmt.Sprintf("wide-%04d", i), Name: fmt.Sprint("wide ", i), ExperimentID: f.wide}, batch
-	})
-	if err != nil {
-		return f, err
+	return keys
+}
+
+// wideRun is one of the runs with many columns.
+func wideRun(experiment string, i int, o Options, r *rand.Rand) (experiments.Run, experiments.MetricBatch) {
+	batch, some := experiments.MetricBatch{}, max(o.Columns/40, 1)
+	for j := range some {
+		batch[fmt.Sprintf("column_%05d", (i*some/10+j*7)%o.Columns)] = []experiments.Point{{Step: 1, Value: r.Float64()}}
 	}
-	run := "long"
-	if err := st.SaveRun(ctx, experiments.Run{ID: run, Name: run, ExperimentID: f.long, Status: experiments.Finished}); err != nil {
-		return f, err
+	for j := i; j < o.Columns; j += wideRuns { // so that each is there
+		batch[fmt.Sprintf("column_%05d", j)] = []experiments.Point{{Step: 1, Value: r.Float64()}}
 	}
-	f.long = run
-	r := rand.New(rand.NewPCG(2, 2))
-	for from := 0; from < o.Curve; from += 10_000 {
-		points := []experiments.Point{}
-		for i := from; i < min(from+10_000, o.Curve); i++ {
-			points = append(points, experiments.Point{Step: int64(i), Time: begin.UnixMilli() + int64(i), Value: 2*math.Exp(-float64(i)/2e5) + r.Float64()*0.1})
-		}
-		if err := st.LogMetrics(ctx, run, experiments.MetricBatch{"loss": points}); err != nil {
-			return f, err
-		}
-	}
-	f.took = time.Since(start)
-	return f, nil
+	return experiments.Run{ID: fmt.Sprintf("wide-%04d", i), Name: fmt.Sprint("wide ", i), ExperimentID: experiment}, batch
 }
 
 // manyRun is one of many runs. Parameters are few-valued, many-valued, numbers and words.
@@ -160,12 +204,12 @@ func filterOf(r *rand.Rand, o Options) string {
 	return filters[r.IntN(len(filters))]
 }
 
-func pageOf(r *rand.Rand, f filled, o Options) url.Values {
+func pageOf(r *rand.Rand, m Made, o Options) url.Values {
 	orders := []string{
 		"metrics." + metricName(r.IntN(o.Metrics)) + " DESC", "mean(" + metricName(r.IntN(o.Metrics)) + ")",
 		"params." + paramName(r.IntN(o.Params)), "name", "duration DESC", "started",
 	}
-	q := url.Values{"filter": {filterOf(r, o)}, "experiments": {f.many}, "order_by": {orders[r.IntN(len(orders))], orders[r.IntN(len(orders))]}, "limit": {"100"}}
+	q := url.Values{"filter": {filterOf(r, o)}, "experiments": {m.Many}, "order_by": {orders[r.IntN(len(orders))], orders[r.IntN(len(orders))]}, "limit": {"100"}}
 	for range 10 {
 		q.Add("columns", "metrics."+metricName(r.IntN(o.Metrics)))
 		q.Add("columns", "params."+paramName(r.IntN(o.Params)))
@@ -173,8 +217,8 @@ func pageOf(r *rand.Rand, f filled, o Options) url.Values {
 	return q
 }
 
-func groupsOf(r *rand.Rand, f filled, o Options) url.Values {
-	q := url.Values{"filter": {filterOf(r, o)}, "experiments": {f.many}, "group_by": {"params." + paramName(0)}}
+func groupsOf(r *rand.Rand, m Made, o Options) url.Values {
+	q := url.Values{"filter": {filterOf(r, o)}, "experiments": {m.Many}, "group_by": {"params." + paramName(0)}}
 	for range 10 {
 		q.Add("columns", "metrics."+metricName(r.IntN(o.Metrics)))
 	}

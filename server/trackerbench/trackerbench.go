@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -30,9 +31,26 @@ type Options struct {
 	Points   int    // of each metric; 10
 	Columns  int    // distinct metrics of the runs with many; 12,000
 	Curve    int    // points of the long curve; 1,000,000
+	Curves   int    // points of each of 24 metrics of 10 runs, for pages of charts; 0: there are no such runs
 	Rounds   int    // requests of each kind; 200
 	Dir      string // where the data folder is made; the system's folder for temporary files
+	Keep     string // a data folder that stays, made once and measured again; "": one for this measurement
 	Progress func(begins string)
+}
+
+// shape is what of the options the data follow from.
+type shape struct {
+	Runs    int `json:"runs"`
+	Metrics int `json:"metrics"`
+	Params  int `json:"params"`
+	Points  int `json:"points"`
+	Columns int `json:"columns"`
+	Curve   int `json:"curve"`
+	Curves  int `json:"curves"`
+}
+
+func (o Options) shape() shape {
+	return shape{o.Runs, o.Metrics, o.Params, o.Points, o.Columns, o.Curve, o.Curves}
 }
 
 func (o Options) withDefaults() Options {
@@ -85,6 +103,7 @@ type Data struct {
 	Points        int     `json:"points_per_metric"`
 	Columns       int     `json:"distinct_columns"`
 	Curve         int     `json:"curve_points"`
+	Curves        int     `json:"curves_points,omitempty"` // of each of 24 metrics of 10 runs
 	FileMB        float64 `json:"file_mb"`
 	SecondsToMake float64 `json:"seconds_to_make"`
 }
@@ -107,26 +126,32 @@ type Memory struct {
 	MappedMB float64 `json:"resident_mapped_mb"` // pages of the database in memory
 }
 
-// Run makes the data in a temporary folder, measures and removes it.
+// Run makes the data, in a temporary folder where none is kept, and measures.
 func Run(ctx context.Context, o Options) (r Report, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("bench tracker: %w", err)
+		}
+	}()
 	o = o.withDefaults()
-	dir, err := disk.MkdirTemp(o.Dir, "triality-bench-*")
-	if err != nil {
-		return r, fmt.Errorf("bench tracker: %w", err)
+	dir := o.Keep
+	if dir == "" {
+		if dir, err = disk.MkdirTemp(o.Dir, "triality-bench-*"); err != nil {
+			return r, err
+		}
+		defer func() { err = errors.Join(err, disk.RemoveAll(dir)) }()
 	}
-	defer func() { err = errors.Join(err, disk.RemoveAll(dir)) }()
-	o.Progress(fmt.Sprintf("making %d runs of %d metrics and %d parameters", o.Runs, o.Metrics, o.Params))
-	made, err := fill(ctx, dir, o)
+	made, err := Fill(ctx, dir, o)
 	if err != nil {
-		return r, fmt.Errorf("bench tracker: make the data: %w", err)
+		return r, err
 	}
-	r.Data = Data{Runs: o.Runs, Metrics: o.Metrics, Params: o.Params, Points: o.Points, Columns: o.Columns, Curve: o.Curve, SecondsToMake: made.took.Seconds()}
-	if st, err := os.Stat(dir + "/" + store.FileName); err == nil {
+	r.Data = Data{Runs: o.Runs, Metrics: o.Metrics, Params: o.Params, Points: o.Points, Columns: o.Columns, Curve: o.Curve, Curves: o.Curves, SecondsToMake: made.Seconds}
+	if st, err := os.Stat(filepath.Join(dir, store.FileName)); err == nil {
 		r.Data.FileMB = mb(uint64(st.Size()))
 	}
 	runtime.GC() // what making them left is not the server's
 	if err := measure(ctx, dir, o, made, &r); err != nil {
-		return r, fmt.Errorf("bench tracker: %w", err)
+		return r, err
 	}
 	r.Machine = machine()
 	return r, nil
@@ -137,7 +162,7 @@ func mb(bytes uint64) float64 { return float64(bytes) / 1e6 }
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // measure starts a server on the folder and asks it.
-func measure(ctx context.Context, dir string, o Options, made filled, r *Report) (err error) {
+func measure(ctx context.Context, dir string, o Options, made Made, r *Report) (err error) {
 	o.Progress("starting a server on them")
 	start := time.Now()
 	st, err := store.Open(dir, store.Options{})
@@ -178,11 +203,11 @@ func measure(ctx context.Context, dir string, o Options, made filled, r *Report)
 	}{
 		{"filtered and ordered pages", &r.Page, o.Rounds, func() string { return "/runs/search?" + pageOf(random, made, o).Encode() }},
 		{"columns", &r.Facets, max(o.Rounds/4, 1), func() string {
-			return "/runs/columns?" + url.Values{"filter": {filterOf(random, o)}, "experiments": {made.many}}.Encode()
+			return "/runs/columns?" + url.Values{"filter": {filterOf(random, o)}, "experiments": {made.Many}}.Encode()
 		}},
 		{"groups", &r.Groups, max(o.Rounds/4, 1), func() string { return "/runs/groups?" + groupsOf(random, made, o).Encode() }},
-		{"thousands of columns", &r.WideColumns, max(o.Rounds/4, 1), func() string { return "/runs/columns?experiments=" + made.wide }},
-		{"a curve of many points", &r.Curve, max(o.Rounds/10, 1), func() string { return "/runs/" + made.long + "/metrics/series?name=loss&max_points=2000" }},
+		{"thousands of columns", &r.WideColumns, max(o.Rounds/4, 1), func() string { return "/runs/columns?experiments=" + made.Wide }},
+		{"a curve of many points", &r.Curve, max(o.Rounds/10, 1), func() string { return "/runs/" + made.Long + "/metrics/series?name=loss&max_points=2000" }},
 	} {
 		o.Progress("asking for " + kind.what)
 		if err := c.time(ctx, kind.into, kind.rounds, func() (int, time.Duration, error) { return c.get(ctx, kind.path()) }); err != nil {
@@ -190,7 +215,7 @@ func measure(ctx context.Context, dir string, o Options, made filled, r *Report)
 		}
 	}
 	o.Progress("asking for runs with thousands of columns")
-	body, err := json.Marshal(map[string]any{"experiments": []string{made.wide}, "columns": made.columns, "order_by": []string{made.columns[0] + " DESC"}, "limit": 100})
+	body, err := json.Marshal(map[string]any{"experiments": []string{made.Wide}, "columns": made.columns, "order_by": []string{made.columns[0] + " DESC"}, "limit": 100})
 	if err != nil {
 		return err
 	}

@@ -5,10 +5,15 @@ package boltpages
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 )
 
 // Fault is what is wrong with a page.
@@ -34,6 +39,7 @@ const maxFaults = 100
 const (
 	branchPage = 0x01
 	leafPage   = 0x02
+	metaPage   = 0x04
 	listPage   = 0x10
 )
 
@@ -55,75 +61,143 @@ var ErrMoved = errors.New("the file has changed meanwhile")
 // file of size bytes whose two meta pages both make no sense is one fault of page 0. txid is the state
 // that is meant, for a file in use: that of a read transaction, which keeps the pages as they are; 0 is
 // the newest. The error is ErrMoved, or one of reading.
-func Check(r io.ReaderAt, size int64, txid uint64) ([]Fault, error) {
-	c := &checker{r: r, size: size}
+func Check(r io.ReaderAt, size int64, txid uint64) (*Checked, error) {
 	m, faults, err := newestMeta(r, size)
 	if err != nil || m == nil {
-		return faults, err
+		return &Checked{Faults: faults}, err
 	}
 	if txid != 0 && m.txid != txid {
-		return nil, ErrMoved
+		return &Checked{}, ErrMoved
 	}
-	c.faults, c.meta = faults, *m
 	if have := uint64(size) / uint64(m.pageSize); m.pages > have { // the product of a damaged page may not fit 64 bits
-		c.fault(have, "", "the file ends here, at %d bytes; it had %d pages of %d bytes: it was cut short", size, m.pages, m.pageSize)
-		return c.faults, nil
+		cut := &checker{faults: faults}
+		cut.fault(have, "", "the file ends here, at %d bytes; it had %d pages of %d bytes: it was cut short", size, m.pages, m.pageSize)
+		return &Checked{Faults: cut.faults}, nil
 	}
-	c.seen = make([]uint64, m.pages/64+1)
-	c.mark(0, "")
-	c.mark(1, "")
-	if m.list != noList {
-		c.list(m.list)
+	c := &checker{r: r, size: size, meta: *m, faults: slices.Clone(faults)}
+	c.all(runtime.GOMAXPROCS(0))
+	if c.err != nil || len(c.faults) > len(faults) {
+		// Once more by one alone, which finds the faults in an order.
+		c = &checker{r: r, size: size, meta: *m, faults: faults}
+		c.all(1)
 	}
-	c.tree(m.root, "", nil, nil, 0)
-	return c.faults, c.err
+	return &Checked{c.faults, m, c.seen}, c.err
 }
 
+// Checked is a file whose pages were read.
+type Checked struct {
+	Faults []Fault
+	meta   *meta
+	seen   []atomic.Uint64
+}
+
+// all checks the pages level by level, each level in the order in which its pages lie in the file: a tree that grew at
+// random places would else be read back and forth.
+func (c *checker) all(readers int) {
+	c.seen = make([]atomic.Uint64, c.meta.pages/64+1)
+	first := &reader{checker: c}
+	first.mark(0, "")
+	first.mark(1, "")
+	if c.meta.list != noList {
+		first.list(c.meta.list)
+	}
+	for level := []node{{id: c.meta.root}}; len(level) > 0 && !c.done(); {
+		slices.SortFunc(level, func(a, b node) int { return cmp.Compare(a.id, b.id) })
+		all := make([]*reader, min(readers, len(level)/leastNodes+1))
+		each := (len(level) + len(all) - 1) / len(all)
+		var wg sync.WaitGroup
+		for i := range all {
+			all[i] = &reader{checker: c}
+			wg.Go(func() {
+				mine := level[min(i*each, len(level)):min((i+1)*each, len(level))]
+				for j := 0; j < len(mine) && !c.done(); j++ {
+					all[i].ahead = mine[j:]
+					all[i].check(mine[j])
+				}
+			})
+		}
+		wg.Wait()
+		level = nil
+		for _, r := range all {
+			level = append(level, r.below...)
+		}
+	}
+}
+
+// leastNodes is how many pages are worth a reader of their own.
+const leastNodes = 512
+
+// node is a page to check: its keys must be at least low and below high, where those are not nil.
+type node struct {
+	id        uint64
+	bucket    string
+	low, high []byte
+	depth     int
+}
+
+// checker is what all readers of a file share.
 type checker struct {
-	r      io.ReaderAt
-	size   int64
-	meta   meta
-	seen   []uint64 // a bit each page
+	r    io.ReaderAt
+	size int64
+	meta meta
+	seen []atomic.Uint64 // a bit each page
+
+	mu     sync.Mutex
 	faults []Fault
 	err    error
-
-	windows [windows]window
-	next    int // the window that goes first
+	ended  atomic.Bool
 }
 
-// Pages are read many at once: those that lie together mostly belong together. A window that is left is not written
-// over, since pages of it may be held.
+// reader checks pages one after the other.
+type reader struct {
+	*checker
+	below []node // what the pages lead to
+
+	ahead  []node // the page that is checked and those after it
+	window []byte // what was read last
+	at     int64  // of the window in the file
+}
+
+// Pages that lie together are read at once, up to so many bytes; fewer than gapBytes between two are read too.
 const (
-	windows     = 32
-	windowBytes = 128 << 10
+	windowBytes = 256 << 10
+	gapBytes    = 32 << 10
 )
 
-type window struct {
-	at int64 // in the file
-	b  []byte
-}
-
 func (c *checker) fault(page uint64, bucket, format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if len(c.faults) < maxFaults {
 		c.faults = append(c.faults, Fault{Page: page, Bucket: bucket, Text: fmt.Sprintf(format, args...)})
 	}
+	if len(c.faults) >= maxFaults {
+		c.ended.Store(true)
+	}
 }
 
-func (c *checker) done() bool { return c.err != nil || len(c.faults) >= maxFaults }
+func (c *checker) failed(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+	}
+	c.ended.Store(true)
+}
+
+func (c *checker) done() bool { return c.ended.Load() }
 
 // mark notes that a page is in use; false where it was already.
 func (c *checker) mark(page uint64, bucket string) bool {
 	word, bit := page/64, uint64(1)<<(page%64)
-	if c.seen[word]&bit != 0 {
+	if c.seen[word].Or(bit)&bit != 0 {
 		c.fault(page, bucket, "it is used twice")
 		return false
 	}
-	c.seen[word] |= bit
 	return true
 }
 
 // page reads a page with those it goes on in; nil where it is none.
-func (c *checker) page(id uint64, bucket string) []byte {
+func (c *reader) page(id uint64, bucket string) []byte {
 	if id < 2 || id >= c.meta.pages {
 		c.fault(id, bucket, "it is referred to, and the pages are 2 to %d", c.meta.pages-1)
 		return nil
@@ -152,34 +226,38 @@ func (c *checker) page(id uint64, bucket string) []byte {
 	return c.read(id, more+1)
 }
 
-func (c *checker) read(id, pages uint64) []byte {
+// read gives pages, which stay as they are until the next are read.
+func (c *reader) read(id, pages uint64) []byte {
 	at, n := int64(id)*int64(c.meta.pageSize), int64(pages)*int64(c.meta.pageSize)
-	for i := range c.windows {
-		if w := &c.windows[i]; at >= w.at && at+n <= w.at+int64(len(w.b)) {
-			return w.b[at-w.at:][:n:n]
+	if at < c.at || at+n > c.at+int64(len(c.window)) {
+		want := n
+		for _, next := range c.ahead {
+			end := (int64(next.id) + 1 - int64(id)) * int64(c.meta.pageSize)
+			if end > windowBytes || end > want+gapBytes {
+				break
+			}
+			want = max(want, end)
+		}
+		want = min(want, c.size-at)
+		if int64(cap(c.window)) < want {
+			c.window = make([]byte, want)
+		}
+		c.window, c.at = c.window[:want], at
+		if _, err := c.r.ReadAt(c.window, at); err != nil {
+			// What cannot be read may be a page beside this one that nothing needs.
+			c.window = c.window[:n]
+			if _, err := c.r.ReadAt(c.window, at); err != nil {
+				c.window = nil
+				c.failed(fmt.Errorf("read page %d: %w", id, err))
+				return nil
+			}
 		}
 	}
-	w := window{at: at / windowBytes * windowBytes}
-	if n > windowBytes/4 || at+n > w.at+windowBytes {
-		w.at = at
-	}
-	w.b = make([]byte, min(max(n+at-w.at, windowBytes), c.size-w.at))
-	if _, err := c.r.ReadAt(w.b, w.at); err != nil {
-		// What cannot be read may be a page beside this one that nothing needs.
-		w = window{at, make([]byte, n)}
-		if _, err := c.r.ReadAt(w.b, at); err != nil {
-			c.err = fmt.Errorf("read page %d: %w", id, err)
-			return nil
-		}
-	} else if n <= windowBytes/4 {
-		c.windows[c.next] = w
-		c.next = (c.next + 1) % windows
-	}
-	return w.b[at-w.at:][:n:n]
+	return c.window[at-c.at:][:n:n]
 }
 
 // list checks the page of free pages.
-func (c *checker) list(id uint64) {
+func (c *reader) list(id uint64) {
 	b := c.page(id, "")
 	if b == nil {
 		return
@@ -204,21 +282,20 @@ func (c *checker) list(id uint64) {
 	}
 }
 
-// tree checks the page and what is below it; its keys must be at least low and below high, where those
-// are not nil.
-func (c *checker) tree(id uint64, bucket string, low, high []byte, depth int) {
-	if c.done() {
-		return
-	}
-	b := c.page(id, bucket)
+// check checks a page and notes what it leads to.
+func (c *reader) check(n node) {
+	b := c.page(n.id, n.bucket)
 	if b == nil {
 		return
 	}
-	c.elements(id, b, bucket, low, high, depth)
+	if le.Uint16(b[8:]) == branchPage {
+		b = bytes.Clone(b) // its keys bound those of the pages below
+	}
+	c.elements(n.id, b, n.bucket, n.low, n.high, n.depth)
 }
 
 // elements checks the elements of a page, or of a small bucket that lies inside one.
-func (c *checker) elements(id uint64, b []byte, bucket string, low, high []byte, depth int) {
+func (c *reader) elements(id uint64, b []byte, bucket string, low, high []byte, depth int) {
 	if depth > maxDepth { // small buckets, too, may lie in one another
 		c.fault(id, bucket, "it lies %d levels deep", depth)
 		return
@@ -283,7 +360,7 @@ func (c *checker) elements(id uint64, b []byte, bucket string, low, high []byte,
 			if i+1 < n {
 				_, next = branch(i + 1)
 			}
-			c.tree(to, bucket, k, next, depth+1)
+			c.below = append(c.below, node{to, bucket, k, next, depth + 1})
 		case le.Uint32(e) == 1:
 			k := e[le.Uint32(e[4:]):]
 			klen := le.Uint32(e[8:])
@@ -293,7 +370,7 @@ func (c *checker) elements(id uint64, b []byte, bucket string, low, high []byte,
 }
 
 // nested checks a bucket that is an element of a page: on pages of its own, or inside the element.
-func (c *checker) nested(id uint64, bucket string, i int, name, v []byte, depth int) {
+func (c *reader) nested(id uint64, bucket string, i int, name, v []byte, depth int) {
 	if len(v) < bucketHeader {
 		c.fault(id, bucket, "the bucket of element %d has a record of %d bytes", i, len(v))
 		return
@@ -303,7 +380,7 @@ func (c *checker) nested(id uint64, bucket string, i int, name, v []byte, depth 
 		full = bucket + "/" + full
 	}
 	if root := le.Uint64(v); root != 0 {
-		c.tree(root, full, nil, nil, depth+1)
+		c.below = append(c.below, node{root, full, nil, nil, depth + 1})
 		return
 	}
 	if len(v) < bucketHeader+pageHeader {

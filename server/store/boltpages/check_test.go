@@ -3,15 +3,24 @@ package boltpages
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 )
 
+func faultsOf(r io.ReaderAt, size int64, txid uint64) ([]Fault, error) {
+	c, err := Check(r, size, txid)
+	if c == nil {
+		return nil, err
+	}
+	return c.Faults, err
+}
+
 // check gives the faults as text.
 func check(t *testing.T, m *image) []string {
 	t.Helper()
-	faults, err := Check(m, m.size, 0)
+	faults, err := faultsOf(m, m.size, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,10 +120,10 @@ func TestEveryFaultOfAPageIsFoundAndNothingElse(t *testing.T) {
 
 func TestAFileInUseIsCheckedInTheStateThatIsMeant(t *testing.T) {
 	m := whole()
-	if faults, err := Check(m, m.size, 7); err != nil || len(faults) != 0 {
+	if faults, err := faultsOf(m, m.size, 7); err != nil || len(faults) != 0 {
 		t.Errorf("%v, %v", faults, err)
 	}
-	if _, err := Check(m, m.size, 6); !errors.Is(err, ErrMoved) {
+	if _, err := faultsOf(m, m.size, 6); !errors.Is(err, ErrMoved) {
 		t.Errorf("another state: %v", err)
 	}
 }
@@ -123,7 +132,7 @@ func TestWhatCannotBeReadIsAnErrorAndNoFault(t *testing.T) {
 	for at, want := range map[int64]string{-1: "read the meta page at 0", small: "read the meta page at 1024", 2 * small: "read page 2", 3 * small: "read page 3", 5 * small: "read page 5", 7 * small: "read page 7"} {
 		m := whole()
 		m.broken = at
-		faults, err := Check(m, m.size, 0)
+		faults, err := faultsOf(m, m.size, 0)
 		if !errors.Is(err, errDisk) || !strings.Contains(err.Error(), want) || len(faults) != 0 {
 			t.Errorf("reading %d fails: %v, %v", at, faults, err)
 		}
@@ -199,7 +208,7 @@ func TestHowDeepPagesLieIsBounded(t *testing.T) {
 func TestAPageThatNothingNeedsMayBeUnreadable(t *testing.T) {
 	m := whole()
 	m.broken = 9 * small
-	if faults, err := Check(m, m.size, 0); err != nil || len(faults) != 0 {
+	if faults, err := faultsOf(m, m.size, 0); err != nil || len(faults) != 0 {
 		t.Errorf("%v, %v", faults, err)
 	}
 }

@@ -46,8 +46,8 @@ func header(id uint64, kind, count uint16, more uint32) []byte {
 	return le.AppendUint32(b, more)
 }
 
-// metaPage is page id, which says what m does.
-func metaPage(id uint64, m meta) []byte {
+// metaImage is page id, which says what m does.
+func metaImage(id uint64, m meta) []byte {
 	b := le.AppendUint32(nil, magic)
 	b = le.AppendUint32(b, version)
 	b = le.AppendUint32(b, m.pageSize)
@@ -120,6 +120,6 @@ func (m *image) metas(v meta) {
 	v.pageSize = uint32(m.pageSize)
 	old := v
 	v.txid, old.txid, old.root = 7, 6, 99
-	m.put(0, metaPage(0, old))
-	m.put(1, metaPage(1, v))
+	m.put(0, metaImage(0, old))
+	m.put(1, metaImage(1, v))
 }

@@ -21,6 +21,7 @@ const (
 type meta struct {
 	pageSize uint32
 	root     uint64
+	sequence uint64 // the root bucket's
 	list     uint64 // page of the free list, or noList
 	pages    uint64 // all pages are below it
 	txid     uint64
@@ -87,7 +88,7 @@ func readMeta(r io.ReaderAt, at, size int64) (*meta, string, error) {
 	case le.Uint64(m[metaSize-8:]) != sum.Sum64():
 		return nil, "the checksum of this meta page is wrong", nil
 	}
-	out := &meta{pageSize: le.Uint32(m[8:]), root: le.Uint64(m[16:]), list: le.Uint64(m[32:]), pages: le.Uint64(m[40:]), txid: le.Uint64(m[48:])}
+	out := &meta{pageSize: le.Uint32(m[8:]), root: le.Uint64(m[16:]), sequence: le.Uint64(m[24:]), list: le.Uint64(m[32:]), pages: le.Uint64(m[40:]), txid: le.Uint64(m[48:])}
 	if n := out.pageSize; n < minPageSize || n > maxPageSize || n&(n-1) != 0 {
 		return nil, fmt.Sprintf("it says that pages have %d bytes", n), nil
 	}

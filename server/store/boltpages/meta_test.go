@@ -22,7 +22,7 @@ func TestTheMetaPageThatCountsIsFound(t *testing.T) {
 		return func(m *image) {
 			v := meta{pageSize: uint32(m.pageSize), root: 3, list: 2, pages: 10, txid: 7}
 			change(&v)
-			m.put(1, metaPage(1, v))
+			m.put(1, metaImage(1, v))
 		}
 	}
 	const used = "; the state of the other meta page is used, and the newest commit may be missing"
@@ -51,10 +51,10 @@ func TestTheMetaPageThatCountsIsFound(t *testing.T) {
 			record(0, 60, 1, false)(m)
 			larger := &image{pageSize: 2 * small, parts: map[int64][]byte{0: m.page(0)}, size: 4 * 2 * small}
 			v := meta{pageSize: 2 * small, root: 2, list: noList, pages: 4, txid: 7}
-			larger.put(1, metaPage(1, v))
+			larger.put(1, metaImage(1, v))
 			larger.put(2, keys(2, leafPage, 0))
 			v.root = 98
-			larger.parts[small] = metaPage(1, v) // where a second would stand, were the pages half as large
+			larger.parts[small] = metaImage(1, v) // where a second would stand, were the pages half as large
 			*m = *larger
 		}, []string{"page 0: the checksum of this meta page is wrong" + used}},
 		{"no byte", func(m *image) { m.size = 0 }, []string{"page 0: the file is too short for a meta page, and so is the second meta page"}},
@@ -69,7 +69,7 @@ func TestTheMetaPageThatCountsIsFound(t *testing.T) {
 			if got := check(t, m); !slices.Equal(got, tt.want) {
 				t.Errorf("faults %q, want %q", got, tt.want)
 			}
-			faults, err := Check(m, m.size, 0)
+			faults, err := faultsOf(m, m.size, 0)
 			for i, f := range faults {
 				if want := i == 0 && len(f.Text) > len(used) && f.Text[len(f.Text)-len(used):] == used; f.Recoverable != want {
 					t.Errorf("%v: recoverable %v, %v", f, f.Recoverable, err)
@@ -112,7 +112,7 @@ func TestAPageThatGoesOnBeyondAllRecordsIsNotRead(t *testing.T) {
 	}
 	m.put(2, keys(2, leafPage, 16))
 	m.longest = maxPageBytes
-	if _, err := Check(m, m.size, 0); !errors.Is(err, errDisk) {
+	if _, err := faultsOf(m, m.size, 0); !errors.Is(err, errDisk) {
 		t.Errorf("one that goes on for so much is not read: %v", err)
 	}
 }
