@@ -35,3 +35,31 @@ type LookCounter interface {
 	// is the counter's. A look that was counted already is as it was then.
 	CountLook(ctx context.Context, runID, path string, l Look) (Looks, error)
 }
+
+// RunReader is a tracker whose runs can be read. Errors of a question are CodeInvalid, of what is not there CodeNotFound.
+type RunReader interface {
+	// FindRuns searches; docs/search.md has the language.
+	FindRuns(ctx context.Context, q RunQuery) (Rows, error)
+	// RunSeries gives a run's points of a metric; there are none where it has no such series.
+	RunSeries(ctx context.Context, runID, metric string) ([]Point, error)
+	// RunFile gives an artifact of a run.
+	RunFile(ctx context.Context, runID, path string) ([]byte, error)
+}
+
+// RunQuery asks for runs.
+type RunQuery struct {
+	Filter  string
+	OrderBy []string // keys, each with ASC or DESC after it
+	Columns []string // keys whose values are wanted
+	Limit   int
+}
+
+// Rows is a table of values: numbers, texts, booleans or nil.
+type Rows struct {
+	Columns []string `json:"columns"`
+	Rows    [][]any  `json:"rows"`
+	// Runs are the ids of the runs that the rows are of, where they are of runs.
+	Runs  []string `json:"runs,omitempty"`
+	Total int      `json:"total"` // rows that there are, of which these are the first
+	Notes []string `json:"notes,omitempty"`
+}

@@ -122,6 +122,9 @@ func (l *loader) decode(n *yaml.Node, v reflect.Value, key string) {
 	case v.Kind() == reflect.Struct && !custom:
 		l.decodeStruct(n, v, key)
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		if n.Kind == yaml.ScalarNode && !nested(v.Type().Elem()) { // one where a list of what is read as one value is wanted
+			n = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Line: n.Line, Content: []*yaml.Node{n}}
+		}
 		if n.Kind != yaml.SequenceNode {
 			l.fail(n.Line, key, "want a list")
 			return

@@ -115,7 +115,7 @@ func (x Executor) step(ctx context.Context, p *Plan, s *Planned, device int, rec
 		err = x.make(ctx, work, rec)
 	}
 	if err != nil {
-		return coded(p.graph.where(&s.Step, 0, ""), err)
+		return p.graph.placed(&s.Step, err)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"triality/experiments"
 	"triality/experiments/config"
 )
@@ -14,8 +16,10 @@ import (
 type Step struct {
 	Name string
 	Kind string
-	Body any // what the kind's Body makes, filled
-	line int // of a file that it was read from; 0: none
+	Body any        // what the kind's Body makes, filled
+	line int        // of a file that it was read from; 0: none
+	node *yaml.Node // the body in the file; nil: none
+	uses []string   // steps whose constants stand in the body
 }
 
 // Needs are the names of the steps that the body refers to, each once.
@@ -24,7 +28,7 @@ func (s Step) Needs() []string {
 	if err != nil {
 		return nil // link says it
 	}
-	var out []string
+	out := slices.Clone(s.uses)
 	for _, in := range inputs {
 		if name, _, ok := in.input.Reference(); ok && !slices.Contains(out, name) {
 			out = append(out, name)
@@ -108,6 +112,11 @@ func (g Graph) link(kinds []Kind) ([]*Planned, error) {
 
 // connect finds the steps that one refers to.
 func (g Graph) connect(s *Planned, byName map[string]*Planned) error {
+	for _, name := range s.uses {
+		if from := byName[name]; from != nil {
+			s.needs = append(s.needs, from)
+		}
+	}
 	for i := range s.inputs {
 		in := &s.inputs[i]
 		if in.input.Text == "" {
@@ -127,11 +136,11 @@ func (g Graph) connect(s *Planned, byName map[string]*Planned) error {
 		if from == nil {
 			return g.fail(&s.Step, in.input.line, in.key, "%s: there is no step %s", in.input.Text, name)
 		}
-		k := slices.IndexFunc(from.Kind.Gives, func(o Output) bool { return o.Name == output })
-		if k < 0 {
+		t, ok := from.Kind.typeOf(output)
+		if !ok {
 			return g.fail(&s.Step, in.input.line, in.key, "%s: step %s is of kind %s, which gives %s", in.input.Text, name, from.Kind.Name, outputs(from.Kind))
 		}
-		if t := from.Kind.Gives[k].Type; !in.accepts(t) {
+		if output != "" && !in.accepts(t) {
 			return g.fail(&s.Step, in.input.line, in.key, "%s is a %s; here it must be a %s", in.input.Text, t, in.wants())
 		}
 		if !slices.Contains(s.needs, from) {
@@ -206,6 +215,19 @@ func (g Graph) cycle(steps []*Planned, waits map[*Planned]int) error {
 	})
 	in := path[0].inputs[i]
 	return g.fail(&path[0].Step, in.input.line, in.key, "the steps wait for each other: %s", strings.Join(words, " needs "))
+}
+
+// typeOf is the type of an output; the whole step, which has no name, is of any.
+func (k *Kind) typeOf(output string) (Type, bool) {
+	if output == "" {
+		return "", true
+	}
+	for _, o := range k.Gives {
+		if o.Name == output {
+			return o.Type, true
+		}
+	}
+	return Series, output == metricsOutput && k.Show == nil
 }
 
 func outputs(k *Kind) string {

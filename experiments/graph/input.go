@@ -14,7 +14,8 @@ import (
 // field's tag takes lists what it may be ("model", "data set,table"), optional:"true" lets it be empty.
 type Input struct {
 	Text    string
-	literal bool // Text is a name, whatever it looks like
+	literal bool   // Text is a name, whatever it looks like
+	step    string // it is a whole step, which a Prose names
 	line    int
 	value   Value
 }
@@ -24,6 +25,8 @@ type Value struct {
 	Path  string            // file, folder or name
 	Key   string            // hash of the content, or of what it will be made from
 	Facts map[string]string // Outline.Facts of the step that gives it
+
+	from *Planned // nil where no step gives it
 }
 
 // Ref is the input that takes a step's output.
@@ -52,15 +55,31 @@ func (i Input) MarshalYAML() (any, error) { return i.Text, nil }
 
 var (
 	stepName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
-	reference = regexp.MustCompile(`^\$\{([^{}.]+)\.([^{}.]+)\}$`)
+	reference = regexp.MustCompile(`^\$\{([^{}.]+)\.([^{}.]+)(?:\.([^{}]+))?\}$`)
 )
 
-// Reference splits "${step.output}". A reference is a whole value: no text is replaced within another.
+// metricsOutput is the output of every step: the series that it logged.
+const metricsOutput = "metrics"
+
+// Reference splits "${step.output}". A reference is a whole value: no text is replaced within another. "${step.metrics.NAME}"
+// is one of the series in the output metrics; no other output has parts.
 func (i Input) Reference() (step, output string, ok bool) {
-	if m := reference.FindStringSubmatch(i.Text); m != nil && !i.literal {
-		return m[1], m[2], true
+	if i.step != "" {
+		return i.step, "", true
 	}
-	return "", "", false
+	m := reference.FindStringSubmatch(i.Text)
+	if m == nil || i.literal || m[3] != "" && m[2] != metricsOutput {
+		return "", "", false
+	}
+	return m[1], m[2], true
+}
+
+// part is what a reference names of the output.
+func (i Input) part() string {
+	if m := reference.FindStringSubmatch(i.Text); m != nil {
+		return m[3]
+	}
+	return ""
 }
 
 // slot is an input of a body with its place in it.
@@ -117,6 +136,14 @@ func walk(v reflect.Value, prefix string, inputs []slot, stray []string) ([]slot
 			for j := range list {
 				one := at
 				one.key, one.input = fmt.Sprintf("%s[%d]", key, j), &list[j]
+				inputs = append(inputs, one)
+			}
+		case f.Type() == reflect.TypeFor[Prose]():
+			p := f.Addr().Interface().(*Prose)
+			p.steps = slices.Clone(p.steps)
+			for j := range p.steps {
+				one := at
+				one.input = &p.steps[j]
 				inputs = append(inputs, one)
 			}
 		case f.Kind() == reflect.Struct:

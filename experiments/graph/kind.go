@@ -22,6 +22,8 @@ const (
 	Report   Type = "report"
 	Table    Type = "table"
 	GGUF     Type = "GGUF file"
+	Series   Type = "series" // what a step logged: the output "metrics" that every step has
+	Constant Type = "value"  // see Kind.Constants
 )
 
 // Cost says how many steps may run side by side.
@@ -30,12 +32,16 @@ type Cost int
 const (
 	Cheap  Cost = iota // needs no device: as many as the machine has cores
 	Costly             // one to a device
+	Free               // shows what others gave, in an instant: see Kind.Show
 )
 
-// String is "cheap" or "costly".
+// String is "cheap", "costly" or "free".
 func (c Cost) String() string {
-	if c == Costly {
+	switch c {
+	case Costly:
 		return "costly"
+	case Free:
+		return "free"
 	}
 	return "cheap"
 }
@@ -76,10 +82,20 @@ type Kind struct {
 	Checkpoints string
 	// OwnFolder says that Run makes the step's folder, whole or not at all.
 	OwnFolder bool
+	// Check, where not nil, says what is wrong with a body that is read, beyond its tags; At names the key.
+	Check func(body any) error
 	// Plan reads what decides the result and makes the key of it. It may fill in the body, which is the plan's own copy.
 	Plan func(ctx context.Context, p Planning) (Outline, error)
 	// Run does the work.
 	Run func(ctx context.Context, w Work) error
+	// Show, of a kind that is Free, gives what a step shows, as JSON has it, from its body and what other steps gave; it
+	// writes nothing. Run is WriteShown of it, so that a page and a run of the graph show the same.
+	Show func(ctx context.Context, w Work) (any, error)
+	// Constants are outputs that are known from the body alone. A reference to one stands for the value, as the whole value of
+	// any key of another body.
+	Constants func(body any) map[string]any
+	// Values are the named values of a finished step's folder that a Prose may have in it, beside the last value of each series.
+	Values func(dir string) (map[string]any, error)
 	// TakeOver, where not nil, is called instead of Run when a finished result is taken over.
 	TakeOver func(ctx context.Context, w Work) error
 }

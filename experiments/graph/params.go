@@ -29,6 +29,11 @@ func differing(v, usual reflect.Value, prefix string, out map[string]string) {
 		}
 		key := prefix + "." + tag
 		switch in := f.Interface().(type) {
+		case Prose:
+			if in.Text != "" {
+				out[key] = in.Text
+			}
+			continue
 		case Input:
 			if in.Text != "" {
 				out[key] = in.Text

@@ -40,8 +40,12 @@ func ParseTree(file string, top *yaml.Node, kinds []Kind, overrides ...string) (
 	if err != nil {
 		return g, err
 	}
+	known, err := g.constants(steps, kinds)
+	if err != nil {
+		return g, err
+	}
 	for _, n := range steps.Content {
-		s, err := g.step(n, kinds)
+		s, err := g.step(n, kinds, known)
 		if err != nil {
 			return g, err
 		}
@@ -65,12 +69,15 @@ func IsGraph(text []byte) bool {
 }
 
 // ParseStep reads one step whose body is a YAML text of its own; line is the step's in file, and the body begins on the next.
-// An empty body has its kind's defaults, and seed is that of a body which gives none.
-func ParseStep(file string, line int, name, kind string, body []byte, seed uint64, kinds []Kind) (Step, error) {
+// An empty body has its kind's defaults, seed is that of a body which gives none, and known are the constants of other steps.
+func ParseStep(file string, line int, name, kind string, body []byte, seed uint64, kinds []Kind, known Constants) (Step, error) {
 	g := Graph{File: file, Settings: config.Settings{Seed: seed}}
 	s := Step{Name: name, Kind: kind, line: line}
 	n, err := ReadYAML(file, body, line+1)
 	if err != nil {
+		return s, err
+	}
+	if s.uses, err = known.put(g, &s, n); err != nil {
 		return s, err
 	}
 	return s, g.fill(&s, n, kinds)
@@ -164,7 +171,7 @@ func (g Graph) unknown(key *yaml.Node, known []string) error {
 }
 
 // step reads name, kind and body.
-func (g Graph) step(n *yaml.Node, kinds []Kind) (Step, error) {
+func (g Graph) step(n *yaml.Node, kinds []Kind, constants Constants) (Step, error) {
 	s := Step{line: n.Line}
 	known := []string{"name", "kind", "body"}
 	if n.Kind != yaml.MappingNode {
@@ -190,6 +197,10 @@ func (g Graph) step(n *yaml.Node, kinds []Kind) (Step, error) {
 			*into = value.Value
 		}
 	}
+	var err error
+	if s.uses, err = constants.put(g, &s, body); err != nil {
+		return s, err
+	}
 	return s, g.fill(&s, body, kinds)
 }
 
@@ -199,13 +210,17 @@ func (g Graph) fill(s *Step, body *yaml.Node, kinds []Kind) error {
 	if k < 0 {
 		return g.fail(s, 0, "kind", "there is no kind %q%s", s.Kind, others(s.Kind, kinds))
 	}
-	s.Body = kinds[k].Body()
+	s.Body, s.node = kinds[k].Body(), body
 	reseed(s.Body, g.Settings.Seed)
-	if body.Kind == 0 || body.Tag == "!!null" {
-		return nil
+	if body.Kind != 0 && body.Tag != "!!null" {
+		if err := config.Decode(g.File, body, s.Body); err != nil {
+			return fmt.Errorf("step %s: %w", s.Name, err)
+		}
 	}
-	if err := config.Decode(g.File, body, s.Body); err != nil {
-		return fmt.Errorf("step %s: %w", s.Name, err)
+	if kinds[k].Check != nil {
+		if err := kinds[k].Check(s.Body); err != nil {
+			return g.placed(s, err)
+		}
 	}
 	return nil
 }

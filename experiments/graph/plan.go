@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,7 @@ type Planned struct {
 	inputs       []slot
 	needs        []*Planned
 	twin         *Planned // an earlier step of the same folder: its result is this one's too
+	shown        []byte   // what it shows, where it was asked; see Plan.Show
 }
 
 // Output is where one of the step's outputs lies.
@@ -138,7 +140,7 @@ func (m *maker) plan(ctx context.Context, s *Planned) error {
 	}
 	outline, err := s.Kind.Plan(ctx, Planning{Body: s.Body, Device: m.env.Device, Tell: m.env.Tell(s)})
 	if err != nil {
-		return coded(m.graph.where(&s.Step, 0, ""), err)
+		return m.graph.placed(&s.Step, err)
 	}
 	s.Key, s.Dir, s.Files, s.gives, s.facts = outline.Key, outline.Dir, outline.Files, outline.Gives, outline.Facts
 	if s.Dir == "" {
@@ -157,10 +159,16 @@ func (m *maker) plan(ctx context.Context, s *Planned) error {
 
 func given(from *Planned, output string) (Value, error) {
 	rel, ok := from.gives[output]
+	switch {
+	case output == "":
+		rel, ok = ".", true
+	case output == metricsOutput && !ok:
+		rel, ok = MetricsName, true
+	}
 	if !ok {
 		return Value{}, experiments.Errorf(experiments.CodeInvalid, "${%s.%s}: step %s as it is configured gives no %s", from.Name, output, from.Name, output)
 	}
-	return Value{Path: filepath.Join(from.Dir, filepath.FromSlash(rel)), Key: from.Key, Facts: from.facts}, nil
+	return Value{Path: filepath.Join(from.Dir, filepath.FromSlash(rel)), Key: from.Key, Facts: from.facts, from: from}, nil
 }
 
 func (m *maker) literal(ctx context.Context, in *slot) (Value, error) {
@@ -173,6 +181,15 @@ func (m *maker) literal(ctx context.Context, in *slot) (Value, error) {
 		m.literals[key] = v
 	}
 	return v, err
+}
+
+// placed puts a step's place before an error, or that of the key which it is about.
+func (g Graph) placed(s *Step, err error) error {
+	var at *keyError
+	if errors.As(err, &at) {
+		return coded(g.where(s, s.lineOf(at.key), at.key), at.err)
+	}
+	return coded(g.where(s, 0, ""), err)
 }
 
 // coded puts a place before an error and keeps its code.

@@ -6,13 +6,20 @@ import (
 	"triality/experiments/kinds/abtest"
 	"triality/experiments/kinds/basemodel"
 	"triality/experiments/kinds/burnin"
+	"triality/experiments/kinds/chart"
+	"triality/experiments/kinds/compare"
 	"triality/experiments/kinds/convert"
 	"triality/experiments/kinds/export"
 	"triality/experiments/kinds/finetune"
+	"triality/experiments/kinds/input"
 	"triality/experiments/kinds/merge"
 	"triality/experiments/kinds/metric"
+	"triality/experiments/kinds/note"
+	"triality/experiments/kinds/query"
 	"triality/experiments/kinds/replace"
 	"triality/experiments/kinds/report"
+	"triality/experiments/kinds/samples"
+	"triality/experiments/kinds/table"
 )
 
 // Engine does the work of every kind.
@@ -27,6 +34,10 @@ type Engine interface {
 	burnin.Engine
 	export.Engine
 	metric.Engine
+	chart.Engine
+	compare.Engine
+	samples.Engine
+	query.Engine
 }
 
 // All are the kinds, with the engine that they run on.
@@ -34,5 +45,6 @@ func All(e Engine) []graph.Kind {
 	return []graph.Kind{
 		basemodel.Kind(e), convert.Kind(e), finetune.Kind(e), merge.Kind(e), replace.Kind(e), burnin.Kind(e), export.Kind(e),
 		abtest.Kind(e), metric.Kind(e), report.Kind(e),
+		input.Kind(), note.Kind(), query.Kind(e), table.Kind(), chart.Kind(e), compare.Kind(e), samples.Kind(e),
 	}
 }

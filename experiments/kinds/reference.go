@@ -15,12 +15,16 @@ import (
 func Reference() string {
 	var b strings.Builder
 	b.WriteString("# Kinds of steps\n\nMade from the code by `triality config kinds`; a test holds this page to it. [graph.md](graph.md) says how steps are put together.\n")
+	b.WriteString(aboutFree)
 	for _, k := range All(nil) {
 		var gives []string
 		for _, o := range k.Gives {
 			gives = append(gives, fmt.Sprintf("`%s` (%s)", o.Name, o.Type))
 		}
 		cost, resumes := "It needs no device.", "starts over"
+		if k.Cost == graph.Free {
+			cost = "It shows what others gave, in an instant."
+		}
 		if k.Cost == graph.Costly {
 			cost = "It has a device to itself."
 		}
@@ -39,6 +43,16 @@ func Reference() string {
 	return b.String()
 }
 
+const aboutFree = `
+Kinds that show what others gave keep no result of their own in a notebook's page: it asks for what they show each time that it
+asks for the states of the cells, and they wait for cells that have no result. A run of the graph writes what they show as a file of
+the run. What such a cell reads of the tracker's runs is read when the plan is made and is a part of its key: when the tracker
+answers otherwise, the cell shows that, and a run shows the runs that were there when it was planned, itself not among them. A worker
+on another machine reads no runs.
+
+${NAME.value} of an input stands for its value as the whole value of any key; ${NAME.metrics.SERIES} is what a step logged.
+`
+
 // taken says what an input takes, and of a section where its keys are listed.
 func taken(f reflect.StructField) string {
 	switch {
@@ -48,6 +62,10 @@ func taken(f reflect.StructField) string {
 			text += ", or nothing"
 		}
 		return strings.ReplaceAll(text, "a A/B", "an A/B")
+	case f.Type == reflect.TypeFor[[]graph.Input]():
+		return "some of " + strings.ReplaceAll(f.Tag.Get("takes"), ",", ", ")
+	case f.Type == reflect.TypeFor[graph.Prose]():
+		return "a text with values of other steps"
 	case f.Type.Kind() == reflect.Struct && f.Type.Name() == "Numbers":
 		return "load_in_8bit, llm_int8_threshold, quantization, fp16, bf16, tf32, gradient_checkpointing, gradient_checkpointing_policy, allow_unknown_config"
 	case f.Type.Kind() == reflect.Struct:
@@ -58,7 +76,8 @@ func taken(f reflect.StructField) string {
 }
 
 func usual(v reflect.Value) string {
-	if v.Kind() == reflect.Struct || v.Kind() == reflect.String && v.Len() == 0 {
+	switch {
+	case v.Kind() == reflect.Struct, v.Kind() == reflect.String && v.Len() == 0, v.Kind() == reflect.Slice && v.Len() == 0, v.Kind() == reflect.Interface:
 		return ""
 	}
 	text, err := yaml.Marshal(v.Interface())

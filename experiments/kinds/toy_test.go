@@ -132,7 +132,7 @@ func TestBodiesAreCheckedAtTheirLines(t *testing.T) {
 }
 
 func TestOneStepIsReadFromABodyOfItsOwn(t *testing.T) {
-	s, err := graph.ParseStep("book.md", 11, "tuned", "finetune", []byte("base_model: ${small.model}\ntraining: {lora_r: 3}\n"), 9, All(nil))
+	s, err := graph.ParseStep("book.md", 11, "tuned", "finetune", []byte("base_model: ${small.model}\ntraining: {lora_r: 3}\n"), 9, All(nil), nil)
 	if err != nil || s.Name != "tuned" || s.Kind != "finetune" {
 		t.Fatalf("%+v, %v", s, err)
 	}
@@ -140,7 +140,7 @@ func TestOneStepIsReadFromABodyOfItsOwn(t *testing.T) {
 	if _, err := g.Make(t.Context(), All(nil), graph.Env{}); err == nil || !strings.Contains(err.Error(), "book.md:12: tuned: base_model: ${small.model}: there is no step small") {
 		t.Errorf("%v", err)
 	}
-	if _, err := graph.ParseStep("book.md", 11, "tuned", "finetune", []byte("training:\n  lora_rr: 3\n"), 9, All(nil)); err == nil || !strings.Contains(err.Error(), "book.md:13: training.lora_rr: unknown key; the nearest known key is training.lora_r") {
+	if _, err := graph.ParseStep("book.md", 11, "tuned", "finetune", []byte("training:\n  lora_rr: 3\n"), 9, All(nil), nil); err == nil || !strings.Contains(err.Error(), "book.md:13: training.lora_rr: unknown key; the nearest known key is training.lora_r") {
 		t.Errorf("%v", err)
 	}
 }

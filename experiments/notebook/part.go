@@ -21,6 +21,7 @@ func (d *Document) Sound(kinds []graph.Kind) (names []string, problems []Problem
 	}
 	left := &Document{File: d.File, Blocks: slices.Clone(d.Blocks)}
 	needs := map[string][]string{} // by cell
+	known := d.constants(kinds)
 	wrong := map[string]bool{}
 	for _, p := range problems {
 		wrong[p.Cell] = true
@@ -29,7 +30,7 @@ func (d *Document) Sound(kinds []graph.Kind) (names []string, problems []Problem
 		if b.Cell.ID == "" || b.Cell.Kind == "" {
 			continue // Problems has it
 		}
-		step, err := graph.ParseStep(d.File, b.Line, b.Cell.ID, b.Cell.Kind, []byte(b.Cell.Body), 0, kinds)
+		step, err := graph.ParseStep(d.File, b.Line, b.Cell.ID, b.Cell.Kind, []byte(b.Cell.Body), 0, kinds, known)
 		if err != nil {
 			problems = append(problems, place.problems(err, b.Cell.ID, b.Line)...)
 			wrong[b.Cell.ID] = true
@@ -81,12 +82,12 @@ func (d *Document) Locate(err error) []Problem {
 
 // Without are those of the named cells that do not need one that is wrong.
 func (d *Document) Without(kinds []graph.Kind, names []string, wrong map[string]bool) []string {
-	needs := map[string][]string{}
+	needs, known := map[string][]string{}, d.constants(kinds)
 	left := &Document{File: d.File}
 	for _, b := range d.Cells() {
 		if slices.Contains(names, b.Cell.ID) {
 			left.Blocks = append(left.Blocks, b)
-			if step, err := graph.ParseStep(d.File, b.Line, b.Cell.ID, b.Cell.Kind, []byte(b.Cell.Body), 0, kinds); err == nil {
+			if step, err := graph.ParseStep(d.File, b.Line, b.Cell.ID, b.Cell.Kind, []byte(b.Cell.Body), 0, kinds, known); err == nil {
 				needs[b.Cell.ID] = step.Needs()
 			}
 		}
@@ -95,6 +96,26 @@ func (d *Document) Without(kinds []graph.Kind, names []string, wrong map[string]
 	var out []string
 	for _, b := range left.Cells() {
 		out = append(out, b.Cell.ID)
+	}
+	return out
+}
+
+// constants are those of the cells. A cell that has a mistake stands there with its kind's defaults: what needs it has none
+// for that.
+func (d *Document) constants(kinds []graph.Kind) graph.Constants {
+	out := graph.Constants{}
+	for _, b := range d.Cells() {
+		k := slices.IndexFunc(kinds, func(k graph.Kind) bool { return k.Name == b.Cell.Kind && k.Constants != nil })
+		if k < 0 || b.Cell.ID == "" {
+			continue
+		}
+		step, err := graph.ParseStep(d.File, b.Line, b.Cell.ID, b.Cell.Kind, []byte(b.Cell.Body), 0, kinds, nil)
+		if err != nil {
+			step.Body = kinds[k].Body()
+		}
+		if out.Add(step, kinds) != nil { // a value that is no YAML, which no YAML is read to
+			delete(out, b.Cell.ID)
+		}
 	}
 	return out
 }

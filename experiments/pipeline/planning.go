@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -118,7 +119,7 @@ type PlannedStep struct {
 	Name  string   `json:"name"`
 	Kind  string   `json:"kind"`
 	Key   string   `json:"key"`
-	Cost  string   `json:"cost"` // "cheap": it needs no device; "costly": it has one to itself
+	Cost  string   `json:"cost"` // "cheap": it needs no device; "costly": it has one to itself; "free": it shows what others gave
 	Needs []string `json:"needs,omitempty"`
 	// TakenOver says that the step has a finished result, in Output and of the time FinishedAt.
 	TakenOver  bool      `json:"taken_over"`
@@ -127,6 +128,10 @@ type PlannedStep struct {
 	// Seconds is what the result took, or, where there is none, what the last step of the kind took below the same
 	// output_dir; 0: nothing is known.
 	Seconds float64 `json:"seconds,omitempty"`
+	// Of a step whose Cost is "free": what it shows, or the steps without a result that it waits for, or what is wrong.
+	Shown   json.RawMessage `json:"shown,omitempty"`
+	Waits   []string        `json:"waits,omitempty"`
+	Problem string          `json:"problem,omitempty"`
 }
 
 // Plan says what a run of a spec would do, in its order, without running anything or opening a device.
@@ -140,6 +145,7 @@ func (r *Runner) Plan(ctx context.Context, s Spec) ([]PlannedStep, error) {
 	if err != nil {
 		return nil, err
 	}
+	shown := p.Show(ctx)
 	out := make([]PlannedStep, len(p.Steps))
 	for i, step := range p.Steps {
 		o := PlannedStep{Name: step.Name, Kind: step.Kind.Name, Key: step.Key, Cost: step.Kind.Cost.String(), Needs: step.Needs(), Output: step.Dir}
@@ -147,6 +153,11 @@ func (r *Runner) Plan(ctx context.Context, s Spec) ([]PlannedStep, error) {
 			o.TakenOver, o.FinishedAt, o.Seconds = true, m.FinishedAt, m.Seconds
 		} else {
 			o.Seconds = graph.LastSeconds(filepath.Dir(step.Dir), step.Kind.Name)
+		}
+		if s, ok := shown[step]; ok {
+			if o.Shown, o.Waits = s.Value, s.Waits; s.Err != nil {
+				o.Problem = s.Err.Error()
+			}
 		}
 		out[i] = o
 	}

@@ -2,6 +2,8 @@ package books
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -26,6 +28,7 @@ const (
 	Failed  State = "failed"
 	Fresh   State = "fresh"  // its result is here
 	Cached  State = "cached" // its result is here, from a run that is not of this notebook
+	Waits   State = "waits"  // it shows what others give, which have no result yet
 )
 
 // Cell is a cell with its state.
@@ -45,9 +48,12 @@ type Cell struct {
 	Ended   time.Time `json:"ended_at,omitzero"`
 	// Of a stale cell: the cells upstream, itself included, and the settings that are others than when it ran. Neither: what a
 	// path leads to has changed, or the engine.
-	Changes  []string              `json:"changes,omitempty"`
-	Settings []string              `json:"settings,omitempty"`
-	Error    string                `json:"error,omitempty"`    // of a failed cell
+	Changes  []string `json:"changes,omitempty"`
+	Settings []string `json:"settings,omitempty"`
+	Error    string   `json:"error,omitempty"` // of a failed cell
+	// Of a cell that only shows what others gave: that, made for this answer, and the cells that it waits for.
+	Shown    json.RawMessage       `json:"shown,omitempty"`
+	Waits    []string              `json:"waits,omitempty"`
 	Progress *experiments.Progress `json:"progress,omitempty"` // of a running one
 }
 
@@ -151,6 +157,11 @@ func (d *Desk) Status(ctx context.Context, name, text string) (Status, error) {
 		}
 		sound = doc.Without(d.kinds, sound, wrong)
 	}
+	for _, s := range steps {
+		if s.Problem != "" {
+			problems = append(problems, doc.Locate(errors.New(s.Problem))...)
+		}
+	}
 	slices.SortStableFunc(problems, func(a, b notebook.Problem) int { return a.Line - b.Line })
 	if out.Problems = problems; problems == nil {
 		out.Problems = []notebook.Problem{}
@@ -172,13 +183,20 @@ func (d *Desk) Status(ctx context.Context, name, text string) (Status, error) {
 		if i >= 0 && slices.Contains(sound, c.ID) {
 			s := steps[i]
 			c.Needs, c.Cost, c.Key, c.Seconds = s.Needs, s.Cost, s.Key, s.Seconds
-			if s.TakenOver {
+			switch {
+			case s.Cost == graph.Free.String():
+				if c.Shown, c.Waits = s.Shown, s.Waits; c.Shown != nil {
+					c.State = Fresh
+				} else if c.State != Wrong {
+					c.State = Waits
+				}
+			case s.TakenOver:
 				d.finished(ctx, &c, s, past)
-			} else {
+			default:
 				past.unfinished(&c, steps)
 			}
 		}
-		if c.Run == "" {
+		if c.Run == "" && c.Shown == nil {
 			past.show(&c) // what it showed last, while it cannot be planned
 		}
 		out.Cells = append(out.Cells, c)

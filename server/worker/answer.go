@@ -54,6 +54,7 @@ func (h *Host) Answer(method string, args []byte) ([]byte, error) {
 		"Module":           decoded(h.Module),
 		"UseModule":        decoded(h.UseModule),
 		"CountLook":        decoded(h.CountLook),
+		"Read":             decoded(h.Read),
 	}[method]
 	if !ok {
 		return nil, experiments.Errorf(experiments.CodeInvalid, "no method %.40q", method)

@@ -4,6 +4,7 @@ package abtest
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -111,10 +112,35 @@ func Kind(e Engine) graph.Kind {
 				Strict: b.Strict, OutDir: w.Dir, Format: b.FormatType, MaxLength: b.MaxLength, Test: b.Test, Modules: b.Modules, Seed: b.Seed, ID: w.Step.Key,
 			}, w.Sink)
 		},
+		Values: values,
 		TakeOver: func(ctx context.Context, w graph.Work) error {
 			return e.RecordModules(ctx, w.Dir, w.Body.(*Body).Modules)
 		},
 	}
+}
+
+// values are what a text may have of a result: "accuracy.B", "accuracy.delta", "rows", "verdict".
+func values(dir string) (map[string]any, error) {
+	var r experiments.ABResult
+	if err := graph.ReadJSON(filepath.Join(dir, ResultsName), &r); err != nil {
+		return nil, err
+	}
+	out := map[string]any{"rows": r.Rows, "device": r.Device}
+	for _, d := range r.Differences {
+		for name, v := range map[string]float64{"A": d.A, "B": d.B, "delta": d.Delta, "low": d.Low, "high": d.High} {
+			out[d.Metric+"."+name] = v
+		}
+		if d.Reading != "" {
+			out[d.Metric+".reading"] = d.Reading
+		}
+	}
+	for _, b := range r.Baselines {
+		out["baseline."+b.Name] = b.Scores.Accuracy
+	}
+	if r.Inference != nil {
+		out["verdict"] = r.Inference.Verdict.Decision
+	}
+	return out, nil
 }
 
 // samePaths refuses paths in the test section beside other inputs: they would be ignored.
