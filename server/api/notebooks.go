@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"triality/experiments"
+	"triality/experiments/kinds"
 	"triality/server/books"
 )
 
@@ -158,6 +159,10 @@ func (s *Server) notebookStatus(c echo.Context) error {
 		return err
 	}
 	return sendJSON(c, http.StatusOK, status)
+}
+
+func (s *Server) kinds(c echo.Context) error {
+	return sendJSON(c, http.StatusOK, list[kinds.KindSchema]{Items: kinds.Schemas()})
 }
 
 func checkBook(name string) error {

@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"triality/experiments"
+	"triality/experiments/kinds"
 	"triality/server/books"
 	"triality/server/fleet"
 	"triality/server/search"
@@ -116,6 +117,7 @@ func (s *Server) routes() []route {
 		{method: "PUT", path: "/notebooks/*", summary: "Write a notebook: If-Match has the revision that is replaced, If-None-Match: * makes a new one. Where the file says something else by now, details have it as book", body: bookText{}, answer: books.Book{}, errors: with(writing, nf, cf), handler: s.writeNotebook},
 		{method: "DELETE", path: "/notebooks/*", summary: "Remove a notebook whose revision If-Match has; its history stays", status: 204, errors: with(missing, iv, un, cf), handler: s.removeNotebook},
 		{method: "GET", path: "/notebooks/history", summary: "The texts that a notebook had, the newest first", query: []parameter{{"name", "of the notebook"}}, answer: list[books.Version]{}, errors: []experiments.Code{iv, un}, handler: s.notebookHistory},
+		{method: "GET", path: "/kinds", summary: "The kinds of cells and steps: what each gives, what it costs, and a JSON Schema of its body", answer: list[kinds.KindSchema]{}, handler: s.kinds},
 		{method: "POST", path: "/notebooks/state", summary: "What state each cell of a notebook's text is in, saved or not: what is wrong, done, out of date, under way. Nothing runs", body: bookStatus{}, answer: books.Status{}, errors: with(wrong, un), handler: s.notebookStatus},
 
 		{method: "GET", path: "/compare/samples", summary: "Two runs on the rows that both judged: paired difference with interval and test, and the rows on which they differ", query: []parameter{{"a", "a run"}, {"b", "another, or the same"}, {"a_arm", "A or B of its A/B test; default B"}, {"b_arm", "likewise"}, {"show", "differ, fixed, broken, both_wrong or all; default differ"}, {"label", "rows of this class"}, {"language", "rows of this language"}, {"q", "rows whose text contains this"}, {"offset", "so many rows are passed over"}, {"limit", "1 to 1000"}}, answer: comparedSamples{}, errors: with(missing, iv, experiments.CodeTooLarge), handler: s.compareSamples},

@@ -54,13 +54,34 @@ func (c *content) Plan(_ context.Context, text, _ string) ([]pipeline.PlannedSte
 			sum := sha256.Sum256([]byte(b.Cell.Kind + "\n" + body))
 			key := hex.EncodeToString(sum[:])
 			keys[b.Cell.ID] = key
-			out = append(out, pipeline.PlannedStep{Name: b.Cell.ID, Kind: b.Cell.Kind, Key: key, Needs: needs, TakenOver: c.done[key]})
+			out = append(out, c.free(b, pipeline.PlannedStep{Name: b.Cell.ID, Kind: b.Cell.Kind, Key: key, Needs: needs, TakenOver: c.done[key]}, keys))
 		}
 		if len(out) == before {
 			return nil, fmt.Errorf("a cycle")
 		}
 	}
 	return out, nil
+}
+
+// free adds what a chart shows.
+func (c *content) free(b notebook.Block, s pipeline.PlannedStep, keys map[string]string) pipeline.PlannedStep {
+	if s.Kind != "chart" {
+		return s
+	}
+	s.Cost = "free"
+	for _, n := range s.Needs {
+		if !c.done[keys[n]] {
+			s.Waits = append(s.Waits, n)
+		}
+	}
+	switch {
+	case len(s.Waits) > 0:
+	case strings.Contains(b.Cell.Body, "wrong"):
+		s.Problem = fmt.Sprintf("config:%d: %s: title: is wrong", b.Line+2, b.Cell.ID)
+	default:
+		s.Shown = []byte(`{"of": 1}`)
+	}
+	return s
 }
 
 type bench struct {
@@ -370,5 +391,29 @@ func TestAChangeMakesExactlyTheDependentsStale(t *testing.T) {
 				t.Fatalf("c%d changed: c%d says %v", change, i, c.Changes)
 			}
 		}
+	}
+}
+
+func TestACellThatShowsWhatOthersGaveWaitsForThemAndHasItWithoutARun(t *testing.T) {
+	b := newBench(t)
+	text := three + "\n```triality chart id=c\nof: ${tune.metrics}\n```\n"
+	s := b.status("b.md", text)
+	if c := cellOf(t, s, "c"); c.State != Waits || !slices.Equal(c.Waits, []string{"tune"}) || c.Shown != nil || c.Run != "" {
+		t.Errorf("%+v", c)
+	}
+	b.run("b.md", text, nil)
+	s = b.status("b.md", text)
+	if c := cellOf(t, s, "c"); c.State != Fresh || string(c.Shown) != `{"of": 1}` || c.Cost != "free" {
+		t.Errorf("%+v", c)
+	}
+	s = b.status("b.md", strings.Replace(text, "metrics}\n", "metrics}\ntitle: wrong\n", 1))
+	if c := cellOf(t, s, "c"); c.State != Wrong || c.Shown != nil {
+		t.Errorf("%+v", c)
+	}
+	if len(s.Problems) != 1 || s.Problems[0].Cell != "c" || s.Problems[0].Text != "title: is wrong" {
+		t.Errorf("%+v", s.Problems)
+	}
+	if c := cellOf(t, s, "tune"); c.State != Fresh {
+		t.Errorf("%+v", c)
 	}
 }
