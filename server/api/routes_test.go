@@ -37,6 +37,7 @@ var scenarios = map[string]scenario{
 	"a notebook is written":                 {method: "PUT", path: "/api/v1/notebooks/a.md", body: `{"text":"# B\n"}`, headers: []string{`If-Match: "` + bookRevision + `"`}, status: 200, has: []string{`"text":"# B\n"`}},
 	"a notebook is written over another":    {method: "PUT", path: "/api/v1/notebooks/a.md", body: `{"text":"# B\n"}`, headers: []string{`If-Match: "00"`}, status: 409, code: cf, has: []string{`title: A`}},
 	"a notebook is written over anything":   {method: "PUT", path: "/api/v1/notebooks/a.md", body: `{"text":"# B\n"}`, status: 400, code: iv, has: []string{"If-Match"}},
+	"the kinds of cells":                    {method: "GET", path: "/api/v1/kinds", status: 200, has: []string{`"name":"finetune","cost":"costly"`, `"name":"chart","cost":"free"`, `"x-takes":["series","table"]`}},
 	"a notebook that is gone is written":    {method: "PUT", path: "/api/v1/notebooks/c.md", body: `{"text":"# B\n"}`, headers: []string{`If-Match: "00"`}, status: 404, code: nf},
 	"a notebook is removed":                 {method: "DELETE", path: "/api/v1/notebooks/a.md", headers: []string{`If-Match: "` + bookRevision + `"`}, status: 204},
 	"a notebook of another text is removed": {method: "DELETE", path: "/api/v1/notebooks/a.md", headers: []string{`If-Match: "00"`}, status: 409, code: cf},
