@@ -151,9 +151,16 @@ describe('notebooks', { skip: missing, timeout: 240_000 }, () => {
       assert.equal(readFileSync(file('small.md'), 'utf8'), book);
       await page.keyboard.press('b');
       assert.equal(await page.evaluate(() => document.activeElement.tagName), 'SELECT', 'b leads to a new cell');
+      // Run while a write is under way: the cell runs when it is done.
+      await page.route('**/api/v1/notebooks/*', async (route) => {
+        if (route.request().method() === 'PUT') await new Promise((r) => setTimeout(r, 3000));
+        await route.continue();
+      });
+      const write = page.waitForRequest((r) => r.method() === 'PUT');
       await yaml(page, 'rows').fill((await yaml(page, 'rows').inputValue()).replace('64', '40'));
-      await state(page, 'rows', 'Out of date');
+      await write;
       await page.keyboard.press('Control+Enter');
+      await state(page, 'rows', 'Out of date');
       await state(page, 'rows', 'Up to date');
     }));
 });

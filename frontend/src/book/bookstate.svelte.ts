@@ -31,6 +31,7 @@ export class BookState {
   #ask: ReturnType<typeof setTimeout> | undefined;
   #look: ReturnType<typeof setInterval> | undefined;
   #asked = 0;
+  #writing: Promise<boolean> = Promise.resolve(true);
   #closed = false;
 
   constructor(name: string) {
@@ -122,10 +123,19 @@ export class BookState {
     }
   }
 
+  /** Writes what is shown; true once it is in the file, after a write that is under way too. */
   async save(): Promise<boolean> {
     clearTimeout(this.#save);
+    await this.#writing;
     if (!this.dirty) return true;
-    if (this.theirs || this.gone || this.saving) return false;
+    if (this.theirs || this.gone) return false;
+    // Two who waited for one write: the second waits for the first's.
+    if (this.saving) return this.save();
+    this.#writing = this.#write();
+    return this.#writing;
+  }
+
+  async #write(): Promise<boolean> {
     const text = this.text;
     this.saving = true;
     try {
