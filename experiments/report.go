@@ -17,6 +17,7 @@ type ReportInput struct {
 	OmittedSeries int
 	Replacement   json.RawMessage // replacement.json of the SO8T model
 	AB            *ABResult
+	Groups        []GroupScore      // of all rows of the A/B test; AB may hold a part of them
 	Environment   map[string]string // versions, processor, device, seed, times
 	Language      string            // "en" or "ja"
 }

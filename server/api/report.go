@@ -103,7 +103,7 @@ func ReportInput(ctx context.Context, st *store.Store, id string) (in experiment
 		return in, err
 	}
 	if b != nil {
-		if in.AB, err = decodeAB(b); err != nil {
+		if in.AB, in.Groups, err = decodeAB(b); err != nil {
 			return in, unusable(artifactAB, id, err)
 		}
 		in.Environment = in.AB.Environment
@@ -162,18 +162,19 @@ func decodeBounded(b []byte, v any) error {
 
 // decodeAB reads an A/B result in which null stands for a figure that is not finite: encoding/json
 // would leave 0 there, a figure nobody measured. Of the rows only those are kept on which the arms
-// disagree, which is what a report shows of them.
-func decodeAB(b []byte) (*experiments.ABResult, error) {
+// disagree, which is what a report shows of them; all are counted in their groups.
+func decodeAB(b []byte) (*experiments.ABResult, []experiments.GroupScore, error) {
 	var ab experiments.ABResult
 	rows, b, err := cutMember(b, "samples")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := decodeBounded(b, &ab); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if ab.Samples, err = disagreements(rows); err != nil {
-		return nil, err
+	groups := experiments.GroupTally{}
+	if ab.Samples, err = disagreements(rows, groups); err != nil {
+		return nil, nil, err
 	}
 	var nulls struct {
 		Differences []struct {
@@ -185,7 +186,7 @@ func decodeAB(b []byte) (*experiments.ABResult, error) {
 		} `json:"mcnemar"`
 	}
 	if err := json.Unmarshal(b, &nulls); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	mark := func(p *float64, seen *float64) {
 		if seen == nil {
@@ -193,7 +194,7 @@ func decodeAB(b []byte) (*experiments.ABResult, error) {
 		}
 	}
 	if len(nulls.Differences) != len(ab.Differences) {
-		return nil, fmt.Errorf("the same JSON was read in two ways")
+		return nil, nil, fmt.Errorf("the same JSON was read in two ways")
 	}
 	for i, n := range nulls.Differences {
 		d := &ab.Differences[i]
@@ -205,7 +206,7 @@ func decodeAB(b []byte) (*experiments.ABResult, error) {
 	}
 	mark(&ab.McNemar.Statistic, nulls.McNemar.Statistic)
 	mark(&ab.McNemar.PValue, nulls.McNemar.PValue)
-	return &ab, nil
+	return &ab, groups.Scores(), nil
 }
 
 // cutMember takes a member's value out of a JSON object, leaving null in its place.
@@ -231,8 +232,8 @@ func cutMember(b []byte, name string) (value, rest []byte, err error) {
 	return nil, b, nil
 }
 
-// disagreements reads rows one at a time.
-func disagreements(rows []byte) (out []experiments.Sample, err error) {
+// disagreements reads rows one at a time and counts each.
+func disagreements(rows []byte, groups experiments.GroupTally) (out []experiments.Sample, err error) {
 	if len(rows) == 0 || rows[0] != '[' {
 		return nil, nil
 	}
@@ -246,6 +247,7 @@ func disagreements(rows []byte) (out []experiments.Sample, err error) {
 		if err := dec.Decode(&x); err != nil {
 			return nil, err
 		}
+		groups.Add(x)
 		if x.PredictionA == x.PredictionB {
 			continue
 		}

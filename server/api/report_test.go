@@ -11,10 +11,13 @@ import (
 )
 
 func TestNullFiguresOfAnABResultAreNotZero(t *testing.T) {
-	ab, err := decodeAB([]byte(`{"rows":1,"differences":[{"metric":"x","a":0,"b":1,"delta":null,"low":2,"high":null}],
+	ab, groups, err := decodeAB([]byte(`{"rows":1,"samples":[{"label":"ALLOW","prediction_a":"ALLOW","prediction_b":"ALLOW","language":"ja"}],"differences":[{"metric":"x","a":0,"b":1,"delta":null,"low":2,"high":null}],
 		"mcnemar":{"statistic":null,"p_value":0.5},"metrics":[{"name":"m","outputs":[{"name":"o","values":[null,0,2]}]}]}`))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(groups) != 1 || groups[0].RightB != 1 || len(ab.Samples) != 0 {
+		t.Errorf("rows on which the arms agree are counted and not kept: %+v, %d rows", groups, len(ab.Samples))
 	}
 	d, v := ab.Differences[0], ab.Metrics[0].Outputs[0].Values
 	if !math.IsNaN(d.Delta) || !math.IsNaN(d.High) || d.A != 0 || d.Low != 2 || !math.IsNaN(v[0]) || v[1] != 0 || v[2] != 2 {
@@ -23,7 +26,7 @@ func TestNullFiguresOfAnABResultAreNotZero(t *testing.T) {
 	if !math.IsNaN(ab.McNemar.Statistic) || ab.McNemar.PValue != 0.5 {
 		t.Errorf("%+v", ab.McNemar)
 	}
-	if _, err := decodeAB([]byte(`{"rows":"x"}`)); err == nil {
+	if _, _, err := decodeAB([]byte(`{"rows":"x"}`)); err == nil {
 		t.Error("no error for a wrong type")
 	}
 }

@@ -34,9 +34,9 @@ func (b *builder) confusion() section {
 		return s.without(b.t("missing.confusion"))
 	}
 	var pair []chart
-	for _, a := range b.in.AB.Arms {
+	for i, a := range b.in.AB.Arms {
 		if len(a.Confusion) > 0 {
-			pair = append(pair, b.matrix(a))
+			pair = append(pair, b.matrix(i, a))
 		}
 	}
 	if pair == nil {
@@ -47,8 +47,8 @@ func (b *builder) confusion() section {
 }
 
 // matrix draws counts; a cell's shade is its share of the row.
-func (b *builder) matrix(a experiments.ArmResult) chart {
-	caption := b.t("confusion.caption", arm(a))
+func (b *builder) matrix(i int, a experiments.ArmResult) chart {
+	caption := b.t("confusion.caption", b.arm(i))
 	labels := experiments.Labels
 	t := &table{Caption: caption, Head: []cell{{Text: b.t("confusion.corner")}}}
 	for _, l := range labels {
@@ -108,13 +108,13 @@ func (b *builder) latency() section {
 	for i, colour := range []string{colourA, colourB} {
 		a := ab.Arms[i]
 		l := []float64{a.Latency.MedianMS, a.Latency.P95MS, a.Latency.MeanMS}
-		row, data := []cell{rowHead(arm(a))}, []opts.BarData{}
+		row, data := []cell{rowHead(b.arm(i))}, []opts.BarData{}
 		for _, v := range l {
 			row = append(row, num(millis(v)))
 			data = append(data, opts.BarData{Value: finite(v), Label: &opts.Label{Show: opts.Bool(true), Position: "top", Formatter: millis(v)}})
 		}
 		t.Rows = append(t.Rows, row)
-		bar.AddSeries(arm(a), data, barWidth("56"), charts.WithItemStyleOpts(opts.ItemStyle{Color: colour}))
+		bar.AddSeries(b.arm(i), data, barWidth("56"), charts.WithItemStyleOpts(opts.ItemStyle{Color: colour}))
 	}
 	s.Blocks = append(s.Blocks, block{Charts: []chart{b.chart(bar, caption, 260, t)}})
 	var drawn []experiments.Difference // intervals of blocks of rows; others stand with the differences

@@ -80,20 +80,6 @@ func (b *builder) comparison() section {
 	return s
 }
 
-// arm names a model by its folder, "A · qwen-ft", or by its kind where the folder has the name that the
-// pipeline's steps give theirs, "B · so8t".
-func arm(a experiments.ArmResult) string {
-	model := strings.TrimRight(strings.ReplaceAll(a.Model, `\`, "/"), "/")
-	model = model[strings.LastIndexByte(model, '/')+1:]
-	if model == "model" || model == "merged" {
-		model = a.Kind
-	}
-	if model == "" || model == a.Name {
-		return a.Name
-	}
-	return a.Name + " · " + clip(model, 40)
-}
-
 func (b *builder) scores(ab *experiments.ABResult) chart {
 	type contender struct {
 		name, kind, detail, colour string
@@ -102,7 +88,7 @@ func (b *builder) scores(ab *experiments.ABResult) chart {
 	var all []contender
 	for i, colour := range []string{colourA, colourB} {
 		a := ab.Arms[i]
-		all = append(all, contender{arm(a), a.Kind, a.Model, colour, a.Scores})
+		all = append(all, contender{b.arm(i), a.Kind, a.Model, colour, a.Scores})
 	}
 	for _, f := range ab.Baselines {
 		all = append(all, contender{b.or("baseline."+f.Name, f.Name), b.t("baseline"), f.Detail, colourBase, f.Scores})

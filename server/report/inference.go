@@ -43,6 +43,14 @@ func (b *builder) design(c *experiments.Comparison) string {
 	if c.Role == experiments.RoleSecondary {
 		return "–"
 	}
+	return b.t("design.found", b.wanted(c), b.or("finding."+c.Finding, c.Finding))
+}
+
+// wanted is what the design wants of a comparison.
+func (b *builder) wanted(c *experiments.Comparison) string {
+	if c.Role == experiments.RoleSecondary {
+		return b.t("role.secondary")
+	}
 	margin := decimal(c.Margin)
 	if isShare(c.Metric) {
 		margin = b.t("inPoints", decimal(100*c.Margin))
@@ -56,7 +64,7 @@ func (b *builder) design(c *experiments.Comparison) string {
 	case c.Margin > 0:
 		wants = b.t("design.betterBy", margin)
 	}
-	return b.t("design.found", b.or("role."+c.Role, c.Role), wants, b.or("finding."+c.Finding, c.Finding))
+	return b.t("design.wanted", b.or("role."+c.Role, c.Role), wants)
 }
 
 func (b *builder) readingOf(reading string) cell {

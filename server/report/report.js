@@ -7,7 +7,7 @@
     details.forEach(function (d) { d.open = true; });
     return;
   }
-  var paperWidth = 660; // CSS pixels between the margins of A4
+  var paperWidth = 660, paperBeside = 310; // CSS pixels between the margins of A4, and of a chart with its table beside it
 
   // Colours in an option are names of the style sheet's variables.
   function colours(node, css, named) {
@@ -47,25 +47,38 @@
       a.axisLabel.color = soft;
       a.axisLabel.hideOverlap = true;
       if (a.type === 'value') a.axisLabel.formatter = short;
-      else { a.axisLabel.overflow = 'truncate'; a.axisLabel.width = Math.max(60, width / 3); }
+      else {
+        var n = (a.data || []).length;
+        a.axisLabel.overflow = 'truncate';
+        a.axisLabel.width = Math.max(60, width / 3);
+        if (!a.inverse && n && n <= 12 && a.data.some(isNaN)) { // names, each of which is shown
+          a.axisLabel.interval = 0;
+          a.axisLabel.hideOverlap = false;
+          a.axisLabel.width = (width - 70) / n - 4;
+          if (width < 420) a.axisLabel.fontSize = 10;
+        }
+      }
       a.axisLine = { lineStyle: { color: line } };
       a.splitLine = a.splitLine || {};
       a.splitLine.lineStyle = { color: line };
     });
     list(option.series).forEach(function (s) {
       if (s.type === 'bar') s.data.forEach(function (d) {
-        if (d.label) { d.label.color = ink; d.label.fontSize = width < 420 ? 9 : 11; }
+        if (!d.label) return;
+        d.label.color = ink;
+        d.label.fontSize = width < 420 ? 9 : 11;
+        d.label.show = (width - 70) / (s.data.length * list(option.series).length) > d.label.fontSize * 3.5; // the table has them
       });
     });
     colours(option, css);
     return option;
   }
-  function draw(width) {
+  function draw(paper) {
     var css = getComputedStyle(root);
     boxes.forEach(function (box) {
       var old = window.echarts.getInstanceByDom(box);
       if (old) old.dispose();
-      var w = width || box.clientWidth, option = JSON.parse(document.getElementById(box.id + '-option').textContent);
+      var w = !paper ? box.clientWidth : box.closest('.beside') ? paperBeside : paperWidth, option = JSON.parse(document.getElementById(box.id + '-option').textContent);
       box.style.height = box.dataset.height + 'px';
       if (w < 40) return;
       var c = window.echarts.init(box, null, { renderer: 'svg', width: w, height: +box.dataset.height, locale: root.lang === 'ja' ? 'JA' : 'EN' });
@@ -87,7 +100,7 @@
     shut = details.filter(function (d) { return !d.open; });
     shut.forEach(function (d) { d.open = true; });
     root.classList.add('paper');
-    draw(paperWidth);
+    draw(true);
   });
   window.addEventListener('afterprint', function () {
     shut.forEach(function (d) { d.open = false; });

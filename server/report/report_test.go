@@ -87,6 +87,9 @@ func full(lang string) experiments.ReportInput {
 		one("safe_determinant", 1+2e-7*math.Cos(float64(l)))
 	}
 	in.AB = abResult()
+	in.Groups = []experiments.GroupScore{{By: "language", Value: "en", Rows: 240, RightA: 210, RightB: 216, OnlyA: 8, OnlyB: 14}, {By: "language", Value: "ja", Rows: 240, RightA: 200, RightB: 215, OnlyA: 6, OnlyB: 21},
+		{By: "domain", Value: "general", Rows: 240, RightA: 206, RightB: 214, OnlyA: 5, OnlyB: 13}, {By: "domain", Value: "health", Rows: 90, RightA: 79, RightB: 81, OnlyA: 4, OnlyB: 6},
+		{By: "domain", Value: "crime", Rows: 80, RightA: 68, RightB: 72, OnlyA: 3, OnlyB: 7}, {By: "domain", Value: "privacy", Rows: 70, RightA: 57, RightB: 64, OnlyA: 2, OnlyB: 9}}
 	return in
 }
 
@@ -225,6 +228,35 @@ func TestReportsAreAsTheGoldenFiles(t *testing.T) {
 	}
 }
 
+// crowded is a run with much of everything, whose pages before the appendix are three all the same.
+func crowded(lang string) experiments.ReportInput {
+	in := full(lang)
+	long := strings.Repeat("とても長い名前 very long name ", 30)
+	in.Run.Name, in.Experiment.Name, in.AB.Device = long, long, long
+	in.AB.Arms[0].Model, in.AB.Arms[1].Model = "/models/"+strings.Repeat("a", 200), strings.Repeat("b/", 300)+strings.Repeat("長", 100)
+	in.AB.TestSet.Path, in.AB.TestSet.Skipped, in.AB.TestSet.Problems = strings.Repeat("x", 900), 9, []string{long + long}
+	in.Data.Files = []string{long, strings.Repeat("f", 400), long}
+	for k := range in.Run.Params {
+		in.Run.Params[k] = strings.Repeat("v", 300)
+	}
+	in.Groups = nil
+	for i := range 80 {
+		name := fmt.Sprint(strings.Repeat("g", i), i)
+		in.Groups = append(in.Groups, experiments.GroupScore{By: "language", Value: name, Rows: 9, RightA: 4, RightB: 5}, experiments.GroupScore{By: "domain", Value: name, Rows: 9, RightA: 4, RightB: 5})
+		in.Data.Languages[name] = i
+		in.AB.Baselines = append(in.AB.Baselines, experiments.Baseline{Name: name, Detail: long})
+		in.Series[name+"/loss"] = in.Series["eval/loss"]
+	}
+	c := in.AB.Inference.Comparisons[1]
+	for i := range 30 {
+		c.Metric = fmt.Sprint("a_guardrail_with_a_long_name_", i)
+		in.AB.Inference.Comparisons = append(in.AB.Inference.Comparisons, c)
+		in.AB.Arms[0].PerClass = append(in.AB.Arms[0].PerClass, experiments.ClassScore{Label: c.Metric, F1: 0.5})
+		in.AB.Arms[1].PerClass = append(in.AB.Arms[1].PerClass, experiments.ClassScore{Label: c.Metric, F1: 0.6})
+	}
+	return in
+}
+
 func TestWriteReportsToLookAt(t *testing.T) {
 	if *out == "" {
 		t.Skip("only with -out and -echarts")
@@ -234,7 +266,7 @@ func TestWriteReportsToLookAt(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, lang := range []string{"en", "ja"} {
-		for name, in := range map[string]experiments.ReportInput{"full": full(lang), "empty": empty(lang)} {
+		for name, in := range map[string]experiments.ReportInput{"full": full(lang), "empty": empty(lang), "crowded": crowded(lang)} {
 			if err := os.WriteFile(filepath.Join(*out, name+"."+lang+".html"), []byte(render(t, in, string(js))), 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -405,12 +437,46 @@ func TestTheReportShowsTheVerdictOfTheResult(t *testing.T) {
 	}
 }
 
+func TestWhatDecidesStandsBeforeTheAppendix(t *testing.T) {
+	for lang, want := range map[string][]string{
+		"en": {"class=\"lead\"", "A · qwen3-0.6b-ft", "B · demo, SO8T", "What decides", "class=\"ival good\"", "guardrail: not worse by 2 points", "F1 by class", "Accuracy by language", "What was trained on what", "Qwen/Qwen3-0.6B", ">Appendix</h2>", "Confusion matrix of", "Disagreements"},
+		"ja": {"class=\"lead\"", "A · qwen3-0.6b-ft", "B · demo、SO8T", "判定のもと", "class=\"ival good\"", "クラス別の F1", "言語別の正解率", "何を何で学習したか", ">付録</h2>", "の混同行列", "回答が分かれた行"},
+	} {
+		page := render(t, full(lang), "x")
+		page = page[strings.Index(page, "<main>"):]
+		at := 0
+		for _, w := range want {
+			next := strings.Index(page[at:], w)
+			if next < 0 {
+				t.Fatalf("%s: %q is not there, or not after what stands before it", lang, w)
+			}
+			at += next
+		}
+	}
+}
+
+func TestADrawnIntervalSaysWhatItsReadingSays(t *testing.T) {
+	drawn := intervalsOf([]experiments.Difference{
+		{Metric: "accuracy", Delta: 0.04, Low: 0.01, High: 0.08, Better: "higher"}, {Metric: "false_allow", Delta: 0.04, Low: 0.01, High: 0.08, Better: "lower"},
+		{Metric: "macro_f1", Delta: 0.04, Low: 0.01, High: 0.08, Better: "higher", Reading: experiments.ReadingNoClear}, // by its corrected p-value
+		{Metric: "accuracy", Delta: 0, Low: -0.01, High: 0.01, Better: "higher"}, {Metric: "accuracy", Low: math.NaN()}, {Metric: "log_loss", Better: "lower"},
+	})
+	for i, want := range []string{"good", "bad", "open", "open", "", "open"} {
+		if got := drawn[i]; (got == nil) != (want == "") || got != nil && got.Tone != want {
+			t.Errorf("%d: %+v, want %q", i, got, want)
+		}
+	}
+	if drawn[0].Low == drawn[5].Low || drawn[0].Zero != drawn[3].Zero {
+		t.Error("shares have one scale, other metrics their own")
+	}
+}
+
 func TestWhatIsMissingSaysSoInItsPlace(t *testing.T) {
 	for _, lang := range []string{"en", "ja"} {
 		page := render(t, empty(lang), "x")
 		for key := range catalogue[lang] {
 			id, ok := strings.CutPrefix(key, "section.")
-			if !ok || id == "configuration" {
+			if !ok || id == "configuration" || id == "models" || id == "decision" || id == "groups" { // the last three are of an A/B test alone
 				continue
 			}
 			missing := catalogue[lang]["missing."+id]

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -17,12 +18,31 @@ import (
 const (
 	curvePoints = 1000 // drawn of one curve
 	tableRows   = 20   // of the table behind it
+	frontRows   = 8    // of that before the appendix
+	mostCurves  = 6    // of one chart
 )
 
 // curve is a chart of one or more series over the step.
 type curve struct {
 	caption string
 	names   []string // of series, sorted
+	rows    int      // of the table
+}
+
+// losses draws the losses, which stand before the appendix; nil where the run has none.
+func (b *builder) losses() *chart {
+	c := curve{caption: b.t("curve.loss"), rows: frontRows}
+	for _, name := range sortedKeys(b.in.Series) {
+		if len(b.in.Series[name]) > 0 && !strings.HasPrefix(name, "so8t/") && kindOfSeries(name) == "loss" && len(c.names) < mostCurves {
+			c.names = append(c.names, name)
+		}
+	}
+	if c.names == nil {
+		return nil
+	}
+	drawn := b.curves(c, 180)
+	drawn.Beside = true
+	return &drawn
 }
 
 // training draws losses, learning rate and gradient norm, and lists every other series.
@@ -40,7 +60,7 @@ func (b *builder) training() section {
 			continue
 		}
 		if groups[key] == nil {
-			groups[key] = &curve{caption: b.t("curve." + key)}
+			groups[key] = &curve{caption: b.t("curve." + key), rows: tableRows}
 		}
 		groups[key].names = append(groups[key].names, name)
 	}
@@ -50,9 +70,13 @@ func (b *builder) training() section {
 	var small []chart
 	for _, key := range []string{"loss", "lr", "grad"} {
 		if c := groups[key]; c != nil && key == "loss" {
-			s.Blocks = append(s.Blocks, block{Charts: []chart{b.curves(*c, 320)}})
+			for _, part := range c.parts() {
+				s.Blocks = append(s.Blocks, block{Charts: []chart{b.curves(part, 320)}})
+			}
 		} else if c != nil {
-			small = append(small, b.curves(*c, 240))
+			for _, part := range c.parts() {
+				small = append(small, b.curves(part, 240))
+			}
 		}
 	}
 	if small != nil {
@@ -69,6 +93,14 @@ func (b *builder) training() section {
 		s.Blocks = append(s.Blocks, block{Text: b.t("curve.omitted", count(n))})
 	}
 	return s
+}
+
+// parts are curves of as many series as a table takes on paper.
+func (c curve) parts() (out []curve) {
+	for names := range slices.Chunk(c.names, mostCurves) {
+		out = append(out, curve{c.caption, names, c.rows})
+	}
+	return out
 }
 
 func kindOfSeries(name string) string {
@@ -155,7 +187,7 @@ func seriesRow(name string, points []experiments.Point) []cell {
 	return []cell{rowHead(name), num(count(len(points))), num(figure(points[0].Value)), num(at(low)), num(at(high)), num(figure(points[len(points)-1].Value)), num(count(bad))}
 }
 
-// curveTable gives the values of about twenty steps, the first and the last among them.
+// curveTable gives the values of about so many steps, the first and the last among them.
 func (b *builder) curveTable(c curve) *table {
 	steps := map[int64]bool{}
 	values := make([]map[int64]float64, len(c.names))
@@ -164,20 +196,21 @@ func (b *builder) curveTable(c curve) *table {
 		values[i] = make(map[int64]float64, len(in))
 		for j, p := range in {
 			values[i][p.Step] = p.Value
-			if j%max(int(math.Ceil(float64(len(in))/tableRows)), 1) == 0 || j == len(in)-1 {
+			if j%max(int(math.Ceil(float64(len(in))/float64(c.rows))), 1) == 0 || j == len(in)-1 {
 				steps[p.Step] = true
 			}
 		}
 	}
-	t := &table{Caption: b.t("table.curve", tableRows), Head: b.head(">step")}
+	t := &table{Caption: b.t("table.curve", c.rows), Head: b.head(">step")}
 	for _, name := range c.names {
-		t.Head = append(t.Head, cell{Text: b.or("series."+name, name), Class: "num"})
+		t.Head = append(t.Head, cell{Text: b.or("series."+name, name), Class: "num name"})
 	}
 	order := make([]int64, 0, len(steps))
 	for s := range steps {
 		order = append(order, s)
 	}
 	sort.Slice(order, func(i, j int) bool { return order[i] < order[j] })
+	order = someOf(order, values, c.rows)
 	for _, s := range order {
 		row := []cell{{Text: count(s), Class: "num", Row: true}}
 		for i := range c.names {
@@ -190,6 +223,24 @@ func (b *builder) curveTable(c curve) *table {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// someOf thins steps to about n, the first and the last kept: those at which every series has a value, where there are enough.
+func someOf(steps []int64, values []map[int64]float64, n int) []int64 {
+	whole := slices.DeleteFunc(slices.Clone(steps), func(s int64) bool {
+		return slices.ContainsFunc(values, func(v map[int64]float64) bool { _, ok := v[s]; return !ok })
+	})
+	if len(whole) >= min(n, len(steps)) {
+		steps = whole
+	}
+	if len(steps) <= n {
+		return steps
+	}
+	out := make([]int64, n)
+	for i := range out {
+		out[i] = steps[i*(len(steps)-1)/(n-1)]
+	}
+	return out
 }
 
 func fixed(v float64, decimals int) string { return strconv.FormatFloat(v, 'f', decimals, 64) }

@@ -1,20 +1,6 @@
 package report
 
-import (
-	"math"
-
-	"triality/experiments"
-)
-
-// find is the difference of a metric, nil when it was not computed.
-func find(ab *experiments.ABResult, metric string) *experiments.Difference {
-	for i := range ab.Differences {
-		if ab.Differences[i].Metric == metric {
-			return &ab.Differences[i]
-		}
-	}
-	return nil
-}
+import "triality/experiments"
 
 // verdict shows the sentence that the A/B test came to, what to know beside it, and how both arms stand to the best
 // baseline. The sentence is made with the result (package verdict), so that every place shows the same.
@@ -38,14 +24,17 @@ func (b *builder) verdict(p *page) {
 		p.Remarks = append(p.Remarks, v.Notes[b.in.Language]...)
 	}
 	b.testSet(p, ab.TestSet)
-	b.remarks(p, ab)
-	p.Tiles = b.tiles(ab)
+	b.floor(p, ab)
+	for i := range p.Remarks {
+		p.Remarks[i] = clip(p.Remarks[i], longestRemark)
+	}
 }
 
 // tones are the colours of decisions.
 var tones = map[string]string{experiments.DecisionShip: "gain", experiments.DecisionKeep: "loss", experiments.DecisionNotKnown: "open"}
 
-func (b *builder) remarks(p *page, ab *experiments.ABResult) {
+// floor says how both arms stand to the best baseline.
+func (b *builder) floor(p *page, ab *experiments.ABResult) {
 	var best *experiments.Baseline
 	for i := range ab.Baselines {
 		if best == nil || ab.Baselines[i].Scores.Accuracy > best.Scores.Accuracy {
@@ -67,33 +56,4 @@ func (b *builder) remarks(p *page, ab *experiments.ABResult) {
 		key = "floor.b"
 	}
 	p.Remarks = append(p.Remarks, b.t(key, name, percent(floor)))
-}
-
-func (b *builder) tiles(ab *experiments.ABResult) (out []tile) {
-	for _, metric := range []string{"accuracy", "macro_f1"} {
-		a, z := ab.Arms[0].Scores.Accuracy, ab.Arms[1].Scores.Accuracy
-		if metric == "macro_f1" {
-			a, z = ab.Arms[0].Scores.MacroF1, ab.Arms[1].Scores.MacroF1
-		}
-		notes := []string{b.t("tile.from", percent(a))}
-		if d := find(ab, metric); d != nil && !math.IsNaN(d.Low) && !math.IsNaN(d.High) {
-			notes = append(notes, b.t("tile.difference", signed(100*d.Delta, 1), signed(100*d.Low, 1), signed(100*d.High, 1)))
-		}
-		out = append(out, tile{b.t("tile." + metric), percent(z), notes})
-	}
-	if ab.Inference != nil {
-		for k := range ab.Inference.Comparisons {
-			c := &ab.Inference.Comparisons[k]
-			if c.Role != experiments.RoleGuardrail || c.Rows == 0 {
-				continue
-			}
-			out = append(out, tile{b.t("tile.guardrail", b.metric(c.Metric)), level(c.Metric, float64(c.B.Value)), []string{
-				b.t("tile.from", level(c.Metric, float64(c.A.Value))),
-				b.t("tile.difference", change(c.Metric, float64(c.Delta.Value)), change(c.Metric, float64(c.Delta.Low)), change(c.Metric, float64(c.Delta.High))),
-			}})
-		}
-	}
-	la, lz := ab.Arms[0].Latency, ab.Arms[1].Latency
-	out = append(out, tile{b.t("tile.latency"), millis(lz.MedianMS) + narrow + "ms", []string{b.t("tile.fromMS", millis(la.MedianMS))}})
-	return append(out, tile{b.t("tile.rows"), count(ab.Rows), []string{b.t("tile.discordant", count(ab.McNemar.OnlyA+ab.McNemar.OnlyB))}})
 }

@@ -16,17 +16,12 @@ type page struct {
 	VerdictTitle, Verdict     string
 	Tone                      string // "gain", "loss", "open" or "none"
 	Remarks                   []string
-	Tiles                     []tile
 	ContentsTitle             string
-	Sections                  []section
+	Front, Appendix           []section
+	AppendixTitle             string
 	NoScript                  string
 	Style                     template.CSS
 	Script, ECharts           template.JS
-}
-
-type tile struct {
-	Label, Value string
-	Notes        []string
 }
 
 type section struct {
@@ -58,6 +53,8 @@ type cell struct {
 	Title string // longer form, shown on hover
 	Class string // num, code, text, good, bad, quiet
 	Row   bool   // heads its row
+	// Interval is drawn in the cell; nil: none.
+	Interval *interval
 }
 
 type chart struct {
@@ -66,6 +63,7 @@ type chart struct {
 	Option             json.RawMessage
 	Height             int // CSS pixels
 	Table              *table
+	Beside             bool // its table is shown from the first, beside it
 }
 
 // builder gathers the page of one report.
@@ -74,6 +72,7 @@ type builder struct {
 	texts  map[string]string
 	now    time.Time
 	charts int
+	names  [2]string // of the arms' models
 	faults []error
 }
 
@@ -101,15 +100,20 @@ func (b *builder) or(key, plain string) string {
 func (b *builder) build() (*page, error) {
 	r := b.in.Run
 	p := &page{
-		Lang: b.in.Language, Title: r.Name, Kicker: b.t("kicker", b.in.Experiment.Name),
+		Lang: b.in.Language, Title: clip(r.Name, longestTitle), Kicker: b.t("kicker", clip(b.in.Experiment.Name, longestTitle)),
 		Made: b.t("made", stamp(b.now)), Status: b.or("status."+string(r.Status), string(r.Status)),
-		VerdictTitle: b.t("verdict"), ContentsTitle: b.t("contents"), NoScript: b.t("noscript"),
+		VerdictTitle: b.t("verdict"), ContentsTitle: b.t("contents"), NoScript: b.t("noscript"), AppendixTitle: b.t("appendix"),
 	}
+	b.names = b.modelNames()
 	b.verdict(p)
+	if b.in.AB != nil {
+		p.Front = append(p.Front, b.models(), b.decision(), b.groups())
+	}
+	p.Front = append(p.Front, b.trained())
 	for _, f := range []func() section{
-		b.configuration, b.data, b.training, b.so8t, b.comparison, b.classes, b.confusion, b.latency, b.modules, b.disagreements, b.environment,
+		b.comparison, b.classes, b.confusion, b.latency, b.modules, b.disagreements, b.configuration, b.data, b.training, b.so8t, b.environment,
 	} {
-		p.Sections = append(p.Sections, f())
+		p.Appendix = append(p.Appendix, f())
 	}
 	return p, nil
 }

@@ -64,6 +64,9 @@ func Kind(e Engine) graph.Kind {
 					return err
 				}
 			}
+			if in.AB != nil {
+				in.Groups = experiments.GroupScores(in.AB.Samples)
+			}
 			return e.WriteReport(ctx, w.Step, in, w.File(FileName))
 		},
 	}
