@@ -71,4 +71,3 @@ func TestADrawnIntervalSaysWhatItsReadingSays(t *testing.T) {
 		t.Error("shares have one scale, other metrics their own")
 	}
 }
-
