@@ -89,15 +89,19 @@ func (c Constants) put(g Graph, s *Step, n *yaml.Node) (uses []string, err error
 
 // keyError is an error about a key of a body.
 type keyError struct {
-	key string
-	err error
+	key  string
+	line int // 0: the key's
+	err  error
 }
 
 func (e *keyError) Error() string { return e.key + ": " + e.err.Error() }
 func (e *keyError) Unwrap() error { return e.err }
 
 // At says which key of a step's body an error is about, so that it is told at its line.
-func At(key string, err error) error { return &keyError{key, err} }
+func At(key string, err error) error { return &keyError{key, 0, err} }
+
+// AtLine is At for a line of its own, such as that of one value among a key's.
+func AtLine(key string, line int, err error) error { return &keyError{key, line, err} }
 
 // lineOf is the line of a key of the body, or of what is around it; 0: it was read from no file.
 func (s *Step) lineOf(key string) int {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"time"
 
 	"triality/experiments"
@@ -22,7 +20,8 @@ type Recorder interface {
 	Keep(ctx context.Context, s *Planned) error
 	// Reuse says that a finished result was taken over, with the metric points that were logged for it.
 	Reuse(ctx context.Context, s *Planned, points experiments.MetricBatch) error
-	// End says how a step that began has ended, cut when ctx ended before it; the ctx that End gets has not.
+	// End says how a step that began has ended, cut when ctx ended or the run failed elsewhere before it; the ctx that End gets
+	// has not ended.
 	End(ctx context.Context, s *Planned, at time.Time, err error, cut bool) error
 }
 
@@ -33,91 +32,32 @@ type Executor struct {
 	Cheap   int    // cheap steps that may run side by side, those that are taken over among them; 0: as many as there are cores
 }
 
-// ended is a step that has come to its end on a device; −1 where it had none.
-type ended struct {
-	step   *Planned
-	device int
-	err    error
-}
-
 // Run runs a plan. A step starts when all that it takes is there; of several, the plan's first gets a free device. After
-// a failure no other step starts, and those that run come to their end; when ctx ends, they are cut short.
+// a failure no other step starts, and those that run come to their end; when ctx ends, they are cut short. A variant whose
+// values are wrong, which is a failure with CodeInvalid, is no failure of the run.
 func (x Executor) Run(ctx context.Context, p *Plan, rec Recorder) error {
-	var free []int
-	for d := range max(1, x.Devices) {
-		free = append(free, d)
-	}
-	cheap := x.Cheap
-	if cheap == 0 {
-		cheap = runtime.GOMAXPROCS(0)
-	}
-	state := map[*Planned]bool{} // true: finished; false: runs
-	failed := map[*Planned]error{}
-	results := make(chan ended)
-	running := 0
-	for {
-		for _, s := range p.Steps {
-			if len(failed) > 0 || ctx.Err() != nil && running > 0 {
-				break
-			}
-			if _, known := state[s]; known || slices.ContainsFunc(s.needs, func(n *Planned) bool { return !state[n] }) {
-				continue
-			}
-			device := -1
-			if s.Done == nil && s.Kind.Cost == Costly {
-				if len(free) == 0 {
-					continue
-				}
-				device, free = free[0], free[1:]
-			} else if cheap == 0 {
-				continue
-			} else {
-				cheap--
-			}
-			state[s] = false
-			running++
-			go func() { results <- ended{s, device, x.step(ctx, p, s, max(0, device), rec)} }()
-		}
-		if running == 0 {
-			break
-		}
-		e := <-results
-		running--
-		if e.device >= 0 {
-			free = append(free, e.device)
-			slices.Sort(free) // the first device is open already
-		} else {
-			cheap++
-		}
-		if e.err != nil {
-			failed[e.step] = e.err
-		} else {
-			state[e.step] = true
-		}
-	}
-	var errs []error
-	for _, s := range p.Steps {
-		errs = append(errs, failed[s])
-	}
-	return errors.Join(errs...)
+	return x.schedule(p, rec).run(ctx)
 }
 
 // step takes a finished result over or makes one.
-func (x Executor) step(ctx context.Context, p *Plan, s *Planned, device int, rec Recorder) error {
-	if s.Done == nil && s.twin != nil {
+func (x Executor) step(ctx context.Context, p *Plan, s *Planned, device int, rec Recorder, ask func(context.Context, []*Variant, func(*Variant) error) error) error {
+	if s.Done == nil && (s.twin != nil || s.Variant != nil) {
 		s.Done = finished(s.Dir, s.Key)
 	}
-	work := Work{Step: s, Body: s.Body, Dir: s.Dir, Device: device}
+	work := Work{Step: s, Body: s.Body, Dir: s.Dir, Device: device, Run: ask}
 	var err error
 	if s.Done != nil {
 		err = reuse(ctx, work, rec)
 	} else {
 		err = x.make(ctx, work, rec)
 	}
-	if err != nil {
-		return p.graph.placed(&s.Step, err)
+	switch {
+	case err == nil:
+		return nil
+	case s.Variant != nil:
+		return coded(s.Variant.Asks.Name+": "+s.Variant.Name+": "+s.Name, err)
 	}
-	return nil
+	return p.graph.placed(&s.Step, err)
 }
 
 func reuse(ctx context.Context, w Work, rec Recorder) error {
@@ -164,7 +104,7 @@ func (x Executor) make(ctx context.Context, w Work, rec Recorder) error {
 	if err == nil {
 		err = x.finish(ctx, s, began, at, kept, rec)
 	}
-	return errors.Join(err, rec.End(context.WithoutCancel(ctx), s, at, err, ctx.Err() != nil))
+	return errors.Join(err, rec.End(context.WithoutCancel(ctx), s, at, err, ctx.Err() != nil || errors.Is(err, errHalted)))
 }
 
 // finish stores a step's metrics and artifacts and, last, the marker that makes it reusable.

@@ -14,12 +14,13 @@ import (
 
 // Step is one step of a graph.
 type Step struct {
-	Name string
-	Kind string
-	Body any        // what the kind's Body makes, filled
-	line int        // of a file that it was read from; 0: none
-	node *yaml.Node // the body in the file; nil: none
-	uses []string   // steps whose constants stand in the body
+	Name   string
+	Kind   string
+	Body   any        // what the kind's Body makes, filled
+	line   int        // of a file that it was read from; 0: none
+	node   *yaml.Node // the body in the file; nil: none
+	uses   []string   // steps whose constants stand in the body
+	varies []string   // steps that its kind's expansion names
 }
 
 // Needs are the names of the steps that the body refers to, each once.
@@ -31,6 +32,11 @@ func (s Step) Needs() []string {
 	out := slices.Clone(s.uses)
 	for _, in := range inputs {
 		if name, _, ok := in.input.Reference(); ok && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	for _, name := range s.varies {
+		if !slices.Contains(out, name) {
 			out = append(out, name)
 		}
 	}
@@ -103,7 +109,17 @@ func (g Graph) link(kinds []Kind) ([]*Planned, error) {
 		steps = append(steps, s)
 	}
 	for _, s := range steps {
+		if err := g.expand(s, byName); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range steps {
 		if err := g.connect(s, byName); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range steps {
+		if err := g.vary(s, byName); err != nil {
 			return nil, err
 		}
 	}
@@ -136,9 +152,9 @@ func (g Graph) connect(s *Planned, byName map[string]*Planned) error {
 		if from == nil {
 			return g.fail(&s.Step, in.input.line, in.key, "%s: there is no step %s", in.input.Text, name)
 		}
-		t, ok := from.Kind.typeOf(output)
+		t, ok := from.typeOf(output)
 		if !ok {
-			return g.fail(&s.Step, in.input.line, in.key, "%s: step %s is of kind %s, which gives %s", in.input.Text, name, from.Kind.Name, outputs(from.Kind))
+			return g.fail(&s.Step, in.input.line, in.key, "%s: step %s is of kind %s, which gives %s", in.input.Text, name, from.Kind.Name, outputs(from.outs))
 		}
 		if output != "" && !in.accepts(t) {
 			return g.fail(&s.Step, in.input.line, in.key, "%s is a %s; here it must be a %s", in.input.Text, t, in.wants())
@@ -155,11 +171,12 @@ func (g Graph) order(steps []*Planned) ([]*Planned, error) {
 	waits, after := map[*Planned]int{}, map[*Planned][]int{}
 	var ready places
 	for i, s := range steps {
-		waits[s] = len(s.needs)
-		for _, n := range s.needs {
+		before := s.before()
+		waits[s] = len(before)
+		for _, n := range before {
 			after[n] = append(after[n], i)
 		}
-		if len(s.needs) == 0 {
+		if len(before) == 0 {
 			ready = append(ready, i) // in order, which is a heap
 		}
 	}
@@ -201,7 +218,8 @@ func (g Graph) cycle(steps []*Planned, waits map[*Planned]int) error {
 	for seen := map[*Planned]bool{}; !seen[at]; {
 		seen[at] = true
 		path = append(path, at)
-		at = at.needs[slices.IndexFunc(at.needs, open)]
+		before := at.before()
+		at = before[slices.IndexFunc(before, open)]
 	}
 	path = append(path[slices.Index(path, at):], at)
 	var words []string
@@ -213,26 +231,29 @@ func (g Graph) cycle(steps []*Planned, waits map[*Planned]int) error {
 		name, _, ok := s.input.Reference()
 		return ok && name == path[1].Name
 	})
-	in := path[0].inputs[i]
-	return g.fail(&path[0].Step, in.input.line, in.key, "the steps wait for each other: %s", strings.Join(words, " needs "))
+	line, key := 0, ""
+	if i >= 0 { // else it asks for variants of it
+		line, key = path[0].inputs[i].input.line, path[0].inputs[i].key
+	}
+	return g.fail(&path[0].Step, line, key, "the steps wait for each other: %s", strings.Join(words, " needs "))
 }
 
 // typeOf is the type of an output; the whole step, which has no name, is of any.
-func (k *Kind) typeOf(output string) (Type, bool) {
+func (s *Planned) typeOf(output string) (Type, bool) {
 	if output == "" {
 		return "", true
 	}
-	for _, o := range k.Gives {
+	for _, o := range s.outs {
 		if o.Name == output {
 			return o.Type, true
 		}
 	}
-	return Series, output == metricsOutput && k.Show == nil
+	return Series, output == metricsOutput && s.Kind.Show == nil
 }
 
-func outputs(k *Kind) string {
+func outputs(list []Output) string {
 	var out []string
-	for _, o := range k.Gives {
+	for _, o := range list {
 		out = append(out, o.Name)
 	}
 	if len(out) == 0 {

@@ -62,21 +62,24 @@ var (
 const metricsOutput = "metrics"
 
 // Reference splits "${step.output}". A reference is a whole value: no text is replaced within another. "${step.metrics.NAME}"
-// is one of the series in the output metrics; no other output has parts.
+// is one of the series in the output metrics; elsewhere the name of an output may have dots.
 func (i Input) Reference() (step, output string, ok bool) {
 	if i.step != "" {
 		return i.step, "", true
 	}
 	m := reference.FindStringSubmatch(i.Text)
-	if m == nil || i.literal || m[3] != "" && m[2] != metricsOutput {
+	switch {
+	case m == nil || i.literal:
 		return "", "", false
+	case m[3] != "" && m[2] != metricsOutput:
+		return m[1], m[2] + "." + m[3], true
 	}
 	return m[1], m[2], true
 }
 
 // part is what a reference names of the output.
 func (i Input) part() string {
-	if m := reference.FindStringSubmatch(i.Text); m != nil {
+	if m := reference.FindStringSubmatch(i.Text); m != nil && m[2] == metricsOutput {
 		return m[3]
 	}
 	return ""
@@ -146,6 +149,7 @@ func walk(v reflect.Value, prefix string, inputs []slot, stray []string) ([]slot
 				one.input = &p.steps[j]
 				inputs = append(inputs, one)
 			}
+		case f.Type() == reflect.TypeFor[SeriesRef]():
 		case f.Kind() == reflect.Struct:
 			inputs, stray = walk(f, key+".", inputs, stray)
 		default:

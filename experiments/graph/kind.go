@@ -84,6 +84,8 @@ type Kind struct {
 	OwnFolder bool
 	// Check, where not nil, says what is wrong with a body that is read, beyond its tags; At names the key.
 	Check func(body any) error
+	// Expand, where not nil, says which steps a step of the kind asks for; Work.Run runs them. See Expansion.
+	Expand func(body any) (Expansion, error)
 	// Plan reads what decides the result and makes the key of it. It may fill in the body, which is the plan's own copy.
 	Plan func(ctx context.Context, p Planning) (Outline, error)
 	// Run does the work.
@@ -105,6 +107,8 @@ type Planning struct {
 	Body   any
 	Device string // name of the device that computes: another one gives other last bits
 	Tell   Teller
+	// Variants are what Kind.Expand asked for, planned: their steps have keys.
+	Variants []*Variant
 }
 
 // Outline is what Kind.Plan says of a step before it runs.
@@ -124,6 +128,10 @@ type Work struct {
 	Dir    string
 	Device int // the number of the device that a costly step has to itself, from 0
 	Sink   Sink
+	// Run runs some of the step's variants, side by side where devices allow, takes over what is there, and returns when all
+	// have ended; those whose values are wrong have an Err. ended is called as each ends, one at a time, and must not wait; after
+	// an error of it no more start. An error of Run is that one, or means that the run stops.
+	Run func(ctx context.Context, list []*Variant, ended func(*Variant) error) error
 }
 
 // Place is where and how a step computes.

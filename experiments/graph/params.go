@@ -45,7 +45,12 @@ func differing(v, usual reflect.Value, prefix string, out map[string]string) {
 			}
 			continue
 		}
+		one, isText := f.Interface().(fmt.Stringer) // a struct that is one value
 		switch {
+		case f.Kind() == reflect.Struct && isText:
+			if text := one.String(); text != usual.Field(i).Interface().(fmt.Stringer).String() {
+				out[key] = text
+			}
 		case f.Kind() == reflect.Struct:
 			differing(f, usual.Field(i), key, out)
 		case f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Struct:

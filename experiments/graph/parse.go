@@ -222,6 +222,11 @@ func (g Graph) fill(s *Step, body *yaml.Node, kinds []Kind) error {
 			return g.placed(s, err)
 		}
 	}
+	if kinds[k].Expand != nil {
+		if e, err := kinds[k].Expand(s.Body); err == nil { // link says what is wrong
+			s.varies = e.names()
+		}
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,7 +36,16 @@ type Planned struct {
 	needs        []*Planned
 	twin         *Planned // an earlier step of the same folder: its result is this one's too
 	shown        []byte   // what it shows, where it was asked; see Plan.Show
+
+	Variants  []*Variant // what the step asks for, as its Kind.Expand says
+	Variant   *Variant   // that the step is a part of; nil: it is one of the graph's own
+	expansion *Expansion
+	varies    []*Planned // steps that its variants are made of or need: it comes after them, but does not wait
+	outs      []Output   // what it may give: the kind's, and what it gives on of a variant
 }
+
+// Gives says whether the step as it is configured has an output.
+func (s *Planned) Gives(name string) bool { _, ok := s.gives[name]; return ok }
 
 // Output is where one of the step's outputs lies.
 func (s *Planned) Output(name string) string { return filepath.Join(s.Dir, s.gives[name]) }
@@ -53,11 +63,23 @@ func (s *Planned) InRun(batch experiments.MetricBatch) experiments.MetricBatch {
 	return out
 }
 
-// Needs names the steps that this one waits for.
+// Needs names the steps that this one's result depends on: those that it takes something of, and those that its variants
+// are made of or need.
 func (s *Planned) Needs() []string {
 	var out []string
-	for _, n := range s.needs {
+	for _, n := range s.before() {
 		out = append(out, n.Name)
+	}
+	return out
+}
+
+// before are the steps that come before this one.
+func (s *Planned) before() []*Planned {
+	out := slices.Clone(s.needs)
+	for _, n := range s.varies {
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
 	}
 	return out
 }
@@ -138,7 +160,16 @@ func (m *maker) plan(ctx context.Context, s *Planned) error {
 			return coded(m.graph.where(&s.Step, in.input.line, in.key), err)
 		}
 	}
-	outline, err := s.Kind.Plan(ctx, Planning{Body: s.Body, Device: m.env.Device, Tell: m.env.Tell(s)})
+	for _, v := range s.Variants {
+		own := *m
+		own.byName = maps.Clone(m.byName)
+		for _, step := range v.Steps {
+			if err := own.plan(ctx, step); err != nil {
+				return fmt.Errorf("%s: %s: %w", s.Name, v.Name, err)
+			}
+		}
+	}
+	outline, err := s.Kind.Plan(ctx, Planning{Body: s.Body, Device: m.env.Device, Tell: m.env.Tell(s), Variants: s.Variants})
 	if err != nil {
 		return m.graph.placed(&s.Step, err)
 	}
@@ -147,6 +178,10 @@ func (m *maker) plan(ctx context.Context, s *Planned) error {
 		s.Dir = filepath.Join(m.env.Dir, s.Kind.Name, short(s.Key))
 	}
 	m.byName[s.Name] = s
+	if s.Variant != nil { // another may have the same folder, and may never run
+		s.Done = finished(s.Dir, s.Key)
+		return nil
+	}
 	if first := m.byDir[filepath.Clean(s.Dir)]; first != nil {
 		s.twin = first
 		s.needs = append(s.needs, first)
@@ -187,7 +222,11 @@ func (m *maker) literal(ctx context.Context, in *slot) (Value, error) {
 func (g Graph) placed(s *Step, err error) error {
 	var at *keyError
 	if errors.As(err, &at) {
-		return coded(g.where(s, s.lineOf(at.key), at.key), at.err)
+		line := at.line
+		if line == 0 {
+			line = s.lineOf(at.key)
+		}
+		return coded(g.where(s, line, at.key), at.err)
 	}
 	return coded(g.where(s, 0, ""), err)
 }

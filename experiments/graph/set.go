@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -37,22 +38,31 @@ func set(top *yaml.Node, text string) error {
 		}
 		at, path = step, append([]string{"body"}, path[1:]...)
 	}
-	for _, name := range path[:len(path)-1] {
-		if at = child(at, name); at.Kind != yaml.MappingNode {
-			return fail("%s: %s is no section", key, name)
-		}
-	}
-	last := path[len(path)-1]
 	if at.Kind != yaml.MappingNode {
 		return fail("%s: the file is no mapping", key)
 	}
+	if err := put(at, strings.Join(path, "."), doc.Content[0]); err != nil {
+		return fail("%s: %w", key, err)
+	}
+	return nil
+}
+
+// put gives a key of a mapping, dotted, a value; sections that are missing are made.
+func put(at *yaml.Node, key string, value *yaml.Node) error {
+	path := strings.Split(key, ".")
+	last := path[len(path)-1]
+	for _, name := range path[:len(path)-1] {
+		if at = child(at, name); at.Kind != yaml.MappingNode {
+			return fmt.Errorf("%s is no section", name)
+		}
+	}
 	for i := 0; i+1 < len(at.Content); i += 2 {
 		if at.Content[i].Value == last {
-			at.Content[i+1] = doc.Content[0]
+			at.Content[i].Line, at.Content[i+1] = value.Line, value
 			return nil
 		}
 	}
-	at.Content = append(at.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: last}, doc.Content[0])
+	at.Content = append(at.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: last, Line: value.Line}, value)
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"triality/experiments/kinds/replace"
 	"triality/experiments/kinds/report"
 	"triality/experiments/kinds/samples"
+	"triality/experiments/kinds/sweep"
 	"triality/experiments/kinds/table"
 )
 
@@ -44,7 +45,7 @@ type Engine interface {
 func All(e Engine) []graph.Kind {
 	return []graph.Kind{
 		basemodel.Kind(e), convert.Kind(e), finetune.Kind(e), merge.Kind(e), replace.Kind(e), burnin.Kind(e), export.Kind(e),
-		abtest.Kind(e), metric.Kind(e), report.Kind(e),
+		abtest.Kind(e), metric.Kind(e), report.Kind(e), sweep.Kind(),
 		input.Kind(), note.Kind(), query.Kind(e), table.Kind(), chart.Kind(e), compare.Kind(e), samples.Kind(e),
 	}
 }

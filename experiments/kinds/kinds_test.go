@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.yaml.in/yaml/v3"
+
 	"triality/experiments/graph"
 	"triality/experiments/kinds/convert"
 )
@@ -50,7 +52,7 @@ func documented(t *testing.T, where string, body reflect.Type, types []graph.Typ
 				t.Errorf("%s: %s takes %q, which is no type", where, key, name)
 			}
 		}
-		if f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[graph.Input]() && f.Type != reflect.TypeFor[graph.Prose]() {
+		if f.Type.Kind() == reflect.Struct && !reflect.PointerTo(f.Type).Implements(reflect.TypeFor[yaml.Unmarshaler]()) {
 			documented(t, where+"."+key, f.Type, types)
 		}
 	}

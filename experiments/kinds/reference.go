@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"triality/experiments/graph"
+	"triality/experiments/kinds/sweep"
 )
 
 // Reference is the page of all kinds in Markdown, made from their bodies' tags and defaults. Sections that a pipeline YAML
@@ -21,9 +22,15 @@ func Reference() string {
 		for _, o := range k.Gives {
 			gives = append(gives, fmt.Sprintf("`%s` (%s)", o.Name, o.Type))
 		}
+		if k.Expand != nil {
+			gives = append(gives, "`best.NAME`, an output of the best of the steps that it runs")
+		}
 		cost, resumes := "It needs no device.", "starts over"
 		if k.Cost == graph.Free {
 			cost = "It shows what others gave, in an instant."
+		}
+		if k.Expand != nil {
+			cost, resumes = "It needs what the steps need that it runs.", "takes over those of them that have ended"
 		}
 		if k.Cost == graph.Costly {
 			cost = "It has a device to itself."
@@ -66,6 +73,12 @@ func taken(f reflect.StructField) string {
 		return "some of " + strings.ReplaceAll(f.Tag.Get("takes"), ",", ", ")
 	case f.Type == reflect.TypeFor[graph.Prose]():
 		return "a text with values of other steps"
+	case f.Type == reflect.TypeFor[graph.SeriesRef]():
+		return "`${STEP.metrics.SERIES}`"
+	case f.Type == reflect.TypeFor[sweep.Keys]():
+		return "a mapping of keys to values"
+	case f.Type == reflect.TypeFor[sweep.Budget]():
+		return "key, min, max"
 	case f.Type.Kind() == reflect.Struct && f.Type.Name() == "Numbers":
 		return "load_in_8bit, llm_int8_threshold, quantization, fp16, bf16, tf32, gradient_checkpointing, gradient_checkpointing_policy, allow_unknown_config"
 	case f.Type.Kind() == reflect.Struct:

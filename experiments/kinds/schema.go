@@ -6,6 +6,7 @@ import (
 
 	"triality/experiments/config"
 	"triality/experiments/graph"
+	"triality/experiments/kinds/sweep"
 )
 
 // KindSchema is what a form or an editor needs to know of a kind.
@@ -46,6 +47,10 @@ func inputSchema(f reflect.StructField) *config.Schema {
 		return &config.Schema{Type: "string", Takes: takes}
 	case reflect.TypeFor[[]graph.Input]():
 		return &config.Schema{Type: "array", Items: &config.Schema{Type: "string"}, Takes: takes}
+	case reflect.TypeFor[graph.SeriesRef]():
+		return &config.Schema{Type: "string"}
+	case reflect.TypeFor[sweep.Keys]():
+		return &config.Schema{Type: "object", Additional: true}
 	case reflect.TypeFor[graph.Prose]():
 		return &config.Schema{Type: "string", Text: true}
 	}

@@ -248,7 +248,7 @@ func TestMistakesOfCheapKindsHaveTheirCellKeyAndLine(t *testing.T) {
 	}
 	for body, want := range map[string]string{
 		"kind: chart\n    body:\n      of: ${log.metrics.train/los}":                  "g.yaml:6: c: of[0]: ${log.metrics.train/los}: the step logged no metric train/los; the nearest is train/loss",
-		"kind: chart\n    body:\n      of: ${log.words.x}":                            "g.yaml:6: c: of[0]: \"${log.words.x}\" is no reference",
+		"kind: chart\n    body:\n      of: ${log.words.x}":                            "g.yaml:6: c: of[0]: ${log.words.x}: step log is of kind logging, which gives words",
 		"kind: chart\n    body:\n      of: ${lgo.metrics}":                            "g.yaml:6: c: of[0]: ${lgo.metrics}: there is no step lgo",
 		"kind: chart\n    body: {}":                                                   "c: of: is needed, or runs",
 		"kind: chart\n    body:\n      type: pie":                                     "g.yaml:6: type: want line, bar, scatter",

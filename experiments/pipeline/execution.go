@@ -22,16 +22,20 @@ type execution struct {
 	cfg        config.Pipeline
 	experiment experiments.Experiment
 
-	mu        sync.Mutex // over all below, the tracker's record of the run and the watcher
+	whole *execution // that this is a part of; nil: it is a run of its own
+	plan  *graph.Plan
+
+	mu        sync.Mutex // over all below, the tracker's record of the run and the watcher; of a part, the whole's
 	run       *experiments.Run
 	index     map[*graph.Planned]int // of each step in run.Steps
 	restarted map[string]bool        // series that a resumed run has begun anew; nil: the run is new
+	parts     map[*graph.Variant]*execution
 }
 
 // follow makes the run's steps those of a plan.
-func (e *execution) follow(p *graph.Plan) {
+func (e *execution) follow(steps []*graph.Planned) {
 	e.index = map[*graph.Planned]int{}
-	for i, s := range p.Steps {
+	for i, s := range steps {
 		e.index[s] = i
 		step := experiments.Step{Kind: s.Kind.Name, Key: s.Key, Status: experiments.Queued}
 		if s.Name != s.Kind.Name {
@@ -43,19 +47,30 @@ func (e *execution) follow(p *graph.Plan) {
 
 // change changes a step's record, shows it and saves the run.
 func (e *execution) change(ctx context.Context, s *graph.Planned, change func(*experiments.Step)) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.guard().Lock()
+	defer e.guard().Unlock()
 	record := &e.run.Steps[e.index[s]]
 	change(record)
+	if e.whole != nil {
+		e.conclude()
+	}
 	if e.Watcher != nil {
-		e.Watcher.Step(*record)
+		shown := *record
+		if e.whole != nil {
+			shown.Name = title(s)
+		}
+		e.Watcher.Step(shown)
 	}
 	return e.Tracker.SaveRun(ctx, *e.run)
 }
 
 // Begin implements graph.Recorder.
 func (e *execution) Begin(ctx context.Context, s *graph.Planned, at time.Time) (graph.Sink, error) {
-	err := e.change(ctx, s, func(r *experiments.Step) {
+	e, err := e.of(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	err = e.change(ctx, s, func(r *experiments.Step) {
 		r.Status, r.StartedAt, r.Output, r.Notes = experiments.Running, at, s.Dir, nil
 	})
 	return &runSink{execution: e, ctx: ctx, step: s}, err
@@ -63,6 +78,10 @@ func (e *execution) Begin(ctx context.Context, s *graph.Planned, at time.Time) (
 
 // End implements graph.Recorder.
 func (e *execution) End(ctx context.Context, s *graph.Planned, at time.Time, err error, cut bool) error {
+	e, ofErr := e.of(ctx, s)
+	if ofErr != nil {
+		return ofErr
+	}
 	return e.change(ctx, s, func(r *experiments.Step) {
 		r.EndedAt = at
 		switch {
@@ -78,7 +97,11 @@ func (e *execution) End(ctx context.Context, s *graph.Planned, at time.Time, err
 
 // Reuse implements graph.Recorder: the metrics and artifacts of a finished result go to this run too.
 func (e *execution) Reuse(ctx context.Context, s *graph.Planned, points experiments.MetricBatch) error {
-	err := e.change(ctx, s, func(r *experiments.Step) {
+	e, err := e.of(ctx, s)
+	if err != nil {
+		return err
+	}
+	err = e.change(ctx, s, func(r *experiments.Step) {
 		r.Status, r.Output, r.EndedAt, r.Notes = experiments.Reused, s.Dir, s.Done.FinishedAt, s.Done.Notes
 	})
 	if err == nil && len(points) > 0 {
@@ -90,13 +113,17 @@ func (e *execution) Reuse(ctx context.Context, s *graph.Planned, points experime
 	if err != nil {
 		return err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.guard().Lock()
+	defer e.guard().Unlock()
 	return e.Tracker.SaveRun(ctx, *e.run) // its summary has changed
 }
 
 // Keep implements graph.Recorder: the tracker keeps a step's artifacts.
 func (e *execution) Keep(ctx context.Context, s *graph.Planned) error {
+	e, err := e.of(ctx, s)
+	if err != nil {
+		return err
+	}
 	for _, a := range s.Kind.Artifacts {
 		if output, _, _ := strings.Cut(a.File, "/"); !slices.Contains(s.Files, output) {
 			continue // full fine-tuning has no adapter
@@ -118,8 +145,8 @@ func (e *execution) Keep(ctx context.Context, s *graph.Planned) error {
 // log stores metric points and keeps each series' last value in the run's summary. A run that is resumed
 // logs its curves whole again, so each series begins anew with the first points of this execution.
 func (e *execution) log(ctx context.Context, batch experiments.MetricBatch) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.guard().Lock()
+	defer e.guard().Unlock()
 	for name, points := range batch {
 		if len(points) > 0 {
 			if e.run.Summary == nil {
@@ -161,11 +188,11 @@ type runSink struct {
 }
 
 func (s *runSink) Progress(p experiments.Progress) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.guard().Lock()
+	defer s.guard().Unlock()
 	s.Tracker.Progress(s.run.ID, s.step.Name, p)
 	if s.Watcher != nil {
-		s.Watcher.Progress(s.step.Name, p)
+		s.Watcher.Progress(title(s.step), p)
 	}
 }
 
@@ -177,13 +204,13 @@ func (s *runSink) Metrics(batch experiments.MetricBatch) error {
 const maxNotes = 50
 
 func (s *runSink) Note(text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.guard().Lock()
+	defer s.guard().Unlock()
 	if record := &s.run.Steps[s.index[s.step]]; len(record.Notes) < maxNotes {
 		record.Notes = append(record.Notes, text)
 	}
 	if s.Watcher != nil {
-		s.Watcher.Note(s.step.Name, text)
+		s.Watcher.Note(title(s.step), text)
 	}
 }
 

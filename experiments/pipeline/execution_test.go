@@ -81,7 +81,7 @@ func oneStep(t *testing.T, fails string) (*execution, *counted, *graph.Planned) 
 	p := &graph.Planned{Step: graph.Step{Name: "step"}, Kind: kind, Dir: dir, Files: []string{"out.json"}, Done: &graph.Marker{FinishedAt: time.Unix(7, 0), Notes: []string{"a note"}}}
 	c := &counted{kept: newMemory(), fails: fails}
 	e := &execution{Runner: &Runner{Tracker: c, Engine: &Engine{}, Version: "v"}, run: &experiments.Run{ID: "r"}}
-	e.follow(&graph.Plan{Steps: []*graph.Planned{p}})
+	e.follow([]*graph.Planned{p})
 	return e, c, p
 }
 

@@ -98,7 +98,8 @@ func (r *Runner) RunSpec(ctx context.Context, s Spec, o RunOptions) (run experim
 		run.CreatedAt, run.Name = before.CreatedAt, before.Name
 		maps.Copy(run.Tags, before.Tags)
 	}
-	e.follow(p.Plan)
+	e.plan = p.Plan
+	e.follow(p.Steps)
 	if o.Resume {
 		e.restarted = map[string]bool{}
 	}
@@ -115,6 +116,7 @@ func (r *Runner) RunSpec(ctx context.Context, s Spec, o RunOptions) (run experim
 		devices = r.Engine.Devices.Count()
 	}
 	err = graph.Executor{RunID: run.ID, Devices: devices}.Run(ctx, p.Plan, e)
+	err = errors.Join(err, e.closeParts(context.WithoutCancel(ctx)))
 	run.EndedAt = wallclock.Now().UTC()
 	switch {
 	case err == nil:

@@ -55,6 +55,8 @@ steps:
   - {name: across2, kind: metric, body: {result: "${abtest.result}", other: "${second.result}", arm: A, other_arm: B, metric: {module: agree.wasm}}}
   - {name: base, kind: base, body: {base_model: fresh, create: {shape: micro, text: rows.jsonl, vocab_size: 320, num_train_epochs: 0.5}, max_length: 64}}
   - {name: report, kind: report, body: {ab: "${abtest.result}"}}
+  - {name: search, kind: sweep, body: {of: tuned, keys: {training.lora_alpha: [4, 8]}, metric: "${tuned.metrics.train/loss}", direction: min}}
+  - {name: best, kind: merge, body: {base_model: model, adapter: "${search.best.adapter}"}}
 `
 
 func graphFolder(t *testing.T) string {
@@ -105,6 +107,7 @@ func stepFolders(t *testing.T, dir string) map[string]string {
 	}
 	defer st.Close()
 	runs, _, err := st.Runs(t.Context(), store.RunFilter{Status: experiments.Finished})
+	runs = slices.DeleteFunc(runs, func(r experiments.Run) bool { return r.ParentID != "" })
 	if err != nil || len(runs) == 0 {
 		t.Fatalf("%d finished runs, %v", len(runs), err)
 	}

@@ -47,7 +47,7 @@ func (d *delivery) Watch(ctx context.Context) error { return d.Workplace.Watch(c
 
 // Before implements Delivery. The records of a run come one after the other.
 func (d *delivery) Before(ctx context.Context, run experiments.Run) error {
-	if run.Status.Done() {
+	if run.Status.Done() && run.ParentID == "" { // a part's end is not that of the job
 		return d.Finish(ctx)
 	}
 	news := false
@@ -111,13 +111,17 @@ func newFiled(ctx context.Context, files *transfer.Server, job worker.Job, track
 
 // SaveRun records a run once its files are there.
 func (f *filed) SaveRun(ctx context.Context, run experiments.Run) error {
-	if run.Status == experiments.Finished && !f.files.Complete(f.attempt.Run, f.attempt.Attempt) {
+	part := run.ID != f.attempt.Run
+	if run.Status == experiments.Finished && !part && !f.files.Complete(f.attempt.Run, f.attempt.Attempt) {
 		return experiments.Errorf(experiments.CodeConflict, "run %s: its worker says that it is finished, and has not sent all results", run.ID)
 	}
 	for i := range run.Steps {
-		run.Steps[i].Output = f.files.Called(run.ID, run.Steps[i].Output)
+		run.Steps[i].Output = f.files.Called(f.attempt.Run, run.Steps[i].Output)
 	}
-	run.Config = f.config
+	if run.Config = f.config; part {
+		run.Config = "" // that names what the worker's machine has
+		return f.Tracker.SaveRun(ctx, run)
+	}
 	params := map[string]string{}
 	for key, value := range run.Params {
 		if name, ok := strings.CutSuffix(key, commitSuffix); ok {

@@ -82,7 +82,11 @@ func (q *Queue) attempt(ctx context.Context, j *job) (err error) {
 	if err != nil && !j.leftRunning(ctx, err) {
 		fmt.Fprintf(log, "attempt %d ended: %v\n", run.Job.Attempt, err)
 	}
-	return errors.Join(err, q.settle(ctx, j, err, place.at()))
+	var partsErr error
+	if !j.leftRunning(ctx, err) {
+		partsErr = closeParts(record, q.store, j.id)
+	}
+	return errors.Join(err, partsErr, q.settle(ctx, j, err, place.at()))
 }
 
 // settle records how an attempt ended: err is what the worker gave, the cause of attempt's end why it was stopped,

@@ -81,7 +81,11 @@ func furthest(a, b experiments.Reached) experiments.Reached {
 }
 
 func (r recorder) Progress(run, step string, p experiments.Progress) {
-	r.reached.moved(step, p)
+	name := step
+	if run != r.run { // each part's work is its own
+		name = run + " " + step
+	}
+	r.reached.moved(name, p)
 	r.Store.Progress(run, step, p)
 }
 
@@ -96,6 +100,9 @@ func (r recorder) EnsureExperiment(ctx context.Context, _ string) (experiments.E
 }
 
 func (r recorder) SaveRun(ctx context.Context, run experiments.Run) error {
+	if run.ID != r.run {
+		return r.savePart(ctx, run)
+	}
 	r.reached.set(run.Steps)
 	if r.judged && run.Status == experiments.Failed {
 		run.Status, run.Error, run.EndedAt = experiments.Running, "", time.Time{}
@@ -114,5 +121,35 @@ func (r recorder) SaveRun(ctx context.Context, run experiments.Run) error {
 		}
 		return nil
 	})
+	return err
+}
+
+// savePart records a run that is a part of the job's.
+func (r recorder) savePart(ctx context.Context, part experiments.Run) error {
+	whole, err := r.Store.Run(ctx, r.run)
+	if err != nil {
+		return err
+	}
+	if whole.Job == nil || whole.Job.Attempt != r.attempt {
+		return experiments.Errorf(experiments.CodeConflict, "run %s: attempt %d has ended; another has taken over", r.run, r.attempt)
+	}
+	if !experiments.IsPart(part.ID, r.run) {
+		return experiments.Errorf(experiments.CodeInvalid, "run %s is no part of %s", part.ID, r.run)
+	}
+	part.ParentID, part.ExperimentID, part.Job = r.run, whole.ExperimentID, nil
+	_, err = r.UpdateRun(ctx, part.ID, func(stored *experiments.Run) error {
+		if stored.Tags[experiments.TagSweep] == "" { // a client made it
+			return experiments.Errorf(experiments.CodeConflict, "run %s is there, and is no part of %s", part.ID, r.run)
+		}
+		before := *stored
+		*stored = part
+		stored.Name, stored.Tags, stored.Notes, stored.ArchivedAt = before.Name, before.Tags, before.Notes, before.ArchivedAt
+		stored.ExperimentID, stored.ParentID, stored.StartedAt = before.ExperimentID, before.ParentID, before.StartedAt
+		return nil
+	})
+	if experiments.CodeOf(err) != experiments.CodeNotFound {
+		return err
+	}
+	_, err = r.CreateRun(ctx, part)
 	return err
 }

@@ -19,7 +19,7 @@ func Recover(ctx context.Context, st *store.Store) error {
 			return err
 		}
 		for _, r := range runs {
-			if r.Config == "" || r.Job != nil && (status == experiments.Queued || r.Job.Worker != "") {
+			if r.Config == "" && !experiments.IsPart(r.ID, r.ParentID) || r.Job != nil && (status == experiments.Queued || r.Job.Worker != "") {
 				continue // a worker elsewhere may run it all the same: see Queue.away
 			}
 			if _, err := st.UpdateRun(ctx, r.ID, abandon); err != nil {
@@ -70,6 +70,28 @@ func abandon(r *experiments.Run) error {
 	for i := range r.Steps {
 		if !r.Steps[i].Status.Done() {
 			r.Steps[i].Status = experiments.Interrupted
+		}
+	}
+	return nil
+}
+
+// closeParts interrupts the parts of a run that an attempt left under way.
+func closeParts(ctx context.Context, st *store.Store, id string) error {
+	runs, err := allRuns(ctx, st, experiments.Running)
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		if !experiments.IsPart(r.ID, id) {
+			continue
+		}
+		if _, err := st.UpdateRun(ctx, r.ID, func(r *experiments.Run) error {
+			if !r.Status.Done() {
+				end(r, experiments.Interrupted, "the run that it is a part of ended")
+			}
+			return nil
+		}); err != nil {
+			return fmt.Errorf("part %s: %w", r.ID, err)
 		}
 	}
 	return nil

@@ -81,11 +81,11 @@ func (r *Result) answer(err error) error {
 	return nil
 }
 
-// errOther refuses what concerns another run than the worker's own.
+// errOther refuses what concerns another run than the worker's own and its parts.
 var errOther = errors.New("a worker records its own run and no other")
 
 func (h *Host) own(run string) error {
-	if run != h.job.RunID {
+	if run != h.job.RunID && !experiments.IsPart(run, h.job.RunID) {
 		return experiments.Errorf(experiments.CodeInvalid, "run %s: %w", run, errOther)
 	}
 	return nil
@@ -151,13 +151,16 @@ func (h *Host) LogMetrics(p Points, reply *Result) error {
 
 // Moved is how far a step is.
 type Moved struct {
+	Run      string
 	Step     string
 	Progress experiments.Progress
 }
 
 // Progress is the tracker's.
 func (h *Host) Progress(m Moved, _ *None) error {
-	h.tracker.Progress(h.job.RunID, m.Step, m.Progress)
+	if h.own(m.Run) == nil {
+		h.tracker.Progress(m.Run, m.Step, m.Progress)
+	}
 	return nil
 }
 

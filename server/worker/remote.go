@@ -74,11 +74,11 @@ func (r *remote) RestartMetrics(ctx context.Context, run string, batch experimen
 // between bounds how often progress is told: a small model takes thousands of steps a second.
 const between = 50 * time.Millisecond
 
-func (r *remote) Progress(_ string, step string, p experiments.Progress) {
+func (r *remote) Progress(run, step string, p experiments.Progress) {
 	if now := time.Now(); now.Sub(r.moved) >= between || p.Done == p.Total {
 		r.moved = now
 		// Nothing is lost with it, and a parent that is gone ends the job by itself.
-		_ = r.call(context.Background(), "Progress", Moved{step, p}, &None{})
+		_ = r.call(context.Background(), "Progress", Moved{run, step, p}, &None{})
 	}
 }
 
