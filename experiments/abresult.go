@@ -2,18 +2,20 @@ package experiments
 
 // ABResult is what the abtest step measured. Matrices and per-class slices follow Labels.
 type ABResult struct {
-	Rows        int               `json:"rows"`
-	TestSet     *TestSet          `json:"test_set,omitempty"`  // nil in results of before it was kept
-	Arms        [2]ArmResult      `json:"arms"`                // A, B
-	Inference   *Inference        `json:"inference,omitempty"` // nil in results of before there was one
-	Differences []Difference      `json:"differences"`
-	McNemar     McNemar           `json:"mcnemar"`
-	Baselines   []Baseline        `json:"baselines"` // majority class, naive Bayes floor
-	Metrics     []ModuleResult    `json:"metrics"`   // WebAssembly metrics
-	Samples     []Sample          `json:"samples,omitempty"`
-	Device      string            `json:"device"`
-	Warmup      int               `json:"warmup"` // rows evaluated before timing, per arm
-	Environment map[string]string `json:"environment,omitempty"`
+	Rows        int            `json:"rows"`
+	TestSet     *TestSet       `json:"test_set,omitempty"`  // nil in results of before it was kept
+	Arms        [2]ArmResult   `json:"arms"`                // A, B
+	Inference   *Inference     `json:"inference,omitempty"` // nil in results of before there was one
+	Differences []Difference   `json:"differences"`
+	McNemar     McNemar        `json:"mcnemar"`
+	Baselines   []Baseline     `json:"baselines"` // floors: majority class, naive Bayes, linear model
+	Metrics     []ModuleResult `json:"metrics"`   // WebAssembly metrics
+	Samples     []Sample       `json:"samples,omitempty"`
+	Device      string         `json:"device"`
+	Warmup      int            `json:"warmup"` // rows evaluated before timing, per arm
+	// TimingPasses is how often each row's answer was timed; 0 in results of before it was more than once.
+	TimingPasses int               `json:"timing_passes,omitempty"`
+	Environment  map[string]string `json:"environment,omitempty"`
 }
 
 // ArmResult is one model's figures. A model answers with the label that it holds likeliest as the
@@ -52,8 +54,7 @@ type ClassScore struct {
 	F1        float64 `json:"f1"`
 }
 
-// Latency of one classification, from token ids to class probabilities, in milliseconds, after
-// warm-up.
+// Latency of one classification, from token ids to class probabilities, in milliseconds, after warm-up, over all timings.
 type Latency struct {
 	MedianMS float64 `json:"median_ms"`
 	P95MS    float64 `json:"p95_ms"`
@@ -104,7 +105,7 @@ type Sample struct {
 	PredictionB  string    `json:"prediction_b"`
 	ProbabilityA []float64 `json:"probability_a"` // per label
 	ProbabilityB []float64 `json:"probability_b"`
-	LatencyAMS   float64   `json:"latency_a_ms"`
+	LatencyAMS   float64   `json:"latency_a_ms"` // median of the passes
 	LatencyBMS   float64   `json:"latency_b_ms"`
 	Domain       string    `json:"domain"`
 

@@ -2,6 +2,7 @@ package abtest
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -88,8 +89,8 @@ func TestLatenciesAreResampledInBlocks(t *testing.T) {
 		a[i] = 40 + slow + math.Mod(float64(i)*0.618, 1)
 		b[i] = 42 + slow + math.Mod(float64(i)*0.314, 1)
 	}
-	got := LatencyDifferences(a, b, 0.95, 400, 7)
-	if again := LatencyDifferences(a, b, 0.95, 400, 7); !slices.Equal(again, got) {
+	got := Timings{[][]float64{a}, [][]float64{b}}.Differences(0.95, 400, 7)
+	if again := (Timings{[][]float64{a}, [][]float64{b}}).Differences(0.95, 400, 7); !slices.Equal(again, got) {
 		t.Error("the same seed gives another interval")
 	}
 	for _, d := range got {
@@ -99,11 +100,46 @@ func TestLatenciesAreResampledInBlocks(t *testing.T) {
 	}
 	// Unpaired, the same stretches are most of the spread: blocks keep them, single rows would not.
 	b = slices.Concat(b[200:], b[:200])
-	if d := LatencyDifferences(a, b, 0.95, 400, 7)[0]; d.High-d.Low < 4 {
+	if d := (Timings{[][]float64{a}, [][]float64{b}}).Differences(0.95, 400, 7)[0]; d.High-d.Low < 4 {
 		t.Errorf("stretches of the machine's speed are taken for chance of single rows: %+v", d)
 	}
-	if few := LatencyDifferences([]float64{1, 1, 1, 1, 1}, []float64{2, 2, 2, 2, 2}, 0.95, 100, 1); few[0].Reading != "unclear" {
+	if few := (Timings{[][]float64{{1, 1, 1, 1, 1}}, [][]float64{{2, 2, 2, 2, 2}}}).Differences(0.95, 100, 1); few[0].Reading != "unclear" {
 		t.Errorf("five timings decide: %+v", few)
+	}
+}
+
+func TestARowTimedOftenIsStillOneRow(t *testing.T) {
+	// Rows differ by far more than the machine does: timing them again tells nothing about other rows.
+	rng := rand.New(rand.NewPCG(5, 5))
+	n := 60
+	a, b := make([]float64, n), make([]float64, n)
+	for i := range n {
+		a[i], b[i] = 30+10*rng.ExpFloat64(), 30+10*rng.ExpFloat64()
+	}
+	once := Timings{[][]float64{a}, [][]float64{b}}.Differences(0.95, 1000, 7)
+	often := Timings{[][]float64{a, a, a, a, a}, [][]float64{b, b, b, b, b}}.Differences(0.95, 1000, 7)
+	for k := range once {
+		if w, v := once[k].High-once[k].Low, often[k].High-often[k].Low; v < 0.8*w {
+			t.Errorf("%s: five passes over the same rows give an interval of %.2f ms, one of %.2f", once[k].Metric, v, w)
+		}
+	}
+	// The machine differs by far more than the rows do: there, more passes tell more.
+	noisy := func(passes int) (out [][]float64) {
+		for range passes {
+			one := make([]float64, n)
+			for i := range one {
+				one[i] = 30 + 10*rng.ExpFloat64()
+			}
+			out = append(out, one)
+		}
+		return out
+	}
+	few, many := Timings{noisy(1), noisy(1)}.Differences(0.95, 1000, 7)[0], Timings{noisy(10), noisy(10)}.Differences(0.95, 1000, 7)[0]
+	if w, v := few.High-few.Low, many.High-many.Low; v > 0.7*w {
+		t.Errorf("ten passes give an interval of %.2f ms, one of %.2f", v, w)
+	}
+	if got := MedianOfRows([][]float64{{1, 9}, {3, 7}, {2, 50}}); !slices.Equal(got, []float64{2, 9}) {
+		t.Errorf("medians of the rows: %v", got)
 	}
 }
 
@@ -112,7 +148,7 @@ func TestPercentilesInterpolate(t *testing.T) {
 	near(t, "median", Percentile(v, 0.5), 2.5, 1e-15)
 	near(t, "largest", Percentile(v, 1), 4, 0)
 	near(t, "p95", Percentile(v, 0.95), 3.85, 1e-12)
-	l := Latencies([]float64{4, 1, 3, 2})
+	l := Latencies([][]float64{{4, 1}, {3, 2}})
 	near(t, "median latency", l.MedianMS, 2.5, 1e-15)
 	near(t, "mean latency", l.MeanMS, 2.5, 1e-15)
 }

@@ -106,6 +106,7 @@ type Test struct {
 	ModelAPath   string             `yaml:"model_a_path" path:"model" doc:"model A, a folder or a name of the Hub; empty: model.base_model"`
 	ModelBPath   string             `yaml:"model_b_path" path:"model" doc:"model B, likewise; empty: the SO8T model of replace"`
 	Warmup       int                `yaml:"warmup" range:"0..1000000" doc:"rows each arm answers before timing starts"`
+	TimingPasses int                `yaml:"timing_passes" range:"1..1000" doc:"times that each row is answered for its latency, both models in turn; the answers are those of the first"`
 	Resamples    int                `yaml:"bootstrap_resamples" range:"100..100000" doc:"resamples of the bootstrap behind the intervals of latencies"`
 	Metrics      []Metric           `yaml:"metrics" doc:"WebAssembly metrics to run"`
 	Generate     Generate           `yaml:"generate" json:",omitzero" doc:"texts that both models write on every row, beside their classes: what metrics such as chrF and ROUGE-L compare with the row's own output; leave out to write none"`
@@ -156,7 +157,7 @@ func Default() Pipeline {
 			LoraR: 16, LoraAlpha: 32, LoraDropout: 0.05, LoraTargetModules: []string{"all-linear"},
 		},
 		SO8T:   SO8T{LearningRate: 1e-3, BatchSize: 16, PETLambda: 0.01, HeadWeight: 1},
-		Test:   Test{Design: experiments.DefaultDesign(), Warmup: 8, Resamples: 2000},
+		Test:   Test{Design: experiments.DefaultDesign(), Warmup: 8, TimingPasses: 3, Resamples: 2000},
 		Report: Report{Language: "en"},
 	}
 }

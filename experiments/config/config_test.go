@@ -116,7 +116,7 @@ func TestWhatIsNotSetIsNoPartOfTheKeysOfStepsThatRanBefore(t *testing.T) {
 	test := Default().Test
 	test.Metrics = []Metric{{Module: "m"}}
 	got, err := json.Marshal(test)
-	if want := `{"TestDataPath":"","ModelAPath":"","ModelBPath":"","Warmup":8,"Resamples":2000,"Metrics":[{"Module":"m","Params":null,"Timeout":0}]}`; err != nil || string(got) != want {
+	if want := `{"TestDataPath":"","ModelAPath":"","ModelBPath":"","Warmup":8,"TimingPasses":3,"Resamples":2000,"Metrics":[{"Module":"m","Params":null,"Timeout":0}]}`; err != nil || string(got) != want {
 		t.Errorf("%s %v, want %s", got, err, want)
 	}
 	test.Generate = Generate{MaxNewTokens: 5}

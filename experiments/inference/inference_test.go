@@ -61,6 +61,34 @@ func TestCopiesOfAClusterAreOneCluster(t *testing.T) {
 	}
 }
 
+func TestAnIntervalIsNeverWiderThanWhereClustersAreCopies(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	for range 200 {
+		m, k := 4+rng.IntN(12), 2+rng.IntN(4)
+		var one, copies Shares
+		one.Clusters, copies.Clusters = Rows(m), Clusters{Count: m}
+		for c := range m {
+			a, b := rng.IntN(3) > 0, rng.IntN(3) > 0
+			one.A, one.B = append(one.A, a), append(one.B, b)
+			for range k {
+				copies.A, copies.B, copies.Clusters.Of = append(copies.A, a), append(copies.B, b), append(copies.Clusters.Of, c)
+			}
+		}
+		want, got := one.Difference(0.95, 1), copies.Difference(0.95, 1)
+		if got.Interval.Low < want.Interval.Low-1e-9 || got.Interval.High > want.Interval.High+1e-9 {
+			t.Fatalf("%d clusters of %d copies: %v, the same rows once: %v", m, k, got.Interval, want.Interval)
+		}
+		if (got.P < 0.05) != !got.Interval.Has(0) {
+			t.Fatalf("%d clusters of %d copies: p is %g beside %v", m, k, got.P, got.Interval)
+		}
+		_, wide := Rate(copies.B, copies.Clusters, 0.95)
+		_, once := Rate(one.B, one.Clusters, 0.95)
+		if wide.Low < once.Low-1e-9 || wide.High > once.High+1e-9 {
+			t.Fatalf("%d clusters of %d copies: a rate of %v, the same rows once: %v", m, k, wide, once)
+		}
+	}
+}
+
 func TestAnIntervalLeavesOutZeroExactlyWhereThePValueIsBelowAlpha(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 3000 {

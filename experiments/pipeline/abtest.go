@@ -11,6 +11,7 @@ import (
 	"triality/experiments/dataset"
 	"triality/experiments/graph"
 	comparison "triality/experiments/kinds/abtest"
+	"triality/experiments/linearsvm"
 	"triality/experiments/naivebayes"
 	"triality/experiments/verdict"
 	"triality/runtime/disk"
@@ -66,9 +67,11 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*exper
 	r.Inference.Tainted = set.facts.InTraining
 	r.Inference.Looks = countLook(ctx, o, r, sink)
 	verdict.Decide(r.Inference)
-	r.Differences = differences(r, o)
+	r.Differences = differences(r, abtest.Timings{A: verdicts[0].ms, B: verdicts[1].ms}, o)
 	r.Device = e.Device.Info().String()
-	r.Baselines = baselines(set.train, rows)
+	if r.Baselines, err = baselines(ctx, set.train, rows); err != nil {
+		return nil, trainError(err)
+	}
 	for _, m := range o.Modules {
 		result := e.EvaluateModule(ctx, m, r)
 		if result.Error != "" {
@@ -90,19 +93,18 @@ func compare(rows []dataset.Row, arms [2]answered, o ABTestOptions) *experiments
 	k := len(experiments.Labels)
 	gold := make([]int, len(rows))
 	var predicted [2][]int
-	var latency [2][]float64
-	r := &experiments.ABResult{Rows: len(rows), Warmup: min(o.Test.Warmup, len(rows))}
+	latency := [2][]float64{abtest.MedianOfRows(arms[0].ms), abtest.MedianOfRows(arms[1].ms)}
+	r := &experiments.ABResult{Rows: len(rows), Warmup: min(o.Test.Warmup, len(rows)), TimingPasses: len(arms[0].ms)}
 	for i := range rows {
 		gold[i] = experiments.LabelIndex(rows[i].Label)
 		for a := range arms {
 			predicted[a] = append(predicted[a], arms[a].answers[i].class)
-			latency[a] = append(latency[a], arms[a].answers[i].ms)
 		}
 		r.Samples = append(r.Samples, experiments.Sample{
 			Index: i, Group: rows[i].Group, Text: rows[i].Text(), Language: rows[i].Language, Domain: rows[i].Domain, Label: rows[i].Label,
 			PredictionA: experiments.Labels[arms[0].answers[i].class], PredictionB: experiments.Labels[arms[1].answers[i].class],
 			ProbabilityA: arms[0].answers[i].probability, ProbabilityB: arms[1].answers[i].probability,
-			LatencyAMS: arms[0].answers[i].ms, LatencyBMS: arms[1].answers[i].ms,
+			LatencyAMS: latency[0][i], LatencyBMS: latency[1][i],
 			Reference: rows[i].Output, Columns: ownColumns(&rows[i]),
 		})
 	}
@@ -111,7 +113,7 @@ func compare(rows []dataset.Row, arms [2]answered, o ABTestOptions) *experiments
 		confusion := abtest.Confusion(gold, predicted[a], k)
 		r.Arms[a] = experiments.ArmResult{
 			Name: string(rune('A' + a)), Model: arms[a].name, Kind: arms[a].kind, Heads: arms[a].heads,
-			Scores: abtest.Score(gold, predicted[a], k), Latency: abtest.Latencies(latency[a]),
+			Scores: abtest.Score(gold, predicted[a], k), Latency: abtest.Latencies(arms[a].ms),
 			Confusion: confusion, PerClass: abtest.PerClass(confusion, experiments.Labels),
 		}
 	}
@@ -119,25 +121,31 @@ func compare(rows []dataset.Row, arms [2]answered, o ABTestOptions) *experiments
 	return r
 }
 
-// baselines are the floors on the same rows: the commonest training label, and a character n-gram
-// naive Bayes trained on the training rows. Without training rows there are none.
-func baselines(train, test []dataset.Row) []experiments.Baseline {
+// baselines are the floors on the same rows: the commonest training label, and a naive Bayes and a linear model on
+// character n-grams trained on the training rows. Without training rows there are none.
+func baselines(ctx context.Context, train, test []dataset.Row) ([]experiments.Baseline, error) {
 	if len(train) == 0 {
-		return nil
+		return nil, nil
 	}
-	texts, labels, gold, guess := make([]string, len(train)), make([]int, len(train)), make([]int, len(test)), make([]int, len(test))
+	texts, labels, gold := make([]string, len(train)), make([]int, len(train)), make([]int, len(test))
+	bayes, linear := make([]int, len(test)), make([]int, len(test))
 	for i := range train {
 		texts[i], labels[i] = train[i].Text(), experiments.LabelIndex(train[i].Label)
 	}
 	k := len(experiments.Labels)
 	nb := naivebayes.Train(texts, labels, k)
+	svm, err := linearsvm.Train(ctx, texts, labels, k)
+	if err != nil {
+		return nil, err
+	}
 	for i := range test {
-		gold[i], guess[i] = experiments.LabelIndex(test[i].Label), nb.Predict(test[i].Text())
+		gold[i], bayes[i], linear[i] = experiments.LabelIndex(test[i].Label), nb.Predict(test[i].Text()), svm.Predict(test[i].Text())
 	}
 	return []experiments.Baseline{
 		{Name: "majority", Scores: abtest.Majority(labels, gold, k), Detail: "always the commonest training label"},
-		{Name: "naive_bayes", Scores: abtest.Score(gold, guess, k), Detail: "character 2–4-grams, trained on the train split"},
-	}
+		{Name: "naive_bayes", Scores: abtest.Score(gold, bayes, k), Detail: "character 2–4-grams, trained on the train split"},
+		{Name: "linear", Scores: abtest.Score(gold, linear, k), Detail: "character 1–5-grams by tf-idf, linear support vector machine, trained on the train split"},
+	}, nil
 }
 
 // ReadABResult reads the result file of an A/B test's folder.

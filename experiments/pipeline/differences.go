@@ -8,7 +8,7 @@ import (
 )
 
 // differences are the figures that stand first on every page: those of the inference over all rows, and latencies.
-func differences(r *experiments.ABResult, o ABTestOptions) []experiments.Difference {
+func differences(r *experiments.ABResult, timings abtest.Timings, o ABTestOptions) []experiments.Difference {
 	var out []experiments.Difference
 	for _, metric := range experiments.InferenceMetrics() {
 		c := r.Inference.Of(metric)
@@ -20,9 +20,5 @@ func differences(r *experiments.ABResult, o ABTestOptions) []experiments.Differe
 			Low: float64(c.Delta.Low), High: float64(c.Delta.High), Better: c.Better, Reading: c.Reading,
 		})
 	}
-	var a, b []float64
-	for i := range r.Samples {
-		a, b = append(a, r.Samples[i].LatencyAMS), append(b, r.Samples[i].LatencyBMS)
-	}
-	return append(out, abtest.LatencyDifferences(a, b, r.Inference.Level, o.Test.Resamples, o.Seed)...)
+	return append(out, timings.Differences(r.Inference.Level, o.Test.Resamples, o.Seed)...)
 }

@@ -14,12 +14,13 @@ import (
 type answered struct {
 	name, kind string
 	answers    []answer
+	ms         [][]float64 // of each pass over the rows
 	heads      *experiments.HeadScores
 	texts      []written // nil where the test asks for none
 }
 
 // evaluate answers every row with both models: in turn, the first one alternating, so that a change of
-// the machine's speed meets both. Where the device has no room for the two at once they answer one after
+// the machine's speed meets both. Further passes time the same answers again. Where the device has no room for the two at once they answer one after
 // the other (apart), and their latencies compare less well.
 func (e *Engine) evaluate(ctx context.Context, sources [2]Source, rows []dataset.Row, o ABTestOptions, sink Sink) (out [2]answered, apart bool, err error) {
 	var arms [2]*arm
@@ -73,20 +74,8 @@ func (e *Engine) answer(ctx context.Context, arms []*arm, rows []dataset.Row, o 
 			return nil, err
 		}
 	}
-	start := time.Now()
-	for i := range rows {
-		if err := ctx.Err(); err != nil {
-			return nil, trainError(err)
-		}
-		for k := range arms {
-			a := (i + k) % len(arms)
-			if out[a].answers[i], err = arms[a].classify(ctx, prompts[a][i]); err != nil {
-				return nil, err
-			}
-		}
-		if (i+1)%8 == 0 || i+1 == len(rows) {
-			sink.Progress(experiments.Progress{Done: int64(i + 1), Total: int64(len(rows)), Unit: "rows", Rate: float64(i+1) / time.Since(start).Seconds()})
-		}
+	if err := timeRows(ctx, arms, out, prompts, max(1, o.Test.TimingPasses), sink); err != nil {
+		return nil, err
 	}
 	for a := range arms {
 		if out[a].heads, err = arms[a].headScores(ctx, rows); err != nil {
@@ -123,6 +112,37 @@ func (a *arm) prepare(ctx context.Context, warmup int) error {
 	for i := range min(warmup, len(a.prompts)) {
 		if _, err := a.classify(ctx, a.prompts[i]); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// timeRows has the arms answer every row in turn, as many times over as there are passes. The answers are those of the first.
+func timeRows(ctx context.Context, arms []*arm, out []answered, prompts [][][]int32, passes int, sink Sink) error {
+	rows := len(prompts[0])
+	start := time.Now()
+	for pass := range passes {
+		for a := range arms {
+			out[a].ms = append(out[a].ms, make([]float64, rows))
+		}
+		for i := range rows {
+			if err := ctx.Err(); err != nil {
+				return trainError(err)
+			}
+			for k := range arms {
+				a := (pass + i + k) % len(arms)
+				got, err := arms[a].classify(ctx, prompts[a][i])
+				if err != nil {
+					return err
+				}
+				out[a].ms[pass][i] = got.ms
+				if pass == 0 {
+					out[a].answers[i] = got
+				}
+			}
+			if done := pass*rows + i + 1; done%8 == 0 || done == passes*rows {
+				sink.Progress(experiments.Progress{Done: int64(done), Total: int64(passes * rows), Unit: "rows", Rate: float64(done) / time.Since(start).Seconds()})
+			}
 		}
 	}
 	return nil

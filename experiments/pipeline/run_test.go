@@ -36,7 +36,7 @@ func TestASmallWholeRunLeavesEveryArtifactAndMetric(t *testing.T) {
 		}
 	}
 	points := tracker.points[run.ID]
-	for name, want := range map[string]int{"train/loss": 5, "train/seconds": 5, "eval/loss": 1, "eval/seconds": 1, "pretrain/loss": 1, "so8t/loss": 1, "abtest/a/accuracy": 1, "abtest/delta/macro_f1": 1, "abtest/baseline/naive_bayes": 1} {
+	for name, want := range map[string]int{"train/loss": 5, "train/seconds": 5, "eval/loss": 1, "eval/seconds": 1, "pretrain/loss": 1, "so8t/loss": 1, "abtest/a/accuracy": 1, "abtest/delta/macro_f1": 1, "abtest/baseline/naive_bayes": 1, "abtest/baseline/linear": 1} {
 		if len(points[name]) != want {
 			t.Errorf("%d points of %s, want %d", len(points[name]), name, want)
 		}

@@ -55,7 +55,7 @@ func TestRowsOfTheTrainingDataAreNoHeldOutRows(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := result.TestSet
-			if !tt.check(s) || !strings.Contains(s.Sentence(), tt.says) || (len(result.Baselines) == 2) != tt.floors {
+			if !tt.check(s) || !strings.Contains(s.Sentence(), tt.says) || (len(result.Baselines) == 3) != tt.floors {
 				t.Errorf("%+v, %q, %d floors", s, s.Sentence(), len(result.Baselines))
 			}
 			notes := strings.Join(said.text, "\n")
@@ -109,7 +109,7 @@ func TestATestFileOfARunIsCheckedAgainstItsTrainSplit(t *testing.T) {
 		t.Fatal(err)
 	}
 	result, err := ReadABResult(run.Steps[4].Output)
-	if err != nil || result.TestSet == nil || result.TestSet.InTraining < 40 || len(result.Baselines) != 2 {
+	if err != nil || result.TestSet == nil || result.TestSet.InTraining < 40 || len(result.Baselines) != 3 || result.TimingPasses != 3 {
 		t.Errorf("%+v, %v", result.TestSet, err)
 	}
 }

@@ -47,6 +47,12 @@ var intervals = []struct {
 	{"precision of a class, B − A", func(_ *rand.Rand, t truth, s sample) bool {
 		return s.Precision(2).Estimate(level).Interval.Has(t.precision(2))
 	}},
+	{"accuracy, B − A / without the exact test's say", func(_ *rand.Rand, t truth, s sample) bool {
+		return s.right().Score(level).Has(t.accuracy[1] - t.accuracy[0])
+	}},
+	{"false-allow, B − A / without the exact test's say", func(_ *rand.Rand, t truth, s sample) bool {
+		return s.falseAllow().Score(level).Has(t.falseAllow())
+	}},
 	{"accuracy, B − A / percentile bootstrap of rows", func(rng *rand.Rand, t truth, s sample) bool {
 		return percentileRows(rng, s).Has(t.accuracy[1] - t.accuracy[0])
 	}},
@@ -72,7 +78,7 @@ func differences(of [2][]float64) []float64 {
 func (s *simulator) coverage(ctx context.Context) (out []Coverage, err error) {
 	for _, n := range []int{20, 50, 200, 1000} {
 		for _, k := range []int{1, 2, 5} {
-			for _, copied := range []float64{0, 0.3} {
+			for _, copied := range []float64{0, 0.3, 1} {
 				if k == 1 && copied > 0 {
 					continue
 				}

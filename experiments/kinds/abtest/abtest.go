@@ -22,8 +22,9 @@ const (
 	ResultArtifact = "abtest/results.json"
 )
 
-// resultVersion is that of what a result holds: 2 has the inference by the design, and the verdict.
-const resultVersion = "result 2"
+// resultVersion is that of what a result holds: 2 has the inference by the design, and the verdict; 3 repeated
+// timings, and the linear model among the floors.
+const resultVersion = "result 3"
 
 // Body of a step.
 type Body struct {

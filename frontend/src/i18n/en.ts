@@ -584,6 +584,8 @@ export const en = {
   'ab.majority': 'Majority class',
   'ab.majorityDetail': 'always the commonest training label',
   'ab.naiveBayes': 'Naive Bayes',
+  'ab.linear': 'Linear model',
+  'ab.linearDetail': 'character 1–5-grams by tf-idf, linear support vector machine, trained on the train split',
   'ab.naiveBayesDetail': 'character 2–4-grams, trained on the train split',
   'ab.accuracy': 'Accuracy',
   'ab.macroF1': 'Macro F1',

@@ -586,6 +586,8 @@ export const ja: Record<Key, string> = {
   'ab.majority': '多数クラス',
   'ab.majorityDetail': '学習データで最も多いラベルを常に答える',
   'ab.naiveBayes': 'ナイーブベイズ',
+  'ab.linear': '線形モデル',
+  'ab.linearDetail': '文字 1–5 グラムの tf-idf、線形サポートベクターマシン、学習データで学習',
   'ab.naiveBayesDetail': '文字 2–4 グラム、学習データで学習',
   'ab.accuracy': '正解率',
   'ab.macroF1': 'マクロ F1',
