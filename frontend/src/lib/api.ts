@@ -1,6 +1,6 @@
 // Calls to /api/v1. Every failure is an ApiError with the server's code and message, or the code
 // "network" when no answer came.
-import type { Facets, Groups, Scope, SearchPage, SearchRequest } from '../runs/search.ts';
+import type { Facets, Groups, Scope, SearchPage, SearchRequest, TablePage } from '../runs/search.ts';
 import type { Bulk, Change } from '../runs/actions.ts';
 import type { SavedView } from '../runs/views.svelte.ts';
 import type {
@@ -91,6 +91,7 @@ export const api = {
 
   runs: (p: { experiment_id?: string; status?: Status; limit?: number; cursor?: string }) => json<List<Run>>('GET', '/runs' + query(p)),
   searchRuns: (b: SearchRequest) => json<SearchPage>('POST', '/runs/search', b),
+  searchTable: (b: SearchRequest & { offset: number }) => json<TablePage>('POST', '/runs/search', { ...b, form: 'table' }),
   metricNames: (name: string) => json<Facets>('GET', '/runs/columns' + query({ name })),
   runColumns: (b: Scope) => json<Facets>('POST', '/runs/columns', b),
   runGroups: (b: Scope & { order_by?: string[]; columns?: string[]; group_by: string[]; limit?: number }) => json<Groups>('POST', '/runs/groups', b),

@@ -1,6 +1,7 @@
 // The runs of a table: one search, or one a group, found and ordered by the server, and found again when they change.
 import { SvelteMap } from 'svelte/reactivity';
 import { api, ApiError } from '../lib/api.ts';
+import { Branch } from './branch.svelte.ts';
 import { both, equals, orderBy, searchKey, type Cell, type Facets, type Group, type Note, type Row, type Scope } from './search.ts';
 import type { ColumnKey, Order } from './view.ts';
 import { RunWindow, windowRows } from './window.svelte.ts';
@@ -22,9 +23,14 @@ export interface Section {
   value?: Cell;
   index: number;
   rows: RunWindow;
+  /** The rows with the open parts of runs below them. */
+  tree: Branch;
 }
 
-export type Line = { kind: 'group'; section: Section } | { kind: 'run'; section: Section; at: number; row: Row | undefined };
+export type Line = { kind: 'group'; section: Section } | { kind: 'run'; section: Section; branch: Branch; row: Row | undefined };
+
+/** Grouped by this, runs stand below those that they are parts of. */
+export const byParent: ColumnKey = 'attribute:parent';
 
 const openAtFirst = 12; // groups; more of them begin closed
 
@@ -63,7 +69,7 @@ export class RunList {
   }
 
   #height(s: Section): number {
-    return (s.id === '' ? 0 : 1) + (this.isOpen(s) ? (s.group?.runs ?? s.rows.total) : 0);
+    return (s.id === '' ? 0 : 1) + (this.isOpen(s) ? Math.max(s.group?.runs ?? 0, s.tree.lines) : 0);
   }
 
   #sectionAt(index: number): number {
@@ -82,7 +88,9 @@ export class RunList {
     const n = this.#sectionAt(index);
     const section = this.sections[n]!;
     const at = index - this.#starts[n]! - (section.id === '' ? 0 : 1);
-    return at < 0 ? { kind: 'group', section } : { kind: 'run', section, at, row: section.rows.at(at) };
+    if (at < 0) return { kind: 'group', section };
+    const { branch, row } = section.tree.line(at);
+    return { kind: 'run', section, branch, row };
   }
 
   /** The rows of each section that stand on the lines from first to before last. */
@@ -92,7 +100,9 @@ export class RunList {
       const head = this.#starts[n]! + (s.id === '' ? 0 : 1);
       const from = Math.max(0, first - head);
       const to = Math.min(this.#starts[n + 1]! - head, last - head);
-      if (to > from) yield [s.rows, from, to];
+      if (to <= from) continue;
+      if (s.tree.parts.size) yield* s.tree.between(from, to);
+      else yield [s.rows, from, to];
     }
   }
 
@@ -121,8 +131,8 @@ export class RunList {
     const out: { row: Row; section: Section }[] = [];
     for (const section of this.sections) {
       if (!this.isOpen(section)) continue;
-      for (let i = 0; out.length < count && i < section.rows.total; i++) {
-        const row = section.rows.at(i);
+      for (let i = 0; out.length < count && i < section.tree.lines; i++) {
+        const { row } = section.tree.line(i);
         if (!row) break;
         out.push({ row, section });
       }
@@ -131,8 +141,45 @@ export class RunList {
   }
 
   row(id: string): Row | undefined {
-    for (const s of this.sections) for (const { row } of s.rows.loaded()) if (row.id === id) return row;
+    for (const s of this.sections) for (const b of s.tree.all()) for (const { row } of b.rows.loaded()) if (row.id === id) return row;
     return undefined;
+  }
+
+  /** Whether runs stand below those that they are parts of: in a search among all, each stands for itself. */
+  readonly nested = $derived(this.shown?.group === byParent && !this.shown.filter.trim());
+  #unfolded = new Set<string>();
+
+  /** Shows the runs that are parts of one below it, or no longer. */
+  async unfold(branch: Branch, id: string): Promise<void> {
+    if (branch.parts.delete(id)) return void this.#unfolded.delete(id);
+    this.#unfolded.add(id);
+    await this.#unfoldIn(branch, [id]);
+  }
+
+  /** Has a run open once the list is nested. */
+  unfoldLater(id: string): void {
+    this.#unfolded.add(id);
+  }
+
+  async #unfoldIn(branch: Branch, ids: string[]): Promise<void> {
+    const asked = this.#asked;
+    if (!asked) return;
+    try {
+      for (const id of ids) {
+        const rows = this.#window(asked, `attributes.parent = '${id}'`); // an id has no quotes
+        await rows.begin();
+        if (asked !== this.#asked || !this.#unfolded.has(id)) return;
+        const part = new Branch(rows, branch.depth + 1);
+        branch.parts.set(id, part);
+        await this.#unfoldKnown(part);
+      }
+    } catch (err) {
+      this.error = err;
+    }
+  }
+
+  #unfoldKnown(branch: Branch): Promise<void> {
+    return this.#unfoldIn(branch, branch.rows.loaded().flatMap(({ row }) => (this.#unfolded.has(row.id) && row.children ? [row.id] : [])));
   }
 
   async loadFacets(): Promise<Facets> {
@@ -145,14 +192,16 @@ export class RunList {
     const turn = ++this.#turn;
     this.busy = true;
     try {
-      const sections = await (asked.group ? this.#grouped(asked) : this.#single(asked, first, count));
+      const grouped = asked.group && asked.group !== byParent;
+      const sections = await (grouped ? this.#grouped(asked) : this.#single(asked, first, count));
       if (turn !== this.#turn) return;
       this.sections = sections;
-      this.matched = asked.group ? this.#found.total : sections[0]!.rows.total;
-      this.groups = asked.group ? this.#found.groups : 0;
-      this.notes = asked.group ? this.#found.notes : sections[0]!.rows.notes;
+      this.matched = grouped ? this.#found.total : sections[0]!.rows.total;
+      this.groups = grouped ? this.#found.groups : 0;
+      this.notes = grouped ? this.#found.notes : sections[0]!.rows.notes;
       this.shown = asked;
       this.wrong = this.error = undefined;
+      if (this.nested) await this.#unfoldKnown(sections[0]!.tree);
     } catch (err) {
       if (turn !== this.#turn) return;
       if (err instanceof ApiError && err.code === 'invalid' && asked.filter) this.wrong = err;
@@ -165,9 +214,9 @@ export class RunList {
   #found = { total: 0, groups: 0, notes: [] as Note[] };
 
   async #single(asked: Asked, first: number, count: number): Promise<Section[]> {
-    const rows = this.#window(asked, asked.filter);
+    const rows = this.#window(asked, asked.group === byParent && !asked.filter.trim() ? equals(byParent, null) : asked.filter);
     await rows.begin(first, first + count);
-    return [{ id: '', index: 0, rows }];
+    return [{ id: '', index: 0, rows, tree: new Branch(rows) }];
   }
 
   async #grouped(asked: Asked): Promise<Section[]> {
@@ -178,7 +227,8 @@ export class RunList {
     this.sums = new Map(sums.map((k, i) => [k, got.columns[i]!]));
     return got.items.map((group, index) => {
       const value = Object.values(group.by)[0];
-      return { id: `${key}=${JSON.stringify(value ?? null)}`, group, value, index, rows: this.#window(asked, both(asked.filter, equals(asked.group!, value))) };
+      const rows = this.#window(asked, both(asked.filter, equals(asked.group!, value)));
+      return { id: `${key}=${JSON.stringify(value ?? null)}`, group, value, index, rows, tree: new Branch(rows) };
     });
   }
 
@@ -196,11 +246,13 @@ export class RunList {
   /** Finds again what is shown, the lines in view first. */
   async refresh(first: number, last: number): Promise<void> {
     if (!this.#asked) return;
-    if (this.#asked.group || !this.sections[0]) return this.ask(this.#asked, first, last - first);
+    if ((this.#asked.group && this.#asked.group !== byParent) || !this.sections[0]) return this.ask(this.#asked, first, last - first);
     const turn = this.#turn;
     const rows = this.sections[0].rows;
     try {
-      await rows.begin(Math.min(first, Math.max(0, rows.total - 1)), last);
+      const [, from, to] = [...this.sections[0].tree.between(first, last)].find(([of]) => of === rows) ?? [rows, 0, windowRows];
+      await rows.begin(Math.min(from, Math.max(0, rows.total - 1)), Math.max(to, from + 1));
+      for (const part of this.sections[0].tree.all()) if (part.rows !== rows) await part.rows.begin();
       if (turn !== this.#turn) return;
       this.matched = rows.total;
       this.error = undefined;

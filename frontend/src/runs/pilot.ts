@@ -42,7 +42,10 @@ export class Pilot {
         if (line?.kind === 'group') list.opened.set(line.section.id, !list.isOpen(line.section));
         else if (row) this.#page.open(row.id);
         return !!line;
-      case 'fold': if (line?.section.group) list.opened.set(line.section.id, !list.isOpen(line.section)); return !!line;
+      case 'fold':
+        if (list.nested && line?.kind === 'run' && row?.children) void list.unfold(line.branch, row.id);
+        else if (line?.section.group) list.opened.set(line.section.id, !list.isOpen(line.section));
+        return !!line;
       case 'edit': if (row) this.#page.edit(row.id); return !!row;
       case 'hide': if (row) this.#table.toggleDrawn(row.id); return !!row;
     }

@@ -15,6 +15,10 @@ export interface Row {
   ended: number | null;
   archived: boolean;
   notes: boolean;
+  /** The run that it is a part of; empty: none. */
+  parent: string;
+  /** How many runs are parts of it. */
+  children: number;
   /** In the order of the asked columns. */
   values: Cell[];
 }
@@ -37,6 +41,9 @@ export interface SearchRequest extends Scope {
   columns?: string[];
   limit?: number;
   cursor?: string;
+  /** In place of a cursor: the first row, of the order that a snapshot names or of a new one. */
+  offset?: number;
+  snapshot?: string;
 }
 
 /** A run as a search gives it outside tables. */
@@ -51,6 +58,8 @@ export interface Found {
   ended_at?: string;
   archived?: boolean;
   notes?: boolean;
+  parent_id?: string;
+  children?: number;
   values: Record<string, Exclude<Cell, null>>;
 }
 
@@ -58,6 +67,29 @@ export interface SearchPage {
   items: Found[];
   next_cursor: string;
   total: number;
+  columns: string[];
+  notes: Note[];
+}
+
+/** A window of a search, column by column. Times are ms since 1970, 0 where there is none. */
+export interface TablePage {
+  rows: {
+    id: string[];
+    name: string[];
+    status: Status[];
+    experiment_id: string[];
+    created_at: number[];
+    started_at: number[];
+    ended_at: number[];
+    archived: boolean[];
+    parent_id: string[];
+    children: number[];
+    notes: boolean[];
+    removed: boolean[];
+  };
+  values: Cell[][];
+  total: number;
+  snapshot: string;
   columns: string[];
   notes: Note[];
 }
@@ -111,8 +143,21 @@ const ms = (t: string | undefined) => (t ? Date.parse(t) : null);
 export function rowsOf(page: SearchPage): Row[] {
   return page.items.map((r) => ({
     id: r.id, name: r.name, experiment_id: r.experiment_id, status: r.status, created: Date.parse(r.created_at), started: ms(r.started_at),
-    ended: ms(r.ended_at), archived: r.archived ?? false, notes: r.notes ?? false, values: page.columns.map((c) => r.values[c] ?? null),
+    ended: ms(r.ended_at), archived: r.archived ?? false, notes: r.notes ?? false, parent: r.parent_id ?? '', children: r.children ?? 0, values: page.columns.map((c) => r.values[c] ?? null),
   }));
+}
+
+/** The rows of a window; undefined: removed since the order was found. */
+export function rowsOfTable({ rows, values }: TablePage): (Row | undefined)[] {
+  return rows.id.map((id, i) =>
+    rows.removed[i]
+      ? undefined
+      : {
+          id, name: rows.name[i]!, experiment_id: rows.experiment_id[i]!, status: rows.status[i]!, created: rows.created_at[i]!, started: rows.started_at[i] || null,
+          ended: rows.ended_at[i] || null, archived: rows.archived[i]!, notes: rows.notes[i]!, parent: rows.parent_id[i]!, children: rows.children[i]!,
+          values: values.map((column) => column[i] ?? null),
+        },
+  );
 }
 
 const prefixes = { param: 'params', tag: 'tags' } as const;

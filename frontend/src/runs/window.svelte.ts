@@ -1,7 +1,7 @@
-// The rows of one search, of which only the windows that were looked at are here. The server's cursors lead to the others:
-// a row far below is reached over pages of ids alone, which are remembered.
-import { api } from '../lib/api.ts';
-import { rowsOf, type Note, type Row, type SearchPage, type SearchRequest } from './search.ts';
+// The rows of one search, of which only the windows that were looked at are here. The server keeps the order that the
+// search found: a window anywhere in it is one request, and what was logged since does not move the rows.
+import { api, ApiError } from '../lib/api.ts';
+import { rowsOfTable, type Note, type Row, type SearchRequest, type TablePage } from './search.ts';
 
 export const windowRows = 100;
 const mostAtOnce = 1000; // rows of an answer
@@ -14,19 +14,19 @@ export class RunWindow {
   columns = $state.raw<string[]>([]);
   error = $state.raw<unknown>();
   #version = $state(0);
-  readonly #asked: Omit<SearchRequest, 'cursor' | 'limit'>;
-  #pages = new Map<number, Row[]>();
+  readonly #asked: Omit<SearchRequest, 'cursor' | 'limit' | 'offset' | 'snapshot'>;
+  #pages = new Map<number, (Row | undefined)[]>();
   #old = new Set<number>(); // pages to be read again when they are looked at
   #loading = new Set<number>();
   #wanted: number[] = [];
-  #cursors = new Map<number, string>([[0, '']]);
+  #snapshot = '';
   #turn = 0;
 
-  constructor(asked: Omit<SearchRequest, 'cursor' | 'limit'>) {
+  constructor(asked: Omit<SearchRequest, 'cursor' | 'limit' | 'offset' | 'snapshot'>) {
     this.#asked = asked;
   }
 
-  /** The row at a place; undefined while it is loaded. */
+  /** The row at a place; undefined while it is loaded, and where the run was removed since the search. */
   at(index: number): Row | undefined {
     void this.#version;
     return this.#pages.get(Math.floor(index / windowRows))?.[index % windowRows];
@@ -35,7 +35,9 @@ export class RunWindow {
   /** The rows that are here, in order, with their places. */
   loaded(): { row: Row; index: number }[] {
     void this.#version;
-    return [...this.#pages.keys()].sort((a, b) => a - b).flatMap((p) => this.#pages.get(p)!.map((row, i) => ({ row, index: p * windowRows + i })));
+    return [...this.#pages.keys()].sort((a, b) => a - b).flatMap((p) =>
+      this.#pages.get(p)!.flatMap((row, i) => (row ? [{ row, index: p * windowRows + i }] : [])),
+    );
   }
 
   /** Reads what is missing of the rows from first to before last. Of several calls the newest counts: what was scrolled
@@ -52,38 +54,24 @@ export class RunWindow {
   async begin(first = 0, last = windowRows): Promise<void> {
     const turn = ++this.#turn;
     const from = Math.floor(first / windowRows) * windowRows;
-    const cursors = new Map([[0, '']]);
-    const answer = await this.#read(cursors, from, Math.min(mostAtOnce, Math.ceil((last - from) / windowRows) * windowRows));
-    if (turn !== this.#turn) return;
-    this.#cursors = cursors;
-    this.#old = new Set(this.#pages.keys());
-    this.#loading.clear();
-    this.#keep(from, answer);
+    const answer = await this.#read('', from, Math.min(mostAtOnce, Math.ceil((last - from) / windowRows) * windowRows));
+    if (turn === this.#turn) this.#renew(from, answer);
   }
 
   /** Every id of the search from first to before last, in order. */
   async ids(first = 0, last = this.total): Promise<string[]> {
     const out: string[] = [];
+    let snapshot = this.#snapshot;
     for (let at = first; at < last; at += mostAtOnce) {
-      const page = await this.#read(this.#cursors, at, Math.min(mostAtOnce, last - at), []);
-      out.push(...page.items.map((r) => r.id));
-      if (!page.next_cursor) break;
+      const page = await this.#read(snapshot, at, Math.min(mostAtOnce, last - at), []);
+      snapshot = page.snapshot;
+      out.push(...page.rows.id.filter((_, i) => !page.rows.removed[i]));
     }
     return out;
   }
 
-  /** A page from a place on. The cursors of the places on the way are kept. */
-  async #read(cursors: Map<number, string>, offset: number, limit: number, columns = this.#asked.columns): Promise<SearchPage> {
-    let at = Math.max(...[...cursors.keys()].filter((k) => k <= offset));
-    while (at < offset) {
-      const step = Math.min(mostAtOnce, offset - at);
-      const page = await api.searchRuns({ ...this.#asked, columns: [], cursor: cursors.get(at), limit: step });
-      if (!page.next_cursor) return { ...page, items: [] }; // the search ends before
-      cursors.set((at += step), page.next_cursor);
-    }
-    const page = await api.searchRuns({ ...this.#asked, columns, cursor: cursors.get(offset), limit });
-    if (page.next_cursor) cursors.set(offset + limit, page.next_cursor);
-    return page;
+  #read(snapshot: string, offset: number, limit: number, columns = this.#asked.columns): Promise<TablePage> {
+    return api.searchTable({ ...this.#asked, columns, offset, limit, ...(snapshot ? { snapshot } : {}) });
   }
 
   #next(): void {
@@ -94,9 +82,11 @@ export class RunWindow {
     const turn = this.#turn;
     this.#loading.add(page);
     try {
-      const answer = await this.#read(this.#cursors, page * windowRows, windowRows);
+      const answer = await this.#read(this.#snapshot, page * windowRows, windowRows);
       if (turn === this.#turn) this.#keep(page * windowRows, answer);
     } catch (err) {
+      // The server keeps only so many orders, and none over its restart: then the order is found anew.
+      if (err instanceof ApiError && err.details.reason === 'snapshot') return void (turn === this.#turn && (await this.#again(page * windowRows)));
       if (turn === this.#turn) this.error = err;
     } finally {
       if (turn === this.#turn) {
@@ -106,8 +96,24 @@ export class RunWindow {
     }
   }
 
-  #keep(offset: number, answer: SearchPage): void {
-    const rows = rowsOf(answer);
+  async #again(offset: number): Promise<void> {
+    try {
+      await this.begin(offset, offset + windowRows);
+    } catch (err) {
+      this.error = err;
+    }
+  }
+
+  /** Takes in the first rows of an order that was found anew. */
+  #renew(offset: number, answer: TablePage): void {
+    this.#snapshot = answer.snapshot;
+    this.#old = new Set(this.#pages.keys());
+    this.#loading.clear();
+    this.#keep(offset, answer);
+  }
+
+  #keep(offset: number, answer: TablePage): void {
+    const rows = rowsOfTable(answer);
     for (let i = 0; i < Math.max(1, rows.length); i += windowRows) {
       const page = (offset + i) / windowRows;
       this.#pages.set(page, rows.slice(i, i + windowRows));
