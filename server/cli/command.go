@@ -34,7 +34,7 @@ func sections() []section {
 		{"step", "Its steps alone", stepCommands()},
 		{"model", "Models", slices.Concat(modelCommands(), hubCommands())},
 		{"metric", "Metrics of your own", metricCommands()},
-		{"server", "The tracker", slices.Concat(serverCommands(), workerCommands(), queueCommands(), runsCommands(), dbCommands())},
+		{"server", "The tracker", slices.Concat(serverCommands(), workerCommands(), queueCommands(), runsCommands(), bulkCommands(), dbCommands())},
 		{"tool", "Tools", slices.Concat(benchCommands(), toolCommands())},
 	}
 }
@@ -47,6 +47,7 @@ var families = map[string]string{
 	"db":     "the tracker's database",
 	"jobs":   "the server's queue",
 	"runs":   "recorded runs",
+	"views":  "saved views of the runs' tables",
 	"book":   "notebooks: experiments as a text",
 	"config": "the pipeline's configuration",
 	"bench":  "measurements beside a peer, as JSON",

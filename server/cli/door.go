@@ -21,7 +21,7 @@ type owner struct {
 
 // open finds the owner of a data folder. Close it.
 func (e *env) open(ctx context.Context, dir string) (owner, error) {
-	st, err := e.openStore(dir, slog.LevelWarn)
+	st, err := e.openStore(dir, store.Options{Logger: e.logger(slog.LevelWarn)})
 	if err == nil {
 		return owner{store: st}, nil
 	}

@@ -91,7 +91,7 @@ func (o owner) experiment(ctx context.Context, name string) (string, error) {
 			}
 		}
 		if cursor = next; cursor == "" {
-			return "", experiments.Errorf(experiments.CodeNotFound, "--experiment: there is none named %q", name)
+			return "", experiments.Errorf(experiments.CodeNotFound, "there is no experiment named %q", name)
 		}
 	}
 }

@@ -42,20 +42,22 @@ type serving struct {
 	root                *string
 	slots, cpuSlots     *int
 	workers             workersFlags
+	keepDeleted         *time.Duration
 	verbose             *bool
 	books               *books.Folder // nil: none
 }
 
 func serveFlags(fs *flag.FlagSet) serving {
 	return serving{
-		data:     dataFlag(fs),
-		addr:     fs.String("addr", "127.0.0.1:8787", "`address` to listen on; loopback only"),
-		configs:  fs.String("configs", "configs", "`folder` of pipeline configurations that the web interface offers"),
-		root:     fs.String("data-root", os.Getenv("TRIALITY_DATA_ROOT"), "`folder` that runs read and write below, and nowhere else; their relative paths begin there (default: $TRIALITY_DATA_ROOT)"),
-		slots:    fs.Int("slots", 0, "`jobs` at once on the machine's cards, or on its processor where it has none; 0: one to a card"),
-		cpuSlots: fs.Int("cpu-slots", 0, "`jobs` of device: cpu that run beside those; 0: they take a slot as others do"),
-		workers:  serveWorkersFlags(fs),
-		verbose:  fs.Bool("verbose", false, "log every request"),
+		data:        dataFlag(fs),
+		addr:        fs.String("addr", "127.0.0.1:8787", "`address` to listen on; loopback only"),
+		configs:     fs.String("configs", "configs", "`folder` of pipeline configurations that the web interface offers"),
+		root:        fs.String("data-root", os.Getenv("TRIALITY_DATA_ROOT"), "`folder` that runs read and write below, and nowhere else; their relative paths begin there (default: $TRIALITY_DATA_ROOT)"),
+		slots:       fs.Int("slots", 0, "`jobs` at once on the machine's cards, or on its processor where it has none; 0: one to a card"),
+		cpuSlots:    fs.Int("cpu-slots", 0, "`jobs` of device: cpu that run beside those; 0: they take a slot as others do"),
+		workers:     serveWorkersFlags(fs),
+		keepDeleted: fs.Duration("keep-deleted", store.KeepDeleted, "how long a deletion or another change of many runs can be undone; its space is freed after it"),
+		verbose:     fs.Bool("verbose", false, "log every request"),
 	}
 }
 
@@ -66,7 +68,10 @@ func setupServe(e *env, fs *flag.FlagSet) func(context.Context, []string) error 
 		if s.books, err = openBooks(*s.data, args); err != nil {
 			return err
 		}
-		st, err := e.openStore(*s.data, s.level())
+		if *s.keepDeleted <= 0 {
+			return usagef("--keep-deleted: want a duration, such as 720h, have %s", *s.keepDeleted)
+		}
+		st, err := e.openStore(*s.data, store.Options{Logger: e.logger(s.level()), KeepDeleted: *s.keepDeleted})
 		if err != nil {
 			return err
 		}
@@ -86,10 +91,9 @@ func (e *env) logger(level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
 }
 
-// openStore opens the tracker and marks what a dead process left running. What the disk refuses later is
-// logged from that level on.
-func (e *env) openStore(dir string, level slog.Level) (*store.Store, error) {
-	st, err := store.Open(dir, store.Options{Logger: e.logger(level)})
+// openStore opens the tracker and marks what a dead process left running.
+func (e *env) openStore(dir string, o store.Options) (*store.Store, error) {
+	st, err := store.Open(dir, o)
 	if err != nil {
 		return nil, err
 	}

@@ -50,6 +50,9 @@ type Options struct {
 	leastSpace uint64 // Health wants so many bytes free (4 MiB); more for tests, whose disks have room
 }
 
+// KeepDeleted is how long what was deleted can be undone where nothing else is said.
+const KeepDeleted = 30 * 24 * time.Hour
+
 func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -66,7 +69,7 @@ func (o Options) withDefaults() Options {
 		o.GroupDelay = 2 * time.Millisecond
 	}
 	if o.KeepDeleted <= 0 {
-		o.KeepDeleted = 30 * 24 * time.Hour
+		o.KeepDeleted = KeepDeleted
 	}
 	if o.LockTimeout <= 0 {
 		o.LockTimeout = time.Second

@@ -87,7 +87,8 @@ export interface TablePage {
     notes: boolean[];
     removed: boolean[];
   };
-  values: Cell[][];
+  /** None where no columns were asked for. */
+  values?: Cell[][];
   total: number;
   snapshot: string;
   columns: string[];
@@ -148,7 +149,7 @@ export function rowsOf(page: SearchPage): Row[] {
 }
 
 /** The rows of a window; undefined: removed since the order was found. */
-export function rowsOfTable({ rows, values }: TablePage): (Row | undefined)[] {
+export function rowsOfTable({ rows, values = [] }: TablePage): (Row | undefined)[] {
   return rows.id.map((id, i) =>
     rows.removed[i]
       ? undefined
