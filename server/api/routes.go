@@ -40,7 +40,7 @@ var (
 )
 
 // atRoot are the routes that stand where others look for them, not under /api/v1.
-var atRoot = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true}
+var atRoot = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true, "/shared/:secret": true}
 
 const eventsPath = "/api/v1/events"
 
@@ -134,6 +134,17 @@ func (s *Server) routes() []route {
 		{method: "PUT", path: "/views/:id", summary: aboutView, body: newView{}, answer: wholeView{}, errors: with(writing, nf, cf, codePrecondition), handler: s.putView},
 		{method: "PATCH", path: "/views/:id", summary: "Change a part of a view, as PUT changes all of it", body: viewPatch{}, answer: wholeView{}, errors: with(writing, nf, cf, codePrecondition), handler: s.patchView},
 		{method: "DELETE", path: "/views/:id", summary: "Remove a view; with If-Match, only at that revision", status: 204, errors: with(fragile, nf, iv, codePrecondition), handler: s.deleteView},
+
+		{method: "GET", path: "/reports", summary: "Reports that people put together, those changed last first, without their bodies", query: []parameter{{"deleted", "true: those that were deleted and can be taken back"}}, answer: list[wholeReport]{}, errors: []experiments.Code{iv}, handler: s.reports},
+		{method: "POST", path: "/reports", summary: "Make a report of blocks: prose in Markdown, sections of runs and A/B tests, runs side by side", body: newReport{}, status: 201, answer: wholeReport{}, once: true, errors: writing, handler: s.createReport},
+		{method: "GET", path: "/reports/:id", summary: "One report; its ETag is its revision", answer: wholeReport{}, errors: missing, handler: s.writtenReport},
+		{method: "PATCH", path: "/reports/:id", summary: "Change a report's title or body. If-Match holds the revision that the change is for; where another came between, the answer is 412 with the present one", body: reportPatch{}, answer: wholeReport{}, errors: with(writing, nf, codePrecondition), handler: s.patchReport},
+		{method: "DELETE", path: "/reports/:id", summary: "Delete a report, which ends its links; it can be taken back for 30 days", status: 204, errors: with(fragile, nf, iv, codePrecondition), handler: s.deleteReport},
+		{method: "POST", path: "/reports/:id/restore", summary: "Take a deleted report back, with its links", answer: wholeReport{}, errors: with(fragile, nf), handler: s.restoreReport},
+		{method: "GET", path: "/reports/:id/html", summary: "A report as one offline HTML file", query: []parameter{{"download", "1: as an attachment"}}, answerType: "text/html", errors: with(missing, iv, experiments.CodeTooLarge, un), handler: s.reportFile},
+		{method: "POST", path: "/reports/:id/shares", summary: "Make a link to a report. Its path, which cannot be guessed, is in this answer alone", status: 201, answer: reportShare{}, errors: with(fragile, nf, experiments.CodeTooLarge), handler: s.shareReport},
+		{method: "DELETE", path: "/reports/:id/shares/:share", summary: "Withdraw a link", status: 204, errors: with(fragile, nf), handler: s.withdrawShare},
+		{method: "GET", path: "/shared/:secret", summary: "The report of a link, as one HTML file in a sandbox", query: []parameter{{"download", "1: as an attachment"}}, answerType: "text/html", errors: with(missing, iv, experiments.CodeTooLarge, un), handler: s.sharedReport},
 
 		{method: "GET", path: "/configs", summary: "The pipeline configurations that come with this server", answer: list[Config]{}, handler: s.configs},
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -69,6 +70,14 @@ type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
+// loggedPath leaves the secret of a report's link out.
+func loggedPath(p string) string {
+	if strings.HasPrefix(p, "/shared/") {
+		return "/shared/…"
+	}
+	return p
+}
+
 // observe logs requests and turns a panic into an error.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
@@ -84,7 +93,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 				c.Error(err)
 			}
 			s.instruments.observed(c, time.Since(start))
-			s.log.Debug("request", "method", req.Method, "path", req.URL.Path, "status", c.Response().Status,
+			s.log.Debug("request", "method", req.Method, "path", loggedPath(req.URL.Path), "status", c.Response().Status,
 				"bytes", c.Response().Size, "took", time.Since(start))
 			err = nil
 		}()

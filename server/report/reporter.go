@@ -74,10 +74,15 @@ func (r *Reporter) Render(ctx context.Context, in experiments.ReportInput, w io.
 	if err == nil {
 		err = errors.Join(b.faults...)
 	}
-	if err == nil {
-		err = escapeTexts(p)
-	}
 	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return r.write(ctx, p, w)
+}
+
+// write makes the page's file.
+func (r *Reporter) write(ctx context.Context, p *page, w io.Writer) error {
+	if err := escapeTexts(p); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	p.Style, p.Script, p.ECharts = template.CSS(styleText), template.JS(scriptText), r.echarts
@@ -88,6 +93,6 @@ func (r *Reporter) Render(ctx context.Context, in experiments.ReportInput, w io.
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	_, err = w.Write(out.Bytes())
+	_, err := w.Write(out.Bytes())
 	return err
 }

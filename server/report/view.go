@@ -27,6 +27,7 @@ type page struct {
 type section struct {
 	ID, Title string
 	Missing   string // why there is nothing to show
+	Tone      string // of a verdict
 	Blocks    []block
 }
 
@@ -34,6 +35,8 @@ type section struct {
 type block struct {
 	Heading string
 	Text    string
+	Lead    string // a text that is larger
+	Prose   template.HTML
 	List    []string
 	Table   *table
 	Charts  []chart // side by side where there is room

@@ -8,7 +8,7 @@ import (
 )
 
 // FormatVersion is the version of the layout this code writes. It reads every version from 1 on.
-const FormatVersion = 4
+const FormatVersion = 5
 
 // FileName is the database's name in the data folder.
 const FileName = "triality.db"
@@ -32,14 +32,17 @@ var (
 	bucketViews       = []byte("views")            // id → JSON, line feed, body
 	bucketChanges     = []byte("changes")          // token → JSON; token, "todo" or "done", number → JSON
 	bucketDeleted     = []byte("deleted")          // "run" or "experiment", its id → JSON
+	bucketReports     = []byte("reports")          // id → JSON, line feed, body
 
-	// buckets are those of version 1, added those that came with version 2, ofUndo those with 4; 3 brought none.
+	// buckets are those of version 1, added those that came with version 2, ofUndo those with 4, ofReports those with 5; 3 brought none.
 	buckets = [][]byte{
 		bucketMeta, bucketExperiments, bucketNames, bucketRuns, bucketRunIndex, bucketSeries,
 		bucketPoints, bucketArtifacts, bucketBlobRefs, bucketModules, bucketModuleUses, bucketEvents,
 	}
 	added  = [][]byte{bucketRequests, bucketTrash}
 	ofUndo = [][]byte{bucketViews, bucketChanges, bucketDeleted}
+
+	ofReports = [][]byte{bucketReports}
 
 	keyFormat  = []byte("format")
 	keyCreated = []byte("created")
@@ -53,8 +56,10 @@ func bucketsOf(format uint32) [][]byte {
 		return buckets
 	case format < 4:
 		return slices.Concat(buckets, added)
+	case format < 5:
+		return slices.Concat(buckets, added, ofUndo)
 	}
-	return slices.Concat(buckets, added, ofUndo)
+	return slices.Concat(buckets, added, ofUndo, ofReports)
 }
 
 func key(parts ...string) []byte { return []byte(strings.Join(parts, "\x00")) }

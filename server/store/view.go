@@ -35,14 +35,15 @@ type View struct {
 	Body []byte `json:"-"`
 }
 
-// RevisionError says that a view is not at the revision that a change is for.
+// RevisionError says that a view or a report is not at the revision that a change is for.
 type RevisionError struct {
-	View       string
+	What       string // "view", "report"
+	ID         string
 	Now, Asked int64
 }
 
 func (e *RevisionError) Error() string {
-	return fmt.Sprintf("view %s is at revision %d, the change is for %d: read it again, and send the change for what is there now", e.View, e.Now, e.Asked)
+	return fmt.Sprintf("%s %s is at revision %d, the change is for %d: read it again, and send the change for what is there now", e.What, e.ID, e.Now, e.Asked)
 }
 
 func checkView(v View) error {
@@ -160,7 +161,7 @@ func (s *Store) Views(ctx context.Context, experiment, folder *string) ([]View, 
 // atRevision is a *RevisionError unless a view is at a revision; 0 is any.
 func atRevision(v View, revision int64) error {
 	if revision != 0 && v.Revision != revision {
-		return &RevisionError{View: v.ID, Now: v.Revision, Asked: revision}
+		return &RevisionError{What: "view", ID: v.ID, Now: v.Revision, Asked: revision}
 	}
 	return nil
 }
