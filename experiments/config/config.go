@@ -8,7 +8,10 @@ import "triality/experiments"
 type Pipeline struct {
 	Name        string   `yaml:"name" doc:"experiment that the run is filed under"`
 	OutputDir   string   `yaml:"output_dir" path:"output" doc:"folder for every step's output; made when missing"`
-	Seed        uint64   `yaml:"seed" doc:"seed of the split, the shuffling, the dropout and the bootstrap"`
+	Seed        uint64   `yaml:"seed" doc:"seed of everything that has none of its own below"`
+	SeedSplit   uint64   `yaml:"seed_split" json:",omitempty" doc:"seed of the split into train, val and test; 0: seed"`
+	SeedTrain   uint64   `yaml:"seed_train" json:",omitempty" doc:"seed of new weights, of the shuffling and of the dropout, in pre-training, finetune and replace; 0: seed"`
+	SeedEval    uint64   `yaml:"seed_eval" json:",omitempty" doc:"seed of the A/B test's resampling and of the texts that it has written; 0: seed"`
 	Device      string   `yaml:"device" doc:"auto, cpu or cuda; auto takes an NVIDIA card where there is one that works, and says which device it is"`
 	Threads     int      `yaml:"threads" range:"0..1024" doc:"worker threads of the cpu device; 0 is all cores"`
 	MemoryLimit Bytes    `yaml:"device_memory_limit" doc:"most memory of the card that cuda takes, such as 11GiB; what the driver takes for itself, some hundred MiB, comes on top; 0: all it has"`

@@ -221,6 +221,11 @@ func (e *execution) environment() map[string]string {
 		"device": i.Name, "processor": i.Model, "simd": i.SIMD,
 		"seed": fmt.Sprint(e.cfg.Seed), "started": e.run.StartedAt.Format(time.RFC3339),
 	}
+	for name, seed := range map[string]uint64{"seed_split": e.cfg.SeedSplit, "seed_train": e.cfg.SeedTrain, "seed_eval": e.cfg.SeedEval} {
+		if seed != 0 {
+			env[name] = fmt.Sprint(seed)
+		}
+	}
 	if i.Threads > 0 {
 		env["threads"] = fmt.Sprint(i.Threads)
 	}

@@ -25,8 +25,8 @@ import (
 // configuration says how, the base model. Each step is named as its kind. The rows are read here, once: a base model
 // without a text of its own is pre-trained on them.
 func fiveSteps(ctx context.Context, cfg config.Pipeline, modules []Module, found sources, tell Teller) (graph.Graph, error) {
-	g := graph.Graph{}
-	rows, err := dataset.Prepare(ctx, convert.RowOptions(cfg.Data, cfg.Seed), tell)
+	g, seeds := graph.Graph{}, cfg.Seeds()
+	rows, err := dataset.Prepare(ctx, convert.RowOptions(cfg.Data, seeds.Split), tell)
 	if err != nil {
 		return g, atKey("data.input_path", trainError(err))
 	}
@@ -42,17 +42,17 @@ func fiveSteps(ctx context.Context, cfg config.Pipeline, modules []Module, found
 	}
 	rowsOf := graph.Ref(convert.Name, "dataset")
 	numbers := cfg.Numbers()
-	add(convert.Name, &convert.Body{Data: cfg.Data, BaseModel: base, Seed: cfg.Seed, Rows: rows})
+	add(convert.Name, &convert.Body{Data: cfg.Data, BaseModel: base, Seed: seeds.Split, Rows: rows})
 	add(finetune.Name, &finetune.Body{
-		BaseModel: base, Dataset: rowsOf, Training: cfg.Training, Numbers: numbers, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed,
+		BaseModel: base, Dataset: rowsOf, Training: cfg.Training, Numbers: numbers, MaxLength: cfg.Data.MaxLength, Seed: seeds.Train,
 	})
 	add(replace.Name, &replace.Body{
-		Model: graph.Ref(finetune.Name, "model"), Dataset: rowsOf, SO8T: cfg.SO8T, Numbers: numbers, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed,
+		Model: graph.Ref(finetune.Name, "model"), Dataset: rowsOf, SO8T: cfg.SO8T, Numbers: numbers, MaxLength: cfg.Data.MaxLength, Seed: seeds.Train,
 	})
 	add(abtest.Name, &abtest.Body{
 		ModelA: inputOr(cfg.Test.ModelAPath, base), ModelB: inputOr(cfg.Test.ModelBPath, graph.Ref(replace.Name, "model")),
 		TestData: inputOr(cfg.Test.TestDataPath, rowsOf), TrainData: rowsOf, Test: cfg.Test, FormatType: cfg.Data.FormatType,
-		MaxLength: cfg.Data.MaxLength, Strict: cfg.Data.Strict, Numbers: numbers, Seed: cfg.Seed, Modules: modules,
+		MaxLength: cfg.Data.MaxLength, Strict: cfg.Data.Strict, Numbers: numbers, Seed: seeds.Eval, Modules: modules,
 	})
 	add(report.Name, &report.Body{
 		AB: graph.Ref(abtest.Name, "result"), Data: graph.Ref(convert.Name, "summary"), Training: graph.Ref(finetune.Name, "model"),
@@ -88,7 +88,7 @@ func baseOf(cfg config.Pipeline, found sources, rows *dataset.Prepared) (*basemo
 		return nil, experiments.Errorf(experiments.CodeInvalid, "model.base_model: %s has no config.json; it is not a model in Hugging Face form", named)
 	}
 	body := &basemodel.Body{
-		Folder: named, Create: c, FormatType: cfg.Data.FormatType, Strict: cfg.Data.Strict, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed,
+		Folder: named, Create: c, FormatType: cfg.Data.FormatType, Strict: cfg.Data.Strict, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seeds().Train,
 	}
 	if c.Text != "" {
 		return body, nil

@@ -28,6 +28,7 @@ func stepCommands() []command {
 		{"finetune", "", "LoRA fine-tuning of a Hugging Face model", setupFinetune},
 		{"replace", "", "a Hugging Face model to an SO8T model", setupReplace},
 		{"abtest", "", "two models on the same rows", setupABTest},
+		{"abtest power", "", "the rows that a difference takes, and the smallest that rows show", setupPower},
 		{"report", "RUN", "the report of a recorded run as one HTML file", setupReport},
 	}
 }
@@ -129,7 +130,7 @@ func setupFinetune(e *env, fs *flag.FlagSet) func(context.Context, []string) err
 			if engine.Device, err = engine.Devices.Get(0, cfg.Training.TF32, cfg.Training.Devices); err != nil {
 				return err
 			}
-			err = engine.Finetune(ctx, pipeline.FinetuneOptions{BaseModel: *base, Dataset: *data, OutDir: *output, Training: cfg.Training, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed}, sink)
+			err = engine.Finetune(ctx, pipeline.FinetuneOptions{BaseModel: *base, Dataset: *data, OutDir: *output, Training: cfg.Training, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seeds().Train}, sink)
 			if err != nil {
 				return err
 			}
@@ -159,7 +160,7 @@ func setupReplace(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 			return err
 		}
 		return e.withEngine(cfg, *device, "replace", func(engine *pipeline.Engine, sink stepSink) error {
-			err := engine.Replace(ctx, pipeline.ReplaceOptions{Model: *source, Dataset: *data, OutDir: *output, SO8T: cfg.SO8T, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed}, sink)
+			err := engine.Replace(ctx, pipeline.ReplaceOptions{Model: *source, Dataset: *data, OutDir: *output, SO8T: cfg.SO8T, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seeds().Train}, sink)
 			if err != nil {
 				return err
 			}
@@ -199,7 +200,7 @@ func setupABTest(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 			return err
 		}
 		o := pipeline.ABTestOptions{ModelA: *a, ModelB: *b, TestData: *data, TrainData: *train, Strict: cfg.Data.Strict, OutDir: *output,
-			Format: cfg.Data.FormatType, MaxLength: cfg.Data.MaxLength, Test: cfg.Test, Seed: cfg.Seed}
+			Format: cfg.Data.FormatType, MaxLength: cfg.Data.MaxLength, Test: cfg.Test, Seed: cfg.Seeds().Eval}
 		for _, m := range cfg.Test.Metrics {
 			module, err := pipeline.ReadModule(m.Module, m.Params, m.Timeout.Duration())
 			if err != nil {
