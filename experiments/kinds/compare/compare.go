@@ -17,7 +17,7 @@ const Name = "compare"
 type Body struct {
 	Result   graph.Input `yaml:"result" takes:"A/B result" optional:"true" doc:"an A/B test, whose arms are compared: ${ab.result}, or a file of one"`
 	Other    graph.Input `yaml:"other" takes:"A/B result" optional:"true" doc:"another one on the same rows: one arm of each is compared, that of result as A and that of other as B"`
-	Runs     []string    `yaml:"runs" doc:"in place of result and other: two searches in the language of docs/search.md, of each of which the newest run is taken"`
+	Runs     []string    `yaml:"runs" doc:"in place of result and other: two searches in the language of docs/search.md, of each of which the newest run with an A/B test is taken"`
 	Arm      string      `yaml:"arm" choice:"A,B" doc:"the arm of result, or of the first run"`
 	OtherArm string      `yaml:"other_arm" choice:"A,B" doc:"the arm of other, or of the second run"`
 	// Read is what the tracker has of the runs where it has been read; nil: planning reads it.
@@ -78,28 +78,34 @@ func (b *Body) check() error {
 	return nil
 }
 
+// lookedAt is how many of the newest runs that a search finds are looked at for one with an A/B test.
+const lookedAt = 50
+
 // read reads the newest run with an A/B test that each search finds.
 func (b *Body) read(ctx context.Context, e Engine) error {
 	out := &Found{}
 	for i, filter := range b.Runs {
-		found, err := e.FindRuns(ctx, experiments.RunQuery{Filter: filter, Limit: 1})
+		found, err := e.FindRuns(ctx, experiments.RunQuery{Filter: filter, Limit: lookedAt})
 		if err != nil {
 			return err
 		}
-		if len(found.Runs) == 0 {
-			return experiments.Errorf(experiments.CodeInvalid, "%q finds no run", filter)
+		for j, run := range found.Runs {
+			text, err := e.RunFile(ctx, run, artifact)
+			if experiments.CodeOf(err) == experiments.CodeNotFound {
+				continue
+			}
+			if err == nil {
+				err = json.Unmarshal(text, &out.Results[i])
+			}
+			if err != nil {
+				return err
+			}
+			out.Runs[i] = run
+			out.Names[i], _ = found.Rows[j][0].(string)
+			break
 		}
-		out.Runs[i] = found.Runs[0]
-		out.Names[i], _ = found.Rows[0][0].(string)
-		text, err := e.RunFile(ctx, out.Runs[i], artifact)
-		if experiments.CodeOf(err) == experiments.CodeNotFound {
-			return experiments.Errorf(experiments.CodeInvalid, "run %s, which %q finds, has no A/B test", out.Runs[i], filter)
-		}
-		if err == nil {
-			err = json.Unmarshal(text, &out.Results[i])
-		}
-		if err != nil {
-			return err
+		if out.Results[i] == nil {
+			return experiments.Errorf(experiments.CodeInvalid, "%q finds no run with an A/B test, of %d runs", filter, len(found.Runs))
 		}
 	}
 	b.Read = out

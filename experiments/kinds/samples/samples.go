@@ -17,7 +17,7 @@ const Name = "samples"
 // Body of a step.
 type Body struct {
 	Result   graph.Input `yaml:"result" takes:"A/B result" optional:"true" doc:"the A/B test whose rows are shown: ${ab.result}, or a file of one"`
-	Run      string      `yaml:"run" doc:"in place of result: of the tracker's runs that this finds, in the language of docs/search.md, the newest"`
+	Run      string      `yaml:"run" doc:"in place of result: of the tracker's runs that this finds, in the language of docs/search.md, the newest with an A/B test"`
 	Show     string      `yaml:"show" choice:"differ,fixed,broken,both_wrong,all" doc:"rows where the arms' answers differ, where B alone is right (fixed), A alone (broken), neither (both_wrong), or all"`
 	Label    string      `yaml:"label" doc:"rows of this class"`
 	Language string      `yaml:"language" doc:"rows of this language"`
@@ -87,24 +87,27 @@ func Kind(e Engine) graph.Kind {
 	}
 }
 
-// read reads the result of the newest run that the search finds.
+// lookedAt is how many of the newest runs that a search finds are looked at for one with an A/B test.
+const lookedAt = 50
+
+// read reads the result of the newest run with an A/B test that the search finds.
 func (b *Body) read(ctx context.Context, e Engine) error {
-	found, err := e.FindRuns(ctx, experiments.RunQuery{Filter: b.Run, Limit: 1})
+	found, err := e.FindRuns(ctx, experiments.RunQuery{Filter: b.Run, Limit: lookedAt})
 	if err != nil {
 		return err
 	}
-	if len(found.Runs) == 0 {
-		return experiments.Errorf(experiments.CodeInvalid, "%q finds no run", b.Run)
+	for _, run := range found.Runs {
+		text, err := e.RunFile(ctx, run, artifact)
+		if experiments.CodeOf(err) == experiments.CodeNotFound {
+			continue
+		}
+		b.From = run
+		if err == nil {
+			err = json.Unmarshal(text, &b.Read)
+		}
+		return err
 	}
-	b.From = found.Runs[0]
-	text, err := e.RunFile(ctx, b.From, artifact)
-	if experiments.CodeOf(err) == experiments.CodeNotFound {
-		return experiments.Errorf(experiments.CodeInvalid, "run %s has no A/B test", b.From)
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &b.Read)
-	}
-	return err
+	return experiments.Errorf(experiments.CodeInvalid, "%q finds no run with an A/B test, of %d runs", b.Run, len(found.Runs))
 }
 
 func (b *Body) show() (Shown, error) {

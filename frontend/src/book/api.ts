@@ -1,6 +1,7 @@
 // What the server says of notebooks.
 import { ApiError, reach } from '../lib/api.ts';
 import type { Progress, Run } from '../lib/types.ts';
+import type { Kind } from './schema.ts';
 
 export interface Entry {
   name: string;
@@ -23,7 +24,7 @@ export interface Version {
   size: number;
 }
 
-export type CellState = 'wrong' | 'blocked' | 'new' | 'stale' | 'queued' | 'running' | 'failed' | 'fresh' | 'cached';
+export type CellState = 'waits' | 'wrong' | 'blocked' | 'new' | 'stale' | 'queued' | 'running' | 'failed' | 'fresh' | 'cached';
 
 export interface Cell {
   id: string;
@@ -41,6 +42,9 @@ export interface Cell {
   settings?: string[];
   error?: string;
   progress?: Progress;
+  /** Of a cell that only shows what others gave: that, and the cells that it waits for. */
+  shown?: unknown;
+  waits?: string[];
 }
 
 export interface Problem {
@@ -97,6 +101,7 @@ export const books = {
   /** Replaces the revision that is known; without one it makes a notebook. */
   write: (name: string, text: string, known?: string) =>
     json<Book>(ask('PUT', pathOf(name), { text }, known ? { 'If-Match': `"${known}"` } : { 'If-None-Match': '*' })),
+  kinds: async () => (await json<{ items: Kind[] }>(ask('GET', `${root}/kinds`))).items,
   status: (name: string, text: string) => json<Status>(ask('POST', `${root}/notebooks/state`, { name, text })),
   run: (name: string, text: string, cells: string[]) =>
     json<Run>(ask('POST', `${root}/jobs`, { config: text, name, book: name, cells })),

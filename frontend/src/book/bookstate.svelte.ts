@@ -4,11 +4,15 @@ import { ApiError } from '../lib/api.ts';
 import type { ServerEvent } from '../lib/sse.ts';
 import type { Progress, Run } from '../lib/types.ts';
 import { books, type Block, type Book, type Cell, type Status } from './api.ts';
+import type { Kind } from './schema.ts';
 
 const statusAfter = 300;
 const saveAfter = 800;
 const lookEvery = 3000;
 const undoDepth = 200;
+/** Kinds whose cells may show runs of others, and how long after one has ended they are asked again. */
+const readsRuns = new Set(['query', 'chart', 'compare', 'samples']);
+const othersAfter = 2000;
 
 export class BookState {
   readonly name: string;
@@ -24,12 +28,17 @@ export class BookState {
   /** Of the running cell. */
   progress = $state.raw<Progress>();
   undoable = $state(0);
+  /** What there is to know of the kinds of cells. */
+  kinds = $state.raw<Kind[]>([]);
+  /** What cells showed last, for while they wait. */
+  shown = new Map<string, unknown>();
 
   #revision = '';
   #past: Block[][] = [];
   #save: ReturnType<typeof setTimeout> | undefined;
   #ask: ReturnType<typeof setTimeout> | undefined;
   #look: ReturnType<typeof setInterval> | undefined;
+  #others: ReturnType<typeof setTimeout> | undefined;
   #asked = 0;
   #writing: Promise<boolean> = Promise.resolve(true);
   #closed = false;
@@ -52,6 +61,7 @@ export class BookState {
 
   async load(): Promise<void> {
     try {
+      books.kinds().then((k) => (this.kinds = k), (err) => (this.error = err));
       const book = await books.read(this.name);
       if (!book) return;
       await this.#show(book);
@@ -68,6 +78,7 @@ export class BookState {
     this.#closed = true;
     clearInterval(this.#look);
     clearTimeout(this.#ask);
+    clearTimeout(this.#others);
     if (this.dirty && !this.theirs) void this.save();
   }
 
@@ -76,8 +87,13 @@ export class BookState {
     this.savedText = book.text;
     this.theirs = undefined;
     this.gone = false;
-    this.status = await books.status(this.name, book.text);
-    this.blocks = this.status.blocks;
+    this.#keep(await books.status(this.name, book.text));
+    this.blocks = this.status!.blocks;
+  }
+
+  #keep(status: Status): void {
+    for (const c of status.cells) if (c.shown !== undefined) this.shown.set(c.id, c.shown);
+    this.status = status;
   }
 
   /** Replaces blocks from one on, as one step of undo unless it goes on with the step before. */
@@ -115,7 +131,7 @@ export class BookState {
     try {
       const status = await books.status(this.name, text);
       if (asked !== this.#asked || this.#closed) return;
-      this.status = status;
+      this.#keep(status);
       if (this.text === text) this.blocks = status.blocks; // a fence that was typed makes a cell
       this.error = undefined;
     } catch (err) {
@@ -198,10 +214,12 @@ export class BookState {
 
   take(events: ServerEvent[]): void {
     let again = false;
+    let others = false;
     for (const e of events) {
       if (e.type === 'run') {
         const run = e.data as Run;
         again ||= run.tags?.book === this.name || run.id === this.status?.run;
+        others ||= run.status !== 'running' && run.status !== 'queued';
         if (again) this.progress = undefined;
       } else if (e.type === 'progress') {
         const p = e.data as { run_id: string; progress: Progress };
@@ -209,5 +227,9 @@ export class BookState {
       }
     }
     if (again) void this.refresh();
+    else if (others && this.status?.cells.some((c) => c.cost === 'free' && readsRuns.has(c.kind))) {
+      clearTimeout(this.#others);
+      this.#others = setTimeout(() => void this.refresh(), othersAfter);
+    }
   }
 }
