@@ -2,6 +2,7 @@
 // Chromium.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -38,8 +39,43 @@ data:
 \`\`\`
 `;
 
+// The same cells, with a value that a control sets and cells that show what they gave.
+const showing = book
+  .replace('title: Small', 'title: Showing')
+  .replace('max_length: 64', 'max_length: ${length.value}') + `
+\`\`\`triality input id=length
+value: 64 # tokens
+choices: [48, 64]
+\`\`\`
+
+\`\`\`triality chart id=loss
+of: \${base.metrics.pretrain/loss}
+\`\`\`
+
+\`\`\`triality table id=splits
+of: \${rows.summary}
+\`\`\`
+
+\`\`\`triality query id=found
+filter: experiment = small
+columns: [params.rows.data.max_length]
+\`\`\`
+
+\`\`\`triality note id=said
+text: |
+  Rows of at most **{{length.value}}** tokens; loss {{base.metrics.pretrain/loss}}.
+\`\`\`
+`;
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+/** What axe finds in the page's main part; the frame around it is looked at with the other pages. */
+async function axeFaults(page) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => window.axe.run('main', { resultTypes: ['violations'] }));
+  return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 120)).join(' | ')}`);
+}
+
 describe('notebooks', { skip: missing, timeout: 240_000 }, () => {
-  const shared = setUp({ books: { 'small.md': book, 'broken.md': book.replace('max_length', 'max_lenght'), 'other.md': book } });
+  const shared = setUp({ books: { 'small.md': book, 'broken.md': book.replace('max_length', 'max_lenght'), 'other.md': book, 'show.md': showing } });
   const { onPage } = shared;
   const file = (name) => join(shared.server.dir, 'books', name);
   const state = (page, id, text) => page.locator(`[data-cell="${id}"] .chip`).filter({ hasText: text }).waitFor({ timeout: 90_000 });
@@ -74,6 +110,80 @@ describe('notebooks', { skip: missing, timeout: 240_000 }, () => {
       await state(page, 'rows', 'Up to date');
       assert.deepEqual(await accessibilityFaults(page), []);
     }));
+
+  test('cells that show what others gave do so without a run, wait for what has none, and follow a control', () =>
+    onPage({}, async (page) => {
+      await page.goto('/notebooks/show.md');
+      await state(page, 'rows', 'Taken over');
+      await page.locator('[data-cell="loss"] canvas').first().waitFor();
+      await page.locator('[data-cell="loss"]').getByRole('button', { name: 'Table' }).click();
+      await page.locator('[data-cell="loss"] tbody th').first().waitFor();
+      await page.locator('[data-cell="splits"] tbody tr').first().waitFor();
+      await page.locator('[data-cell="found"] tbody a').first().waitFor();
+      await page.locator('[data-cell="said"] strong').filter({ hasText: '64' }).waitFor();
+      assert.match(await page.locator('[data-cell="said"] .output').innerText(), /loss \d+\.\d+\./);
+      // The control sets the value in the text and nothing else; what only shows it is there, what must run says so and what it takes.
+      await page.getByLabel('length', { exact: true }).selectOption('48');
+      await page.locator('[data-cell="said"] strong').filter({ hasText: '48' }).waitFor();
+      await state(page, 'rows', 'Not run');
+      await page.locator('[data-cell="rows"] .why').filter({ hasText: '1 of 2 steps are taken over' }).waitFor();
+      await state(page, 'splits', 'Waits');
+      await page.getByText('for rows to run').waitFor();
+      await saved(page);
+      assert.equal(readFileSync(file('show.md'), 'utf8'), showing.replace('value: 64 #', 'value: 48 #'));
+      await page.getByLabel('length', { exact: true }).selectOption('64');
+      await state(page, 'rows', 'Taken over');
+      await state(page, 'splits', 'Up to date');
+      await saved(page);
+      assert.equal(readFileSync(file('show.md'), 'utf8'), showing);
+    }));
+
+  test('a cell is edited as a form, and completed and explained as YAML', () =>
+    onPage({}, async (page) => {
+      await open(page, 'show.md');
+      await state(page, 'rows', 'Taken over');
+      const rows = page.locator('[data-cell="rows"]');
+      await rows.getByRole('button', { name: 'Form' }).click();
+      await rows.getByLabel('max_length').fill('48');
+      await rows.getByLabel('max_length').press('Tab');
+      await state(page, 'rows', 'Not run');
+      await saved(page);
+      assert.equal(readFileSync(file('show.md'), 'utf8'), showing.replace('${length.value}', '48'));
+      await page.getByRole('button', { name: 'Undo' }).click();
+      await rows.getByRole('button', { name: 'YAML' }).click();
+      const text = yaml(page, 'rows');
+      await text.press('Control+End');
+      await page.keyboard.press('Enter');
+      await page.keyboard.type('str');
+      await page.getByRole('option', { name: /^strict:/ }).waitFor();
+      await page.keyboard.press('Enter');
+      assert.match(await text.inputValue(), /max_length: \$\{length\.value\}\n  strict: $/);
+      await rows.locator('.help').filter({ hasText: 'data.strict' }).filter({ hasText: 'bad line' }).waitFor();
+      await page.keyboard.press('Control+Space');
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('Tab');
+      assert.match(await text.inputValue(), /strict: false$/);
+      await page.keyboard.press('Escape');
+      await page.keyboard.press('z');
+      await state(page, 'rows', 'Taken over');
+      await saved(page);
+      assert.equal(readFileSync(file('show.md'), 'utf8'), showing);
+    }));
+
+  for (const [locale, colorScheme, width] of [['en-US', 'light', 1440], ['ja-JP', 'dark', 390]]) {
+    test(`axe finds nothing in the list and a notebook (${locale}, ${colorScheme}, ${width})`, () =>
+      onPage({ locale, colorScheme, width }, async (page) => {
+        await page.goto('/notebooks');
+        await page.locator('.list a').first().waitFor();
+        assert.deepEqual(await axeFaults(page), []);
+        await page.goto('/notebooks/show.md');
+        await page.locator('[data-cell="splits"] tbody tr').first().waitFor();
+        await page.locator('[data-cell="rows"] .views button').nth(1).click();
+        await page.locator('[data-cell="rows"] .form').waitFor();
+        assert.deepEqual(await axeFaults(page), []);
+        assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, 'wider than the screen');
+      }));
+  }
 
   test('another notebook of the same cells takes the results over', () =>
     onPage({ locale: 'ja' }, async (page) => {

@@ -30,6 +30,19 @@ export function withBody(text: string, body: string): string {
 /** A new cell of a kind, as a block of text with a blank line on either side. */
 export const fresh = (kind: string, id: string, body = ''): string => `\n\`\`\`triality ${kind} id=${id}\n${body}\`\`\`\n`;
 
+/** A text whose links to other notebooks, by their files, lead to their pages. */
+export function linked(text: string, name: string): string {
+  return text.replace(/\]\(([^():\s#?]+\.md)(#[^()\s]*)?\)/g, (whole, path: string, part: string | undefined) => {
+    if (path.startsWith('/')) return whole;
+    const at = name.split('/').slice(0, -1);
+    for (const step of path.split('/')) {
+      if (step === '..' && !at.pop()) return whole; // it leads out of the folder
+      if (step !== '..' && step !== '.') at.push(step);
+    }
+    return `](/notebooks/${at.map(encodeURIComponent).join('/')}${part ?? ''})`;
+  });
+}
+
 /** A name that no cell has: the kind's, or with a number after it. */
 export function freeName(kind: string, taken: string[]): string {
   const base = kind.replace(/[^A-Za-z0-9]/g, '');
