@@ -109,6 +109,8 @@ type Sample struct {
 	LatencyBMS   float64   `json:"latency_b_ms"`
 	Domain       string    `json:"domain"`
 
+	// Instruction is the row's, which is Text itself where the row has no input; empty in results of before it was kept.
+	Instruction string `json:"instruction,omitempty"`
 	// Reference is the row's own answer; empty in results of before it was kept.
 	Reference string `json:"reference,omitempty"`
 	// OutputA and OutputB are what the arms wrote where the test was asked for texts, else nil; LogProbA

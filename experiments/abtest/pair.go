@@ -34,14 +34,15 @@ type Answer struct {
 	Probability []float64
 	Output      *string
 	LogProb     []float32
+	LatencyMS   float64
 }
 
 // AnswerOf is an arm's answer, of "A" or "B".
 func AnswerOf(s *experiments.Sample, arm string) Answer {
 	if arm == "A" {
-		return Answer{s.PredictionA, s.ProbabilityA, s.OutputA, s.LogProbA}
+		return Answer{s.PredictionA, s.ProbabilityA, s.OutputA, s.LogProbA, s.LatencyAMS}
 	}
-	return Answer{s.PredictionB, s.ProbabilityB, s.OutputB, s.LogProbB}
+	return Answer{s.PredictionB, s.ProbabilityB, s.OutputB, s.LogProbB, s.LatencyBMS}
 }
 
 // Paired are the rows that two tests share.
@@ -49,6 +50,8 @@ type Paired struct {
 	// Samples hold one arm's answers as A and the other's as B; what else they say is the second test's.
 	Samples []experiments.Sample
 	Keys    []string
+	// AtA and AtB are where each row stands in the tests.
+	AtA, AtB []int
 	// OnlyA and OnlyB count the rows that one test alone has, Relabelled those whose label differs, which are left out.
 	OnlyA, OnlyB, Relabelled int
 }
@@ -73,9 +76,10 @@ func Pair(a []experiments.Sample, armA string, b []experiments.Sample, armB stri
 			continue
 		}
 		s, first, second := b[i], AnswerOf(&a[at], armA), AnswerOf(&b[i], armB)
-		s.PredictionA, s.ProbabilityA, s.OutputA, s.LogProbA = first.Prediction, first.Probability, first.Output, first.LogProb
-		s.PredictionB, s.ProbabilityB, s.OutputB, s.LogProbB = second.Prediction, second.Probability, second.Output, second.LogProb
+		s.PredictionA, s.ProbabilityA, s.OutputA, s.LogProbA, s.LatencyAMS = first.Prediction, first.Probability, first.Output, first.LogProb, first.LatencyMS
+		s.PredictionB, s.ProbabilityB, s.OutputB, s.LogProbB, s.LatencyBMS = second.Prediction, second.Probability, second.Output, second.LogProb, second.LatencyMS
 		out.Samples, out.Keys = append(out.Samples, s), append(out.Keys, k)
+		out.AtA, out.AtB = append(out.AtA, at), append(out.AtB, i)
 	}
 	out.OnlyA = len(of)
 	return out

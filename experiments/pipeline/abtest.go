@@ -105,7 +105,7 @@ func compare(rows []dataset.Row, arms [2]answered, o ABTestOptions) *experiments
 			PredictionA: experiments.Labels[arms[0].answers[i].class], PredictionB: experiments.Labels[arms[1].answers[i].class],
 			ProbabilityA: arms[0].answers[i].probability, ProbabilityB: arms[1].answers[i].probability,
 			LatencyAMS: latency[0][i], LatencyBMS: latency[1][i],
-			Reference: rows[i].Output, Columns: ownColumns(&rows[i]),
+			Instruction: rows[i].Instruction, Reference: rows[i].Output, Columns: ownColumns(&rows[i]),
 		})
 	}
 	withTexts(r.Samples, arms)

@@ -31,8 +31,10 @@ type route struct {
 type parameter struct{ name, about string }
 
 var (
-	pages   = []parameter{{"limit", "how many items, 1 to 1000"}, {"cursor", "next_cursor of the page before"}}
-	purges  = []parameter{{"purge", "true: for good, at once"}}
+	pages         = []parameter{{"limit", "how many items, 1 to 1000"}, {"cursor", "next_cursor of the page before"}}
+	purges        = []parameter{{"purge", "true: for good, at once"}}
+	comparedQuery = []parameter{{"a", "a run"}, {"b", "another, or the same"}, {"a_arm", "A or B of its A/B test; default B"}, {"b_arm", "likewise"}, {"show", "differ, fixed, broken, both_wrong or all; default differ"}, {"label", "rows of this class"}, {"language", "rows of this language"}, {"q", "rows that contain this, in their text or in what was written"},
+		{"where", "a column of columns, one of = != < <= > >= ~ (contains) and a value: row.style=plain, a.confidence<0.5, b.prediction=DENY; may stand several times. No comparison holds for a row without a value, but = and nothing after it"}}
 	missing = []experiments.Code{experiments.CodeNotFound}
 	wrong   = []experiments.Code{experiments.CodeInvalid, codeMedia, experiments.CodeTooLarge}
 	fragile = []experiments.Code{experiments.CodeUnavailable, experiments.CodeUnknown} // of every write
@@ -120,7 +122,8 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/kinds", summary: "The kinds of cells and steps: what each gives, what it costs, and a JSON Schema of its body", answer: list[kinds.KindSchema]{}, handler: s.kinds},
 		{method: "POST", path: "/notebooks/state", summary: "What state each cell of a notebook's text is in, saved or not: what is wrong, done, out of date, under way. Nothing runs", body: bookStatus{}, answer: books.Status{}, errors: with(wrong, un), handler: s.notebookStatus},
 
-		{method: "GET", path: "/compare/samples", summary: "Two runs on the rows that both judged: paired difference with interval and test, and the rows on which they differ", query: []parameter{{"a", "a run"}, {"b", "another, or the same"}, {"a_arm", "A or B of its A/B test; default B"}, {"b_arm", "likewise"}, {"show", "differ, fixed, broken, both_wrong or all; default differ"}, {"label", "rows of this class"}, {"language", "rows of this language"}, {"q", "rows whose text contains this"}, {"offset", "so many rows are passed over"}, {"limit", "1 to 1000"}}, answer: comparedSamples{}, errors: with(missing, iv, experiments.CodeTooLarge), handler: s.compareSamples},
+		{method: "GET", path: "/compare/samples", summary: "Two runs on the rows that both judged: paired difference with interval and test, and the rows on which they differ", query: with(comparedQuery, parameter{"offset", "so many rows are passed over"}, parameter{"limit", "1 to 1000"}, parameter{"inference", "0: without it, which takes long where rows are many"}), answer: comparedSamples{}, errors: with(missing, iv, experiments.CodeTooLarge), handler: s.compareSamples},
+		{method: "GET", path: "/compare/rows", summary: "The rows of two runs that a comparison shows, as JSON lines that data.input_path reads: the row that was judged, with its own answer. In results of before instructions were kept they have none", query: comparedQuery, answerType: "application/jsonl", errors: with(missing, iv, experiments.CodeTooLarge), handler: s.comparedRows},
 		{method: "GET", path: "/samples/history", summary: "What every run made of one sample, the newest first; up to 200 A/B results a request, next_cursor goes on", query: []parameter{{"key", "of the sample, as a comparison gives it"}, {"run", "in place of key: a run that judged it"}, {"index", "with run: the sample's index"}, {"cursor", "next_cursor of the page before"}}, answer: sampleHistory{}, errors: with(missing, iv, experiments.CodeTooLarge), handler: s.sampleHistory},
 
 		{method: "POST", path: "/plan", summary: "What a run of a pipeline or a graph of steps would do: steps, keys, what is taken over, cost. Nothing runs", body: newPlan{}, answer: planAnswer{}, errors: with(wrong, nf, un, codeForbidden), handler: s.plan},

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -26,6 +27,9 @@ type Server struct {
 	uploads     chan struct{} // a place each large module being uploaded
 	instruments *instruments
 	loads       chan struct{}
+	pairs       pairs
+	pairing     sync.Mutex    // held while results are read to be compared
+	inferring   chan struct{} // a place for who infers from samples
 	openapi     []byte
 	started     time.Time
 	// ending is closed when the server stops, so that event streams end.
@@ -38,7 +42,7 @@ func New(o Options) (*Server, error) {
 	if o.Store == nil {
 		return nil, errors.New("api: a store is needed")
 	}
-	s := &Server{opts: o.withDefaults(), store: o.Store, echo: echo.New(), uploads: newUploads(), loads: make(chan struct{}, loadsAtOnce), started: time.Now().UTC()}
+	s := &Server{opts: o.withDefaults(), store: o.Store, echo: echo.New(), uploads: newUploads(), loads: make(chan struct{}, loadsAtOnce), inferring: make(chan struct{}, 1), started: time.Now().UTC()}
 	s.log = s.opts.Logger
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.site = newSite(o.Frontend)
