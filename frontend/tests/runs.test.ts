@@ -1,32 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fixed, number, span } from '../src/lib/format.ts';
-import { byCell, differing, results, whole } from '../src/lib/runs.ts';
+import { byCell, whole } from '../src/lib/runs.ts';
 import { filterSamples, verdict } from '../src/lib/samples.ts';
 import type { Run, Sample } from '../src/lib/types.ts';
 import { errorLine } from '../src/lib/yamlerror.ts';
-
-const run = (name: string, more: Partial<Run>): Run => ({
-  id: name, experiment_id: 'e', name, status: 'finished', created_at: '2026-01-01T00:00:00Z', ...more,
-});
-const runs = [
-  run('one', { params: { lr: '0.001', seed: '1' }, summary: { 'eval/accuracy': 0.91, 'train/loss': 0.2 } }),
-  run('two', { params: { lr: '1e-2', seed: '1' }, summary: { 'eval/accuracy': 0.85 }, status: 'failed' }),
-  run('three', { tags: { team: 'Tokyo' }, summary: { 'eval/accuracy': null } }),
-];
-
-test('parameters are compared where the runs differ', () => {
-  assert.deepEqual(differing(runs.slice(0, 2)), ['lr']);
-});
-
-test('the results of A/B tests and of metric modules are compared by name', () => {
-  const tested = [
-    run('a', { summary: { 'train/loss': 1, 'abtest/metric/brier/brier.A': 0.5, 'abtest/a/accuracy': 0.8 } }),
-    run('b', { summary: { 'abtest/metric/brier/brier.A': 0.4, 'abtest/mcnemar_p': null } }),
-  ];
-  assert.deepEqual(results(tested), ['abtest/a/accuracy', 'abtest/mcnemar_p', 'abtest/metric/brier/brier.A']);
-  assert.deepEqual(results(runs), []);
-});
 
 test('sorting puts what is missing last in both directions', () => {
   for (const descending of [false, true]) {

@@ -110,6 +110,7 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/runs/:id/abtest", summary: "Result of the A/B test", answer: experiments.ABResult{}, errors: missing, handler: s.jsonArtifact(artifactAB)},
 		{method: "GET", path: "/runs/:id/abtest/metrics", summary: "What metric modules gave on the A/B test, each with its key; a value a row is left out, which the A/B test's result has", answer: list[experiments.ModuleResult]{}, errors: missing, handler: s.moduleResults},
 		{method: "POST", path: "/runs/:id/abtest/metrics", summary: "Run a stored metric module on the A/B test and keep its result with the run", body: newTrial{}, status: 201, answer: experiments.ModuleResult{}, errors: with(writing, nf, cf), handler: s.tryModule},
+		{method: "GET", path: "/runs/:id/environment", summary: "What the A/B test was measured on: device, versions, platform", answer: environment{}, errors: with(missing, iv), handler: s.environment},
 		{method: "GET", path: "/runs/:id/data", summary: "What the convert step found", answer: experiments.DatasetSummary{}, errors: missing, handler: s.jsonArtifact(artifactData)},
 		{method: "GET", path: "/runs/:id/replacement", summary: "replacement.json of the SO8T model", answer: map[string]any{}, errors: missing, handler: s.jsonArtifact(artifactReplacement)},
 		{method: "GET", path: "/runs/:id/report", summary: "The report as one offline HTML file", query: []parameter{{"lang", "en or ja"}, {"download", "1: as an attachment"}}, answerType: "text/html", errors: with(missing, iv, experiments.CodeTooLarge, un), handler: s.report},

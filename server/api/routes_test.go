@@ -204,6 +204,8 @@ var scenarios = map[string]scenario{
 	"runs in an odd form":               {method: "POST", path: "/api/v1/runs/search", body: `{"form":"list"}`, status: 400, code: iv, has: []string{"want table"}},
 	"columns that differ":               {method: "GET", path: "/api/v1/runs/columns?varies=true&limit=1", status: 200, has: []string{`"primary":""`, `"items":[]`}},
 	"samples of two runs":               {method: "GET", path: "/api/v1/compare/samples?a=done&b=done", status: 200, has: []string{`"rows":0`, `"inference":null`, `"items":[]`}},
+	"a run's environment":               {method: "GET", path: "/api/v1/runs/done/environment", status: 200, has: []string{`"device":""`, `"environment":{}`}},
+	"an environment that is not there":  {method: "GET", path: "/api/v1/runs/live/environment", status: 404, code: nf},
 	"rows of two runs":                  {method: "GET", path: "/api/v1/compare/rows?a=done&b=done", status: 200},
 	"rows by an odd column":             {method: "GET", path: "/api/v1/compare/rows?a=done&b=done&where=x", status: 400, code: iv, has: []string{"the columns are label"}},
 	"samples of one run":                {method: "GET", path: "/api/v1/compare/samples?a=done", status: 400, code: iv, has: []string{"b is missing"}},

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -232,4 +233,32 @@ func (s *Server) comparedRows(c echo.Context) error {
 	}
 	attach(c, "four_class_rows.jsonl")
 	return sendBytes(c, http.StatusOK, "application/jsonl; charset=utf-8", out)
+}
+
+// environment is what an A/B result says of where it was measured.
+type environment struct {
+	Device      string            `json:"device"`
+	Environment map[string]string `json:"environment"`
+}
+
+// environment answers without the result's samples, so that a comparison of many runs reads little.
+func (s *Server) environment(c echo.Context) error {
+	id, err := param(c, "id")
+	if err != nil {
+		return err
+	}
+	free, err := s.load(c)
+	if err != nil {
+		return err
+	}
+	defer free()
+	b, err := readArtifact(c.Request().Context(), s.store, id, artifactAB)
+	if err != nil {
+		return err
+	}
+	out := environment{Environment: map[string]string{}}
+	if err := json.Unmarshal(b, &out); err != nil {
+		return invalid("artifact %s of run %s: %v", artifactAB, id, err)
+	}
+	return sendJSON(c, http.StatusOK, out)
 }

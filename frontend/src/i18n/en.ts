@@ -1,6 +1,8 @@
 // English texts. {name} is a placeholder; "one|many" chooses by the number {count}.
+import { enCompare } from './compare.en.ts';
 import { enPanels } from './panels.en.ts';
 export const en = {
+  ...enCompare,
   ...enPanels,
   'app.skip': 'Skip to the content',
   'app.nav': 'Main',
@@ -209,10 +211,6 @@ export const en = {
   'experiment.clear': 'Clear the selection',
   'experiment.comparedFirst': 'The first {count} are compared.',
   'experiment.compare': 'Compare',
-  'experiment.noSeries': 'The selected runs have logged no metrics.',
-  'experiment.results': 'Results of A/B tests',
-  'experiment.differing': 'Parameters that differ',
-  'experiment.same': 'The selected runs have the same parameters.',
   'experiment.deleteConfirm': 'Delete the experiment “{name}” with its runs? Undo brings them back.',
   'experiment.unknown': 'No run here has {key}.',
   'experiment.unknownNear': 'No run here has {key}. Did you mean {near}?',

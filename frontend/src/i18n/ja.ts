@@ -1,8 +1,10 @@
 // 日本語の文言。キーとプレースホルダーは en.ts と同じ(テストで確かめる)。
 import type { Key } from './en.ts';
+import { jaCompare } from './compare.ja.ts';
 import { jaPanels } from './panels.ja.ts';
 
 export const ja: Record<Key, string> = {
+  ...jaCompare,
   ...jaPanels,
   'app.skip': '本文へ移動',
   'app.nav': 'メイン',
@@ -211,10 +213,6 @@ export const ja: Record<Key, string> = {
   'experiment.clear': '選択を解除',
   'experiment.comparedFirst': 'はじめの {count} 件を比較しています。',
   'experiment.compare': '比較',
-  'experiment.noSeries': '選択した実行には指標の記録がありません。',
-  'experiment.results': 'A/B テストの結果',
-  'experiment.differing': '異なるパラメーター',
-  'experiment.same': '選択した実行のパラメーターは同じです。',
   'experiment.deleteConfirm': '実験「{name}」を実行ごと削除しますか? 「元に戻す」で復元できます。',
   'experiment.unknown': '{key} を持つ実行はここにはありません。',
   'experiment.unknownNear': '{key} を持つ実行はここにはありません。{near} のことですか?',

@@ -1,5 +1,6 @@
 // Calls to /api/v1. Every failure is an ApiError with the server's code and message, or the code
 // "network" when no answer came.
+import type { ComparedSamples, SampleHistory } from '../compare/types.ts';
 import type { Facets, Groups, Scope, SearchPage, SearchRequest, TablePage } from '../runs/search.ts';
 import type { Bulk, Change } from '../runs/actions.ts';
 import type { SavedView } from '../runs/views.svelte.ts';
@@ -26,8 +27,8 @@ export const reach: { report: (reached: boolean) => void } = { report: () => {} 
 
 const root = '/api/v1';
 
-async function call(method: string, path: string, body?: unknown, type = 'application/json', headers: Record<string, string> = {}): Promise<Response> {
-  const init: RequestInit = { method, headers: { ...headers } };
+async function call(method: string, path: string, body?: unknown, type = 'application/json', headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> {
+  const init: RequestInit = { method, headers: { ...headers }, signal: signal ?? null };
   if (body !== undefined) {
     init.body = body instanceof Blob ? body : JSON.stringify(body);
     (init.headers as Record<string, string>)['Content-Type'] = type;
@@ -35,7 +36,8 @@ async function call(method: string, path: string, body?: unknown, type = 'applic
   let res: Response;
   try {
     res = await fetch(root + path, init);
-  } catch {
+  } catch (err) {
+    if (signal?.aborted) throw err;
     reach.report(false);
     throw new ApiError('network', '', 0);
   }
@@ -72,6 +74,9 @@ export function artifactURL(run: string, path: string, download = false): string
 export function reportURL(run: string, lang: string, download: boolean): string {
   return `${root}/runs/${id(run)}/report${query({ lang, download: download ? 1 : undefined })}`;
 }
+
+/** The rows that a comparison shows, as a file; query is compare/address.ts's. */
+export const comparedRowsURL = (query: string): string => `${root}/compare/rows?${query}&download=1`;
 
 export const logURL = (run: string): string => `${root}/runs/${id(run)}/log`;
 
@@ -123,6 +128,13 @@ export const api = {
     json<{ name: string; items: { run: string; total: number; steps: number[]; times: number[]; values: (number | null | string)[] }[] }>('POST', '/series', b),
 
   artifacts: (r: string) => json<List<Artifact>>('GET', `/runs/${id(r)}/artifacts`),
+  putArtifact: async (r: string, path: string, body: Blob, type: string) =>
+    (await call('PUT', artifactURL(r, path).slice(root.length), body, type)).json() as Promise<Artifact>,
+  comparedSamples: async (query: string, signal: AbortSignal) =>
+    (await call('GET', `/compare/samples?${query}`, undefined, undefined, {}, signal)).json() as Promise<ComparedSamples>,
+  comparedRows: async (query: string) => (await call('GET', `/compare/rows?${query}`)).blob(),
+  sampleHistory: (key: string, cursor: string) => json<SampleHistory>('GET', '/samples/history' + query({ key, cursor })),
+  environment: (r: string) => json<{ device: string; environment: Record<string, string> | null }>('GET', `/runs/${id(r)}/environment`),
   data: (r: string) => json<DatasetSummary>('GET', `/runs/${id(r)}/data`),
   replacement: (r: string) => json<Record<string, unknown>>('GET', `/runs/${id(r)}/replacement`),
   abtest: (r: string) => json<ABResult>('GET', `/runs/${id(r)}/abtest`),

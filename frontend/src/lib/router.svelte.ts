@@ -6,6 +6,7 @@ export type Route =
   | { page: 'runs' }
   | { page: 'run'; id: string }
   | { page: 'abtest'; id: string }
+  | { page: 'compare' }
   | { page: 'queue' }
   | { page: 'modules' }
   | { page: 'module'; sha: string }
@@ -20,6 +21,7 @@ const table: [RegExp, (m: RegExpExecArray) => Route][] = [
   [/^\/runs\/?$/, () => ({ page: 'runs' })],
   [new RegExp(`^/runs/${name}/?$`), (m) => ({ page: 'run', id: decode(m[1]!) })],
   [new RegExp(`^/runs/${name}/abtest/?$`), (m) => ({ page: 'abtest', id: decode(m[1]!) })],
+  [/^\/compare\/?$/, () => ({ page: 'compare' })],
   [/^\/queue\/?$/, () => ({ page: 'queue' })],
   [/^\/modules\/?$/, () => ({ page: 'modules' })],
   [/^\/notebooks\/?$/, () => ({ page: 'books' })],

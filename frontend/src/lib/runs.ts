@@ -25,19 +25,6 @@ export function byCell(
   return descending ? -order : order;
 }
 
-/** The figures of A/B tests that some of the runs have, those of metric modules included, in order of name:
- *  one number a run each, which a curve shows badly. */
-export function results(runs: Run[]): string[] {
-  const names = new Set(runs.flatMap((r) => Object.keys(r.summary ?? {})));
-  return [...names].filter((n) => n.startsWith('abtest/')).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
-}
-
-/** Parameters in which the runs differ, in order of name. */
-export function differing(runs: Run[]): string[] {
-  const names = new Set(runs.flatMap((r) => Object.keys(r.params ?? {})));
-  return [...names].filter((n) => new Set(runs.map((r) => r.params?.[n])).size > 1).sort();
-}
-
 /** A step's name: that of its kind where it has none of its own. */
 export const title = (s: { name?: string; kind: string }): string => s.name ?? s.kind;
 

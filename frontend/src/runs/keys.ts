@@ -3,7 +3,7 @@
 
 export type Command =
   | { do: 'move'; by: number; extend: boolean }
-  | { do: 'first' | 'last' | 'select' | 'all' | 'open' | 'clear' | 'filter' | 'help' | 'edit' | 'hide' | 'fold' };
+  | { do: 'first' | 'last' | 'select' | 'all' | 'open' | 'clear' | 'filter' | 'help' | 'edit' | 'hide' | 'fold' | 'compare' };
 
 /** The parts of a KeyboardEvent that count. */
 export interface Key {
@@ -38,6 +38,7 @@ export function command(e: Key, on: 'text' | 'control' | 'elsewhere', letters: b
     case 'k': case 'K': return move(-1);
     case 'x': return { do: 'select' };
     case 'e': return { do: 'edit' };
+    case 'c': return { do: 'compare' };
     case 'h': return { do: 'hide' };
     case 'o': return { do: 'fold' };
     case '/': return { do: 'filter' };

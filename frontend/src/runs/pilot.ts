@@ -8,6 +8,7 @@ interface Page {
   filter: () => void;
   help: () => void;
   edit: (run: string) => void;
+  compare: (runs: string[]) => void;
 }
 
 export class Pilot {
@@ -47,6 +48,11 @@ export class Pilot {
         else if (line?.section.group) list.opened.set(line.section.id, !list.isOpen(line.section));
         return !!line;
       case 'edit': if (row) this.#page.edit(row.id); return !!row;
+      case 'compare': {
+        const ids = this.#table.compared(row?.id);
+        if (ids.length > 1) this.#page.compare(ids);
+        return ids.length > 1;
+      }
       case 'hide': if (row) this.#table.toggleDrawn(row.id); return !!row;
     }
   }

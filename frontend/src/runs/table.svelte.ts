@@ -117,6 +117,12 @@ export class RunTable {
     return { text, reading };
   }
 
+  /** What a comparison of the selected runs, or of the one the keyboard stands on, compares: with the baseline first. */
+  compared(active?: string): string[] {
+    const chosen = this.selection.ids.size ? [...this.selection.ids] : active ? [active] : [];
+    return [...new Set([...(this.view.baseline ? [this.view.baseline] : []), ...chosen])];
+  }
+
   // Charts
 
   #colours = new Map<string, number>();
