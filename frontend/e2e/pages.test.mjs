@@ -115,15 +115,18 @@ describe('pages', { skip: missing, timeout: 240_000 }, () => {
       await page.getByRole('columnheader', { name: 'learning_rate', exact: true }).waitFor();
 
       await page.getByRole('checkbox', { name: 'Select all runs that match' }).check();
-      await page.getByRole('heading', { name: 'Compare' }).waitFor();
+      await page.getByRole('link', { name: 'Compare', exact: true }).waitFor();
       await page.getByRole('application', { name: /^train\/loss by Step: lora r=/ }).waitFor();
       await page.getByRole('figure', { name: 'eval/loss', exact: true }).scrollIntoViewIfNeeded();
       await page.getByRole('application', { name: /^eval\/loss by Step: lora r=/ }).waitFor(); // all metrics at once
       await page.getByRole('checkbox', { name: 'Log axis' }).check();
       await page.getByLabel(/Smoothing/).fill('0.6');
-      await page.getByRole('rowheader', { name: 'lora_r' }).waitFor();
       assert.match(page.url(), /compare=/);
       await page.reload();
+      await page.getByText('4 runs selected').waitFor();
+      await page.getByRole('link', { name: 'Compare', exact: true }).click();
+      await page.getByRole('rowheader', { name: 'lora_r' }).waitFor();
+      await page.goBack();
       await page.getByText('4 runs selected').waitFor();
     }));
 

@@ -30,7 +30,7 @@ try {
     module: `/modules/${module.sha256}`,
     report: `/api/v1/runs/${run.id}/report`,
   };
-  if (other) pages.compare = `/experiments/${run.experiment_id}?compare=${run.id},${other.id}`;
+  if (other) pages.compare = `/compare?runs=${other.id},${run.id}`;
   await mkdir(out, { recursive: true });
   for (const v of variants) {
     const context = await browser.newContext({
@@ -43,7 +43,7 @@ try {
       await page.goto(server.url + path + (name === 'report' && v.locale === 'ja-JP' ? '?lang=ja' : ''));
       await page.waitForLoadState('load');
       await page.waitForTimeout(1200); // charts draw and settle
-      const part = { run: '#curves', compare: '#compare' }[name];
+      const part = { run: '#curves' }[name];
       if (part) {
         await page.evaluate((at) => document.querySelector(at)?.scrollIntoView(), part);
         await page.waitForTimeout(800);

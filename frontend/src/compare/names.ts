@@ -4,9 +4,13 @@ import { differences, namingKeys, unnamed } from '../runs/naming.ts';
 import { nameOf } from '../runs/view.ts';
 import type { Run } from '../lib/types.ts';
 
+const places = /^(output_dir|name)$|_(dir|path)$/; // where a run writes says nothing of it
+/** What a model was trained with tells more than how it was tested. */
+const rank = (name: string): number => (/^(training|model|so8t|data)\./.test(name) ? 0 : /^(test|report)\./.test(name) ? 2 : 1);
+
 /** A name for each run, no two the same. */
 export function runNames(runs: Run[]): Map<string, string> {
-  const names = [...new Set(runs.flatMap((r) => Object.keys(r.params ?? {})))].sort();
+  const names = [...new Set(runs.flatMap((r) => Object.keys(r.params ?? {})))].filter((n) => !places.test(n)).sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
   const items = names.map((name): Facet => {
     const values = runs.map((r) => r.params?.[name]);
     const distinct = new Set(values.filter((v) => v !== undefined)).size;
