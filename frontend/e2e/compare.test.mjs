@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { before, describe, test } from 'node:test';
 import { missing, setUp } from './browser.mjs';
-import { abResult } from './fixtures.mjs';
+import { abResult, labels } from './fixtures.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -23,6 +23,7 @@ function results() {
     s.prediction_b = i % 3 ? s.label : s.label === 'DENY' ? 'ALLOW' : 'DENY';
     t.prediction_b = t.label;
   });
+  for (const r of [first, second]) r.arms[1].confusion = labels.map((g) => labels.map((p) => r.samples.filter((s) => s.label === g && s.prediction_b === p).length));
   return [first, second];
 }
 
@@ -85,6 +86,72 @@ describe('runs are compared', { skip: missing, timeout: 120_000 }, () => {
         await page.getByText(w.better).waitFor();
         await page.goForward();
         await page.getByText(w.worse).waitFor();
+      }));
+  }
+
+  test('a cell of a matrix leads to its rows, on the A/B page and here; rows are kept with the run', () =>
+    onPage({}, async (page) => {
+      await page.goto(`/runs/${first}/abtest`);
+      const cell = page.getByRole('link', { name: /rows?: ESCALATION answered with DENY$/ }).last(); // of model B
+      const count = (await cell.innerText()).trim();
+      await cell.click();
+      await page.getByText(`${count} of 120 rows`).waitFor();
+      assert.equal(await page.getByRole('combobox', { name: 'Label', exact: true }).inputValue(), 'ESCALATION');
+      await page.getByText('B · prediction = DENY').waitFor();
+      await page.getByRole('link', { name: /rows?: ALLOW answered with DENY$/ }).last().click();
+      await page.waitForFunction(() => location.search.includes('label=ALLOW'));
+      await page.getByRole('button', { name: 'Take the condition B · prediction = DENY away' }).click();
+      await page.getByText('30 of 120 rows').waitFor();
+      await page.getByRole('button', { name: 'Keep them with run B’s files' }).click();
+      await page.getByText(/^Kept as datasets\/four_class_all_ALLOW_/).waitFor();
+      const kept = (await call('GET', `/runs/${first}/artifacts`)).items.find((a) => a.path.startsWith('datasets/'));
+      assert.equal(kept.media_type, 'application/jsonl');
+    }));
+
+  test('runs come from the list by C, are added and left out, and equal rows hide on request', () =>
+    onPage({}, async (page, p) => {
+      p.expect(/404/); // a run without an A/B test has none to read
+      await page.goto(`/experiments/${experiment}?order=param:lr`);
+      await page.locator('tbody tr[data-line="2"]').getByRole('rowheader').waitFor();
+      for (const k of ['j', 'x', 'j', 'j', 'x']) await page.keyboard.press(k);
+      await page.getByText('2 runs selected').first().waitFor();
+      await page.keyboard.press('?');
+      await page.getByRole('dialog').getByText('Compare the selected runs').waitFor();
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+      await page.keyboard.press('c');
+      await page.getByRole('heading', { level: 1, name: 'Compare runs' }).waitFor();
+      await page.getByText('One of the two has no A/B test').waitFor();
+      await page.getByRole('rowheader', { name: 'lr', exact: true }).waitFor();
+      await page.getByText('Add a run').press('Enter');
+      await page.getByRole('button', { name: 'second' }).press('Enter');
+      await page.getByRole('columnheader', { name: 'second' }).waitFor();
+      await page.getByRole('rowheader', { name: 'seed', exact: true }).waitFor();
+      await page.getByRole('checkbox', { name: /^Hide the/ }).press('Space');
+      await page.getByRole('rowheader', { name: 'seed', exact: true }).waitFor({ state: 'detached' });
+      assert.equal(await page.getByRole('rowheader', { name: 'lr', exact: true }).count(), 1);
+      await page.getByRole('button', { name: 'Leave without a test out' }).press('Enter');
+      await page.getByText(/^B \(second\) is better than A \(first\)|^B \(first\) is worse/).waitFor();
+      await page.goto('/compare');
+      await page.getByText('No runs to compare').waitFor();
+    }));
+
+  for (const [form, options] of Object.entries({ desktop: { width: 1440 }, dark: { width: 1440, colorScheme: 'dark' }, phone: { width: 390, height: 844 }, japanese: { locale: 'ja-JP', width: 390, height: 844, colorScheme: 'dark' } })) {
+    test(`axe finds nothing and nothing is wider than the page: ${form}`, () =>
+      onPage(options, async (page) => {
+        await page.goto(`${both}&where=${encodeURIComponent('row.length<9')}`);
+        await page.locator('#samples ~ ul.card > li').first().waitFor();
+        await page.locator('.lead').waitFor();
+        await page.locator('#samples ~ ul.card > li').first().getByRole('button').click();
+        await page.locator('.history li').first().waitFor();
+        await page.evaluate(axe);
+        const faults = await page.evaluate(async () => {
+          const got = await globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'], rules: { region: { enabled: false } } });
+          return got.violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.html.slice(0, 200)}: ${n.any.concat(n.all, n.none).map((x) => x.message).join('; ').slice(0, 200)}`));
+        });
+        assert.deepEqual(faults, []);
+        assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= options.width);
+        if (options.width < 500) assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll('main section[aria-labelledby="paired"] .table')].filter((e) => e.scrollWidth > e.clientWidth + 1).length), 0);
       }));
   }
 });

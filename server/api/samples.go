@@ -235,8 +235,9 @@ func (s *Server) comparedRows(c echo.Context) error {
 	return sendBytes(c, http.StatusOK, "application/jsonl; charset=utf-8", out)
 }
 
-// environment is what an A/B result says of where it was measured.
+// environment is what an A/B result says of where it was measured; of a run without one, nothing on 0 rows.
 type environment struct {
+	Rows        int               `json:"rows"`
 	Device      string            `json:"device"`
 	Environment map[string]string `json:"environment"`
 }
@@ -252,13 +253,24 @@ func (s *Server) environment(c echo.Context) error {
 		return err
 	}
 	defer free()
+	var result struct {
+		environment
+		Samples []struct{} `json:"samples"`
+	}
+	result.Environment = map[string]string{}
+	if _, err := s.store.Run(c.Request().Context(), id); err != nil {
+		return err
+	}
 	b, err := readArtifact(c.Request().Context(), s.store, id, artifactAB)
+	if experiments.CodeOf(err) == experiments.CodeNotFound {
+		return sendJSON(c, http.StatusOK, result.environment)
+	}
 	if err != nil {
 		return err
 	}
-	out := environment{Environment: map[string]string{}}
-	if err := json.Unmarshal(b, &out); err != nil {
+	if err := json.Unmarshal(b, &result); err != nil {
 		return invalid("artifact %s of run %s: %v", artifactAB, id, err)
 	}
-	return sendJSON(c, http.StatusOK, out)
+	result.Rows = len(result.Samples)
+	return sendJSON(c, http.StatusOK, result.environment)
 }

@@ -187,6 +187,19 @@ func TestComparedRowsAreARunsDataAgain(t *testing.T) {
 	}
 }
 
+func TestWhereARunWasMeasuredIsToldWithoutItsRows(t *testing.T) {
+	w := newWorld(t, nil)
+	w.judgedRun("x", 40, func(i int) string { return "ALLOW" })
+	if _, err := w.store.SaveArtifact(ctx, "x", artifactAB, "", strings.NewReader(`{"device":"cpu","environment":{"go":"go1.26"},"samples":[{"text":"a"},{"text":"b"}]}`)); err != nil {
+		t.Fatal(err)
+	}
+	var got environment
+	decode(t, w.do("GET", "/api/v1/runs/x/environment", ""), &got)
+	if got.Rows != 2 || got.Device != "cpu" || got.Environment["go"] != "go1.26" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestAComparisonIsReadAnewWhenItsRunsChange(t *testing.T) {
 	w := newWorld(t, nil)
 	w.judgedRun("x", 40, func(i int) string { return "ALLOW" })

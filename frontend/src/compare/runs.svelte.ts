@@ -21,6 +21,8 @@ export class Compared {
   readonly #known = new SvelteMap<string, Run | null>(); // null: it is not there
   /** Of runs with an A/B test. */
   readonly measured = new SvelteMap<string, Environment>();
+  /** How many rows a run has judged, where that is known. */
+  readonly rows = new SvelteMap<string, number>();
   /** What metric modules gave, by run: a series of theirs is told by a key. */
   readonly modules = new SvelteMap<string, ModuleResult[]>();
   error = $state.raw<unknown>();
@@ -44,8 +46,10 @@ export class Compared {
     eachLimited(missing, atOnce, async (id) => {
       const run = await unless<Run | null>(api.run(id), null);
       into(this.#known, id, run);
-      if (run && hasABTest(run) !== false) {
+      if (run && hasABTest(run) === false) into(this.rows, id, 0);
+      else if (run) {
         const at = await unless(api.environment(id), undefined);
+        into(this.rows, id, at?.rows ?? 0);
         if (at) into(this.measured, id, { ...(at.device ? { device: at.device } : {}), ...at.environment });
       }
       if (Object.keys(run?.summary ?? {}).some((m) => m.startsWith('abtest/metric/'))) {

@@ -134,7 +134,7 @@ export const api = {
     (await call('GET', `/compare/samples?${query}`, undefined, undefined, {}, signal)).json() as Promise<ComparedSamples>,
   comparedRows: async (query: string) => (await call('GET', `/compare/rows?${query}`)).blob(),
   sampleHistory: (key: string, cursor: string) => json<SampleHistory>('GET', '/samples/history' + query({ key, cursor })),
-  environment: (r: string) => json<{ device: string; environment: Record<string, string> | null }>('GET', `/runs/${id(r)}/environment`),
+  environment: (r: string) => json<{ rows: number; device: string; environment: Record<string, string> | null }>('GET', `/runs/${id(r)}/environment`),
   data: (r: string) => json<DatasetSummary>('GET', `/runs/${id(r)}/data`),
   replacement: (r: string) => json<Record<string, unknown>>('GET', `/runs/${id(r)}/replacement`),
   abtest: (r: string) => json<ABResult>('GET', `/runs/${id(r)}/abtest`),
