@@ -102,6 +102,77 @@ func (g Graph) YAML() (string, error) {
 	return string(text), nil
 }
 
+// Brief is YAML without the keys that are as their kinds and the settings have them by default.
+func (g Graph) Brief(kinds []Kind) ([]byte, error) {
+	top, err := briefly(g.Settings, config.DefaultSettings())
+	if err != nil {
+		return nil, err
+	}
+	steps := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+	for _, s := range g.Steps {
+		k := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == s.Kind })
+		if k < 0 {
+			return nil, g.fail(&s, 0, "kind", "there is no kind %q", s.Kind)
+		}
+		usual := kinds[k].Body()
+		reseed(usual, g.Settings.Seed)
+		body, err := briefly(reflect.ValueOf(s.Body).Elem().Interface(), reflect.ValueOf(usual).Elem().Interface())
+		if err != nil {
+			return nil, fmt.Errorf("step %s: %w", s.Name, err)
+		}
+		steps.Content = append(steps.Content, &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: slices.Concat(
+			entry("name", s.Name), entry("kind", s.Kind), []*yaml.Node{scalar("body"), body})})
+	}
+	top.Content = append(top.Content, scalar("steps"), steps)
+	out, err := yaml.Marshal(top)
+	if err != nil {
+		return nil, fmt.Errorf("write graph: %w", err)
+	}
+	return out, nil
+}
+
+// briefly is a struct's tree without what another has too.
+func briefly(v, usual any) (*yaml.Node, error) {
+	n, err := config.Encode(v)
+	if err != nil {
+		return nil, err
+	}
+	other, err := config.Encode(usual)
+	if err != nil {
+		return nil, err
+	}
+	leaveSame(n, other)
+	return n, nil
+}
+
+// leaveSame takes out of a mapping what another has under the same keys.
+func leaveSame(n, usual *yaml.Node) {
+	var kept []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		for j := 0; j+1 < len(usual.Content); j += 2 {
+			if usual.Content[j].Value != key.Value {
+				continue
+			}
+			if value.Kind == yaml.MappingNode && usual.Content[j+1].Kind == yaml.MappingNode {
+				leaveSame(value, usual.Content[j+1])
+			}
+			if sameNode(value, usual.Content[j+1]) {
+				value = nil
+			}
+			break
+		}
+		if value != nil && (value.Kind != yaml.MappingNode || len(value.Content) > 0) {
+			kept = append(kept, key, value)
+		}
+	}
+	n.Content = kept
+}
+
+func sameNode(a, b *yaml.Node) bool {
+	return a.Kind == b.Kind && a.Tag == b.Tag && a.Value == b.Value && slices.EqualFunc(a.Content, b.Content, sameNode)
+}
+
 func scalar(text string) *yaml.Node {
 	n := &yaml.Node{}
 	n.SetString(text)

@@ -30,11 +30,17 @@ func fiveSteps(ctx context.Context, cfg config.Pipeline, modules []Module, found
 	if err != nil {
 		return g, atKey("data.input_path", trainError(err))
 	}
-	add := func(kind string, body any) { g.Steps = append(g.Steps, graph.Step{Name: kind, Kind: kind, Body: body}) }
 	create, err := baseOf(cfg, found, rows)
 	if err != nil {
 		return g, err
 	}
+	return joinedSteps(cfg, create, rows, modules), nil
+}
+
+// joinedSteps are the steps of a pipeline YAML: create makes the base model, where it is not nil; rows and modules are there where
+// they have been read.
+func joinedSteps(cfg config.Pipeline, create *basemodel.Body, rows *dataset.Prepared, modules []Module) (g graph.Graph) {
+	add := func(kind string, body any) { g.Steps = append(g.Steps, graph.Step{Name: kind, Kind: kind, Body: body}) }
 	base := graph.Literal(cfg.Model.BaseModel)
 	if create != nil {
 		add(basemodel.Name, create)
@@ -58,7 +64,7 @@ func fiveSteps(ctx context.Context, cfg config.Pipeline, modules []Module, found
 		AB: graph.Ref(abtest.Name, "result"), Data: graph.Ref(convert.Name, "summary"), Training: graph.Ref(finetune.Name, "model"),
 		Replacement: graph.Ref(replace.Name, "model"), Report: cfg.Report, Name: cfg.Name,
 	})
-	return g, nil
+	return g
 }
 
 func inputOr(text string, in graph.Input) graph.Input {

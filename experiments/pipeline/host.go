@@ -9,6 +9,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/config"
+	"triality/experiments/dataset"
 	"triality/experiments/graph"
 	stepkinds "triality/experiments/kinds"
 	"triality/experiments/kinds/abtest"
@@ -31,6 +32,15 @@ var _ stepkinds.Engine = host{}
 // Documents implements basemodel.Engine.
 func (host) Documents(ctx context.Context, path, format string, strict bool, tell graph.Teller) ([]string, error) {
 	return PretrainText(ctx, path, format, strict, tell)
+}
+
+// Requests implements basemodel.Engine.
+func (host) Requests(ctx context.Context, o dataset.Options, tell graph.Teller) ([]string, error) {
+	rows, err := dataset.Prepare(ctx, o, tell)
+	if err != nil {
+		return nil, trainError(err)
+	}
+	return prompts(rows.Of(0), o.Format)
 }
 
 // on is the engine at a step's place, whose devices work together.

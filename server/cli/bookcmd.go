@@ -17,7 +17,10 @@ import (
 
 func bookCommands() []command {
 	return []command{
+		{"book new", "FILE", "make a notebook: a first one, or from a pipeline, a graph or a report", setupBookNew},
 		{"book check", "FILE", "find the mistakes of a notebook: fences, names, keys, references", setupBookCheck},
+		{"book render", "FILE", "write the report of a notebook's results, with its text inside", setupBookRender},
+		{"book diff", "BEFORE AFTER", "say what differs between two notebooks, and which results become stale", setupBookDiff},
 		{"book export", "FILE", "write a notebook's cells as the YAML of a graph", setupBookExport},
 	}
 }

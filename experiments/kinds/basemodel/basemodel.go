@@ -7,6 +7,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/config"
+	"triality/experiments/dataset"
 	"triality/experiments/graph"
 )
 
@@ -21,8 +22,17 @@ type Body struct {
 	Strict     bool          `yaml:"strict" doc:"refuse a text with a bad line instead of skipping the line"`
 	MaxLength  int           `yaml:"max_length" as:"data.max_length" doc:"tokens of a document; a longer one is cut into pieces"`
 	Seed       uint64        `yaml:"seed" doc:"of the weights and of the training"`
-	// Docs are what is trained on where there is no text.
+	Rows       Rows          `yaml:"rows" doc:"in place of create.text: the requests of the training split of these rows"`
+	// Docs are what is trained on, where they have been read; nil: planning reads them.
 	Docs []string `yaml:"-"`
+}
+
+// Rows are rows whose training split is trained on. A convert step with the same keys has the same split.
+type Rows struct {
+	InputPath string  `yaml:"input_path" path:"input" doc:"as data.input_path"`
+	ValRatio  float64 `yaml:"val_ratio" as:"data.val_ratio" doc:"as data.val_ratio"`
+	TestRatio float64 `yaml:"test_ratio" as:"data.test_ratio" doc:"as data.test_ratio"`
+	Seed      uint64  `yaml:"seed" doc:"of the split"`
 }
 
 // Options are what the engine gets.
@@ -38,6 +48,8 @@ type Options struct {
 type Engine interface {
 	// Documents reads a pre-training text.
 	Documents(ctx context.Context, path, format string, strict bool, tell graph.Teller) ([]string, error)
+	// Requests reads rows and gives the requests of their training split.
+	Requests(ctx context.Context, o dataset.Options, tell graph.Teller) ([]string, error)
 	// CreateBase makes the model; a call that was cut short is resumed.
 	CreateBase(ctx context.Context, at graph.Place, o Options, sink graph.Sink) error
 }
@@ -48,7 +60,8 @@ func Kind(e Engine) graph.Kind {
 		Name: Name, Cost: graph.Costly, OwnFolder: true,
 		Body: func() any {
 			d := config.Default()
-			return &Body{Create: d.Model.Create, FormatType: d.Data.FormatType, MaxLength: d.Data.MaxLength, Seed: d.Seed}
+			return &Body{Create: d.Model.Create, FormatType: d.Data.FormatType, MaxLength: d.Data.MaxLength, Seed: d.Seed,
+				Rows: Rows{ValRatio: d.Data.ValRatio, TestRatio: d.Data.TestRatio, Seed: d.Seed}}
 		},
 		Gives: []graph.Output{{Name: "model", Type: graph.Model}},
 		Plan: func(ctx context.Context, p graph.Planning) (graph.Outline, error) {
@@ -56,13 +69,23 @@ func Kind(e Engine) graph.Kind {
 			if b.Folder == "" || b.Create.Shape == "" {
 				return graph.Outline{}, experiments.Errorf(experiments.CodeInvalid, "give base_model and create.shape")
 			}
-			if b.Create.Text != "" {
-				var err error
+			var err error
+			switch {
+			case b.Create.Text != "" && b.Rows.InputPath != "":
+				return graph.Outline{}, experiments.Errorf(experiments.CodeInvalid, "create.text, rows.input_path: both say what to train on; leave one out")
+			case b.Create.Text != "":
 				if b.Docs, err = e.Documents(ctx, b.Create.Text, b.FormatType, b.Strict, p.Tell); err != nil {
 					return graph.Outline{}, err
 				}
-			} else if len(b.Docs) == 0 {
-				return graph.Outline{}, experiments.Errorf(experiments.CodeInvalid, "create.text: name a text to train on")
+			case b.Rows.InputPath != "":
+				if b.Docs, err = e.Requests(ctx, dataset.Options{
+					InputPath: b.Rows.InputPath, Format: b.FormatType, MaxLength: b.MaxLength, ValRatio: b.Rows.ValRatio, TestRatio: b.Rows.TestRatio,
+					Seed: b.Rows.Seed, Strict: b.Strict,
+				}, p.Tell); err != nil {
+					return graph.Outline{}, err
+				}
+			case len(b.Docs) == 0:
+				return graph.Outline{}, experiments.Errorf(experiments.CodeInvalid, "create.text: name a text to train on, or rows by rows.input_path")
 			}
 			c := b.Create
 			c.Text = "" // the content decides
