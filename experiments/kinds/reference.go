@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"triality/experiments/graph"
+	"triality/experiments/kinds/basemodel"
 	"triality/experiments/kinds/sweep"
 )
 
@@ -77,6 +78,8 @@ func taken(f reflect.StructField) string {
 		return "`${STEP.metrics.SERIES}`"
 	case f.Type == reflect.TypeFor[sweep.Keys]():
 		return "a mapping of keys to values"
+	case f.Type == reflect.TypeFor[basemodel.Rows]():
+		return "input_path, val_ratio, test_ratio"
 	case f.Type == reflect.TypeFor[sweep.Budget]():
 		return "key, min, max"
 	case f.Type.Kind() == reflect.Struct && f.Type.Name() == "Numbers":

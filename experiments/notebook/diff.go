@@ -120,9 +120,9 @@ func (d *Document) prose() string {
 
 // needs are the cells that each one refers to. One that cannot be read needs none.
 func (d *Document) needs(kinds []graph.Kind) map[string][]string {
-	out := map[string][]string{}
+	out, constants := map[string][]string{}, d.constants(kinds)
 	for _, b := range d.Cells() {
-		if step, err := graph.ParseStep(d.File, b.Line, b.Cell.ID, b.Cell.Kind, []byte(b.Cell.Body), 0, kinds); err == nil {
+		if step, err := graph.ParseStep(d.File, b.Line, b.Cell.ID, b.Cell.Kind, []byte(b.Cell.Body), 0, kinds, constants); err == nil {
 			out[b.Cell.ID] = step.Needs()
 		}
 	}

@@ -18,7 +18,7 @@ func GraphOf(cfg config.Pipeline) ([]byte, error) {
 		create = &basemodel.Body{
 			Folder: m.BaseModel, Create: m.Create, FormatType: cfg.Data.FormatType, Strict: cfg.Data.Strict, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed,
 		}
-		create.Rows = basemodel.Rows{ValRatio: cfg.Data.ValRatio, TestRatio: cfg.Data.TestRatio, Seed: cfg.Seed}
+		create.Rows = basemodel.Rows{ValRatio: cfg.Data.ValRatio, TestRatio: cfg.Data.TestRatio}
 		if m.Create.Text == "" {
 			create.Rows.InputPath = cfg.Data.InputPath
 		}

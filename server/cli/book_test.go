@@ -44,7 +44,8 @@ func TestTheShippedNotebooksRun(t *testing.T) {
 					t.Fatal(err)
 				}
 				args := []string{"run", "--data", filepath.Join(dir, "data"), "--set", "output_dir=" + dir}
-				for _, set := range []string{"base.base_model=" + filepath.Join(dir, "base"), "base.create.num_train_epochs=0.2", "tune.training.num_train_epochs=0.1", "so8t.so8t.num_train_epochs=0.1"} {
+				for _, set := range []string{"base.base_model=" + filepath.Join(dir, "base"), "base.create.num_train_epochs=0.2", "tune.training.num_train_epochs=0.1", "so8t.so8t.num_train_epochs=0.1",
+					"search.budget={key: training.num_train_epochs, min: 0.02, max: 0.2}"} {
 					step, _, _ := strings.Cut(set, ".")
 					if strings.Contains(string(text), " id="+step+"\n") {
 						args = append(args, "--set", set)
@@ -68,8 +69,11 @@ func TestTheShippedNotebooksRun(t *testing.T) {
 			if names[0] == "first.md" {
 				want = append(want, "compare/*/compare.json", "samples/*/samples.json", "query/*/rows.json")
 			}
+			if names[0] == "sweep.md" {
+				want = []string{"sweep/*/sweep.json", "sweep/*/best/model/config.json"}
+			}
 			for _, result := range want {
-				if found, err := filepath.Glob(filepath.Join(dir, result)); strings.HasPrefix(names[0], "first") && (err != nil || len(found) == 0) {
+				if found, err := filepath.Glob(filepath.Join(dir, result)); (strings.HasPrefix(names[0], "first") || names[0] == "sweep.md") && (err != nil || len(found) == 0) {
 					t.Errorf("there is no %s: %v", result, err)
 				}
 			}
