@@ -79,7 +79,7 @@ func taken(f reflect.StructField) string {
 	case f.Type == reflect.TypeFor[sweep.Keys]():
 		return "a mapping of keys to values"
 	case f.Type == reflect.TypeFor[basemodel.Rows]():
-		return "input_path, val_ratio, test_ratio"
+		return "input_path, val_ratio, test_ratio, seed"
 	case f.Type == reflect.TypeFor[sweep.Budget]():
 		return "key, min, max"
 	case f.Type.Kind() == reflect.Struct && f.Type.Name() == "Numbers":

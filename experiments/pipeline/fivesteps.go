@@ -25,8 +25,8 @@ import (
 // configuration says how, the base model. Each step is named as its kind. The rows are read here, once: a base model
 // without a text of its own is pre-trained on them.
 func fiveSteps(ctx context.Context, cfg config.Pipeline, modules []Module, found sources, tell Teller) (graph.Graph, error) {
-	g, seeds := graph.Graph{}, cfg.Seeds()
-	rows, err := dataset.Prepare(ctx, convert.RowOptions(cfg.Data, seeds.Split), tell)
+	g := graph.Graph{}
+	rows, err := dataset.Prepare(ctx, convert.RowOptions(cfg.Data, cfg.Seeds().Split), tell)
 	if err != nil {
 		return g, atKey("data.input_path", trainError(err))
 	}
@@ -40,6 +40,7 @@ func fiveSteps(ctx context.Context, cfg config.Pipeline, modules []Module, found
 // joinedSteps are the steps of a pipeline YAML: create makes the base model, where it is not nil; rows and modules are there where
 // they have been read.
 func joinedSteps(cfg config.Pipeline, create *basemodel.Body, rows *dataset.Prepared, modules []Module) (g graph.Graph) {
+	seeds := cfg.Seeds()
 	add := func(kind string, body any) { g.Steps = append(g.Steps, graph.Step{Name: kind, Kind: kind, Body: body}) }
 	base := graph.Literal(cfg.Model.BaseModel)
 	if create != nil {

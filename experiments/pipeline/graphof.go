@@ -16,9 +16,12 @@ func GraphOf(cfg config.Pipeline) ([]byte, error) {
 	var create *basemodel.Body
 	if m := cfg.Model; m.Create.Shape != "" && !exists(filepath.Join(m.BaseModel, model.ConfigFile)) {
 		create = &basemodel.Body{
-			Folder: m.BaseModel, Create: m.Create, FormatType: cfg.Data.FormatType, Strict: cfg.Data.Strict, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seed,
+			Folder: m.BaseModel, Create: m.Create, FormatType: cfg.Data.FormatType, Strict: cfg.Data.Strict, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seeds().Train,
 		}
 		create.Rows = basemodel.Rows{ValRatio: cfg.Data.ValRatio, TestRatio: cfg.Data.TestRatio}
+		if split := cfg.Seeds().Split; split != create.Seed {
+			create.Rows.Seed = split
+		}
 		if m.Create.Text == "" {
 			create.Rows.InputPath = cfg.Data.InputPath
 		}

@@ -2,6 +2,7 @@
 package basemodel
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 
@@ -22,16 +23,17 @@ type Body struct {
 	Strict     bool          `yaml:"strict" doc:"refuse a text with a bad line instead of skipping the line"`
 	MaxLength  int           `yaml:"max_length" as:"data.max_length" doc:"tokens of a document; a longer one is cut into pieces"`
 	Seed       uint64        `yaml:"seed" doc:"of the weights and of the training"`
-	Rows       Rows          `yaml:"rows" doc:"in place of create.text: the requests of the training split of these rows, by seed"`
+	Rows       Rows          `yaml:"rows" doc:"in place of create.text: the requests of the training split of these rows"`
 	// Docs are what is trained on, where they have been read; nil: planning reads them.
 	Docs []string `yaml:"-"`
 }
 
-// Rows are rows whose training split is trained on. A convert step with the same keys and seed has the same split.
+// Rows are rows whose training split is trained on. A convert step with the same keys has the same split.
 type Rows struct {
 	InputPath string  `yaml:"input_path" path:"input" doc:"as data.input_path"`
 	ValRatio  float64 `yaml:"val_ratio" as:"data.val_ratio" doc:"as data.val_ratio"`
 	TestRatio float64 `yaml:"test_ratio" as:"data.test_ratio" doc:"as data.test_ratio"`
+	Seed      uint64  `yaml:"seed" doc:"of the split; 0: that of the step"`
 }
 
 // Options are what the engine gets.
@@ -79,7 +81,7 @@ func Kind(e Engine) graph.Kind {
 			case b.Rows.InputPath != "":
 				if b.Docs, err = e.Requests(ctx, dataset.Options{
 					InputPath: b.Rows.InputPath, Format: b.FormatType, MaxLength: b.MaxLength, ValRatio: b.Rows.ValRatio, TestRatio: b.Rows.TestRatio,
-					Seed: b.Seed, Strict: b.Strict,
+					Seed: cmp.Or(b.Rows.Seed, b.Seed), Strict: b.Strict,
 				}, p.Tell); err != nil {
 					return graph.Outline{}, err
 				}
