@@ -49,7 +49,7 @@ type fusion struct {
 
 // fuse takes scalings and sums into the products beside them, for a device that has products with both: an
 // adapter then adds to its module's output, and in the gradient to the module's, without a pass of its own.
-func (s *schedule) fuse() {
+func (s *schedule) fuse(dev device.Device) {
 	f := &fusion{schedule: s, by: make([][]int, len(s.items)), readers: map[*G.Node]map[*G.Node]bool{}, gone: make([]bool, len(s.items))}
 	for i, it := range s.items {
 		for _, j := range it.in {
@@ -78,8 +78,11 @@ func (s *schedule) fuse() {
 			f.intoProduct(i, k.S)
 		}
 	}
+	if d, ok := dev.(device.AdaptedSwiGLU); ok {
+		f.intoSwiGLU(d)
+	}
 	for i, it := range s.items {
-		if _, ok := it.kernel.(sum); ok {
+		if _, ok := it.kernel.(sum); ok && !f.gone[i] {
 			f.intoSum(i)
 		}
 	}

@@ -111,7 +111,7 @@ func (s *schedule) join(dev device.Device) {
 		dev = d.StandsFor()
 	}
 	if _, ok := dev.(device.ProductSum); ok {
-		s.fuse()
+		s.fuse(dev)
 	}
 	if _, ok := dev.(device.AttentionKeeper); ok {
 		s.keepStatistics()

@@ -73,6 +73,7 @@ var (
 	_ device.Device          = (*Device)(nil)
 	_ device.MemoryUser      = (*Device)(nil)
 	_ device.ProductSum      = (*Device)(nil)
+	_ device.AdaptedSwiGLU   = (*Device)(nil)
 	_ device.AttentionKeeper = (*Device)(nil)
 	_ device.LossAndGrad     = (*Device)(nil)
 	_ device.HostMemory      = (*Device)(nil)

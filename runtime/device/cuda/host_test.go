@@ -158,7 +158,7 @@ func TestEveryKernelThatIsLaunchedIsInThePTX(t *testing.T) {
 		names = append(names, found...)
 	}
 	want := []string{"adamw", "adamw8", "list_outliers", "sum_partials", "ce_begin", "ce_update", "ce_update_narrow", "ce_end",
-		"skew_exp", "skew_exp_grad", "ce_grad", "transpose_bytes"}
+		"skew_exp", "skew_exp_grad", "ce_grad", "transpose_bytes", "turn_narrow"}
 	types := []string{"_f32", "_bf16", "_f16"}
 	for _, name := range []string{"fill", "add", "mul", "swiglu", "swiglu_grad", "scale", "scale_by", "add_bias", "dropout",
 		"column_partials", "dot_partials", "weighted_partials", "outer_partials", "pet_partials", "pet_grad", "gather",
@@ -167,6 +167,11 @@ func TestEveryKernelThatIsLaunchedIsInThePTX(t *testing.T) {
 		"quantize_rows_fp8", "requantize_rows_fp8", "dequantize_fp8"} {
 		for _, t := range types {
 			want = append(want, name+t)
+		}
+	}
+	for _, rank := range adaptedRanks {
+		for _, t := range []device.DType{device.BFloat16, device.Float16} {
+			want = append(want, adaptedKernel("adapted_swiglu", rank, t), adaptedKernel("adapted_swiglu_grad", rank, t))
 		}
 	}
 	for _, name := range []string{"ce_residual", "ce_weigh", "ce_scatter"} {

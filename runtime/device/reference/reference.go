@@ -28,6 +28,7 @@ func NewRounding() *Device { return &Device{rounds: true} }
 var (
 	_ device.Device          = (*Device)(nil)
 	_ device.ProductSum      = (*Device)(nil)
+	_ device.AdaptedSwiGLU   = (*Device)(nil)
 	_ device.AttentionKeeper = (*Device)(nil)
 	_ device.LossAndGrad     = (*Device)(nil)
 	_ device.Int8Sharer      = (*Device)(nil)
