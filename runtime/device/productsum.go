@@ -8,3 +8,9 @@ type ProductSum interface {
 	// be dst; where it is nil nothing is added.
 	MatMulAdd(dst, c, a, b Buffer, M, N, K int, transA, transB bool, s float64)
 }
+
+// NormGradSum is a Device whose gradient of RMSNorm adds another matrix on the way: that of the residual stream.
+type NormGradSum interface {
+	// RMSNormGradXAdd is RMSNormGradX plus c, [T,D]. dst may be dy or c.
+	RMSNormGradXAdd(dst, c, x, w, dy Buffer, T, D int, eps float64)
+}

@@ -18,8 +18,8 @@ type Quantized interface {
 	// threshold 0 means no outliers. K is at most 130,000, so that an int32 holds every sum.
 	MatMulInt8(dst, x, codes, scale Buffer, T, N, K int, threshold float64)
 	// MatMulInt8Grad: dx[T,K] = dy[T,N]·W with the dequantized W: the gradient of MatMulInt8 by the
-	// straight-through rule.
-	MatMulInt8Grad(dx, dy, codes, scale Buffer, T, N, K int)
+	// straight-through rule; plus c, [T,K] and maybe dx, where it is not nil.
+	MatMulInt8Grad(dx, c, dy, codes, scale Buffer, T, N, K int)
 	// AdamW8Step is AdamWStep with states in blocks of StateBlock elements: m and v are Int8 buffers of
 	// p's length that hold codes of the signed and the unsigned dynamic map as bytes, mMax and vMax
 	// Float buffers with the largest |m| and v of each block. The update uses the new moments before they are

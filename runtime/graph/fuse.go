@@ -86,6 +86,10 @@ func (s *schedule) fuse(dev device.Device) {
 			f.intoSum(i)
 		}
 	}
+	f.intoFirst()
+	if _, ok := dev.(device.NormGradSum); ok {
+		f.intoNormGrad()
+	}
 	f.compact()
 }
 
@@ -144,11 +148,14 @@ func (f *fusion) product(i int) bool {
 		if k.Sum {
 			return false
 		}
+	case quantizedLinearGrad:
+		if k.Sum {
+			return false
+		}
 	default:
 		return false
 	}
-	node := f.items[i].node
-	return len(f.by[i]) == 1 && len(f.readers[node]) == 1 && !f.wanted[node]
+	return f.onlyReader(i)
 }
 
 // intoProduct makes a scaling the product that it scales, where nothing else reads that.
@@ -186,17 +193,8 @@ func (f *fusion) addTo(i, j, c int) bool {
 	if j == c || !f.product(j) {
 		return false
 	}
-	var k kernel
-	if grad, ok := f.items[j].kernel.(fp8LinearGrad); ok {
-		grad.Sum = true
-		k = grad
-	} else {
-		scaled, _, _ := f.scaled(j, 1)
-		product := scaled.(matMulAdd)
-		product.Sum = true
-		k = product
-	}
-	f.become(i, j, k, append([]int{c}, f.items[j].in...))
+	k, in := f.plus(j)
+	f.become(i, j, k, append([]int{c}, in...))
 	return true
 }
 

@@ -59,16 +59,37 @@ func (quantizedLinear) signature() string { return "mqf>m" }
 func (quantizedLinear) wrt() []bool       { return []bool{true, false, false} }
 
 func (k quantizedLinear) grad(in G.Nodes, _, dy *G.Node) (G.Nodes, error) {
-	dx, err := apply(quantizedLinearGrad{k.T, k.N, k.K}, in[0].Shape(), in[1], in[2], dy)
+	dx, err := apply(quantizedLinearGrad{k.T, k.N, k.K, false}, in[0].Shape(), in[1], in[2], dy)
 	return G.Nodes{dx, nil, nil}, err
 }
 
-type quantizedLinearGrad struct{ T, N, K int }
+// quantizedLinearGrad adds its first input where Sum is set, which fuse alone does.
+type quantizedLinearGrad struct {
+	T, N, K int
+	Sum     bool
+}
 
 func (k quantizedLinearGrad) launch(dev device.Device, out, in []device.Buffer) {
-	dev.MatMulInt8Grad(out[0], in[2], in[0], in[1], k.T, k.N, k.K)
+	var c device.Buffer
+	if k.Sum {
+		c, in = in[0], in[1:]
+	}
+	dev.MatMulInt8Grad(out[0], c, in[2], in[0], in[1], k.T, k.N, k.K)
 }
-func (quantizedLinearGrad) signature() string { return "qfm>m" }
+
+func (k quantizedLinearGrad) signature() string {
+	if k.Sum {
+		return "mqfm>m"
+	}
+	return "qfm>m"
+}
+
+func (k quantizedLinearGrad) inPlace() []int {
+	if k.Sum {
+		return []int{0}
+	}
+	return nil
+}
 
 type dequantize struct{ N, K int }
 

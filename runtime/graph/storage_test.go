@@ -46,7 +46,7 @@ func TestTheTypesOfResultsFollowFromThoseOfTheLeaves(t *testing.T) {
 			if want = dtypeOf(it.node); want == device.Float {
 				want = Matrices(device.BFloat16)(it.node)
 			}
-		case matMul, matMulAdd, addBias, embedding, embeddingGrad, sum, dropout, swiGLU, swiGLUGrad, rmsNorm, rmsNormGradX, rotary, attention, attentionGrad, attentionKept, attentionGradKept, crossEntropyGrad, crossEntropyBoth:
+		case matMul, matMulAdd, addBias, embedding, embeddingGrad, sum, dropout, swiGLU, swiGLUGrad, rmsNorm, rmsNormGradX, rmsNormGradXAdd, rotary, attention, attentionGrad, attentionKept, attentionGradKept, crossEntropyGrad, crossEntropyBoth:
 			want = device.BFloat16
 		case view:
 			from := m.plan.items[it.in[0]]

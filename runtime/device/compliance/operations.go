@@ -138,6 +138,14 @@ func rows() []operation {
 				launch: func(d device.Device, o, x, i bufs) { d.RMSNorm(o[0], o[0], x[0], T, D, 1e-5) }},
 			operation{name: "rmsnorm grad x" + name, floats: []int{T * D, D, T * D}, outs: []int{T * D}, vectors: []int{1},
 				launch: func(d device.Device, o, x, i bufs) { d.RMSNormGradX(o[0], x[0], x[1], x[2], T, D, 1e-2) }},
+			operation{name: "rmsnorm grad x plus another" + name, floats: []int{T * D, D, T * D, T * D}, outs: []int{T * D}, vectors: []int{1}, needs: hasNormGradSums,
+				launch: func(d device.Device, o, x, i bufs) {
+					d.(device.NormGradSum).RMSNormGradXAdd(o[0], x[3], x[0], x[1], x[2], T, D, 1e-2)
+				}},
+			operation{name: "rmsnorm grad x plus itself" + name, floats: []int{T * D, D, T * D}, outs: []int{T * D}, vectors: []int{1}, needs: hasNormGradSums,
+				launch: func(d device.Device, o, x, i bufs) {
+					d.(device.NormGradSum).RMSNormGradXAdd(o[0], o[0], x[0], x[1], x[2], T, D, 1e-2)
+				}},
 			operation{name: "rmsnorm grad x over dy" + name, floats: []int{T * D, D}, outs: []int{T * D}, vectors: []int{1},
 				launch: func(d device.Device, o, x, i bufs) { d.RMSNormGradX(o[0], x[0], x[1], o[0], T, D, 1e-2) }},
 			operation{name: "rmsnorm grad w" + name, floats: []int{T * D, T * D}, outs: []int{D}, sums: []int{0},

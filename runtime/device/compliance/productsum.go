@@ -8,6 +8,8 @@ import (
 
 func hasProductSums(d device.Device) bool { _, ok := d.(device.ProductSum); return ok }
 
+func hasNormGradSums(d device.Device) bool { _, ok := d.(device.NormGradSum); return ok }
+
 // productSums are products with a scaling, and a sum with another matrix, with the destination or with none.
 func productSums() []operation {
 	var ops []operation

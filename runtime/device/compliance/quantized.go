@@ -31,7 +31,14 @@ func quantized() []operation {
 		ops = append(ops, operation{name: "int8 matmul grad" + name, floats: []int{T * N, N * K, N}, vectors: []int{2}, outs: []int{T * K},
 			launch: func(d device.Device, o, x, i bufs) {
 				withCodes(d, x[2], x[1], N, K, func(codes device.Buffer) {
-					d.MatMulInt8Grad(o[0], x[0], codes, x[2], T, N, K)
+					d.MatMulInt8Grad(o[0], nil, x[0], codes, x[2], T, N, K)
+				})
+			}})
+		ops = append(ops, operation{name: "int8 matmul grad plus another" + name, floats: []int{T * N, N * K, N, T * K}, vectors: []int{2}, outs: []int{T * K, T * K},
+			launch: func(d device.Device, o, x, i bufs) {
+				withCodes(d, x[2], x[1], N, K, func(codes device.Buffer) {
+					d.MatMulInt8Grad(o[0], x[3], x[0], codes, x[2], T, N, K)
+					d.MatMulInt8Grad(o[1], o[1], x[0], codes, x[2], T, N, K) // in place
 				})
 			}})
 	}

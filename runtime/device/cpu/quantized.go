@@ -134,20 +134,26 @@ func (d *Device) eachWeightBlock(put func(dst []float32, codes []int8, scale []f
 	}
 }
 
-// MatMulInt8Grad: dx = dy·W.
-func (d *Device) MatMulInt8Grad(dx, dy, codes, scale device.Buffer, T, N, K int) {
+// MatMulInt8Grad: dx = dy·W (+ c).
+func (d *Device) MatMulInt8Grad(dx, plus, dy, codes, scale device.Buffer, T, N, K int) {
 	c := d.begin("matmul int8 grad")
 	defer c.end()
 	o, y := c.floats("dx", dx, T*K), c.floats("dy", dy, T*N)
 	q, s := c.codes("codes", codes, N*K), c.floats("scale", scale, N)
+	if plus != nil {
+		more := c.floats("c", plus, T*K)
+		if !c.failed && plus != dx {
+			copy(o, more)
+		}
+	}
 	if c.failed {
 		return
 	}
-	if N == 0 {
+	if N == 0 && plus == nil {
 		clear(o)
 	}
 	d.eachWeightBlock(dequantize, q, s, N, K, func(w []float32, from, rows int) {
-		d.matmul(o, matmulShape{m: T, n: K, k: rows, a: matrix{y[from:], N, false}, b: matrix{w, K, true}, ldc: K, add: from > 0})
+		d.matmul(o, matmulShape{m: T, n: K, k: rows, a: matrix{y[from:], N, false}, b: matrix{w, K, true}, ldc: K, add: from > 0 || plus != nil})
 	})
 }
 

@@ -23,6 +23,9 @@ type int8Activations struct {
 	spans              []span // between two products
 }
 
+// flagRows is the number of rows that a block looks for outliers in.
+const flagRows = 64
+
 // activations are those that the last product kept, or new ones.
 func (c *call) activations(x uint64, t, k int, threshold float64, again bool) int8Activations {
 	a := int8Activations{x: x, t: t, k: k, threshold: threshold, stored: c.stored}
@@ -39,7 +42,8 @@ func (c *call) activations(x uint64, t, k int, threshold float64, again bool) in
 	if threshold > 0 {
 		a.flags, a.list, a.found = c.temporary(k), c.temporary(4*k), c.temporary(4)
 		c.zero(a.flags, k)
-		c.perWideRow("flag_outliers", t, k, a.flags, x, i32(k), f32(threshold))
+		width := 256 * 16 / c.width() // columns of a block
+		c.launch(c.kernel("flag_outliers"), (k+width-1)/width, (t+flagRows-1)/flagRows, 256, 0, a.flags, x, i32(t), i32(k), i32(flagRows), f32(threshold))
 		c.launch("list_outliers", 1, 1, 256, 0, a.list, a.found, a.flags, i32(k))
 	}
 	return a

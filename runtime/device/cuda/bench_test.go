@@ -151,7 +151,7 @@ func BenchmarkNarrow(b *testing.B) {
 			operations(fmt.Sprintf("int8 matmul threshold %g%s", threshold, name), float64(2*T*N*K), func() { dev.MatMulInt8(out, in, codes, w, T, N, K, threshold) })
 			bytes(fmt.Sprintf("int8 matmul of one row threshold %g%s", threshold, name), float64(N*K), func() { dev.MatMulInt8(out, in, codes, w, 1, N, K, threshold) })
 		}
-		operations("int8 matmul grad"+name, float64(2*T*N*K), func() { dev.MatMulInt8Grad(in, out, codes, w, T, N, K) })
+		operations("int8 matmul grad"+name, float64(2*T*N*K), func() { dev.MatMulInt8Grad(in, nil, out, codes, w, T, N, K) })
 		operations("matmul"+name, float64(2*T*N*K), func() { dev.MatMul(out, in, weights, T, N, K, false, true, false) })
 	}
 	words, labels, nll := half(V*D), indices(b, dev, pos), alloc(device.Float, T)
@@ -209,7 +209,7 @@ func BenchmarkInt8(b *testing.B) {
 		dev.QuantizeRows(codes, scale, weights, N, K)
 		exact := milliseconds(func() { dev.MatMul(out, x, weights, T, N, K, false, true, false) })
 		back := milliseconds(func() { dev.MatMul(x, out, weights, T, K, N, false, false, false) })
-		grad := milliseconds(func() { dev.MatMulInt8Grad(x, out, codes, scale, T, N, K) })
+		grad := milliseconds(func() { dev.MatMulInt8Grad(x, nil, out, codes, scale, T, N, K) })
 		b.Logf("%d by %d: bfloat16 %.3f ms, int8 gradient %.2f of its speed", N, K, exact, back/grad)
 		for _, columns := range []int{0, 1, 100, K / 8, K/8 + 1, K} {
 			x := filled(T * K)

@@ -74,6 +74,7 @@ var (
 	_ device.MemoryUser      = (*Device)(nil)
 	_ device.ProductSum      = (*Device)(nil)
 	_ device.AdaptedSwiGLU   = (*Device)(nil)
+	_ device.NormGradSum     = (*Device)(nil)
 	_ device.AttentionKeeper = (*Device)(nil)
 	_ device.LossAndGrad     = (*Device)(nil)
 	_ device.HostMemory      = (*Device)(nil)

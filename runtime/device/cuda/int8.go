@@ -169,25 +169,35 @@ func evenBlock(n, limit int) int {
 	return (even(n, limit) + 63) / 64 * 64
 }
 
-// MatMulInt8Grad: dx = dy·W, in blocks of columns of the dequantized W, so that each element is summed by
+// MatMulInt8Grad: dx = dy·W (+ c), in blocks of columns of the dequantized W, so that each element is summed by
 // one product.
-func (d *Device) MatMulInt8Grad(dx, dy, codes, scale device.Buffer, T, N, K int) {
+func (d *Device) MatMulInt8Grad(dx, plus, dy, codes, scale device.Buffer, T, N, K int) {
 	c := d.begin("matmul int8 grad")
 	defer c.end()
 	o, y := c.operand("dx", dx, T*K), c.operand("dy", dy, T*N)
 	w, s := c.bytes("codes", codes, N*K), c.floats("scale", scale, N)
+	g := gemm{m: T, k: N, operands: c.stored, result: c.stored, stride: K, accumulate: plus != nil}
+	if plus != nil {
+		g.addend = c.operand("c", plus, T*K)
+	}
 	if c.failed || T*K == 0 {
 		return
 	}
 	if N == 0 {
-		c.zero(o, c.width()*T*K)
+		g.n, g.k = K, 0
+		c.product(o, 0, 0, g)
 		return
 	}
+	addend := g.addend
 	block := evenBlock(K, c.d.int8Scratch/c.width()/N)
 	part := c.temporary(c.width() * N * block)
 	for from := 0; from < K; from += block {
 		n := min(block, K-from)
 		c.dequantize(part, w, s, N, K, from, n)
-		c.product(o+uint64(c.width()*from), y, part, gemm{m: T, n: n, k: N, operands: c.stored, result: c.stored, stride: K})
+		g.n = n
+		if plus != nil {
+			g.addend = addend + uint64(c.width()*from)
+		}
+		c.product(o+uint64(c.width()*from), y, part, g)
 	}
 }

@@ -172,7 +172,7 @@ func large(t *testing.T, dev device.Device, s device.DType) map[string][]float64
 	z, dz := narrow(T*F), narrow(T*D)
 	dev.MatMulInt8(z, x, codes, scale, T, F, D, 3.5)
 	dev.Scale(z, z, 1e-3) // half precision ends at 65504
-	dev.MatMulInt8Grad(dz, z, codes, scale, T, F, D)
+	dev.MatMulInt8Grad(dz, nil, z, codes, scale, T, F, D)
 	keep("int8", z, dz)
 	few := narrow(3 * F)
 	dev.MatMulInt8(few, x, codes, scale, 3, F, D, 3.5)

@@ -88,10 +88,19 @@ func (d *Device) RMSNorm(dst, x, w device.Buffer, T, D int, eps float64) {
 
 // RMSNormGradX: with r the inverse root mean square, dx = r·w·dy − x·r³/D·Σ_d(w·dy·x).
 func (d *Device) RMSNormGradX(dst, x, w, dy device.Buffer, T, D int, eps float64) {
+	d.RMSNormGradXAdd(dst, nil, x, w, dy, T, D, eps)
+}
+
+// RMSNormGradXAdd adds c where it is not nil.
+func (d *Device) RMSNormGradXAdd(dst, plus, x, w, dy device.Buffer, T, D int, eps float64) {
 	c := d.begin("rmsnorm grad x")
 	defer c.end()
 	o, v, g, y := c.operand("dst", dst, T*D), c.operand("x", x, T*D), c.floats("w", w, D), c.operand("dy", dy, T*D)
-	c.perWideRow("rmsnorm_grad_x", T, D, o, v, g, y, i32(D), f64(eps))
+	var more uint64
+	if plus != nil {
+		more = c.operand("c", plus, T*D)
+	}
+	c.perWideRow("rmsnorm_grad_x", T, D, o, v, g, y, more, i32(D), f64(eps))
 }
 
 // RMSNormGradW: dw[d] = Σ_t dy[t,d]·x[t,d]·r[t].

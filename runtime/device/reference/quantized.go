@@ -110,18 +110,22 @@ func (d *Device) share(op string, x device.Buffer, n int, again, keep bool) bool
 	return !c.failed
 }
 
-// MatMulInt8Grad: dx = dy·W.
-func (d *Device) MatMulInt8Grad(dx, dy, codes, scale device.Buffer, T, N, K int) {
+// MatMulInt8Grad: dx = dy·W (+ c).
+func (d *Device) MatMulInt8Grad(dx, plus, dy, codes, scale device.Buffer, T, N, K int) {
 	c := d.begin("matmul int8 grad")
 	defer c.end()
 	o, y := c.floats("dx", dx, T*K), c.floats("dy", dy, T*N)
 	q, s := c.codes("codes", codes, N*K), c.floats("scale", scale, N)
+	more := make([]float64, T*K)
+	if plus != nil {
+		more = c.floats("c", plus, T*K)
+	}
 	if c.failed {
 		return
 	}
+	copy(o, more)
 	for t := range T {
 		row := o[t*K : (t+1)*K]
-		clear(row)
 		for n := range N {
 			f := y[t*N+n] * s[n] / 127
 			for k := range row {

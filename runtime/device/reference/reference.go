@@ -29,6 +29,7 @@ var (
 	_ device.Device          = (*Device)(nil)
 	_ device.ProductSum      = (*Device)(nil)
 	_ device.AdaptedSwiGLU   = (*Device)(nil)
+	_ device.NormGradSum     = (*Device)(nil)
 	_ device.AttentionKeeper = (*Device)(nil)
 	_ device.LossAndGrad     = (*Device)(nil)
 	_ device.Int8Sharer      = (*Device)(nil)

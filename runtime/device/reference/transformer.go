@@ -85,12 +85,21 @@ func inverseRMS(x []float64, eps float64) float64 {
 
 // RMSNormGradX: with r the inverse root mean square, dx = r·w·dy − x·r³/D·Σ_d(w·dy·x).
 func (d *Device) RMSNormGradX(dst, x, w, dy device.Buffer, T, D int, eps float64) {
+	d.RMSNormGradXAdd(dst, nil, x, w, dy, T, D, eps)
+}
+
+// RMSNormGradXAdd adds c where it is not nil.
+func (d *Device) RMSNormGradXAdd(dst, plus, x, w, dy device.Buffer, T, D int, eps float64) {
 	c := d.begin("rmsnorm grad x")
 	defer c.end()
 	o := c.floats("dst", dst, T*D)
 	v := c.floats("x", x, T*D)
 	g := c.floats("w", w, D)
 	y := c.floats("dy", dy, T*D)
+	var more []float64
+	if plus != nil {
+		more = c.floats("c", plus, T*D)
+	}
 	if c.failed {
 		return
 	}
@@ -101,7 +110,11 @@ func (d *Device) RMSNormGradX(dst, x, w, dy device.Buffer, T, D int, eps float64
 			s += g[i] * y[t*D+i] * v[t*D+i]
 		}
 		for i := range D {
-			o[t*D+i] = r*g[i]*y[t*D+i] - v[t*D+i]*r*r*r/float64(D)*s
+			dx := r*g[i]*y[t*D+i] - v[t*D+i]*r*r*r/float64(D)*s
+			if plus != nil {
+				dx += more[t*D+i]
+			}
+			o[t*D+i] = dx
 		}
 	}
 }

@@ -7,17 +7,32 @@ typedef unsigned char u8;
 typedef int i4 __attribute__((ext_vector_type(4)));
 typedef u32 u2 __attribute__((ext_vector_type(2)));
 
-// flags[k] = 1 where |x[t,k]| ≥ threshold; the flags were 0. One block to a row.
-template <class S> DEVICE void flag_outliers(u8 *flags, const S *x, int K, float threshold) {
-  const S *row = x + (i64)blockX() * K;
-  alongRow<S>(K, aligned(x), [=](int i, auto c) {
-    Floats<c.n> v = load<c.n>(row + i);
-    UNROLL for (int k = 0; k < c.n; k++) {
-      if (__builtin_fabsf(v.at[k]) >= threshold) flags[i + k] = 1;
+// flags[k] = 1 where |x[t,k]| ≥ threshold; the flags were 0. A thread looks down a span of columns of `rows` rows from
+// blockY's first on and writes its flags at the end, so that the time does not depend on how many there are.
+template <class S> DEVICE void flag_outliers(u8 *flags, const S *x, int T, int K, int rows, float threshold) {
+  const int W = wide<S>(), U = 8; // rows that are read before the first is looked at
+  int from = blockY() * rows, to = least(T, from + rows), i = (blockX() * threads() + thread()) * W;
+  if (i >= K) return;
+  u32 found = 0;
+  if (K % W == 0 && aligned(x)) {
+    for (int t = from; t < to; t += U) {
+      f4 spans[U];
+      UNROLL for (int u = 0; u < U; u++) spans[u] = *(const f4 *)(x + (i64)least(t + u, to - 1) * K + i);
+      UNROLL for (int u = 0; u < U; u++) {
+        Floats<W> v = load<W>((const S *)&spans[u]);
+        UNROLL for (int k = 0; k < W; k++) found |= (u32)(__builtin_fabsf(v.at[k]) >= threshold) << k;
+      }
     }
-  });
+  } else {
+    for (int t = from; t < to; t++) {
+      for (int k = 0; k < W && i + k < K; k++) found |= (u32)(__builtin_fabsf((float)x[(i64)t * K + i + k]) >= threshold) << k;
+    }
+  }
+  UNROLL for (int k = 0; k < W; k++) {
+    if (found >> k & 1) flags[i + k] = 1;
+  }
 }
-STORED(flag_outliers, (u8 *flags, const S *x, int K, float threshold), (flags, x, K, threshold))
+STORED(flag_outliers, (u8 *flags, const S *x, int T, int K, int rows, float threshold), (flags, x, T, K, rows, threshold))
 
 // list = the flagged columns, ascending; count[0] = how many. One block of 256 threads.
 KERNEL void BOUNDS(256) list_outliers(int *list, int *count, const u8 *flags, int K) {

@@ -103,14 +103,16 @@ template <class S> DEVICE void divide_by_norms(float *dst, const float *m, const
 }
 STORED(divide_by_norms, (float *dst, const float *m, const S *w, int D), (dst, m, w, D))
 
-// dx = r·w·dy − x·r³/D·Σ w·dy·x
-template <class S> DEVICE void rmsnorm_grad_x(S *dst, const S *x, const float *w, const S *dy, int D, double eps) {
+// dx = r·w·dy − x·r³/D·Σ w·dy·x, plus c where that is not null
+template <class S>
+DEVICE void rmsnorm_grad_x(S *dst, const S *x, const float *w, const S *dy, const S *c, int D, double eps) {
   typedef typename Sum<S>::type R;
   const int W = Sum<S>::span;
   SHARED static R scratch[32];
   const S *row = x + (i64)blockX() * D, *y = dy + (i64)blockX() * D;
   S *out = dst + (i64)blockX() * D;
-  bool all = aligned(dst) && aligned(x) && aligned(w) && aligned(dy), whole = D % W == 0 && all;
+  const S *more = c + (i64)blockX() * D;
+  bool whole = D % W == 0 && aligned(dst) && aligned(x) && aligned(w) && aligned(dy), all = whole && aligned(c);
   R squares = 0, product = 0;
   for (int i = thread() * W; i < D; i += threads() * W) {
     Floats<W> v = part<W>(row + i, D - i, whole || W == 1), f = part<W>(w + i, D - i, whole || W == 1);
@@ -124,13 +126,18 @@ template <class S> DEVICE void rmsnorm_grad_x(S *dst, const S *x, const float *w
   blockSums(&squares, &product, scratch);
   R r = inverseRMS(squares, D, eps);
   float a = (float)r, b = (float)(-r * r * r / (R)D * product);
-  alongRow<S>(D, all, [=](int i, auto c) {
-    Floats<c.n> v = load<c.n>(row + i), f = load<c.n>(w + i), g = load<c.n>(y + i);
-    UNROLL for (int k = 0; k < c.n; k++) v.at[k] = __builtin_fmaf(f.at[k] * g.at[k], a, b * v.at[k]);
-    store<c.n>(out + i, v);
+  alongRow<S>(D, all, [=](int i, auto n) {
+    Floats<n.n> v = load<n.n>(row + i), f = load<n.n>(w + i), g = load<n.n>(y + i);
+    UNROLL for (int k = 0; k < n.n; k++) v.at[k] = __builtin_fmaf(f.at[k] * g.at[k], a, b * v.at[k]);
+    if (c) {
+      Floats<n.n> m = load<n.n>(more + i);
+      UNROLL for (int k = 0; k < n.n; k++) v.at[k] = v.at[k] + m.at[k];
+    }
+    store<n.n>(out + i, v);
   });
 }
-STORED(rmsnorm_grad_x, (S *dst, const S *x, const float *w, const S *dy, int D, double eps), (dst, x, w, dy, D, eps))
+STORED(rmsnorm_grad_x, (S *dst, const S *x, const float *w, const S *dy, const S *c, int D, double eps),
+       (dst, x, w, dy, c, D, eps))
 
 // One thread to a position and two dimensions: it turns that pair of every head, or copies two of those
 // that stay. turn is ±scale.
