@@ -1,6 +1,8 @@
 package cuda
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"unsafe"
@@ -228,6 +230,8 @@ func i64(v int) uint64     { return uint64(v) }
 func f32(v float64) uint64 { return uint64(math.Float32bits(float32(v))) }
 func f64(v float64) uint64 { return math.Float64bits(v) }
 
+var errNoKernel = errors.New("this card has none of that name")
+
 // launch runs a kernel over a grid of blocks of threads, with shared bytes of dynamic shared memory.
 // After a complaint, and for an empty grid, it does nothing.
 func (c *call) launch(kernel string, gridX, gridY, block, shared int, args ...uint64) {
@@ -235,9 +239,9 @@ func (c *call) launch(kernel string, gridX, gridY, block, shared int, args ...ui
 	if c.failed || gridX == 0 || gridY == 0 {
 		return
 	}
-	function, ok := d.kernels[kernel]
-	if !ok {
-		c.fail("no kernel %s", kernel)
+	function, ok, err := d.function(kernel)
+	if err != nil || !ok {
+		c.check("kernel "+kernel, cmp.Or(err, errNoKernel))
 		return
 	}
 	copy(d.slots[:], args)

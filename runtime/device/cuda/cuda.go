@@ -49,7 +49,8 @@ type Device struct {
 	ordinal      int32 // the driver's handle of the card
 	stream       uintptr
 	modules      []uintptr
-	kernels      map[string]uintptr
+	kernels      map[string]uintptr       // those that are compiled
+	files        map[string][]*kernelFile // where the others are
 	pool         *pool
 	staging      staging
 	locked       locked
@@ -122,7 +123,7 @@ func (d *Device) open(o Options) error {
 	d.logits = int(min(logitElements, max(1, limit/logitShare/4)))
 	d.int8Scratch = int8Scratch(limit)
 	d.narrowLogits = int(min(narrowLogitElements, max(1, limit/logitShare/6)))
-	if err := d.loadKernels(); err != nil {
+	if err := d.findKernels(); err != nil {
 		return err
 	}
 	if err := d.staging.open(d.driver); err != nil {

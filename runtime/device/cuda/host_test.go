@@ -214,6 +214,58 @@ func TestAFileOfPTXRunsOnTheCardsItsNameSays(t *testing.T) {
 	}
 }
 
+// A file is compiled when a kernel of it is launched, so a job pays for what it uses.
+func TestAKernelIsOfTheNewestFileThatLoads(t *testing.T) {
+	const shared, own = "quantize_rows_fp8_bf16", "warpgroup_attention_bf16_128"
+	for name, c := range map[string]struct {
+		capability int
+		broken     []string
+		kernel     string
+		want       string // file; empty: there is none
+		fails      bool
+	}{
+		"an old card":                         {80, nil, shared, "fp8.ptx", false},
+		"a new card":                          {90, nil, shared, "sm_89_fp8.ptx", false},
+		"a driver older than the instruction": {90, []string{"sm_89_fp8.ptx"}, shared, "fp8.ptx", false},
+		"no file loads":                       {90, []string{"sm_89_fp8.ptx", "fp8.ptx"}, shared, "", true},
+		"a kernel for one card":               {90, nil, own, "sm_90a_attention_bf16.ptx", false},
+		"which an older driver does without":  {90, []string{"sm_90a_attention_bf16.ptx"}, own, "", false},
+		"and other cards have not":            {100, nil, own, "", false},
+		"a name that is nowhere":              {90, nil, "no_such_kernel", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &Device{capability: c.capability, kernels: map[string]uintptr{}}
+			if err := d.findKernels(); err != nil {
+				t.Fatal(err)
+			}
+			// As if all had been compiled; the number of a kernel is that of its file.
+			files := map[uintptr]string{}
+			for _, list := range d.files {
+				for _, f := range list {
+					if f.loaded {
+						continue
+					}
+					f.loaded, f.kernels = true, map[string]uintptr{}
+					number := uintptr(len(files) + 1)
+					files[number] = f.name
+					for _, k := range []string{shared, own} {
+						f.kernels[k] = number
+					}
+					if slices.Contains(c.broken, f.name) {
+						f.err = errors.New("no such instruction")
+					}
+				}
+			}
+			for range 2 {
+				got, ok, err := d.function(c.kernel)
+				if ok != (c.want != "") || files[got] != c.want || (err != nil) != c.fails {
+					t.Errorf("got %q, %t, %v", files[got], ok, err)
+				}
+			}
+		})
+	}
+}
+
 func TestALibraryIsLookedForByNameThenInFolders(t *testing.T) {
 	got := candidates([]string{"a.13", "a.12"}, []string{filepath.FromSlash("/x")})
 	if want := fmt.Sprint([]string{"a.13", filepath.FromSlash("/x/a.13"), "a.12", filepath.FromSlash("/x/a.12")}); fmt.Sprint(got) != want {

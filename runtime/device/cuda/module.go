@@ -3,8 +3,13 @@ package cuda
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"unsafe"
+
+	"triality/runtime/device"
 )
 
 // The kernels as PTX, made by go generate from the sources beside them.
@@ -12,8 +17,17 @@ import (
 //go:embed kernels/*.ptx
 var ptx embed.FS
 
-// loadKernels compiles the PTX for the card, which the driver remembers on disk, and finds each entry.
-func (d *Device) loadKernels() error {
+// kernelFile is a file of PTX; its kernels are compiled when the first of them is wanted.
+type kernelFile struct {
+	name    string
+	some    bool // for some cards only: other files have its kernels for all, or the device does without
+	loaded  bool
+	err     error
+	kernels map[string]uintptr
+}
+
+// findKernels notes which file has each kernel for this card: of two the one for newer cards.
+func (d *Device) findKernels() error {
 	for i := range d.params {
 		d.params[i] = uintptr(unsafe.Pointer(&d.slots[i])) // the device never moves
 	}
@@ -21,7 +35,8 @@ func (d *Device) loadKernels() error {
 	if err != nil {
 		return fmt.Errorf("cuda: kernels: %w", err)
 	}
-	for _, file := range files { // sorted: a kernel for newer cards comes after that for all
+	d.files = map[string][]*kernelFile{}
+	for _, file := range files { // sorted: those for newer cards come after those for all
 		card, some := cardsOf(file.Name())
 		if !card.runs(d.capability) {
 			continue
@@ -30,32 +45,64 @@ func (d *Device) loadKernels() error {
 		if err != nil {
 			return fmt.Errorf("cuda: kernels: %w", err)
 		}
-		var module uintptr
-		if err := d.driver.moduleLoad(&module, append(text, 0)); err != nil {
-			if some {
-				continue // the driver is older than the instruction; the kernel for all cards gives the same
-			}
-			return fmt.Errorf("cuda: %s does not load on %s: %w; a newer driver may help", file.Name(), d.info.Model, err)
-		}
-		d.modules = append(d.modules, module)
+		f := &kernelFile{name: file.Name(), some: some}
 		for _, name := range entries(text) {
-			var function uintptr
-			if err := d.driver.moduleFunction(&function, module, name); err != nil {
-				return fmt.Errorf("cuda: kernel %s of %s: %w", name, file.Name(), err)
+			d.files[name] = append(d.files[name], f)
+		}
+	}
+	return nil
+}
+
+// function finds a kernel: ok is false where this card has none of that name. What a job does not launch is never
+// compiled. A file for some cards that does not load is passed over: the driver is older than its instructions, and
+// the kernels for all cards give the same.
+func (d *Device) function(kernel string) (function uintptr, ok bool, err error) {
+	if function, ok := d.kernels[kernel]; ok {
+		return function, true, nil
+	}
+	for _, f := range slices.Backward(d.files[kernel]) {
+		if !f.loaded {
+			f.loaded, f.err = true, d.load(f)
+		}
+		if f.err == nil {
+			d.kernels[kernel] = f.kernels[kernel]
+			return f.kernels[kernel], true, nil
+		}
+		if !f.some {
+			return 0, false, f.err
+		}
+	}
+	return 0, false, nil
+}
+
+// load compiles the PTX for the card, which the driver remembers on disk, and finds each entry.
+func (d *Device) load(f *kernelFile) error {
+	text, err := ptx.ReadFile("kernels/" + f.name)
+	if err != nil {
+		return fmt.Errorf("cuda: kernels: %w", err)
+	}
+	var module uintptr
+	err = d.driver.moduleLoad(&module, append(text, 0))
+	if errors.Is(err, device.ErrOutOfMemory) && d.pool.flush() == nil { // spans kept for the next buffers
+		err = d.driver.moduleLoad(&module, append(text, 0))
+	}
+	if err != nil {
+		return fmt.Errorf("%s does not load on %s: %w; a newer driver may help", f.name, d.info.Model, err)
+	}
+	d.modules, f.kernels = append(d.modules, module), map[string]uintptr{}
+	shared := attentionKernels(d.shared)
+	maps.Copy(shared, warpgroupKernels())
+	for _, name := range entries(text) {
+		var function uintptr
+		if err := d.driver.moduleFunction(&function, module, name); err != nil {
+			return fmt.Errorf("kernel %s of %s: %w", name, f.name, err)
+		}
+		if bytes, ok := shared[name]; ok {
+			if err := d.driver.functionShared(function, bytes); err != nil {
+				return fmt.Errorf("kernel %s with %d bytes of shared memory: %w", name, bytes, err)
 			}
-			d.kernels[name] = function
 		}
-	}
-	wanted := attentionKernels(d.shared)
-	for kernel, bytes := range warpgroupKernels() {
-		if _, ok := d.kernels[kernel]; ok {
-			wanted[kernel] = bytes
-		}
-	}
-	for kernel, bytes := range wanted {
-		if err := d.driver.functionShared(d.kernels[kernel], bytes); err != nil {
-			return fmt.Errorf("cuda: kernel %s with %d bytes of shared memory: %w", kernel, bytes, err)
-		}
+		f.kernels[name] = function
 	}
 	return nil
 }

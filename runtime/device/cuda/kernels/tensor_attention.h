@@ -476,11 +476,4 @@ template <class S> DEVICE void gather_parts(S *dst, const float *parts, i64 n, i
 
 #define TENSOR_ATTENTIONS(S, NAME)                                                                                     \
   TENSOR_ATTENTION(S, NAME, 64)                                                                                        \
-  TENSOR_ATTENTION(S, NAME, 128)                                                                                       \
-  KERNEL void BOUNDS(256) attention_means_##NAME(f2 *stats, const float *kept, const S *result, const S *dy,           \
-                                                 int padded, SHAPE_ARGUMENTS) {                                        \
-    attention_means<S>(stats, kept, result, dy, padded, SHAPE);                                                        \
-  }                                                                                                                    \
-  KERNEL void BOUNDS(256) gather_parts_##NAME(S *dst, const float *parts, i64 n, int count) {                        \
-    gather_parts<S>(dst, parts, n, count);                                                                              \
-  }
+  TENSOR_ATTENTION(S, NAME, 128)
