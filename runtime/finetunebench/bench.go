@@ -68,10 +68,12 @@ type Result struct {
 	Sequence        int       `json:"sequence"`
 	MicroBatch      int       `json:"micro_batch"`
 	Accumulation    int       `json:"gradient_accumulation_steps"`
-	TokensPerSecond float64   `json:"tokens_per_second"` // median step after the first two
-	PeakMemory      int64     `json:"peak_memory_bytes"` // allocated by the device; 0 where it does not count
-	Losses          []float64 `json:"losses"`            // of each step
-	Digest          string    `json:"trained_sha256"`    // of the adapter's values
+	TokensPerSecond float64   `json:"tokens_per_second"`    // median step after the first two
+	FirstStep       float64   `json:"first_step_seconds"`   // with the kernels' compilation, where they are not compiled yet
+	PlannedMemory   int64     `json:"planned_memory_bytes"` // of a device, by the plan that limits go by
+	PeakMemory      int64     `json:"peak_memory_bytes"`    // allocated by the device; 0 where it does not count
+	Losses          []float64 `json:"losses"`               // of each step
+	Digest          string    `json:"trained_sha256"`       // of the adapter's values
 }
 
 // config is the shape as a model's configuration.
@@ -126,6 +128,14 @@ func Run(ctx context.Context, dev device.Device, o Options) (_ *Result, err erro
 	opt.Optimizer, opt.Recompute, opt.Storage = o.Optimizer, o.Recompute, o.Storage
 	opt.LoRA = &lora.Config{R: o.R, Alpha: float64(2 * o.R), TargetModules: []string{lora.AllLinear}}
 	set := o.sequences(cfg.VocabSize)
+	one := dev
+	if g, ok := dev.(device.Group); ok {
+		one = g.Devices()[0]
+	}
+	planned, err := train.PlanMemory(one, cfg, weights, set, nil, opt)
+	if err != nil {
+		return nil, fmt.Errorf("bench finetune: %w", err)
+	}
 	result, err := train.Run(ctx, dev, cfg, weights, set, nil, dir, opt, o.Observer)
 	if err != nil {
 		return nil, fmt.Errorf("bench finetune: %w", err)
@@ -134,7 +144,7 @@ func Run(ctx context.Context, dev device.Device, o Options) (_ *Result, err erro
 	r := &Result{
 		Model: o.Shape.Name, Parameters: model.Elements(weights), Device: i.Name + " " + i.Model,
 		Storage: o.Storage.Matrices.String(), Int8: o.Storage.Int8, Quantization: quantization(o.Storage), Outliers: o.Outliers, Optimizer: o.Optimizer, Recompute: o.Recompute,
-		Sequence: o.Sequence, MicroBatch: o.MicroBatch, Accumulation: o.Accumulation,
+		Sequence: o.Sequence, MicroBatch: o.MicroBatch, Accumulation: o.Accumulation, PlannedMemory: planned.Device.Total(),
 	}
 	digest := sha256.New()
 	for _, w := range result.Weights {
@@ -147,6 +157,7 @@ func Run(ctx context.Context, dev device.Device, o Options) (_ *Result, err erro
 	if g, ok := dev.(device.Group); ok {
 		r.Cards = len(g.Devices())
 	}
+	r.FirstStep = result.Records[0].Timing["seconds"]
 	var seconds []float64
 	for _, rec := range result.Records {
 		r.Losses = append(r.Losses, rec.Values["loss"])

@@ -23,7 +23,7 @@ func TestASmallShapeLearnsItsSequencesInEightBitsAsInFull(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(r.Losses) != o.Steps || r.TokensPerSecond <= 0 || r.Parameters == 0 || r.Trained == 0 {
+		if len(r.Losses) != o.Steps || r.TokensPerSecond <= 0 || r.FirstStep <= 0 || r.PlannedMemory <= 0 || r.Parameters == 0 || r.Trained == 0 {
 			t.Fatalf("%+v", r)
 		}
 		last[i] = r.Losses[o.Steps-1]

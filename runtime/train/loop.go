@@ -15,7 +15,7 @@ import (
 
 // engineVersion changes when the same inputs would give other bytes, so that no run resumes from a
 // checkpoint it would not have made.
-const engineVersion = "5"
+const engineVersion = "6"
 
 // Result is what a finished run leaves.
 type Result struct {
