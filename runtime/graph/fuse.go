@@ -86,7 +86,6 @@ func (s *schedule) fuse(dev device.Device) {
 			f.intoSum(i)
 		}
 	}
-	f.intoFirst()
 	if _, ok := dev.(device.NormGradSum); ok {
 		f.intoNormGrad()
 	}

@@ -90,7 +90,7 @@ func TestAnAdapterHasNoScalingAndNoSumOfItsOwn(t *testing.T) {
 			if n := count[scale](joined); n > 0 {
 				t.Errorf("%d scalings are left", n)
 			}
-			// The residual stream goes through the products and its gradient through that of the norm.
+			// The gradient of the residual stream goes through that of the norm; the stream itself is a sum a layer.
 			residual := 0
 			for _, it := range joined.plan.items {
 				if _, ok := it.kernel.(sum); !ok {
@@ -103,7 +103,7 @@ func TestAnAdapterHasNoScalingAndNoSumOfItsOwn(t *testing.T) {
 				}
 				residual++
 			}
-			if gone := count[sum](apart) - residual; residual > 0 || gone < 3*7 {
+			if gone := count[sum](apart) - residual; residual > 3 || gone < 3*6 {
 				t.Errorf("%d sums are left and %d gone", residual, gone)
 			}
 			if joined.ArenaBytes() > apart.ArenaBytes() {

@@ -45,27 +45,6 @@ func (f *fusion) onlyReader(i int) bool {
 	return len(f.by[i]) == 1 && len(f.readers[node]) == 1 && !f.wanted[node]
 }
 
-// intoFirst takes the sum of something with a module and its adapter, which is a product that adds to a product, into
-// the first of the two: the residual stream.
-func (f *fusion) intoFirst() {
-	f.eachSum(func(i, j, c int) (func(), bool) {
-		k, ok := f.items[j].kernel.(matMulAdd)
-		if !ok || !k.Sum || j == c || !f.onlyReader(j) {
-			return nil, false
-		}
-		first := f.items[j].in[0]
-		if c >= first || !f.product(first) || f.items[first].dtype != f.items[c].dtype {
-			return nil, false
-		}
-		return func() {
-			plus, in := f.plus(first)
-			f.items[first].kernel, f.items[first].in = plus, append([]int{c}, in...)
-			f.by[c] = append(f.by[c], first)
-			f.become(i, j, k, f.items[j].in)
-		}, true
-	})
-}
-
 // plus is a product's kernel with an addend as its first input, and the inputs that follow.
 func (f *fusion) plus(i int) (kernel, []int) {
 	switch grad := f.items[i].kernel.(type) {

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -41,7 +42,7 @@ type adapted struct {
 	t, n, r int
 }
 
-// term checks a term. Where kernels take it, b is turned if need be.
+// term checks a term.
 func (p adapted) term(name string, l device.LowRank) lowRank {
 	if l.A == nil {
 		return lowRank{}
@@ -62,14 +63,30 @@ func (p adapted) byKernels(addresses ...uint64) bool {
 	return true
 }
 
-// turned gives b as [n,r].
-func (p adapted) turned(l device.LowRank, b uint64) uint64 {
-	if l.A == nil || !l.Turned {
-		return b
+// arguments are those of the terms, with b as [n,r]: of one that is not there another's, since kernels read it.
+func (p adapted) arguments(terms []device.LowRank, at []lowRank) []uint64 {
+	var any uint64
+	for i, l := range terms {
+		if l.A != nil && l.Turned {
+			to := p.temporary(p.width() * p.n * p.r)
+			p.launch("turn_narrow", (p.n+255)/256, p.r/8, 256, 0, to, at[i].b, i32(p.n), i32(p.r))
+			at[i].b = to
+		}
+		any = cmp.Or(any, at[i].b)
 	}
-	to := p.temporary(p.width() * p.n * p.r)
-	p.launch("turn_narrow", (p.n+255)/256, p.r/8, 256, 0, to, b, i32(p.n), i32(p.r))
-	return to
+	var out []uint64
+	for _, f := range at {
+		out = append(out, f.a, cmp.Or(f.b, any), f32(f.s))
+	}
+	return out
+}
+
+// run launches a kernel over the terms, of which there is one at least.
+func (p adapted) run(kernel string, threads int, matrices []uint64, terms []device.LowRank, at []lowRank) {
+	args := append(matrices, p.arguments(terms, at)...)
+	rows := threads / 2
+	p.launch(adaptedKernel(kernel, p.r, p.stored), (p.t+rows-1)/rows, (p.n+adaptedWidth-1)/adaptedWidth, threads, 0,
+		append(args, i32(p.t), i32(p.n), i32(adaptedWidth))...)
 }
 
 // sum is x plus a term, as a product of its own.
@@ -93,14 +110,12 @@ func (d *Device) SwiGLUAdapted(dst, gate, up device.Buffer, g, u device.LowRank,
 	if c.failed || T*N == 0 {
 		return
 	}
-	if !p.byKernels(o, x, y, a.a, a.b, b.a, b.b) {
+	if a.a|b.a == 0 || !p.byKernels(o, x, y, a.a, a.b, b.a, b.b) {
 		x, y = p.sum(x, g, a), p.sum(y, u, b)
 		c.each(c.kernel("swiglu"), c.spans(T*N), o, x, y, i64(T*N))
 		return
 	}
-	rows := adaptedThreads / 2
-	c.launch(adaptedKernel("adapted_swiglu", R, c.stored), (T+rows-1)/rows, (N+adaptedWidth-1)/adaptedWidth, adaptedThreads, 0,
-		o, x, y, a.a, p.turned(g, a.b), f32(a.s), b.a, p.turned(u, b.b), f32(b.s), i32(T), i32(N), i32(adaptedWidth))
+	p.run("adapted_swiglu", adaptedThreads, []uint64{o, x, y}, []device.LowRank{g, u}, []lowRank{a, b})
 }
 
 // SwiGLUGradAdapted is SwiGLUGrad of the sums.
@@ -114,13 +129,10 @@ func (d *Device) SwiGLUGradAdapted(dgate, dup, gate, up, dy device.Buffer, g, u,
 	if c.failed || T*N == 0 {
 		return
 	}
-	if !p.byKernels(dg, du, x, v, w, a.a, a.b, b.a, b.b, e.a, e.b) {
+	if a.a|b.a|e.a == 0 || !p.byKernels(dg, du, x, v, w, a.a, a.b, b.a, b.b, e.a, e.b) {
 		x, v, w = p.sum(x, g, a), p.sum(v, u, b), p.sum(w, y, e)
 		c.each(c.kernel("swiglu_grad"), c.spans(T*N), dg, du, x, v, w, i64(T*N))
 		return
 	}
-	rows := adaptedGradThreads / 2
-	c.launch(adaptedKernel("adapted_swiglu_grad", R, c.stored), (T+rows-1)/rows, (N+adaptedWidth-1)/adaptedWidth, adaptedGradThreads, 0,
-		dg, du, x, v, w, a.a, p.turned(g, a.b), f32(a.s), b.a, p.turned(u, b.b), f32(b.s), e.a, p.turned(y, e.b), f32(e.s),
-		i32(T), i32(N), i32(adaptedWidth))
+	p.run("adapted_swiglu_grad", adaptedGradThreads, []uint64{dg, du, x, v, w}, []device.LowRank{g, u, y}, []lowRank{a, b, e})
 }

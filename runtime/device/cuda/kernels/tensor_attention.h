@@ -7,17 +7,14 @@
 // shared memory while the tile before is computed. Each result element is summed by one warp in a
 // fixed order.
 #pragma once
+#include "copy.h"
 #include "tensor.h"
 
 typedef unsigned short u16;
 
 extern SHARED __attribute__((aligned(1024))) char memory[];
 
-DEVICE u32 sharedBase() {
-  u32 a;
-  asm("{ .reg .u64 t; cvta.to.shared.u64 t, %1; cvt.u32.u64 %0, t; }" : "=r"(a) : "l"((const void *)memory));
-  return a;
-}
+DEVICE u32 sharedBase() { return sharedAddress(memory); }
 
 // Four 8×8 matrices, whose rows the lanes name: lanes 0–7 those of the first, and so on.
 DEVICE void read4(u32 (&r)[4], u32 at) {
@@ -32,17 +29,6 @@ DEVICE void read4Turned(u32 (&r)[4], u32 at) {
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                : "r"(at)
                : "memory");
-}
-
-// copy16 starts a copy of 16 bytes, of which those past `bytes` become zeros and are not read.
-DEVICE void copy16(u32 to, const void *from, int bytes) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" : : "r"(to), "l"(from), "r"(bytes) : "memory");
-}
-
-// wait is for the copies that this thread started; a barrier then makes all threads' copies seen.
-DEVICE void wait() {
-  asm volatile("cp.async.wait_all;" : : : "memory");
-  __syncthreads();
 }
 
 // Tile is rows of D elements in chunks of eight; the chunk's place is its number xor the row's, so that
