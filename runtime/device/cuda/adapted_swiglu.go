@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -11,18 +10,32 @@ import (
 // adaptedRanks are those that kernels/adapted_swiglu.cu has kernels for.
 var adaptedRanks = []int{8, 16, 32, 64}
 
-// adaptedWidth is the number of columns that a block takes; they come by 32.
-const adaptedWidth = 512
-
-// Threads of a block: a warp to 16 rows.
+// A block takes so many columns, which come by 32, and rows, by tiles of 16.
 const (
-	adaptedThreads     = 256
-	adaptedGradThreads = 128
+	adaptedColumns = 256
+	adaptedRows    = 256
+	adaptedTile    = 16
+	adaptedThreads = 256
 )
+
+// adaptedShared is the shared memory of a block: of each term the rows of b and two tiles of those of a.
+func adaptedShared(terms, rank int) int { return terms * 2 * rank * (adaptedColumns + 2*adaptedTile) }
 
 // TakesLowRank tells whether there are kernels.
 func (d *Device) TakesLowRank(N, R int, t device.DType) bool {
-	return size(t) == 2 && N%32 == 0 && slices.Contains(adaptedRanks, R)
+	return size(t) == 2 && N%32 == 0 && slices.Contains(adaptedRanks, R) && adaptedShared(3, R) <= d.shared
+}
+
+// adaptedKernels gives the names of the kernels and the bytes of shared memory that a block takes.
+func adaptedKernels() map[string]int {
+	bytes := map[string]int{}
+	for _, rank := range adaptedRanks {
+		for _, t := range []device.DType{device.BFloat16, device.Float16} {
+			bytes[adaptedKernel("adapted_swiglu", rank, t)] = adaptedShared(2, rank)
+			bytes[adaptedKernel("adapted_swiglu_grad", rank, t)] = adaptedShared(3, rank)
+		}
+	}
+	return bytes
 }
 
 // adaptedKernel is a kernel's name.
@@ -63,30 +76,30 @@ func (p adapted) byKernels(addresses ...uint64) bool {
 	return true
 }
 
-// arguments are those of the terms, with b as [n,r]: of one that is not there another's, since kernels read it.
-func (p adapted) arguments(terms []device.LowRank, at []lowRank) []uint64 {
-	var any uint64
+// run launches a kernel over the terms, of which there is one at least: another stands for one that is not there,
+// times zero. b is [n,r] in kernels.
+func (p adapted) run(kernel string, matrices []uint64, terms []device.LowRank, at []lowRank) {
+	var there lowRank
 	for i, l := range terms {
-		if l.A != nil && l.Turned {
+		if l.A == nil {
+			continue
+		}
+		if l.Turned {
 			to := p.temporary(p.width() * p.n * p.r)
 			p.launch("turn_narrow", (p.n+255)/256, p.r/8, 256, 0, to, at[i].b, i32(p.n), i32(p.r))
 			at[i].b = to
 		}
-		any = cmp.Or(any, at[i].b)
+		there = lowRank{a: at[i].a, b: at[i].b}
 	}
-	var out []uint64
-	for _, f := range at {
-		out = append(out, f.a, cmp.Or(f.b, any), f32(f.s))
+	args := matrices
+	for i, f := range at {
+		if terms[i].A == nil {
+			f = there
+		}
+		args = append(args, f.a, f.b, f32(f.s))
 	}
-	return out
-}
-
-// run launches a kernel over the terms, of which there is one at least.
-func (p adapted) run(kernel string, threads int, matrices []uint64, terms []device.LowRank, at []lowRank) {
-	args := append(matrices, p.arguments(terms, at)...)
-	rows := threads / 2
-	p.launch(adaptedKernel(kernel, p.r, p.stored), (p.t+rows-1)/rows, (p.n+adaptedWidth-1)/adaptedWidth, threads, 0,
-		append(args, i32(p.t), i32(p.n), i32(adaptedWidth))...)
+	p.launch(adaptedKernel(kernel, p.r, p.stored), (p.n+adaptedColumns-1)/adaptedColumns, (p.t+adaptedRows-1)/adaptedRows, adaptedThreads,
+		adaptedShared(len(terms), p.r), append(args, i32(p.t), i32(p.n), i32(adaptedRows))...)
 }
 
 // sum is x plus a term, as a product of its own.
@@ -115,7 +128,7 @@ func (d *Device) SwiGLUAdapted(dst, gate, up device.Buffer, g, u device.LowRank,
 		c.each(c.kernel("swiglu"), c.spans(T*N), o, x, y, i64(T*N))
 		return
 	}
-	p.run("adapted_swiglu", adaptedThreads, []uint64{o, x, y}, []device.LowRank{g, u}, []lowRank{a, b})
+	p.run("adapted_swiglu", []uint64{o, x, y}, []device.LowRank{g, u}, []lowRank{a, b})
 }
 
 // SwiGLUGradAdapted is SwiGLUGrad of the sums.
@@ -134,5 +147,5 @@ func (d *Device) SwiGLUGradAdapted(dgate, dup, gate, up, dy device.Buffer, g, u,
 		c.each(c.kernel("swiglu_grad"), c.spans(T*N), dg, du, x, v, w, i64(T*N))
 		return
 	}
-	p.run("adapted_swiglu_grad", adaptedGradThreads, []uint64{dg, du, x, v, w}, []device.LowRank{g, u, y}, []lowRank{a, b, e})
+	p.run("adapted_swiglu_grad", []uint64{dg, du, x, v, w}, []device.LowRank{g, u, y}, []lowRank{a, b, e})
 }

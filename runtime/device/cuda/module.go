@@ -92,12 +92,13 @@ func (d *Device) load(f *kernelFile) error {
 	d.modules, f.kernels = append(d.modules, module), map[string]uintptr{}
 	shared := attentionKernels(d.shared)
 	maps.Copy(shared, warpgroupKernels())
+	maps.Copy(shared, adaptedKernels())
 	for _, name := range entries(text) {
 		var function uintptr
 		if err := d.driver.moduleFunction(&function, module, name); err != nil {
 			return fmt.Errorf("kernel %s of %s: %w", name, f.name, err)
 		}
-		if bytes, ok := shared[name]; ok {
+		if bytes, ok := shared[name]; ok && bytes <= d.shared { // else it is not launched
 			if err := d.driver.functionShared(function, bytes); err != nil {
 				return fmt.Errorf("kernel %s with %d bytes of shared memory: %w", name, bytes, err)
 			}

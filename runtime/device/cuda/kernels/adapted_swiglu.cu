@@ -1,9 +1,10 @@
 // SwiGLU and its gradient over sums with the products of adapters, which are computed on the way and never lie in
 // memory: x + s·a·bᵀ with a[T,R] and b[N,R] in 16 bits and R of at most 64.
 //
-// A warp takes 16 rows and 32 columns at once. Both orders of the products' tiles are free, that of the columns and that
-// of the R terms of a sum: a lane has eight columns beside each other of each of two rows, and R/4 terms beside each
-// other, so that all it reads and writes are whole spans.
+// A block takes 256 columns, a warp 32 of them and 16 rows at once, down the rows: what it reads and writes of a row is
+// 512 bytes, without which memory is slow, and the rows of b that it needs stay in shared memory. Both orders of the
+// products' tiles are free, that of the columns and that of the R terms of a sum: a lane has eight columns beside each
+// other of each of two rows, and R/4 terms beside each other, so that all it reads and writes are whole spans.
 #include "tensor.h"
 #include "copy.h"
 
@@ -31,52 +32,44 @@ template <class S, int R> DEVICE Terms<R> terms(const S *row) {
   return v;
 }
 
-// Product is s·a·bᵀ as a warp needs it: rows `top` and `bottom` of a, eight apart, zeros where there is no a. b is read
-// even then, since a branch for each would keep the reads from overlapping.
-template <class S, int R> struct Product {
+// Rows of a or b in shared memory lie in chunks of 16 bytes. Of rows of 128 bytes every second one has its chunks
+// exchanged with their neighbours, so that two rows meet no bank twice.
+template <int R> DEVICE int swizzled(int row, int chunk) { return row * (R / 8) + (R == 64 ? chunk ^ (row & 1) : chunk); }
+
+// fetch starts copying `rows` rows of R elements; those from `last` on are copies of it.
+template <class S, int R> DEVICE void fetch(u32 to, const S *from, int first, int last, int rows) {
+  for (int i = thread(); i < rows * (R / 8); i += threads()) {
+    int row = i / (R / 8), chunk = i % (R / 8);
+    copy16(to + 16 * swizzled<R>(row, chunk), from + (i64)least(first + row, last) * R + 8 * chunk, 16);
+  }
+}
+
+// shared is a lane's terms of a row in shared memory.
+template <class S, int R> DEVICE Terms<R> shared(const char *rows, int row) {
+  if constexpr (R == 64) {
+    Terms<R> v;
+    UNROLL for (int i = 0; i < 2; i++) {
+      words4 w = *(const words4 *)(rows + 16 * swizzled<R>(row, lane() % 4 * 2 + i));
+      UNROLL for (int k = 0; k < 4; k++) v.at[4 * i + k] = w[k];
+    }
+    return v;
+  } else {
+    return terms<S, R>((const S *)rows + row * R + lane() % 4 * (R / 4));
+  }
+}
+
+// Product is s·a·bᵀ as a warp needs it: rows of a eight apart, and the 32 rows of b.
+template <int R> struct Product {
   Terms<R> top, bottom;
+  const char *b;
   float s;
 };
 
-template <class S, int R> DEVICE Product<S, R> product(const S *a, float s, int top, int bottom) {
-  Product<S, R> p = {};
-  p.s = s;
-  if (a) {
-    int mine = lane() % 4 * (R / 4);
-    p.top = terms<S, R>(a + (i64)top * R + mine);
-    p.bottom = terms<S, R>(a + (i64)bottom * R + mine);
-  }
-  return p;
-}
-
-// Tiles are 32 rows of each of `count` matrices b in shared memory, with those to come beside them. Of rows of 128 bytes
-// every second one has its 16 bytes exchanged with their neighbours, so that two rows meet no bank twice.
-template <class S, int R> struct Tiles {
-  static const int chunks = 32 * R / 8; // of 16 bytes
-};
-
-template <int R> DEVICE int swizzled(int row, int chunk) { return row * (R / 8) + (R == 64 ? chunk ^ (row & 1) : chunk); }
-
-template <class S, int R> DEVICE void fetch(u32 to, const S *b, int from) {
-  for (int i = thread(); i < Tiles<S, R>::chunks; i += threads()) {
-    int row = i / (R / 8), chunk = i % (R / 8);
-    copy16(to + 16 * swizzled<R>(row, chunk), b + (i64)(from + row) * R + 8 * chunk, 16);
-  }
-}
-
-// v += the product in two columns of both rows, with the 32 rows of b in `tile`.
-template <class S, int R> DEVICE void plus(float (&v)[4], const Product<S, R> &p, const char *tile, int pair) {
+// v += the product in two columns of both rows.
+template <class S, int R> DEVICE void plus(float (&v)[4], const Product<R> &p, int pair) {
   float c[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-  int group = lane() / 4, row = group / 2 * 8 + group % 2 + 2 * pair;
-  Terms<R> column;
-  if constexpr (R == 64) {
-    UNROLL for (int i = 0; i < 2; i++) {
-      words4 w = *(const words4 *)(tile + 16 * swizzled<R>(row, lane() % 4 * 2 + i));
-      UNROLL for (int k = 0; k < 4; k++) column.at[4 * i + k] = w[k];
-    }
-  } else {
-    column = terms<S, R>((const S *)tile + row * R + lane() % 4 * (R / 4));
-  }
+  int group = lane() / 4;
+  Terms<R> column = shared<S, R>(p.b, group / 2 * 8 + group % 2 + 2 * pair);
   UNROLL for (int k = 0; k < Terms<R>::steps; k++) {
     u32 a[4] = {p.top.at[2 * k], p.bottom.at[2 * k], p.top.at[2 * k + 1], p.bottom.at[2 * k + 1]};
     multiply<S>(c, a, column.at[2 * k], column.at[2 * k + 1]);
@@ -84,14 +77,49 @@ template <class S, int R> DEVICE void plus(float (&v)[4], const Product<S, R> &p
   UNROLL for (int k = 0; k < 4; k++) v[k] = __builtin_fmaf(p.s, c[k], v[k]);
 }
 
+// Term is s·a·bᵀ in memory.
+template <class S> struct Term {
+  const S *a, *b;
+  float s;
+};
+
+extern SHARED __attribute__((aligned(128))) char memory[];
+
+static const int blockColumns = 256, tileRows = 16;
+
+// eachTile calls f(top, bottom, products) for the lane's rows of each tile of blockY's `share` of rows. The rows of a for
+// the next tile are on their way meanwhile.
+template <class S, int R, int COUNT, class F>
+DEVICE void eachTile(const Term<S> (&terms)[COUNT], int T, int N, int share, F f) {
+  const int a = tileRows * R * 2, b = blockColumns * R * 2; // bytes
+  int first = blockY() * share, to = least(T, first + share), columns = blockX() * blockColumns;
+  u32 base = sharedAddress(memory);
+  auto ahead = [&](int from, int side) {
+    UNROLL for (int i = 0; i < COUNT; i++)
+      fetch<S, R>(base + COUNT * b + (side * COUNT + i) * a, terms[i].a, from, T - 1, tileRows);
+  };
+  UNROLL for (int i = 0; i < COUNT; i++) fetch<S, R>(base + i * b, terms[i].b, columns, N - 1, blockColumns);
+  ahead(first, 0);
+  int side = 0;
+  _Pragma("nounroll") for (int from = first; from < to; from += tileRows) {
+    wait(); // for this tile, and for all to be done with the one before
+    if (from + tileRows < to) ahead(from + tileRows, side ^ 1);
+    if (columns + warp() * 32 < N) {
+      Product<R> products[COUNT];
+      UNROLL for (int i = 0; i < COUNT; i++) {
+        const char *rows = memory + COUNT * b + (side * COUNT + i) * a;
+        products[i] = {shared<S, R>(rows, lane() / 4), shared<S, R>(rows, lane() / 4 + 8), memory + i * b + warp() * 32 * R * 2, terms[i].s};
+      }
+      f(from, products);
+    }
+    side ^= 1;
+  }
+}
+
 // Span is eight columns of two rows.
 struct Span {
   words4 top, bottom;
 };
-
-template <class S> DEVICE Span read(const S *p, i64 top, i64 bottom) {
-  return {*(const words4 *)(p + top), *(const words4 *)(p + bottom)};
-}
 
 // pairOf is two columns of both rows.
 template <class S> DEVICE void pairOf(const Span &x, int pair, float (&v)[4]) {
@@ -104,68 +132,44 @@ template <class S> DEVICE void setPair(Span &x, int pair, const float (&v)[4]) {
   x.bottom[pair] = join<S>(v[2], v[3]);
 }
 
-// Place is the rows of a lane: those past the last are read as the last and not written.
+// Place is where a lane reads and writes: rows past the last are read as the last and not written.
 struct Place {
-  int top, bottom;
+  i64 top, bottom;
   bool hasTop, hasBottom;
 };
 
-DEVICE Place place(int T) {
-  int row = (blockX() * (threads() / 32) + warp()) * 16 + lane() / 4;
-  return {least(row, T - 1), least(row + 8, T - 1), row < T, row + 8 < T};
+DEVICE Place place(int from, int T, int N) {
+  int row = from + lane() / 4, column = blockX() * blockColumns + warp() * 32 + lane() % 4 * 8;
+  return {(i64)least(row, T - 1) * N + column, (i64)least(row + 8, T - 1) * N + column, row < T, row + 8 < T};
 }
 
-template <class S> DEVICE void write(S *p, const Place &rows, i64 top, i64 bottom, const Span &x) {
-  if (rows.hasTop) *(words4 *)(p + top) = x.top;
-  if (rows.hasBottom) *(words4 *)(p + bottom) = x.bottom;
+template <class S> DEVICE Span read(const S *p, const Place &at) {
+  return {*(const words4 *)(p + at.top), *(const words4 *)(p + at.bottom)};
 }
 
-// eachTile calls f(from, at, tiles) for the columns of blockY's share, 32 at once, with the rows of `count` matrices b in
-// shared memory, one after the other from tiles on; the next ones are on their way meanwhile.
-template <class S, int R, int COUNT, class F>
-DEVICE void eachTile(const S *const (&b)[COUNT], int N, int width, F f) {
-  SHARED static __attribute__((aligned(128))) char memory[2][COUNT][16 * Tiles<S, R>::chunks];
-  int first = blockY() * width, to = least(N, first + width);
-  u32 base = sharedAddress(&memory[0][0][0]);
-  auto ahead = [&](int from, int side) {
-    UNROLL for (int i = 0; i < COUNT; i++) fetch<S, R>(base + (side * COUNT + i) * 16 * Tiles<S, R>::chunks, b[i], from);
-  };
-  ahead(first, 0);
-  int side = 0;
-  _Pragma("nounroll") for (int from = first; from < to; from += 32) {
-    wait(); // for this tile, and for all to be done with the one before
-    if (from + 32 < to) ahead(from + 32, side ^ 1);
-    f(from, to, &memory[side][0][0]);
-    side ^= 1;
-  }
+template <class S> DEVICE void write(S *p, const Place &at, const Span &x) {
+  if (at.hasTop) *(words4 *)(p + at.top) = x.top;
+  if (at.hasBottom) *(words4 *)(p + at.bottom) = x.bottom;
 }
 
-// dst = silu(gate + gs·ga·gbᵀ)·(up + us·ua·ubᵀ). blockY takes `width` columns, of which there are 32 or more.
+// dst = silu(gate + gs·ga·gbᵀ)·(up + us·ua·ubᵀ). N is a multiple of 32; blockY takes `share` rows, a multiple of 16.
 template <class S, int R>
 DEVICE void adapted_swiglu(S *dst, const S *gate, const S *up, const S *ga, const S *gb, float gs, const S *ua,
-                           const S *ub, float us, int T, int N, int width) {
-  Place rows = place(T);
-  Product<S, R> gates = product<S, R>(ga, gs, rows.top, rows.bottom);
-  Product<S, R> ups = product<S, R>(ua, us, rows.top, rows.bottom);
-  i64 top = (i64)rows.top * N + lane() % 4 * 8, bottom = (i64)rows.bottom * N + lane() % 4 * 8;
-  int first = blockY() * width;
-  Span g = read(gate, top + first, bottom + first), u = read(up, top + first, bottom + first);
-  const S *const b[2] = {gb, ub};
-  eachTile<S, R>(b, N, width, [&](int from, int to, const char *tile) {
-    int next = from + 32 < to ? from + 32 : from; // read ahead
-    Span ng = read(gate, top + next, bottom + next), nu = read(up, top + next, bottom + next);
+                           const S *ub, float us, int T, int N, int share) {
+  const Term<S> terms[2] = {{ga, gb, gs}, {ua, ub, us}};
+  eachTile<S, R>(terms, T, N, share, [&](int from, const Product<R> (&products)[2]) {
+    Place at = place(from, T, N);
+    Span g = read(gate, at), u = read(up, at);
     UNROLL for (int pair = 0; pair < 4; pair++) {
       float x[4], y[4];
       pairOf<S>(g, pair, x);
       pairOf<S>(u, pair, y);
-      plus(x, gates, tile, pair);
-      plus(y, ups, tile + 16 * Tiles<S, R>::chunks, pair);
+      plus<S>(x, products[0], pair);
+      plus<S>(y, products[1], pair);
       UNROLL for (int k = 0; k < 4; k++) x[k] = x[k] * sigmoidOf<S>(x[k]) * y[k];
       setPair<S>(g, pair, x);
     }
-    write(dst, rows, top + from, bottom + from, g);
-    g = ng;
-    u = nu;
+    write(dst, at, g);
   });
 }
 
@@ -173,24 +177,19 @@ DEVICE void adapted_swiglu(S *dst, const S *gate, const S *up, const S *ga, cons
 template <class S, int R>
 DEVICE void adapted_swiglu_grad(S *dgate, S *dup, const S *gate, const S *up, const S *dy, const S *ga, const S *gb,
                                 float gs, const S *ua, const S *ub, float us, const S *ya, const S *yb, float ys, int T,
-                                int N, int width) {
-  Place rows = place(T);
-  Product<S, R> gates = product<S, R>(ga, gs, rows.top, rows.bottom);
-  Product<S, R> ups = product<S, R>(ua, us, rows.top, rows.bottom);
-  Product<S, R> grads = product<S, R>(ya, ys, rows.top, rows.bottom);
-  i64 top = (i64)rows.top * N + lane() % 4 * 8, bottom = (i64)rows.bottom * N + lane() % 4 * 8;
-  const S *const b[3] = {gb, ub, yb};
-  eachTile<S, R>(b, N, width, [&](int from, int, const char *tile) {
-    i64 high = top + from, low = bottom + from;
-    Span g = read(gate, high, low), u = read(up, high, low), d = read(dy, high, low);
+                                int N, int share) {
+  const Term<S> terms[3] = {{ga, gb, gs}, {ua, ub, us}, {ya, yb, ys}};
+  eachTile<S, R>(terms, T, N, share, [&](int from, const Product<R> (&products)[3]) {
+    Place at = place(from, T, N);
+    Span g = read(gate, at), u = read(up, at), d = read(dy, at);
     UNROLL for (int pair = 0; pair < 4; pair++) {
       float x[4], y[4], z[4];
       pairOf<S>(g, pair, x);
       pairOf<S>(u, pair, y);
       pairOf<S>(d, pair, z);
-      plus(x, gates, tile, pair);
-      plus(y, ups, tile + 16 * Tiles<S, R>::chunks, pair);
-      plus(z, grads, tile + 32 * Tiles<S, R>::chunks, pair);
+      plus<S>(x, products[0], pair);
+      plus<S>(y, products[1], pair);
+      plus<S>(z, products[2], pair);
       UNROLL for (int k = 0; k < 4; k++) {
         float s = sigmoidOf<S>(x[k]), a = x[k];
         x[k] = z[k] * y[k] * s * (1.0f + a * (1.0f - s));
@@ -199,8 +198,8 @@ DEVICE void adapted_swiglu_grad(S *dgate, S *dup, const S *gate, const S *up, co
       setPair<S>(g, pair, x);
       setPair<S>(u, pair, y);
     }
-    write(dgate, rows, high, low, g);
-    write(dup, rows, high, low, u);
+    write(dgate, at, g);
+    write(dup, at, u);
   });
 }
 
@@ -218,13 +217,13 @@ KERNEL void BOUNDS(256) turn_narrow(unsigned short *dst, const unsigned short *s
   namespace of_##type {                                                                                                \
   KERNEL void PAIRED(256) adapted_swiglu_##rank##_##type(S *dst, const S *gate, const S *up, const S *ga, const S *gb, \
                                                          float gs, const S *ua, const S *ub, float us, int T, int N,   \
-                                                         int width) {                                                  \
-    adapted_swiglu<S, rank>(dst, gate, up, ga, gb, gs, ua, ub, us, T, N, width);                                       \
+                                                         int share) {                                                  \
+    adapted_swiglu<S, rank>(dst, gate, up, ga, gb, gs, ua, ub, us, T, N, share);                                       \
   }                                                                                                                    \
-  KERNEL void BOUNDS(128) adapted_swiglu_grad_##rank##_##type(                                                         \
+  KERNEL void PAIRED(256) adapted_swiglu_grad_##rank##_##type(                                                         \
       S *dgate, S *dup, const S *gate, const S *up, const S *dy, const S *ga, const S *gb, float gs, const S *ua,      \
-      const S *ub, float us, const S *ya, const S *yb, float ys, int T, int N, int width) {                            \
-    adapted_swiglu_grad<S, rank>(dgate, dup, gate, up, dy, ga, gb, gs, ua, ub, us, ya, yb, ys, T, N, width);           \
+      const S *ub, float us, const S *ya, const S *yb, float ys, int T, int N, int share) {                            \
+    adapted_swiglu_grad<S, rank>(dgate, dup, gate, up, dy, ga, gb, gs, ua, ub, us, ya, yb, ys, T, N, share);           \
   }                                                                                                                    \
   }
 #define ADAPTED(rank) ADAPTED_AS(bf16, rank) ADAPTED_AS(f16, rank)
