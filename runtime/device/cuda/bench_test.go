@@ -227,6 +227,51 @@ func BenchmarkInt8(b *testing.B) {
 	}
 }
 
+// BenchmarkAdaptedSwiGLU is a layer's SwiGLU of a model of seven billion parameters with what adapters add to it, and
+// what is beside it: the same without, and a sum with one adapter's product as a pass of its own.
+func BenchmarkAdaptedSwiGLU(b *testing.B) {
+	dev := open(b, cuda.Options{})
+	defer closeDevice(b, dev)
+	const T, N, R = 8192, 18944, 64
+	buf := func(n int) device.Buffer {
+		x, err := dev.Alloc(device.BFloat16, n)
+		if err != nil {
+			b.Fatal(err)
+		}
+		part := noise(uint64(n), min(n, 1<<20))
+		for at := 0; at < n; at += len(part) {
+			m := min(len(part), n-at)
+			if err := dev.Upload(x.Slice(at, at+m), part[:m]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return x
+	}
+	g, u, y, o, p := buf(T*N), buf(T*N), buf(T*N), buf(T*N), buf(T*N)
+	l := device.LowRank{A: buf(T * R), B: buf(N * R), S: 0.01}
+	turned := l
+	turned.Turned = true
+	adapted := dev.(device.AdaptedSwiGLU)
+	for name, f := range map[string]func(){
+		"swiglu":              func() { dev.SwiGLU(o, g, u) },
+		"swiglu grad":         func() { dev.SwiGLUGrad(o, p, g, u, y) },
+		"sum with a product":  func() { dev.(device.ProductSum).MatMulAdd(o, g, l.A, l.B, T, N, R, false, true, 0.01) },
+		"adapted swiglu":      func() { adapted.SwiGLUAdapted(o, g, u, l, l, T, N, R) },
+		"adapted swiglu grad": func() { adapted.SwiGLUGradAdapted(o, p, g, u, y, l, l, turned, T, N, R) },
+	} {
+		f()
+		_ = dev.Sync()
+		start := time.Now()
+		for range 30 {
+			f()
+		}
+		if err := dev.Sync(); err != nil {
+			b.Fatal(name, err)
+		}
+		b.Logf("%s: %.4f ms", name, time.Since(start).Seconds()*1000/30)
+	}
+}
+
 // BenchmarkTrain trains the named shapes on packed sequences of 128 tokens, eight to a micro-batch.
 func BenchmarkTrain(b *testing.B) {
 	for _, shape := range model.Shapes() {
