@@ -211,6 +211,28 @@ func small(k kernel) bool {
 	return m.K*(m.M+m.N) <= m.M*m.N
 }
 
+// onlyReader tells whether a result is read once, by an item of one node, and not asked for.
+func (f *fusion) onlyReader(i int) bool {
+	node := f.items[i].node
+	return len(f.by[i]) == 1 && len(f.readers[node]) == 1 && !f.wanted[node]
+}
+
+// plus is a product's kernel with an addend as its first input, and the inputs that follow.
+func (f *fusion) plus(i int) (kernel, []int) {
+	switch grad := f.items[i].kernel.(type) {
+	case fp8LinearGrad:
+		grad.Sum = true
+		return grad, f.items[i].in
+	case quantizedLinearGrad:
+		grad.Sum = true
+		return grad, f.items[i].in
+	}
+	scaled, _, _ := f.scaled(i, 1)
+	product := scaled.(matMulAdd)
+	product.Sum = true
+	return product, f.items[i].in
+}
+
 // become gives item i another kernel and inputs, which takes the place of item j.
 func (f *fusion) become(i, j int, k kernel, in []int) {
 	for _, from := range f.items[i].in {
