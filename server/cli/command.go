@@ -35,22 +35,23 @@ func sections() []section {
 		{"model", "Models", slices.Concat(modelCommands(), hubCommands())},
 		{"metric", "Metrics of your own", metricCommands()},
 		{"server", "The tracker", slices.Concat(serverCommands(), workerCommands(), queueCommands(), runsCommands(), bulkCommands(), dbCommands())},
-		{"tool", "Tools", slices.Concat(benchCommands(), toolCommands())},
+		{"tool", "Tools", slices.Concat(dataCommands(), benchCommands(), toolCommands())},
 	}
 }
 
 // families are the commands that only group others, with what they are about.
 var families = map[string]string{
-	"model":  "make, look at, merge, convert and check models",
-	"hub":    "models of the Hugging Face Hub and its cache",
-	"metric": "WebAssembly metrics: start one, check it, try it",
-	"db":     "the tracker's database",
-	"jobs":   "the server's queue",
-	"runs":   "recorded runs",
-	"views":  "saved views of the runs' tables",
-	"book":   "notebooks: experiments as a text",
-	"config": "the pipeline's configuration",
-	"bench":  "measurements beside a peer, as JSON",
+	"model":   "make, look at, merge, convert and check models",
+	"hub":     "models of the Hugging Face Hub and its cache",
+	"metric":  "WebAssembly metrics: start one, check it, try it",
+	"db":      "the tracker's database",
+	"jobs":    "the server's queue",
+	"runs":    "recorded runs",
+	"views":   "saved views of the runs' tables",
+	"book":    "notebooks: experiments as a text",
+	"dataset": "rows to train and test on",
+	"config":  "the pipeline's configuration",
+	"bench":   "measurements beside a peer, as JSON",
 }
 
 func init() { cobra.EnableCommandSorting = false } // commands are listed in the order of the work
