@@ -155,6 +155,7 @@ func says(x *experiments.Sample, text string) bool {
 	return false
 }
 
+// compareSamples compares an arm each of two runs on the rows that both judged, and gives a page of the rows asked for.
 func (s *Server) compareSamples(c echo.Context) error {
 	limit, err := intQuery(c, "limit", 100, 1, 1000)
 	if err != nil {
