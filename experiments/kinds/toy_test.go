@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,15 +46,24 @@ func toy() graph.Kind {
 }
 
 // heard is a recorder, a sink and a teller that keeps what happens to steps.
-type heard struct{ lines []string }
+type heard struct {
+	mu    sync.Mutex // steps that run side by side are told side by side
+	lines []string
+}
+
+func (h *heard) add(line string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lines = append(h.lines, line)
+}
 
 func (h *heard) Begin(_ context.Context, s *graph.Planned, _ time.Time) (graph.Sink, error) {
-	h.lines = append(h.lines, "begin "+s.Name)
+	h.add("begin " + s.Name)
 	return h, nil
 }
 func (h *heard) Keep(context.Context, *graph.Planned) error { return nil }
 func (h *heard) Reuse(_ context.Context, s *graph.Planned, _ experiments.MetricBatch) error {
-	h.lines = append(h.lines, "reuse "+s.Name)
+	h.add("reuse " + s.Name)
 	return nil
 }
 func (h *heard) End(context.Context, *graph.Planned, time.Time, error, bool) error { return nil }
