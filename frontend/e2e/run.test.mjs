@@ -8,8 +8,8 @@ import { accessibilityFaults, missing, setUp } from './browser.mjs';
 import { abResult, curves, dataSummary, replacement } from './fixtures.mjs';
 
 const both = [
-  ['en-US', { result: 'Result', rename: 'Rename', name: 'Name of the run', save: 'Save', add: 'Add a tag: key=value', parameters: 'Parameters', notes: 'Notes', write: 'Write a note', markdown: 'Note, in Markdown', against: 'Difference to', only: /^Only the 1 that differs/, files: 'Files', download: 'Download', lineage: 'Lineage', duplicate: 'Duplicate', yaml: 'Pipeline (YAML)', planned: /^0 of 6 steps are taken over/, changes: 'Changes', refused: 'The server refused this configuration' }],
-  ['ja-JP', { result: '結果', rename: '名前を変更', name: '実行の名前', save: '保存', add: 'タグを追加: キー=値', parameters: 'パラメーター', notes: 'メモ', write: 'メモを書く', markdown: 'メモ(Markdown)', against: '比較する実行', only: /^異なる 1 件だけ/, files: 'ファイル', download: 'ダウンロード', lineage: '来歴', duplicate: '複製', yaml: 'パイプライン(YAML)', planned: /^6 ステップのうち 0 を引き継ぎます/, changes: '変更点', refused: 'この設定は受け付けられませんでした' }],
+  ['en-US', { result: 'Result', verdict: 'Do not ship B: the guardrail.', rename: 'Rename', name: 'Name of the run', save: 'Save', add: 'Add a tag: key=value', parameters: 'Parameters', notes: 'Notes', write: 'Write a note', markdown: 'Note, in Markdown', against: 'Difference to', only: /^Only the 1 that differs/, files: 'Files', download: 'Download', lineage: 'Lineage', duplicate: 'Duplicate', yaml: 'Pipeline (YAML)', planned: /^0 of 6 steps are taken over/, changes: 'Changes', refused: 'The server refused this configuration' }],
+  ['ja-JP', { result: '結果', verdict: 'B は出荷しないでください。', rename: '名前を変更', name: '実行の名前', save: '保存', add: 'タグを追加: キー=値', parameters: 'パラメーター', notes: 'メモ', write: 'メモを書く', markdown: 'メモ(Markdown)', against: '比較する実行', only: /^異なる 1 件だけ/, files: 'ファイル', download: 'ダウンロード', lineage: '来歴', duplicate: '複製', yaml: 'パイプライン(YAML)', planned: /^6 ステップのうち 0 を引き継ぎます/, changes: '変更点', refused: 'この設定は受け付けられませんでした' }],
 ];
 
 describe('run page', { skip: missing, timeout: 120_000 }, () => {
@@ -26,7 +26,8 @@ describe('run page', { skip: missing, timeout: 120_000 }, () => {
     const run = await make('first', { lora_r: '8', lr: '1e-4' });
     const other = await make('other', { lora_r: '16', lr: '1e-4' });
     const put = (path, body, type = 'application/octet-stream') => call('PUT', `/runs/${run}/artifacts/${path}`, body, type);
-    await put('abtest/results.json', JSON.stringify(abResult()));
+    const inference = { level: 0.95, rows: 120, clusters: 60, comparisons: null, verdict: { decision: 'do_not_ship', code: 'guardrail', text: { en: 'Do not ship B: the guardrail.', ja: 'B は出荷しないでください。' } } };
+    await put('abtest/results.json', JSON.stringify({ ...abResult(), inference }));
     await put('convert/summary.json', JSON.stringify(dataSummary));
     await put('replace/replacement.json', JSON.stringify(replacement));
     await put('tables/rows.csv', 'id,text\n1,"a ""quoted"",\nfield"\n2,日本語\n');
@@ -48,6 +49,7 @@ describe('run page', { skip: missing, timeout: 120_000 }, () => {
         const result = page.getByRole('region', { name: w.result, exact: true });
         const want = abResult();
         await result.getByText(want.arms[1].scores.macro_f1.toFixed(3), { exact: false }).first().waitFor();
+        await result.getByText(w.verdict).waitFor(); // what the figures come to, beside them
         assert.match(await result.innerText(), /0\.6 \(|0\.6\(/); // the floor, naive Bayes
         const box = await result.boundingBox();
         assert.ok(box.y + box.height < 500, JSON.stringify(box));
