@@ -21,7 +21,7 @@ const (
 // adaptedShared is the shared memory of a block: of each term the rows of b and two tiles of those of a.
 func adaptedShared(terms, rank int) int { return terms * 2 * rank * (adaptedColumns + 2*adaptedTile) }
 
-// TakesLowRank tells whether there are kernels.
+// TakesLowRank tells whether there are kernels, and this card has the shared memory that they take.
 func (d *Device) TakesLowRank(N, R int, t device.DType) bool {
 	return size(t) == 2 && N%32 == 0 && slices.Contains(adaptedRanks, R) && adaptedShared(3, R) <= d.shared
 }
