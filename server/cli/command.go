@@ -34,7 +34,7 @@ func sections() []section {
 		{"step", "Its steps alone", stepCommands()},
 		{"model", "Models", slices.Concat(modelCommands(), hubCommands())},
 		{"metric", "Metrics of your own", metricCommands()},
-		{"server", "The tracker", slices.Concat(serverCommands(), workerCommands(), queueCommands(), runsCommands(), bulkCommands(), dbCommands())},
+		{"server", "The tracker", slices.Concat(serverCommands(), workerCommands(), queueCommands(), runsCommands(), bulkCommands(), dbCommands(), auditCommands())},
 		{"tool", "Tools", slices.Concat(dataCommands(), benchCommands(), toolCommands())},
 	}
 }
@@ -45,6 +45,7 @@ var families = map[string]string{
 	"hub":     "models of the Hugging Face Hub and its cache",
 	"metric":  "WebAssembly metrics: start one, check it, try it",
 	"db":      "the tracker's database",
+	"audit":   "the log of judged queries",
 	"jobs":    "the server's queue",
 	"runs":    "recorded runs",
 	"views":   "saved views of the runs' tables",

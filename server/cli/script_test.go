@@ -55,7 +55,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "lock": lock, "cut": cut, "serves": serves, "background": background, "killed": killed, "runid": runID, "same": same, "json": jsonKeys, "recorded": recorded, "undoes": undoes, "hub": hubServer,
+			"exits": exits, "lock": lock, "cut": cut, "serves": serves, "background": background, "killed": killed, "runid": runID, "same": same, "json": jsonKeys, "recorded": recorded, "audited": audited, "undoes": undoes, "hub": hubServer,
 		},
 	})
 }
