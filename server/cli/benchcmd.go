@@ -28,6 +28,7 @@ func benchCommands() []command {
 		{"bench inference", "", "the A/B test's intervals, tests and early stopping by simulation, as JSON", setupBenchInference},
 		{"bench tokenizer", "", "a tokenizer's ids and speed against Hugging Face tokenizers, as JSON", setupBenchTokenizer},
 		{"bench tracker", "", "pages of searches over many runs, thousands of columns, long curves, memory and start, as JSON", setupBenchTracker},
+		{"bench browser", "", "the web interface over many runs in headless Chromium, in a checkout with Node.js, as JSON", setupBenchBrowser},
 	}
 }
 

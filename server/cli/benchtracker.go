@@ -11,22 +11,8 @@ import (
 
 func setupBenchTracker(e *env, fl *flag.FlagSet) func(context.Context, []string) error {
 	var o trackerbench.Options
-	for _, f := range []struct {
-		name  string
-		to    *int
-		value int
-		about string
-	}{
-		{"runs", &o.Runs, 20_000, "runs to search"},
-		{"metrics", &o.Metrics, 50, "metrics of each"},
-		{"params", &o.Params, 30, "parameters of each"},
-		{"points", &o.Points, 10, "points of each metric"},
-		{"columns", &o.Columns, 12_000, "distinct metrics of the runs that have many"},
-		{"curve", &o.Curve, 1_000_000, "points of the long curve"},
-		{"rounds", &o.Rounds, 200, "requests of the most frequent kind"},
-	} {
-		fl.IntVar(f.to, f.name, f.value, f.about)
-	}
+	benchSizes(fl, &o)
+	fl.IntVar(&o.Rounds, "rounds", 200, "requests of the most frequent kind")
 	fl.IntVar(&o.Curves, "curves", 0, "points of each of 24 metrics of 10 runs, for pages of charts; 0: none of them")
 	fl.StringVar(&o.Keep, "keep", "", "data `folder` that stays: made where it is not there, measured again where it is")
 	fl.StringVar(&o.Dir, "dir", "", "`folder` for the temporary data; the system's otherwise")
@@ -45,5 +31,24 @@ func setupBenchTracker(e *env, fl *flag.FlagSet) func(context.Context, []string)
 			return err
 		}
 		return printJSON(e.stdout, report)
+	}
+}
+
+// benchSizes are the flags that say how much is made.
+func benchSizes(fl *flag.FlagSet, o *trackerbench.Options) {
+	for _, f := range []struct {
+		name  string
+		to    *int
+		value int
+		about string
+	}{
+		{"runs", &o.Runs, 20_000, "runs to search"},
+		{"metrics", &o.Metrics, 50, "metrics of each"},
+		{"params", &o.Params, 30, "parameters of each"},
+		{"points", &o.Points, 10, "points of each metric"},
+		{"columns", &o.Columns, 12_000, "distinct metrics of the runs that have many"},
+		{"curve", &o.Curve, 1_000_000, "points of the long curve"},
+	} {
+		fl.IntVar(f.to, f.name, f.value, f.about)
 	}
 }

@@ -20,6 +20,7 @@ export const en = {
   // Frame
   'frame.find': 'Find anything',
   'frame.findWhat': 'Experiments, runs, metrics, pages',
+  'frame.side': 'Sidebar',
   'frame.found': '{count} found|{count} found',
   'frame.foundNone': 'Nothing is called “{text}”.',
   'frame.kind.page': 'Page',

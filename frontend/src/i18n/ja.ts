@@ -22,6 +22,7 @@ export const ja: Record<Key, string> = {
   // Frame
   'frame.find': '検索',
   'frame.findWhat': '実験、実行、指標、ページを検索',
+  'frame.side': 'サイドバー',
   'frame.found': '{count} 件見つかりました',
   'frame.foundNone': '「{text}」という名前のものはありません。',
   'frame.kind.page': 'ページ',
