@@ -29,9 +29,6 @@ func setupBenchBrowser(e *env, fl *flag.FlagSet) func(context.Context, []string)
 	fl.StringVar(&o.Keep, "keep", "", "data `folder` that stays: made where it is not there, measured again where it is")
 	script := fl.String("script", filepath.Join("frontend", "bench", "browser.mjs"), "the measurement, in a checkout of the repository whose frontend/node_modules are installed")
 	return func(ctx context.Context, args []string) (err error) {
-		if len(args) > 0 {
-			return usagef("bench browser wants no arguments, have %q", args)
-		}
 		node, err := exec.LookPath("node")
 		if err != nil {
 			return experiments.Errorf(experiments.CodeInvalid, "bench browser needs Node.js 20 or newer: %w", err)

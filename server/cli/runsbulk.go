@@ -211,9 +211,6 @@ func setupViewsList(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 	data := dataFlag(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
-		if len(args) > 0 {
-			return usagef("views list wants no arguments, have %q", args)
-		}
 		o, err := e.open(ctx, *data)
 		if err != nil {
 			return err
