@@ -57,6 +57,13 @@ steps:
   - {name: report, kind: report, body: {ab: "${abtest.result}"}}
   - {name: search, kind: sweep, body: {of: tuned, keys: {training.lora_alpha: [4, 8]}, metric: "${tuned.metrics.train/loss}", direction: min}}
   - {name: best, kind: merge, body: {base_model: model, adapter: "${search.best.adapter}"}}
+  - {name: rank, kind: input, body: {value: 4}}
+  - {name: words, kind: note, body: {text: "At {{rank.value}}: {{abtest.accuracy.B}}"}}
+  - {name: found, kind: query, body: {filter: "status = 'failed'", columns: [params.lora_r]}}
+  - {name: listed, kind: table, body: {of: "${rows.summary}"}}
+  - {name: curve, kind: chart, body: {of: "${tuned.metrics.train/loss}"}}
+  - {name: sides, kind: compare, body: {result: "${abtest.result}"}}
+  - {name: wrong, kind: samples, body: {result: "${abtest.result}", show: all}}
 `
 
 func graphFolder(t *testing.T) string {
@@ -138,7 +145,7 @@ func withoutTimes(t *testing.T, text []byte) any {
 			}
 		case []any:
 			for _, x := range v {
-				if m, ok := x.(map[string]any); ok && strings.HasPrefix(asText(m["metric"]), "latency") {
+				if m, ok := x.(map[string]any); ok && strings.HasPrefix(asText(m["metric"])+asText(m["name"]), "latency") {
 					clear(m)
 				}
 				strip(x)
@@ -233,7 +240,7 @@ func sameFolders(t *testing.T, at map[string]string, want, got string) (compared
 			switch filepath.Base(path) {
 			case "dataset.looks": // when, and by which command too
 			case "step.json", "metrics.json", "replacement.json", "report.html": // they hold times
-			case "results.json", "metric.json":
+			case "results.json", "metric.json", "compare.json":
 				if !reflect.DeepEqual(withoutTimes(t, a), withoutTimes(t, b)) {
 					t.Errorf("%s differs from that of the other run", rel)
 				}
