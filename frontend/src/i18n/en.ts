@@ -1,9 +1,11 @@
 // English texts. {name} is a placeholder; "one|many" chooses by the number {count}.
+import { enABTest } from './abtest.en.ts';
 import { enCompare } from './compare.en.ts';
 import { enPanels } from './panels.en.ts';
 export const en = {
   ...enCompare,
   ...enPanels,
+  ...enABTest,
   'app.skip': 'Skip to the content',
   'app.nav': 'Main',
   'app.experiments': 'Experiments',

@@ -1,11 +1,13 @@
 // 日本語の文言。キーとプレースホルダーは en.ts と同じ(テストで確かめる)。
 import type { Key } from './en.ts';
+import { jaABTest } from './abtest.ja.ts';
 import { jaCompare } from './compare.ja.ts';
 import { jaPanels } from './panels.ja.ts';
 
 export const ja: Record<Key, string> = {
   ...jaCompare,
   ...jaPanels,
+  ...jaABTest,
   'app.skip': '本文へ移動',
   'app.nav': 'メイン',
   'app.experiments': '実験',
