@@ -9,7 +9,7 @@ export const enABTest = {
   'ab.done.untouched': 'as it is',
   'ab.folder': 'Folder:',
   'ab.group': 'Group',
-  'ab.groups': 'By language and domain',
+  'ab.byGroup': 'By language and domain',
   'ab.groupsHow': 'Counts, without intervals: what decides is above, over all rows together.',
   'ab.moreGroups': '{count} more group is not shown.|{count} more groups are not shown.',
   'ab.noGroups': 'The rows have one language and one domain, or none is recorded.',

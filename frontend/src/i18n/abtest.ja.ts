@@ -10,7 +10,7 @@ export const jaABTest: Record<keyof typeof enABTest, string> = {
   'ab.done.untouched': '元のまま',
   'ab.folder': 'フォルダー:',
   'ab.group': 'グループ',
-  'ab.groups': '言語別・分野別',
+  'ab.byGroup': '言語別・分野別',
   'ab.groupsHow': '行数だけを示し、区間は示しません。判定は上の、すべての行をまとめた数値によります。',
   'ab.moreGroups': 'ほか {count} グループは表示していません。',
   'ab.noGroups': '言語と分野が一つだけか、記録されていません。',

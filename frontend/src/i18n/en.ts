@@ -2,6 +2,7 @@
 import { enABTest } from './abtest.en.ts';
 import { enCompare } from './compare.en.ts';
 import { enPanels } from './panels.en.ts';
+
 export const en = {
   ...enCompare,
   ...enPanels,
