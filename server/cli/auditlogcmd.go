@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"time"
 
 	flag "github.com/spf13/pflag"
 
@@ -114,8 +117,38 @@ func auditLine(e audit.Entry) string {
 	return text
 }
 
+// auditEntry is an entry, a line each field that it has, as its JSON names them.
+func auditEntry(w io.Writer, e *audit.Entry) {
+	field := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "%-10s %s\n", name, value)
+		}
+	}
+	field("seq", strconv.FormatInt(e.Seq, 10))
+	field("time", e.Time.Format(time.RFC3339))
+	field("kind", string(e.Kind))
+	field("user", e.User)
+	if e.Of > 0 {
+		field("of", strconv.FormatInt(e.Of, 10))
+	}
+	field("query", e.Query)
+	field("verdict", e.Verdict)
+	for _, label := range experiments.Labels {
+		if p, ok := e.Scores[label]; ok {
+			field("  "+label, strconv.FormatFloat(p, 'f', 3, 64))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Sections)) {
+		field("  "+name, e.Sections[name])
+	}
+	for _, f := range [][2]string{{"outcome", e.Outcome}, {"reason", e.Reason}, {"model", e.Model}, {"decision", e.Decision}, {"note", e.Note}, {"previous", e.Previous}, {"hash", e.Hash}} {
+		field(f[0], f[1])
+	}
+}
+
 func setupAuditShow(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	data := dataFlag(fs)
+	e.jsonFlag(fs)
 	return func(_ context.Context, args []string) error {
 		if len(args) != 1 {
 			return usagef("audit show wants an entry's number")
@@ -136,6 +169,6 @@ func setupAuditShow(e *env, fs *flag.FlagSet) func(context.Context, []string) er
 		if found == nil {
 			return experiments.Errorf(experiments.CodeNotFound, "the audit log in %s has no entry %d", auditFolder(*data), seq)
 		}
-		return printJSON(e.stdout, found)
+		return e.result(found, func(w io.Writer) { auditEntry(w, found) })
 	}
 }

@@ -25,7 +25,7 @@ func serves(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	exe, err := os.Executable()
 	ts.Check(err)
-	cmd := &exec.Cmd{Path: exe, Args: append([]string{"triality", "serve", "--addr", "127.0.0.1:0", "--data", args[0]}, args[1:]...), Dir: ts.MkAbs("."), WaitDelay: 10 * time.Second}
+	cmd := &exec.Cmd{Path: exe, Args: []string{"triality", "serve", "--addr", "127.0.0.1:0", "--data", args[0]}, Dir: ts.MkAbs("."), WaitDelay: 10 * time.Second}
 	out, err := cmd.StdoutPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
@@ -64,7 +64,7 @@ func background(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	exe, err := os.Executable()
 	ts.Check(err)
-	cmd := &exec.Cmd{Path: exe, Args: []string{"triality", "serve", "--addr", "127.0.0.1:0", "--data", args[0]}, Dir: ts.MkAbs("."), WaitDelay: 10 * time.Second}
+	cmd := &exec.Cmd{Path: exe, Args: append([]string{"triality", "serve", "--addr", "127.0.0.1:0", "--data", args[0]}, args[1:]...), Dir: ts.MkAbs("."), WaitDelay: 10 * time.Second}
 	out, err := cmd.StdoutPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())

@@ -334,7 +334,11 @@ func TestEveryTypeThatInputsTakeIsSent(t *testing.T) {
 	for _, k := range stepkinds.All(nil) {
 		body := reflect.TypeOf(k.Body()).Elem()
 		for i := range body.NumField() {
-			for name := range strings.SplitSeq(body.Field(i).Tag.Get("takes"), ",") {
+			takes := strings.Split(body.Field(i).Tag.Get("takes"), ",")
+			for _, name := range takes {
+				if name == string(graph.Series) && slices.Contains(takes, string(graph.Table)) {
+					continue // a series is a step's alone: what such a key names by a path is a table
+				}
 				if name != "" && !slices.Contains(sent, graph.Type(name)) {
 					t.Errorf("%s: %s takes a %s, which named by a path is not sent", k.Name, body.Field(i).Tag.Get("yaml"), name)
 				}
