@@ -72,8 +72,10 @@ type job struct {
 	started  time.Time    // the attempt under way
 	// stop ends the attempt under way, saying why; nil while the job waits.
 	stop context.CancelCauseFunc
-	// again is set when the run was resumed while its attempt was still ending.
+	// again is set when the run goes on although its attempt is still ending; anew is what it takes then, where a person
+	// resumed it, which may be less than the attempt took.
 	again bool
+	anew  *needs
 }
 
 // Why an attempt is stopped.
@@ -276,7 +278,8 @@ func (q *Queue) Resume(ctx context.Context, id string) (experiments.Run, error) 
 		return run, err
 	}
 	if j := q.running[id]; j != nil { // its last attempt is ending
-		j.again = true
+		anew := q.places.needsOf(run.Config, run.Job)
+		j.again, j.anew = true, &anew
 		return run, nil
 	}
 	q.add(&job{id: id, priority: run.Job.Priority, queued: now, needs: q.places.needsOf(run.Config, run.Job)})
@@ -336,7 +339,11 @@ func (q *Queue) start(j *job) {
 		defer q.mu.Unlock()
 		delete(q.running, j.id)
 		if j.again && !q.closed {
-			q.add(&job{id: j.id, priority: j.priority, queued: time.Now().UTC(), needs: j.needs})
+			next := &job{id: j.id, priority: j.priority, queued: time.Now().UTC(), needs: j.needs}
+			if j.anew != nil {
+				next.needs = *j.anew
+			}
+			q.add(next)
 		}
 		q.fill()
 	})
