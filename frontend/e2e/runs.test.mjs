@@ -90,7 +90,7 @@ describe('the table of runs', { skip: missing, timeout: 240_000 }, () => {
       await open(page);
       const box = page.getByLabel('Filter runs');
       const hint = await box.getAttribute('placeholder');
-      assert.match(hint, /eval\/f1\/ALLOW > 0\.\d+ · lr = \S+ · NOT status = failed/);
+      assert.match(hint, / · eval\/macro_f1 > 0\.\d+ · lr = \S+ · NOT status = failed/);
       for (const example of hint.split(' · ').slice(1)) {
         await box.fill(example);
         await page.getByText(new RegExp(`^[1-9]\\d* of ${runs} shown`)).waitFor();

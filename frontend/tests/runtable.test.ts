@@ -39,8 +39,8 @@ test('the usual columns are those that vary, the primary metric first, the whole
     facet('param', 'seed', 50), facet('param', 'lora_r', 3), facet('param', 'fixed', 1), facet('param', 'note', 1, true), facet('param', 'lr', 4),
   );
   assert.deepEqual(usualColumns(f, false).map((c) => c.key), [
-    'attribute:status', 'metric:abtest/b/macro_f1', 'metric:eval/accuracy', 'metric:eval/loss', 'metric:abtest/b/f1/ALLOW',
-    'param:lora_r', 'param:lr', 'param:seed', 'param:note', 'attribute:started', 'attribute:duration',
+    'attribute:status', 'metric:abtest/b/macro_f1', 'param:lora_r', 'param:lr', 'param:seed', 'param:note',
+    'metric:eval/accuracy', 'metric:eval/loss', 'metric:abtest/b/f1/ALLOW', 'attribute:started', 'attribute:duration',
   ]);
   assert.ok(usualColumns(f, true).some((c) => c.key === 'attribute:experiment'));
   assert.equal(primaryOf({ ...f, primary: 'metrics.eval/loss' }), 'metric:eval/loss');

@@ -15,8 +15,8 @@ var telling = []string{
 }
 
 // primary is the key of the metric by which the matched runs are judged: what the experiment says, where one is asked
-// for and they have it, else by convention: the most telling name, of held-out rows before training ones. It is "" where
-// none is known.
+// for and they have it, else by convention: the most telling name, of held-out rows before training ones, and of an A/B
+// test's candidate before what it is to replace, which is the same in many runs. It is "" where none is known.
 func (x *Index) primary(ids []string, metrics []Facet) string {
 	if len(ids) == 1 {
 		if e := x.experiments[ids[0]]; e != nil && e.primary != "" {
@@ -36,13 +36,19 @@ func (x *Index) primary(ids []string, metrics []Facet) string {
 		}
 		return 1
 	}
+	replaced := func(name string) int {
+		if strings.HasPrefix(strings.ToLower(name), "abtest/a/") {
+			return 1
+		}
+		return 0
+	}
 	best, found := Facet{}, -1
 	for _, f := range metrics {
 		rank := slices.Index(telling, strings.ToLower(lastPart(f.Name)))
 		if rank < 0 {
 			continue
 		}
-		if found < 0 || cmp.Or(cmp.Compare(held(f.Name), held(best.Name)), cmp.Compare(rank, found), cmp.Compare(best.Runs, f.Runs),
+		if found < 0 || cmp.Or(cmp.Compare(replaced(f.Name), replaced(best.Name)), cmp.Compare(held(f.Name), held(best.Name)), cmp.Compare(rank, found), cmp.Compare(best.Runs, f.Runs),
 			cmp.Compare(len(f.Name), len(best.Name)), cmp.Compare(f.Name, best.Name)) < 0 {
 			best, found = f, rank
 		}

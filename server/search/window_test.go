@@ -82,6 +82,8 @@ func TestThePrimaryMetricIsTheExperimentsOrTheMostTelling(t *testing.T) {
 	}{
 		{"", []string{"train/f1", "eval/f1", "eval/loss", "lr"}, "metrics.eval/f1"},
 		{"", []string{"abtest/B/f1/ALLOW", "abtest/B/accuracy", "abtest/B/macro_f1"}, "metrics.abtest/B/macro_f1"},
+		{"", []string{"abtest/a/macro_f1", "abtest/b/macro_f1", "abtest/delta/macro_f1"}, "metrics.abtest/b/macro_f1"},
+		{"", []string{"abtest/a/f1", "lr"}, "metrics.abtest/a/f1"},
 		{"", []string{"train/loss", "lr"}, "metrics.train/loss"},
 		{"", []string{"loss", "train/accuracy"}, "metrics.loss"},
 		{"", []string{"lr", "grad_norm"}, ""},

@@ -40,15 +40,15 @@ export function primaryOf(facets: Facets): ColumnKey | undefined {
   return best && facetKey(best);
 }
 
-/** The columns of a table that nobody has arranged: the state, the primary metric and up to three others that vary, up to
- *  four parameters that vary, those of few values first, and when the run was. */
+/** The columns of a table that nobody has arranged: the state, the primary metric, up to four parameters that vary, those of
+ *  few values first, up to three other metrics that vary, and when the run was. */
 export function usualColumns(facets: Facets, everywhere: boolean): ViewColumn[] {
   const of = (kind: string) => facets.items.filter((f) => facetKey(f).startsWith(`${kind}:`) && f.varies).map((f, i) => ({ f, i }));
   const primary = primaryOf(facets);
   const metrics = of('metric').sort((a, b) => metricRank(a.f.name) - metricRank(b.f.name) || a.i - b.i).map(({ f }) => facetKey(f)).filter((k) => k !== primary).slice(0, 3);
   const params = of('param').filter(({ f }) => f.type !== 'text' || (f.example ?? '').length <= 60)
     .sort((a, b) => Number(a.f.distinct < 2) - Number(b.f.distinct < 2) || a.f.distinct - b.f.distinct || a.i - b.i).slice(0, 4).map(({ f }) => facetKey(f));
-  const keys: ColumnKey[] = ['attribute:status', ...(primary ? [primary] : []), ...metrics, ...params, ...(everywhere ? ['attribute:experiment' as const] : []), 'attribute:started', 'attribute:duration'];
+  const keys: ColumnKey[] = ['attribute:status', ...(primary ? [primary] : []), ...params, ...metrics, ...(everywhere ? ['attribute:experiment' as const] : []), 'attribute:started', 'attribute:duration'];
   return keys.map((key) => ({ key }));
 }
 
