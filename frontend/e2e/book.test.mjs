@@ -196,7 +196,7 @@ describe('notebooks', { skip: missing, timeout: 240_000 }, () => {
     onPage({}, async (page) => {
       await open(page, 'broken.md');
       await state(page, 'rows', 'Mistake');
-      await page.getByRole('alert').filter({ hasText: 'Line 25' }).filter({ hasText: 'max_lenght' }).waitFor();
+      await page.getByRole('alert').filter({ hasText: 'Line 4' }).filter({ hasText: 'max_lenght' }).waitFor();
       assert.equal(await page.locator('[data-cell="rows"] .gutter .at').innerText(), '4');
       await state(page, 'base', 'Taken over');
     }));
