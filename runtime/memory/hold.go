@@ -9,7 +9,7 @@ import (
 
 // Slack is what a process takes beside what was planned: compiled graphs, small things, and garbage that is not
 // collected yet. Hold keeps the last of these to it.
-func Slack(planned int64) int64 { return plus(planned/10, 48<<20) }
+func Slack(planned int64) int64 { return plus(planned/8, 48<<20) }
 
 var held struct {
 	sync.Mutex
