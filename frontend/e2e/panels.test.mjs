@@ -35,7 +35,8 @@ describe('panels', { skip: missing, timeout: 240_000 }, () => {
     const p = plot(page, name);
     await p.scrollIntoViewIfNeeded();
     await p.locator('canvas').first().waitFor();
-    await page.waitForFunction((el) => / \d/.test(el.getAttribute('aria-label')), await p.elementHandle());
+    // Its label lists the lines, once there are some.
+    await page.waitForFunction((el) => !/: (\.|。)/.test(el.getAttribute('aria-label')), await p.elementHandle());
     await page.waitForTimeout(150); // one more frame
     return p;
   };

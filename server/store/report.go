@@ -245,6 +245,7 @@ func (s *Store) WithdrawShare(ctx context.Context, id, share string) error {
 func (s *Store) SharedReport(ctx context.Context, secret string) (found Report, err error) {
 	sum := sha256.Sum256([]byte(secret))
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
+		found = Report{}
 		return tx.Bucket(bucketReports).ForEach(func(k, b []byte) error {
 			r, err := readReport(k, b)
 			if err == nil && r.Deleted.IsZero() && slices.ContainsFunc(r.Shares, func(x ReportShare) bool { return bytes.Equal(x.Hash, sum[:]) }) {
