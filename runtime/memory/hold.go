@@ -8,8 +8,8 @@ import (
 )
 
 // Slack is what a process takes beside what was planned: compiled graphs, small things, and garbage that is not
-// collected yet. Hold keeps the last of these to it.
-func Slack(planned int64) int64 { return plus(planned/8, 48<<20) }
+// collected yet. Hold keeps the last of these to half of it.
+func Slack(planned int64) int64 { return plus(planned/10, 48<<20) }
 
 var held struct {
 	sync.Mutex
@@ -18,8 +18,8 @@ var held struct {
 	limit  int64 // of the collector then
 }
 
-// Hold makes the garbage collector keep to what is planned and its slack, beside what the process has already: left
-// to itself it lets as much garbage lie as there is memory in use. It is a wish that the collector never exceeds half
+// Hold makes the garbage collector keep to what is planned and half of its slack, beside what the process has already,
+// since what lies outside its heap comes out of the slack too: left to itself it lets as much garbage lie as there is memory in use. It is a wish that the collector never exceeds half
 // of its time for. release ends it.
 func Hold(planned int64) (release func()) {
 	held.Lock()
@@ -31,7 +31,7 @@ func Hold(planned int64) (release func()) {
 		held.sum += by
 		limit := held.limit
 		if held.sum > 0 {
-			limit = min(limit, plus(held.before, plus(held.sum, Slack(held.sum))))
+			limit = min(limit, plus(held.before, plus(held.sum, Slack(held.sum)/2)))
 		}
 		debug.SetMemoryLimit(limit)
 	}
