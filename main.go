@@ -9,16 +9,20 @@ import (
 
 	"triality/runtime/sandbox"
 	"triality/server/cli"
+	"triality/server/think"
 	"triality/server/worker"
 )
 
 func main() {
-	// A worker, of a metric or of a job, is this program again; it must do nothing else.
+	// A worker, of a metric, of a job or of queries, is this program again; it must do nothing else.
 	if len(os.Args) > 1 && os.Args[1] == sandbox.WorkerArg {
 		os.Exit(sandbox.WorkerMain(os.Stdin, os.Stdout))
 	}
 	if len(os.Args) > 1 && os.Args[1] == worker.Arg {
 		os.Exit(cli.WorkerMain(os.Stdin, os.Stdout, os.Stderr))
+	}
+	if len(os.Args) > 1 && os.Args[1] == think.Arg {
+		os.Exit(cli.ThinkMain(os.Stdin, os.Stdout))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

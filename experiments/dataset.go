@@ -23,6 +23,10 @@ type DatasetSummary struct {
 	Findings       []string `json:"findings,omitempty"` // what else is to be said of the rows
 	Dropped        int      `json:"dropped"`            // rows over max_length whose answer would be cut
 	Seed           uint64   `json:"seed"`
+	// Audit is data.audit where it is set, Personal what it found by kind, in PersonalRows rows.
+	Audit        string         `json:"audit,omitempty"`
+	Personal     map[string]int `json:"personal,omitempty"`
+	PersonalRows int            `json:"personal_rows,omitempty"`
 }
 
 // SplitSummary counts one split.

@@ -24,6 +24,7 @@ func Choices() []Choice {
 	return []Choice{
 		{"device", []string{"auto", "cpu", "cuda"}},
 		{"data.format_type", []string{"instruction", "chat", "completion"}},
+		{"data.audit", []string{"", "off", "warn", "redact", "refuse"}},
 		{"model.create.shape", shapes},
 		{"model.quantization", []string{"none", FP8}},
 		{"training.lr_scheduler_type", []string{"cosine", "linear", "constant"}},

@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"triality/experiments"
-	"triality/experiments/audit"
 )
 
 // Audit is what Prepare and package audit find in rows, as a table to read before training on them.
@@ -47,13 +46,13 @@ const foundListed = 100
 
 // AuditRows reads rows and looks for what should not be trained on, or not without knowing.
 func AuditRows(ctx context.Context, input string, strict bool, tell Teller) (*Audit, error) {
-	p, err := Prepare(ctx, Options{InputPath: input, Strict: strict}, tell)
+	p, err := Prepare(ctx, Options{InputPath: input, Strict: strict, reports: true}, tell)
 	if err != nil {
 		return nil, err
 	}
 	a := &Audit{
 		Files: p.Files, Rows: len(p.Rows.Rows), Skipped: p.Skipped, Duplicates: len(p.Near.Pairs), Contradictions: p.found.contradictions,
-		Mismatches: p.found.mismatches, Findings: slices.Concat(p.found.said, p.types, p.Notes),
+		Mismatches: p.found.mismatches, Findings: slices.Concat(p.Policy.said, p.found.said, p.types, p.Notes),
 		Personal: map[string]int{}, Labels: map[string]int{}, Languages: map[string]map[string]int{}, Found: []string{},
 	}
 	lengths := make([]int, 0, a.Rows)
@@ -87,27 +86,13 @@ func AuditRows(ctx context.Context, input string, strict bool, tell Teller) (*Au
 	return a, nil
 }
 
-// personal looks through every text of a row, those of fields that the schema does not know among them.
 func (a *Audit) personal(r *Row) {
-	found := false
-	look := func(field, text string) {
-		for _, f := range audit.Find(text) {
-			found = true
-			a.Personal[f.Kind]++
-			if len(a.Found) < foundListed {
-				a.Found = append(a.Found, fmt.Sprintf("%s: %s: %s", r.where(), field, f.Kind))
-			}
+	if r.personal(func(field, kind string) {
+		a.Personal[kind]++
+		if len(a.Found) < foundListed {
+			a.Found = append(a.Found, fmt.Sprintf("%s: %s: %s", r.where(), field, kind))
 		}
-	}
-	look("instruction", r.Instruction)
-	look("input", r.Input)
-	look("output", r.Output)
-	for _, f := range r.Extra {
-		if f.Kind == String || f.Kind == JSON {
-			look(f.Name, f.Text)
-		}
-	}
-	if found {
+	}) {
 		a.PersonalRows++
 	}
 }

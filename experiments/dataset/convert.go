@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"triality/experiments"
@@ -20,7 +21,10 @@ type Options struct {
 	ValRatio, TestRatio float64
 	Seed                uint64
 	Strict              bool
-	NoSplit             bool // everything goes to train
+	NoSplit             bool   // everything goes to train
+	Audit               string // AuditOff, AuditWarn, AuditRedact or AuditRefuse; empty: off
+
+	reports bool // what would be refused is said: the caller makes no data set
 }
 
 // Prepared is the rows with their splits, before any tokenizer is needed.
@@ -28,6 +32,7 @@ type Prepared struct {
 	Rows
 	Assign []int // split of each row, an index into SplitNames
 	Near   Near
+	Policy Policy
 	found  findings
 	extra  []extraColumn
 	types  []string // what is to be said about extra
@@ -44,9 +49,20 @@ func Prepare(ctx context.Context, o Options, tell Teller) (*Prepared, error) {
 		return nil, err
 	}
 	defer thrifty(rows.Bytes)()
-	p := &Prepared{Rows: rows, Assign: make([]int, len(rows.Rows)), found: look(rows.Rows)}
+	policy, err := police(ctx, rows.Rows, o.Audit)
+	if err != nil {
+		return nil, err
+	}
+	if places, n := teachesNSFW(rows.Rows); n > 0 {
+		what := fmt.Sprintf("%d of %d rows are marked as sexual content and would teach to write it: %s", n, len(rows.Rows), strings.Join(places, ", "))
+		if !o.reports {
+			return nil, experiments.Errorf(experiments.CodeInvalid, "%s; such a row's answer is a class or a refusal: mend or remove them", what)
+		}
+		policy.said = append(policy.said, what)
+	}
+	p := &Prepared{Rows: rows, Assign: make([]int, len(rows.Rows)), Policy: policy, found: look(rows.Rows)}
 	p.extra, p.types = extraColumns(rows.Rows)
-	for _, n := range slices.Concat(p.found.said, p.types) {
+	for _, n := range slices.Concat(p.Policy.said, p.found.said, p.types) {
 		tell.Note(n)
 	}
 	if o.NoSplit {
@@ -151,7 +167,8 @@ func (p *Prepared) summary(o Options) experiments.DatasetSummary {
 		Files: p.Files, Rows: len(p.Rows.Rows), Skipped: p.Skipped, Seed: o.Seed, Problems: p.Problems[:min(50, len(p.Problems))],
 		Languages: map[string]int{}, Domains: map[string]map[string]int{},
 		Duplicates: len(p.Near.Pairs), Contradictions: p.found.contradictions, Mismatches: p.found.mismatches,
-		Findings: slices.Concat(p.found.said, p.types, p.Notes),
+		Findings: slices.Concat(p.Policy.said, p.found.said, p.types, p.Notes),
+		Audit:    p.Policy.Audit, Personal: p.Policy.Personal, PersonalRows: p.Policy.PersonalRows,
 	}
 	groups := map[string]bool{}
 	for i := range p.Rows.Rows {

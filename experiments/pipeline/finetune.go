@@ -110,7 +110,11 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 			return err
 		}
 	}
-	return writeModel(ctx, filepath.Join(o.OutDir, "merged"), base.Dir, cfg, reading(sink, "writing", merged), weights.DType())
+	out := filepath.Join(o.OutDir, "merged")
+	if err := writeModel(ctx, out, base.Dir, cfg, reading(sink, "writing", merged), weights.DType()); err != nil {
+		return err
+	}
+	return writeCard(out, "fine-tuned", base, o.Dataset)
 }
 
 // Merge folds an adapter folder into its base model and writes the result to out.

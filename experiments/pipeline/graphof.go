@@ -18,7 +18,7 @@ func GraphOf(cfg config.Pipeline) ([]byte, error) {
 		create = &basemodel.Body{
 			Folder: m.BaseModel, Create: m.Create, FormatType: cfg.Data.FormatType, Strict: cfg.Data.Strict, MaxLength: cfg.Data.MaxLength, Seed: cfg.Seeds().Train,
 		}
-		create.Rows = basemodel.Rows{ValRatio: cfg.Data.ValRatio, TestRatio: cfg.Data.TestRatio}
+		create.Rows = basemodel.Rows{ValRatio: cfg.Data.ValRatio, TestRatio: cfg.Data.TestRatio, Audit: cfg.Data.Audit}
 		if split := cfg.Seeds().Split; split != create.Seed {
 			create.Rows.Seed = split
 		}

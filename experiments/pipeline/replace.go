@@ -109,7 +109,7 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 			return trainError(err)
 		}
 	}
-	if err := errors.Join(m.SaveWeights(ctx, unfinished), m.Close()); err != nil { // Windows moves no folder with open files
+	if err := errors.Join(m.SaveWeights(ctx, unfinished), writeCard(unfinished, "replaced into an SO8T model", source, o.Dataset), m.Close()); err != nil { // Windows moves no folder with open files
 		return err
 	}
 	if err := atomicfile.MoveFolder(unfinished, filepath.Join(o.OutDir, "model")); err != nil {

@@ -22,6 +22,7 @@ import (
 	"triality/experiments/pipeline"
 	"triality/server/books"
 	"triality/server/store"
+	"triality/server/think"
 )
 
 var ctx = context.Background()
@@ -151,6 +152,8 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 		Configs: []Config{{Name: "demo", Title: "Demo", YAML: "a: 1\n"}}, Info: Info{Version: "1.2.3", Device: Device{Name: "cpu", Threads: 2}},
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelError})), MaxArtifactBytes: 1000, MaxModuleBytes: 1000,
 	}
+	o.Think = &answers{verdict: "ALLOW", texts: []string{"Four."}, end: think.Ending{Outcome: think.Answered}}
+	o.Escalations = &waiting{[]think.Escalation{{Request: 5, Query: "may I?"}}}
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "a.md"), []byte(bookOfTest), 0o666); err != nil {
 		t.Fatal(err)

@@ -44,6 +44,7 @@ type infoAnswer struct {
 	Arch             string    `json:"arch"`
 	StartedAt        time.Time `json:"started_at"`
 	DataDirFreeBytes uint64    `json:"data_dir_free_bytes"`
+	Escalations      bool      `json:"escalations"` // queries are answered here, or wait for a person
 }
 
 func (s *Server) info(c echo.Context) error {
@@ -51,7 +52,7 @@ func (s *Server) info(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, http.StatusOK, infoAnswer{s.opts.Info, runtime.Version(), runtime.GOOS, runtime.GOARCH, s.started, free})
+	return sendJSON(c, http.StatusOK, infoAnswer{s.opts.Info, runtime.Version(), runtime.GOOS, runtime.GOARCH, s.started, free, s.opts.Escalations != nil})
 }
 
 func (s *Server) document(c echo.Context) error {

@@ -78,6 +78,9 @@ func (s schemas) operation(r route, p string, failure object) object {
 var notWord = regexp.MustCompile(`\W+`)
 
 func operationID(r route) string {
+	if r.id != "" {
+		return r.id
+	}
 	p := strings.TrimPrefix(r.path, "/api/v1")
 	return strings.ToLower(r.method) + strings.TrimRight(notWord.ReplaceAllString(strings.ReplaceAll(p, "*", "path"), "_"), "_")
 }

@@ -72,18 +72,20 @@ type Device struct {
 
 // Options of New. Store is needed; a part that is nil makes its routes answer "unavailable".
 type Options struct {
-	Store     *store.Store
-	Jobs      Jobs
-	Workers   Workers // nil: there are none
-	Modules   Modules
-	Reporter  experiments.Reporter
-	Frontend  fs.FS // the built site: index.html, assets/…; nil or without index.html: a page says how to build it
-	Configs   []Config
-	Notebooks Notebooks
-	Desk      Desk
-	Info      Info
-	Token     string       // of the data folder: see package client; empty: nobody may name folders
-	Logger    *slog.Logger // silent when nil
+	Store       *store.Store
+	Jobs        Jobs
+	Workers     Workers // nil: there are none
+	Modules     Modules
+	Reporter    experiments.Reporter
+	Frontend    fs.FS // the built site: index.html, assets/…; nil or without index.html: a page says how to build it
+	Configs     []Config
+	Notebooks   Notebooks
+	Desk        Desk
+	Think       Think       // nil: queries are not answered
+	Escalations Escalations // nil: none wait
+	Info        Info
+	Token       string       // of the data folder: see package client; empty: nobody may name folders
+	Logger      *slog.Logger // silent when nil
 
 	MaxArtifactBytes int64         // of one upload; default 8 GiB
 	MaxModuleBytes   int64         // default 32 MiB

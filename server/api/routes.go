@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -11,6 +12,7 @@ import (
 	"triality/server/fleet"
 	"triality/server/search"
 	"triality/server/store"
+	"triality/server/think"
 )
 
 // route is a route and what the OpenAPI document says of it.
@@ -23,6 +25,7 @@ type route struct {
 	status       int    // of success
 	answer       any    // a value of the JSON answer's type
 	answerType   string // media type of an answer that is not JSON
+	id           string // in the document; empty: made of the path
 	once         bool   // a repetition with the same Idempotency-Key is done once
 	errors       []experiments.Code
 	handler      echo.HandlerFunc
@@ -42,7 +45,7 @@ var (
 )
 
 // atRoot are the routes that stand where others look for them, not under /api/v1.
-var atRoot = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true, "/shared/:secret": true}
+var atRoot = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true, "/shared/:secret": true, "/think": true}
 
 const eventsPath = "/api/v1/events"
 
@@ -53,6 +56,7 @@ const (
 	aboutColumns = "The metrics, parameters and tags of the runs that match, with their types and whether they vary"
 	aboutUndo    = "The header Undo-Token of the answer holds a token for POST /undo/TOKEN, which brings it back"
 	aboutView    = "Replace a view. If-Match holds the revision that the change is for, as the ETag had it: where another came between, nothing is changed and the answer is 412 with the present revision"
+	aboutThink   = "Judge a query, and answer it where the verdict is ALLOW: by the final section of what the model writes, and nothing else of it. With Accept: text/event-stream the answer comes as events: verdict, text (pieces), end; or error, which withdraws the texts before it"
 	aboutGroups  = "The runs that match in groups of equal values, with each group's mean and spread"
 )
 
@@ -150,6 +154,11 @@ func (s *Server) routes() []route {
 		{method: "DELETE", path: "/reports/:id/shares/:share", summary: "Withdraw a link", status: 204, errors: with(fragile, nf), handler: s.withdrawShare},
 		{method: "GET", path: "/shared/:secret", summary: "The report of a link, as one HTML file in a sandbox", query: []parameter{{"download", "1: as an attachment"}}, answerType: "text/html", errors: with(missing, iv, experiments.CodeTooLarge, un), handler: s.sharedReport},
 
+		{method: "POST", path: "/think", id: "think", summary: aboutThink, body: thinkBody{}, answer: thinkAnswer{}, errors: with(wrong, nf, un), handler: s.think},
+		{method: "POST", path: "/api/v1/think", summary: aboutThink, body: thinkBody{}, answer: thinkAnswer{}, errors: with(wrong, nf, un), handler: s.think},
+		{method: "GET", path: "/escalations", summary: "The queries that wait for a person, the oldest first", answer: list[think.Escalation]{}, handler: s.escalations},
+		{method: "POST", path: "/escalations/:id/decision", summary: "Decide on a query that waits, allow or deny: the audit log keeps decision and note, and the query is forgotten", body: decision{}, status: 204, errors: with(wrong, nf, un), handler: s.decideEscalation},
+
 		{method: "GET", path: "/configs", summary: "The pipeline configurations that come with this server", answer: list[Config]{}, handler: s.configs},
 
 		{method: "GET", path: "/modules", summary: "Metric modules", answer: list[experiments.Module]{}, handler: s.modules},
@@ -161,7 +170,7 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/events", summary: "Server-sent events: run, runs, metrics, progress, module; reset says that events were missed. Resumes after Last-Event-ID", query: []parameter{{"run_id", "only this run's"}, {"last_event_id", "as the header Last-Event-ID"}, {"named", "1: an event's data is {\"run_id\": …, \"data\": …}"}}, answerType: "text/event-stream", errors: []experiments.Code{iv, un}, handler: s.events},
 	}
 	for i := range rs {
-		if !atRoot[rs[i].path] {
+		if !atRoot[rs[i].path] && !strings.HasPrefix(rs[i].path, "/api/") {
 			rs[i].path = "/api/v1" + rs[i].path
 		}
 		if rs[i].status == 0 {

@@ -38,10 +38,10 @@ type Entry struct {
 	Verdict  string             `json:"verdict,omitempty"`  // ALLOW, ESCALATION, DENY or REFUSE
 	Scores   map[string]float64 `json:"scores,omitempty"`   // probabilities of the four
 	Sections map[string]string  `json:"sections,omitempty"` // keyed hashes by name
-	Outcome  string             `json:"outcome,omitempty"`  // of an answer: answered, withheld, cancelled or failed
-	Reason   string             `json:"reason,omitempty"`   // why it was withheld
+	Outcome  string             `json:"outcome,omitempty"`  // of an answer: answered, withheld, cancelled, failed, refused or waits
+	Reason   string             `json:"reason,omitempty"`   // why it was withheld or failed
 	Model    string             `json:"model,omitempty"`    // SHA-256 of its files
-	Decision string             `json:"decision,omitempty"` // of a review: allow, deny or keep
+	Decision string             `json:"decision,omitempty"` // of a review: allow, deny or expired
 	Note     string             `json:"note,omitempty"`
 	Previous string             `json:"previous"` // the hash of the entry before; the first has that of the salt
 	Hash     string             `json:"hash,omitempty"`

@@ -25,6 +25,7 @@ import (
 	"triality/frontend"
 	"triality/runtime/sandbox"
 	"triality/server/store"
+	"triality/server/think"
 	"triality/server/worker"
 )
 
@@ -34,6 +35,9 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) > 1 && os.Args[1] == worker.Arg {
 		os.Exit(WorkerMain(os.Stdin, os.Stdout, os.Stderr))
+	}
+	if len(os.Args) > 1 && os.Args[1] == think.Arg {
+		os.Exit(ThinkMain(os.Stdin, os.Stdout))
 	}
 	testscript.Main(m, map[string]func(){"triality": func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -55,7 +59,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "lock": lock, "cut": cut, "serves": serves, "background": background, "killed": killed, "runid": runID, "same": same, "json": jsonKeys, "recorded": recorded, "audited": audited, "undoes": undoes, "hub": hubServer,
+			"exits": exits, "lock": lock, "cut": cut, "serves": serves, "background": background, "killed": killed, "runid": runID, "same": same, "json": jsonKeys, "recorded": recorded, "audited": audited, "undoes": undoes, "thinker": writesThinker, "asks": asks, "hub": hubServer,
 		},
 	})
 }

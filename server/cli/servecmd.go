@@ -44,6 +44,7 @@ type serving struct {
 	workers             workersFlags
 	keepDeleted         *time.Duration
 	verbose             *bool
+	think               thinkFlags
 	books               *books.Folder // nil: none
 }
 
@@ -58,6 +59,7 @@ func serveFlags(fs *flag.FlagSet) serving {
 		workers:     serveWorkersFlags(fs),
 		keepDeleted: fs.Duration("keep-deleted", store.KeepDeleted, "how long a deletion or another change of many runs can be undone; its space is freed after it"),
 		verbose:     fs.Bool("verbose", false, "log every request"),
+		think:       serveThinkFlags(fs),
 	}
 }
 
@@ -213,7 +215,13 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 	}
 	desk := books.NewDesk(ctx, st, queue)
 	defer desk.Close()
+	thinker, err := s.think.open(ctx, e, st, *s.data, o.DataRoot, log)
+	if err != nil {
+		return errors.Join(err, queue.Close())
+	}
+	defer func() { err = errors.Join(err, thinker.Close()) }()
 	server, err := api.New(api.Options{
+		Think: thinker.answers(), Escalations: thinker.escalations(),
 		Workers: shown, Store: st, Notebooks: notebooks, Desk: desk, Token: token, Jobs: queue, Modules: modules.New(st, host), Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
 		Info: api.Info{Version: Version, EngineVersion: pipeline.EngineVersion, Device: api.Device{Name: info.Name, Model: info.Model, Threads: info.Threads, SIMD: info.SIMD}},
 	})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	flag "github.com/spf13/pflag"
@@ -76,6 +77,7 @@ func setupConvert(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 	length := fs.Int("max-length", d.Data.MaxLength, "longest row in tokens")
 	seed := fs.Uint64("seed", d.Seed, "seed of the split")
 	strict := fs.Bool("strict", false, "refuse a file with a bad line instead of skipping the line")
+	policy := fs.String("audit", "", "data of persons and secrets: off, warn, redact or refuse, as data.audit")
 	noSplit := fs.Bool("no-split", false, "put every row into train")
 	noTokenize := fs.Bool("no-tokenize", false, "write the text only; no tokenizer is needed")
 	e.jsonFlag(fs)
@@ -86,9 +88,12 @@ func setupConvert(e *env, fs *flag.FlagSet) func(context.Context, []string) erro
 		if (*base == "") != *noTokenize {
 			return usagef("give either --base-model, whose tokenizer is used, or --no-tokenize")
 		}
+		if !slices.Contains([]string{"", dataset.AuditOff, dataset.AuditWarn, dataset.AuditRedact, dataset.AuditRefuse}, *policy) {
+			return usagef("--audit is %q, want off, warn, redact or refuse", *policy)
+		}
 		o := pipeline.ConvertOptions{BaseModel: *base, OutDir: *output, Options: dataset.Options{
 			InputPath: *input, Format: *format, MaxLength: *length, ValRatio: d.Data.ValRatio, TestRatio: d.Data.TestRatio,
-			Seed: *seed, Strict: *strict, NoSplit: *noSplit,
+			Seed: *seed, Strict: *strict, NoSplit: *noSplit, Audit: *policy,
 		}}
 		engine := &pipeline.Engine{}
 		sink := stepSink{terminal: newTerminal(e.stderr), kind: "convert", notes: &e.notes}

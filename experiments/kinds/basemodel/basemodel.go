@@ -34,6 +34,7 @@ type Rows struct {
 	ValRatio  float64 `yaml:"val_ratio" as:"data.val_ratio" doc:"as data.val_ratio"`
 	TestRatio float64 `yaml:"test_ratio" as:"data.test_ratio" doc:"as data.test_ratio"`
 	Seed      uint64  `yaml:"seed" doc:"of the split; 0: that of the step"`
+	Audit     string  `yaml:"audit" as:"data.audit" doc:"as data.audit"`
 }
 
 // Options are what the engine gets.
@@ -81,7 +82,7 @@ func Kind(e Engine) graph.Kind {
 			case b.Rows.InputPath != "":
 				if b.Docs, err = e.Requests(ctx, dataset.Options{
 					InputPath: b.Rows.InputPath, Format: b.FormatType, MaxLength: b.MaxLength, ValRatio: b.Rows.ValRatio, TestRatio: b.Rows.TestRatio,
-					Seed: cmp.Or(b.Rows.Seed, b.Seed), Strict: b.Strict,
+					Seed: cmp.Or(b.Rows.Seed, b.Seed), Strict: b.Strict, Audit: b.Rows.Audit,
 				}, p.Tell); err != nil {
 					return graph.Outline{}, err
 				}

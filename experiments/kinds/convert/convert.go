@@ -29,7 +29,7 @@ type Body struct {
 func RowOptions(d config.Data, seed uint64) dataset.Options {
 	return dataset.Options{
 		InputPath: d.InputPath, Format: d.FormatType, MaxLength: d.MaxLength,
-		ValRatio: d.ValRatio, TestRatio: d.TestRatio, Seed: seed, Strict: d.Strict,
+		ValRatio: d.ValRatio, TestRatio: d.TestRatio, Seed: seed, Strict: d.Strict, Audit: d.Audit,
 	}
 }
 
@@ -66,6 +66,9 @@ func Kind(e Engine) graph.Kind {
 			}
 			data := b.Data
 			data.InputPath, data.Strict = "", false // the content decides, not the path; strict refuses or changes nothing
+			if data.Audit == dataset.AuditOff {
+				data.Audit = "" // as older keys have it
+			}
 			key, err := graph.Key(Name, b.Rows.Digest, data, b.Seed, b.BaseModel.Key())
 			return graph.Outline{
 				Key: key, Files: []string{"dataset", SummaryName},

@@ -9,6 +9,8 @@ export interface Place {
   icon: IconName;
   /** Two keys that go there. */
   combo: string;
+  /** Shown only where queries are answered or wait for a person. */
+  ofThink?: true;
   /** Whether a page belongs to it. */
   holds: Route['page'][];
 }
@@ -19,4 +21,8 @@ export const places: Place[] = [
   { href: '/queue', label: 'app.queue', icon: 'queue', combo: 'g q', holds: ['queue'] },
   { href: '/notebooks', label: 'app.notebooks', icon: 'book', combo: 'g n', holds: ['books', 'book'] },
   { href: '/modules', label: 'app.modules', icon: 'metrics', combo: 'g m', holds: ['modules', 'module'] },
+  { href: '/escalations', label: 'escalations.title', icon: 'person', combo: 'g w', ofThink: true, holds: ['escalations'] },
 ];
+
+/** Those that this server has. */
+export const placesOf = (think: boolean): Place[] => places.filter((p) => think || !p.ofThink);

@@ -1,5 +1,6 @@
 // The experiments of the sidebar, by folder, and how much the queue holds.
 import { api } from '../lib/api.ts';
+import { connection } from '../lib/connection.svelte.ts';
 import type { Experiment } from '../lib/types.ts';
 import type { SavedView } from '../runs/views.svelte.ts';
 
@@ -35,16 +36,26 @@ class Projects {
   experiments = $state.raw<Experiment[]>([]);
   more = $state(false);
   waiting = $state(0);
+  /** Whether queries are answered here, or wait for a person; and how many wait. */
+  think = $state(false);
+  escalations = $state(0);
+  #asked = -1; // which of the connection's returns the server was asked what it has
   views = $state.raw<SavedView[]>([]);
   readonly folders = $derived(folders(this.experiments));
 
   /** A failure is not told here: the page's own request meets it too, and the banner tells of a lost server. */
   async load(): Promise<void> {
     try {
-      const [list, queue, views] = await Promise.all([api.experiments(200), api.queue(), api.views()]);
+      if (this.#asked !== connection.returns) {
+        const returns = connection.returns;
+        this.think = (await api.info()).escalations;
+        this.#asked = returns;
+      }
+      const [list, queue, views, waiting] = await Promise.all([api.experiments(200), api.queue(), api.views(), this.think ? api.escalations() : undefined]);
       this.experiments = list.items ?? [];
       this.more = !!list.next_cursor || this.experiments.length > shown;
       this.views = views.items ?? [];
+      this.escalations = waiting?.items?.length ?? 0;
       this.waiting = queue.items?.length ?? 0;
     } catch {
       // as it was

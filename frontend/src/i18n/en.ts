@@ -495,6 +495,21 @@ export const en = {
   'log.dropped': '{count} older line is not shown; the file has it.|{count} older lines are not shown; the file has them.',
   'log.download': 'Download the log',
 
+  // Escalations
+  'escalations.title': 'Escalations',
+  'escalations.lead': 'Queries that the model handed on to a person. A decision is written into the audit log with its note, for good, and the query is forgotten; whoever asked is not told by the server.',
+  'escalations.empty': 'No query waits',
+  'escalations.emptyText': 'A query whose verdict is ESCALATION stands here until somebody decides on it, for 30 days at most.',
+  'escalations.count': '{count} query waits, the oldest first.|{count} queries wait, the oldest first.',
+  'escalations.number': 'Request {request}',
+  'escalations.note': 'Note (kept in the audit log; leave out what the query says)',
+  'escalations.allow': 'Allow',
+  'escalations.deny': 'Deny',
+  'escalations.allowOf': 'Allow request {request}',
+  'escalations.denyOf': 'Deny request {request}',
+  'escalations.done.allow': 'Request {request} was allowed.',
+  'escalations.done.deny': 'Request {request} was denied.',
+
   'queue.title': 'Queue',
   'queue.lead': 'Runs of the server, each in a worker process. Those of higher priority start first, else in the order of their submission; what is cut short goes on by itself.',
   'queue.running': 'Under way',

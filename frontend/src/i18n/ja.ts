@@ -496,6 +496,21 @@ export const ja: Record<Key, string> = {
   'log.dropped': '古い {count} 行は表示していません。ファイルには含まれています。',
   'log.download': 'ログをダウンロード',
 
+  // Escalations
+  'escalations.title': '人の判断待ち',
+  'escalations.lead': 'モデルが人に委ねた問い合わせです。判断とメモは監査ログに残り、問い合わせの文は消えます。質問した人にサーバーから知らせることはありません。',
+  'escalations.empty': '判断を待つ問い合わせはありません',
+  'escalations.emptyText': '判定が ESCALATION の問い合わせは、誰かが判断するまで、最長 30 日間ここに残ります。',
+  'escalations.count': '{count} 件が判断を待っています（古い順）。',
+  'escalations.number': '依頼 {request}',
+  'escalations.note': 'メモ（監査ログに残ります。問い合わせの内容は書かないでください）',
+  'escalations.allow': '許可',
+  'escalations.deny': '拒否',
+  'escalations.allowOf': '依頼 {request} を許可',
+  'escalations.denyOf': '依頼 {request} を拒否',
+  'escalations.done.allow': '依頼 {request} を許可しました。',
+  'escalations.done.deny': '依頼 {request} を拒否しました。',
+
   'queue.title': '待ち行列',
   'queue.lead': 'サーバーの実行は、それぞれ専用のワーカープロセスで行われます。優先度の高いもの、次いで投入の早いものから始まり、途切れた実行は自動で続きから再開します。',
   'queue.running': '実行中',

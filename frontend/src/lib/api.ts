@@ -1,5 +1,6 @@
 // Calls to /api/v1. Every failure is an ApiError with the server's code and message, or the code
 // "network" when no answer came.
+import type { Decision, Escalation } from '../escalations/api.ts';
 import type { ComparedSamples, SampleHistory } from '../compare/types.ts';
 import type { Facets, Groups, Scope, SearchPage, SearchRequest, TablePage } from '../runs/search.ts';
 import type { Bulk, Change } from '../runs/actions.ts';
@@ -145,6 +146,9 @@ export const api = {
   configs: () => json<List<ConfigExample>>('GET', '/configs'),
   plan: (config: string) => json<{ steps: PlannedStep[] }>('POST', '/plan', { config }),
   startJob: (b: { config: string; name?: string; experiment_id?: string }) => json<Run>('POST', '/jobs', b),
+
+  escalations: () => json<List<Escalation>>('GET', '/escalations'),
+  decide: async (request: number, b: { decision: Decision; note: string }) => void (await call('POST', `/escalations/${request}/decision`, b)),
 
   modules: () => json<List<Module>>('GET', '/modules'),
   module: (sha: string) => json<Module>('GET', `/modules/${id(sha)}`),

@@ -8,6 +8,7 @@ export type Route =
   | { page: 'abtest'; id: string }
   | { page: 'compare' }
   | { page: 'queue' }
+  | { page: 'escalations' }
   | { page: 'modules' }
   | { page: 'module'; sha: string }
   | { page: 'books' }
@@ -23,6 +24,7 @@ const table: [RegExp, (m: RegExpExecArray) => Route][] = [
   [new RegExp(`^/runs/${name}/abtest/?$`), (m) => ({ page: 'abtest', id: decode(m[1]!) })],
   [/^\/compare\/?$/, () => ({ page: 'compare' })],
   [/^\/queue\/?$/, () => ({ page: 'queue' })],
+  [/^\/escalations\/?$/, () => ({ page: 'escalations' })],
   [/^\/modules\/?$/, () => ({ page: 'modules' })],
   [/^\/notebooks\/?$/, () => ({ page: 'books' })],
   [/^\/notebooks\/(.+)$/, (m) => ({ page: 'book', name: decode(m[1]!) })],

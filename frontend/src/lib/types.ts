@@ -370,6 +370,8 @@ export interface Info {
   arch: string;
   started_at: string;
   data_dir_free_bytes: number;
+  /** Queries are answered here, or wait for a person. */
+  escalations: boolean;
 }
 
 /** The four classes, in the order of every table and matrix (experiments.Labels). */
