@@ -9,11 +9,13 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"triality/experiments"
 	"triality/experiments/dataset"
 	"triality/experiments/thinking"
 	"triality/runtime/model"
@@ -92,7 +94,8 @@ func writeHandmade(dir, label string) error {
 	for _, s := range thinking.Sections {
 		special = append(special, "<"+s+">", "</"+s+">")
 	}
-	tok, err := tokenizer.Train(func(yield func(string) bool) { yield("what is this? that is what it is") }, 300, special)
+	texts := slices.Repeat(experiments.Labels, 4) // so that each is one token
+	tok, err := tokenizer.Train(slices.Values(texts), 310, special)
 	if err != nil {
 		return err
 	}
