@@ -21,13 +21,13 @@ var choices = []struct {
 	set  map[string]string
 }{
 	{"full fine-tuning in the format chat", map[string]string{
-		"device": "cpu", "data.format_type": "chat", "model.create.shape": "", "training.lr_scheduler_type": "linear",
+		"device": "cpu", "data.format_type": "chat", "data.audit": "warn", "model.create.shape": "", "training.lr_scheduler_type": "linear",
 		"training.gradient_checkpointing": "true", "training.gradient_checkpointing_policy": "layer",
 		"training.optim": "adamw_torch", "training.finetuning_type": "full", "report.language": "ja", "training.packing": "true",
 		"test.design.claim": "superiority", "test.design.looks": "once",
 	}},
 	{"DoRA on int8 weights in the format completion", map[string]string{
-		"device": "auto", "data.format_type": "completion", "model.create.shape": "tiny", "training.lr_scheduler_type": "constant",
+		"device": "auto", "data.format_type": "completion", "data.audit": "redact", "model.create.shape": "tiny", "training.lr_scheduler_type": "constant",
 		"training.gradient_checkpointing": "true", "training.gradient_checkpointing_policy": "selective",
 		"training.optim": "adamw_8bit", "training.finetuning_type": "lora", "report.language": "en",
 		"test.design.claim": "non_inferiority", "test.design.margin": "0.05", "test.design.looks": "any",
@@ -35,7 +35,7 @@ var choices = []struct {
 		"training.lora_target_modules": `.*\.(q|v)_proj`, "training.lora_modules_to_save": "[lm_head, model.norm]",
 	}},
 	{"rsLoRA with paged states", map[string]string{
-		"device": "cpu", "data.format_type": "instruction", "model.create.shape": "micro", "training.lr_scheduler_type": "cosine", "model.quantization": "none",
+		"device": "cpu", "data.format_type": "instruction", "data.audit": "refuse", "model.create.shape": "micro", "training.lr_scheduler_type": "cosine", "model.quantization": "none",
 		"training.optim": "paged_adamw_32bit", "training.finetuning_type": "lora",
 		"test.design.claim": "equivalence", "test.design.margin": "0.1", "test.design.primary": "macro_f1", "test.design.unit": "row",
 		"model.allow_unknown_config": "true", "training.use_rslora": "true", "training.fp16": "true", "training.tf32": "true", "data.strict": "true",
@@ -44,11 +44,11 @@ var choices = []struct {
 		"training.lora_layers_to_transform": "1", "training.lora_layers_pattern": "layers",
 	}},
 	{"full fine-tuning with paged states in 8 bits", map[string]string{
-		"device": "cpu", "data.format_type": "completion", "model.create.shape": "micro",
+		"device": "cpu", "data.format_type": "completion", "data.audit": "off", "model.create.shape": "micro",
 		"training.optim": "paged_adamw_8bit", "training.finetuning_type": "full",
 	}},
 	{"a middling shape", large("mini")}, {"the largest shape", large("small")},
-	{"on fp8 weights", map[string]string{"device": "cpu", "model.create.shape": "micro", "model.quantization": "fp8", "training.bf16": "true"}},
+	{"on fp8 weights", map[string]string{"device": "cpu", "data.audit": "", "model.create.shape": "micro", "model.quantization": "fp8", "training.bf16": "true"}},
 	{"on a card", map[string]string{"device": "cuda", "model.create.shape": "micro"}},
 }
 
