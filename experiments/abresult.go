@@ -29,6 +29,8 @@ type ArmResult struct {
 	Confusion [][]int      `json:"confusion"` // [gold][predicted]
 	PerClass  []ClassScore `json:"per_class"`
 	Heads     *HeadScores  `json:"heads,omitempty"` // of an SO8T model
+	// Calibration is what was fitted on the validation split before this model's answers were taken; nil: nothing.
+	Calibration *Calibration `json:"calibration,omitempty"`
 }
 
 // HeadScores are what an SO8T model's safety and authority heads get right by themselves, and their

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"triality/experiments"
+	"triality/experiments/calibration"
 	"triality/experiments/inference"
 )
 
@@ -103,13 +104,10 @@ func newTable(samples []experiments.Sample, units []string) *table {
 			t.probabilities = false
 			continue
 		}
-		t.lossA, t.lossB = append(t.lossA, logLoss(s.ProbabilityA[g])), append(t.lossB, logLoss(s.ProbabilityB[g]))
+		t.lossA, t.lossB = append(t.lossA, calibration.LogLoss(s.ProbabilityA[g])), append(t.lossB, calibration.LogLoss(s.ProbabilityB[g]))
 	}
 	return t
 }
-
-// logLoss of the right class's probability, kept off 0 as scikit-learn keeps it.
-func logLoss(p float64) float64 { return -math.Log(math.Min(1, math.Max(p, 2.220446049250313e-16))) }
 
 // share is a metric that says how many of some rows meet a condition.
 type share struct {

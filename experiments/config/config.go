@@ -57,41 +57,49 @@ type Create struct {
 
 // Training configures finetune.
 type Training struct {
-	Epochs                float64            `yaml:"num_train_epochs" range:"0.000001..100000" doc:"passes over the training split"`
-	BatchSize             int                `yaml:"per_device_train_batch_size" range:"1..65536" doc:"rows a micro-batch"`
-	EvalBatchSize         int                `yaml:"per_device_eval_batch_size" range:"1..65536" doc:"rows an evaluation batch"`
-	GradientAccumulation  int                `yaml:"gradient_accumulation_steps" range:"1..65536" doc:"micro-batches an optimizer step; the loss is normalised by all their trained tokens"`
-	Packing               bool               `yaml:"packing" doc:"put rows together until they fill data.max_length; a batch size then counts such sequences, and attention does not cross from one row into another"`
-	Devices               int                `yaml:"devices" json:",omitempty" range:"1..64" doc:"devices of one machine that share the micro-batches of a step, whose number is a multiple of theirs: cards, whose gradients NCCL adds, or shares of the processor's threads. Each holds the whole model"`
-	LearningRate          float64            `yaml:"learning_rate" range:">0..100" doc:"peak learning rate"`
-	WeightDecay           float64            `yaml:"weight_decay" range:"0..100" doc:"AdamW's decoupled decay"`
-	WarmupRatio           float64            `yaml:"warmup_ratio" range:"0..1" doc:"share of the steps with a rising learning rate"`
-	Scheduler             string             `yaml:"lr_scheduler_type" doc:"cosine, linear or constant"`
-	MaxGradNorm           float64            `yaml:"max_grad_norm" range:"0..1000000" doc:"clipping of the global gradient norm; 0 turns it off"`
-	LoggingSteps          int                `yaml:"logging_steps" range:"1..100000000" doc:"optimizer steps between metric points"`
-	SaveSteps             int                `yaml:"save_steps" range:"0..100000000" doc:"optimizer steps between checkpoints; 0: by time only"`
-	SaveTotalLimit        int                `yaml:"save_total_limit" range:"0..1000000" doc:"checkpoints kept; 0 keeps all"`
-	CheckpointInterval    Duration           `yaml:"checkpoint_interval" doc:"time between checkpoints, such as 5m"`
-	EvalSteps             int                `yaml:"eval_steps" range:"0..100000000" doc:"optimizer steps between evaluations; 0: at the end only"`
-	FP16                  bool               `yaml:"fp16" doc:"matrices and activations in float16 on the cuda device, with dynamic loss scaling; sums, norms and what is trained are float32; the cpu device computes in float32 and says so"`
-	BF16                  bool               `yaml:"bf16" doc:"the same in bfloat16, without loss scaling"`
-	TF32                  bool               `yaml:"tf32" doc:"round the operands of float32 matrix products to TF32 on the cuda device"`
-	GradientCheckpointing bool               `yaml:"gradient_checkpointing" doc:"compute activations again for the gradient instead of keeping them; no result changes"`
-	CheckpointingPolicy   string             `yaml:"gradient_checkpointing_policy" doc:"layer keeps each layer's output alone; selective keeps the results of products and attention too"`
-	Optim                 string             `yaml:"optim" doc:"adamw_torch, adamw_8bit (states in 8-bit codes), paged_adamw_32bit or paged_adamw_8bit (states in the host's memory)"`
-	FinetuningType        string             `yaml:"finetuning_type" doc:"lora, or full: every weight is trained and there is no adapter"`
-	LoraR                 int                `yaml:"lora_r" range:"1..65536" doc:"rank of the adapters"`
-	LoraAlpha             float64            `yaml:"lora_alpha" range:">0..1000000" doc:"adapter scaling is lora_alpha / lora_r"`
-	LoraDropout           float64            `yaml:"lora_dropout" range:"0..<1" doc:"dropout on the adapters' input"`
-	UseRSLoRA             bool               `yaml:"use_rslora" doc:"adapter scaling is lora_alpha / √lora_r instead"`
-	UseDoRA               bool               `yaml:"use_dora" doc:"weight-decomposed adapters (DoRA)"`
-	LoraTargetModules     []string           `yaml:"lora_target_modules" doc:"modules that get an adapter: ends of their names, lm_head and embed_tokens among them, or all-linear (which leaves out those two), or one regular expression that whole names match, such as .*layers\\.[0-3]\\..*_proj"`
-	LoraExcludeModules    []string           `yaml:"lora_exclude_modules" doc:"modules that get none all the same: ends of names, or one regular expression"`
-	LoraRankPattern       map[string]int     `yaml:"lora_rank_pattern" doc:"another rank for modules, by a regular expression that their names end with, such as {down_proj: 4}"`
-	LoraAlphaPattern      map[string]float64 `yaml:"lora_alpha_pattern" doc:"another alpha, likewise"`
-	LoraLayersToTransform []int              `yaml:"lora_layers_to_transform" doc:"numbers of the layers that lora_target_modules means; empty: all"`
-	LoraLayersPattern     []string           `yaml:"lora_layers_pattern" doc:"what stands before the layer's number in a name; empty: anything"`
-	LoraModulesToSave     []string           `yaml:"lora_modules_to_save" doc:"modules whose own weights are trained and kept with the adapter, by the ends of their names, such as lm_head and embed_tokens; the two, where tied, are so no longer"`
+	Epochs                 float64            `yaml:"num_train_epochs" range:"0.000001..100000" doc:"passes over the training split"`
+	BatchSize              int                `yaml:"per_device_train_batch_size" range:"1..65536" doc:"rows a micro-batch"`
+	EvalBatchSize          int                `yaml:"per_device_eval_batch_size" range:"1..65536" doc:"rows an evaluation batch"`
+	GradientAccumulation   int                `yaml:"gradient_accumulation_steps" range:"1..65536" doc:"micro-batches an optimizer step; the loss is normalised by all their trained tokens"`
+	Packing                bool               `yaml:"packing" doc:"put rows together until they fill data.max_length; a batch size then counts such sequences, and attention does not cross from one row into another"`
+	Devices                int                `yaml:"devices" json:",omitempty" range:"1..64" doc:"devices of one machine that share the micro-batches of a step, whose number is a multiple of theirs: cards, whose gradients NCCL adds, or shares of the processor's threads. Each holds the whole model"`
+	LearningRate           float64            `yaml:"learning_rate" range:">0..100" doc:"peak learning rate"`
+	WeightDecay            float64            `yaml:"weight_decay" range:"0..100" doc:"AdamW's decoupled decay"`
+	WarmupRatio            float64            `yaml:"warmup_ratio" range:"0..1" doc:"share of the steps with a rising learning rate"`
+	Scheduler              string             `yaml:"lr_scheduler_type" doc:"cosine, linear or constant"`
+	MaxGradNorm            float64            `yaml:"max_grad_norm" range:"0..1000000" doc:"clipping of the global gradient norm; 0 turns it off"`
+	LoggingSteps           int                `yaml:"logging_steps" range:"1..100000000" doc:"optimizer steps between metric points"`
+	SaveSteps              int                `yaml:"save_steps" range:"0..100000000" doc:"optimizer steps between checkpoints; 0: by time only"`
+	SaveTotalLimit         int                `yaml:"save_total_limit" range:"0..1000000" doc:"checkpoints kept; 0 keeps all"`
+	CheckpointInterval     Duration           `yaml:"checkpoint_interval" doc:"time between checkpoints, such as 5m"`
+	EvalSteps              int                `yaml:"eval_steps" range:"0..100000000" doc:"optimizer steps between evaluations; 0: at the end only"`
+	EvalRows               int                `yaml:"eval_rows" json:",omitempty" range:"0..100000000" doc:"rows of the validation split, spread evenly over it, whose labels each evaluation scores as the A/B test does, for eval/accuracy, eval/macro_f1, eval/log_loss and eval/ece; 0: none"`
+	LoadBest               bool               `yaml:"load_best" json:",omitempty" doc:"the step's result is the weights of the best evaluation by metric_for_best, not of the last step; a checkpoint then holds those too"`
+	MetricForBest          string             `yaml:"metric_for_best" json:",omitempty" doc:"what the best evaluation is best by: eval/loss, eval/accuracy, eval/macro_f1, eval/log_loss or eval/ece; which direction is better follows from it, and of equal ones the first is taken"`
+	EarlyStoppingPatience  int                `yaml:"early_stopping_patience" json:",omitempty" range:"0..1000000" doc:"training ends after so many successive evaluations that were no better by metric_for_best; 0: never"`
+	EarlyStoppingThreshold float64            `yaml:"early_stopping_threshold" json:",omitempty" range:"0..1000000" doc:"by how much an evaluation must be better than the best one to count as such"`
+	ClassWeights           ClassWeights       `yaml:"class_weights" json:",omitempty" doc:"what rows of each class count in the training's loss: none, balanced (each class counts the same together), or a mapping such as {ALLOW: 1, DENY: 2}, where classes left out have 1; eval/loss has no weights"`
+	FocalGamma             float64            `yaml:"focal_gamma" json:",omitempty" range:"0..100" doc:"gamma of the focal loss: a token's loss is multiplied by (1 − its probability)^gamma, so that what is learned already counts less; not on the cuda device; 0: off"`
+	LabelSmoothing         float64            `yaml:"label_smoothing" json:",omitempty" range:"0..<1" doc:"share of the target that is spread evenly over the four classes, at the token by which an answer says its class; 0: off"`
+	FP16                   bool               `yaml:"fp16" doc:"matrices and activations in float16 on the cuda device, with dynamic loss scaling; sums, norms and what is trained are float32; the cpu device computes in float32 and says so"`
+	BF16                   bool               `yaml:"bf16" doc:"the same in bfloat16, without loss scaling"`
+	TF32                   bool               `yaml:"tf32" doc:"round the operands of float32 matrix products to TF32 on the cuda device"`
+	GradientCheckpointing  bool               `yaml:"gradient_checkpointing" doc:"compute activations again for the gradient instead of keeping them; no result changes"`
+	CheckpointingPolicy    string             `yaml:"gradient_checkpointing_policy" doc:"layer keeps each layer's output alone; selective keeps the results of products and attention too"`
+	Optim                  string             `yaml:"optim" doc:"adamw_torch, adamw_8bit (states in 8-bit codes), paged_adamw_32bit or paged_adamw_8bit (states in the host's memory)"`
+	FinetuningType         string             `yaml:"finetuning_type" doc:"lora, or full: every weight is trained and there is no adapter"`
+	LoraR                  int                `yaml:"lora_r" range:"1..65536" doc:"rank of the adapters"`
+	LoraAlpha              float64            `yaml:"lora_alpha" range:">0..1000000" doc:"adapter scaling is lora_alpha / lora_r"`
+	LoraDropout            float64            `yaml:"lora_dropout" range:"0..<1" doc:"dropout on the adapters' input"`
+	UseRSLoRA              bool               `yaml:"use_rslora" doc:"adapter scaling is lora_alpha / √lora_r instead"`
+	UseDoRA                bool               `yaml:"use_dora" doc:"weight-decomposed adapters (DoRA)"`
+	LoraTargetModules      []string           `yaml:"lora_target_modules" doc:"modules that get an adapter: ends of their names, lm_head and embed_tokens among them, or all-linear (which leaves out those two), or one regular expression that whole names match, such as .*layers\\.[0-3]\\..*_proj"`
+	LoraExcludeModules     []string           `yaml:"lora_exclude_modules" doc:"modules that get none all the same: ends of names, or one regular expression"`
+	LoraRankPattern        map[string]int     `yaml:"lora_rank_pattern" doc:"another rank for modules, by a regular expression that their names end with, such as {down_proj: 4}"`
+	LoraAlphaPattern       map[string]float64 `yaml:"lora_alpha_pattern" doc:"another alpha, likewise"`
+	LoraLayersToTransform  []int              `yaml:"lora_layers_to_transform" doc:"numbers of the layers that lora_target_modules means; empty: all"`
+	LoraLayersPattern      []string           `yaml:"lora_layers_pattern" doc:"what stands before the layer's number in a name; empty: anything"`
+	LoraModulesToSave      []string           `yaml:"lora_modules_to_save" doc:"modules whose own weights are trained and kept with the adapter, by the ends of their names, such as lm_head and embed_tokens; the two, where tied, are so no longer"`
 }
 
 // SO8T configures replace.
@@ -106,15 +114,18 @@ type SO8T struct {
 
 // Test configures abtest. Of its JSON, which keys hash, Design is no part: the step's key has it apart.
 type Test struct {
-	Design       experiments.Design `yaml:"design" json:"-" doc:"what the test is to show, stated before its data; its hash is kept with the result (docs/verdict.md)"`
-	TestDataPath string             `yaml:"test_data_path" path:"input" doc:"rows to test on (.jsonl or a dataset folder), checked against the training split; empty: the test split of convert"`
-	ModelAPath   string             `yaml:"model_a_path" path:"model" doc:"model A, a folder or a name of the Hub; empty: model.base_model"`
-	ModelBPath   string             `yaml:"model_b_path" path:"model" doc:"model B, likewise; empty: the SO8T model of replace"`
-	Warmup       int                `yaml:"warmup" range:"0..1000000" doc:"rows each arm answers before timing starts"`
-	TimingPasses int                `yaml:"timing_passes" range:"1..1000" doc:"times that each row is answered for its latency, both models in turn; the answers are those of the first"`
-	Resamples    int                `yaml:"bootstrap_resamples" range:"100..100000" doc:"resamples of the bootstrap behind the intervals of latencies"`
-	Metrics      []Metric           `yaml:"metrics" doc:"WebAssembly metrics to run"`
-	Generate     Generate           `yaml:"generate" json:",omitzero" doc:"texts that both models write on every row, beside their classes: what metrics such as chrF and ROUGE-L compare with the row's own output; leave out to write none"`
+	Design          experiments.Design `yaml:"design" json:"-" doc:"what the test is to show, stated before its data; its hash is kept with the result (docs/verdict.md)"`
+	TestDataPath    string             `yaml:"test_data_path" path:"input" doc:"rows to test on (.jsonl or a dataset folder), checked against the training split; empty: the test split of convert"`
+	ModelAPath      string             `yaml:"model_a_path" path:"model" doc:"model A, a folder or a name of the Hub; empty: model.base_model"`
+	ModelBPath      string             `yaml:"model_b_path" path:"model" doc:"model B, likewise; empty: the SO8T model of replace"`
+	Warmup          int                `yaml:"warmup" range:"0..1000000" doc:"rows each arm answers before timing starts"`
+	TimingPasses    int                `yaml:"timing_passes" range:"1..1000" doc:"times that each row is answered for its latency, both models in turn; the answers are those of the first"`
+	Resamples       int                `yaml:"bootstrap_resamples" range:"100..100000" doc:"resamples of the bootstrap behind the intervals of latencies"`
+	Calibration     string             `yaml:"calibration" json:",omitempty" doc:"temperature: each model's log-probabilities of the labels are divided by the number that makes its log loss on the validation split least, before they are judged; none: they are as they are"`
+	Thresholds      string             `yaml:"thresholds" json:",omitempty" doc:"what each model's thresholds are chosen for on the validation split: accuracy, macro_f1, or false_allow (the best accuracy with a share of unsafe rows allowed of at most false_allow_limit); it answers the label whose probability is the largest multiple of its threshold. none: the likeliest label"`
+	FalseAllowLimit float64            `yaml:"false_allow_limit" json:",omitempty" range:"0..1" doc:"of thresholds: false_allow"`
+	Metrics         []Metric           `yaml:"metrics" doc:"WebAssembly metrics to run"`
+	Generate        Generate           `yaml:"generate" json:",omitzero" doc:"texts that both models write on every row, beside their classes: what metrics such as chrF and ROUGE-L compare with the row's own output; leave out to write none"`
 }
 
 // Generate configures the texts of an A/B test. Unset, it is no part of the step's key.
@@ -156,13 +167,13 @@ func Default() Pipeline {
 			VocabSize: 4096, Epochs: 3, LearningRate: 1e-3, BatchSize: 16,
 		}},
 		Training: Training{
-			Epochs: 3, BatchSize: 8, EvalBatchSize: 16, GradientAccumulation: 1, Devices: 1, LearningRate: 2e-4,
+			Epochs: 3, BatchSize: 8, EvalBatchSize: 16, GradientAccumulation: 1, Devices: 1, EvalRows: defaultEvalRows, MetricForBest: EvalLoss, ClassWeights: WeightsNone, LearningRate: 2e-4,
 			WarmupRatio: 0.03, Scheduler: "cosine", MaxGradNorm: 1, LoggingSteps: 10, SaveTotalLimit: 2,
 			CheckpointInterval: Duration(defaultCheckpointInterval), Optim: "adamw_torch", CheckpointingPolicy: "layer", FinetuningType: "lora",
 			LoraR: 16, LoraAlpha: 32, LoraDropout: 0.05, LoraTargetModules: []string{"all-linear"},
 		},
 		SO8T:   SO8T{LearningRate: 1e-3, BatchSize: 16, PETLambda: 0.01, HeadWeight: 1},
-		Test:   Test{Design: experiments.DefaultDesign(), Warmup: 8, TimingPasses: 3, Resamples: 2000},
+		Test:   Test{Design: experiments.DefaultDesign(), Calibration: "none", Thresholds: experiments.ThresholdsNone, Warmup: 8, TimingPasses: 3, Resamples: 2000},
 		Report: Report{Language: "en"},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"triality/experiments"
 	"triality/runtime/generate"
 )
 
@@ -85,6 +86,7 @@ func (t Training) faults() (out []fault) {
 	if t.Devices > 1 && t.GradientAccumulation%t.Devices != 0 {
 		out = append(out, fault{"devices, gradient_accumulation_steps", fmt.Sprintf("%d devices cannot share %d micro-batches of a step evenly: give a multiple", t.Devices, t.GradientAccumulation)})
 	}
+	out = append(out, t.choiceFaults()...)
 	c := t.LoRA()
 	if c == nil {
 		return out
@@ -112,6 +114,7 @@ func (t Test) faults() (out []fault) {
 	if err := (generate.Sampling{Temperature: g.Temperature, TopK: g.TopK, TopP: g.TopP, RepetitionPenalty: g.RepetitionPenalty}).Check(); err != nil {
 		add(false, "generate", "%v", err)
 	}
+	add(t.FalseAllowLimit == 0 || t.Thresholds == experiments.ThresholdsFalseAllow, "false_allow_limit", "is of test.thresholds: false_allow, not of %s", t.Thresholds)
 	for i, m := range t.Metrics {
 		for _, f := range m.faults() {
 			add(false, fmt.Sprintf("metrics[%d].%s", i, f.key), "%s", f.text)

@@ -194,7 +194,7 @@ func TestAKeyIsThatOfWhatTheResultDependsOn(t *testing.T) {
 			}
 			continue
 		}
-		want, err := graph.Key(kind, rows.Key, "key of b", config.Training{Packing: true}, uint64(0), "cpu", config.Numbers{}.Parts())
+		want, err := graph.Key(kind, rows.Key, "key of b", config.Training{Packing: true}.Keyed(), uint64(0), "cpu", config.Numbers{}.Parts())
 		if err != nil || packed(true, 96) != want {
 			t.Errorf("the length of the data set is in the key twice: %v", err)
 		}

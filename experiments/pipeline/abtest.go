@@ -112,7 +112,7 @@ func compare(rows []dataset.Row, arms [2]answered, o ABTestOptions) *experiments
 	for a := range arms {
 		confusion := abtest.Confusion(gold, predicted[a], k)
 		r.Arms[a] = experiments.ArmResult{
-			Name: string(rune('A' + a)), Model: arms[a].name, Kind: arms[a].kind, Heads: arms[a].heads,
+			Name: string(rune('A' + a)), Model: arms[a].name, Kind: arms[a].kind, Heads: arms[a].heads, Calibration: arms[a].calibration,
 			Scores: abtest.Score(gold, predicted[a], k), Latency: abtest.Latencies(arms[a].ms),
 			Confusion: confusion, PerClass: abtest.PerClass(confusion, experiments.Labels),
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/experiments/calibration"
 	"triality/experiments/dataset"
 	"triality/runtime/device"
 	"triality/runtime/generate"
@@ -33,6 +34,8 @@ type arm struct {
 	heads   *so8t.Classifier // nil for a plain model
 	answers [][]int32        // token ids of each label
 	prompts [][]int32        // of the rows
+	// validation are the prompts of the rows that temperature and thresholds are fitted on; nil where there are none.
+	validation [][]int32
 
 	positions int     // tokens of the longest sequence
 	end       []int32 // ids that end a text
@@ -111,6 +114,7 @@ func (a *arm) prompt(r *dataset.Row) ([]int32, error) {
 // answer is an arm's verdict on one prompt.
 type answer struct {
 	class       int
+	scores      []float64 // log-probability of each label
 	probability []float64 // per label, sums to 1
 	ms          float64
 }
@@ -122,33 +126,13 @@ func (a *arm) classify(ctx context.Context, ids []int32) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	p := softmax(scores[0])
-	out := answer{probability: p, ms: float64(time.Since(start).Nanoseconds()) / 1e6}
+	p := calibration.Softmax(scores[0], 1)
+	out := answer{scores: scores[0], probability: p, ms: float64(time.Since(start).Nanoseconds()) / 1e6}
 	if slices.ContainsFunc(p, math.IsNaN) {
 		return answer{}, fmt.Errorf("model %s: the probability of a class is not a number; the weights are damaged", a.name)
 	}
-	out.class = likeliest(p)
+	out.class = calibration.Likeliest(p)
 	return out, nil
-}
-
-// likeliest is the index of the greatest; of equals the first.
-func likeliest(p []float64) int { return slices.Index(p, slices.Max(p)) }
-
-// softmax turns log-probabilities of exclusive answers into probabilities that sum to 1.
-func softmax(logs []float64) []float64 {
-	top := math.Inf(-1)
-	for _, v := range logs {
-		top = math.Max(top, v)
-	}
-	out, sum := make([]float64, len(logs)), 0.0
-	for i, v := range logs {
-		out[i] = math.Exp(v - top)
-		sum += out[i]
-	}
-	for i := range out {
-		out[i] /= sum
-	}
-	return out
 }
 
 func (a *arm) close() error {

@@ -23,20 +23,22 @@ var choices = []struct {
 	{"full fine-tuning in the format chat", map[string]string{
 		"device": "cpu", "data.format_type": "chat", "data.audit": "warn", "model.create.shape": "", "training.lr_scheduler_type": "linear",
 		"training.gradient_checkpointing": "true", "training.gradient_checkpointing_policy": "layer",
-		"training.optim": "adamw_torch", "training.finetuning_type": "full", "report.language": "ja", "training.packing": "true",
+		"training.optim": "adamw_torch", "training.finetuning_type": "full", "training.metric_for_best": "eval/loss", "training.load_best": "true", "training.eval_steps": "2", "report.language": "ja", "test.calibration": "none", "test.thresholds": "none", "training.packing": "true",
 		"test.design.claim": "superiority", "test.design.looks": "once",
 	}},
 	{"DoRA on int8 weights in the format completion", map[string]string{
 		"device": "auto", "data.format_type": "completion", "data.audit": "redact", "model.create.shape": "tiny", "training.lr_scheduler_type": "constant",
 		"training.gradient_checkpointing": "true", "training.gradient_checkpointing_policy": "selective",
-		"training.optim": "adamw_8bit", "training.finetuning_type": "lora", "report.language": "en",
+		"training.optim": "adamw_8bit", "training.finetuning_type": "lora", "report.language": "en", "test.calibration": "temperature", "test.thresholds": "macro_f1",
 		"test.design.claim": "non_inferiority", "test.design.margin": "0.05", "test.design.looks": "any",
+		"training.metric_for_best": "eval/accuracy", "training.early_stopping_patience": "1", "training.eval_steps": "2", "training.label_smoothing": "0.1",
 		"model.load_in_8bit": "true", "training.use_dora": "true", "training.bf16": "true", "so8t.packing": "true",
 		"training.lora_target_modules": `.*\.(q|v)_proj`, "training.lora_modules_to_save": "[lm_head, model.norm]",
 	}},
 	{"rsLoRA with paged states", map[string]string{
 		"device": "cpu", "data.format_type": "instruction", "data.audit": "refuse", "model.create.shape": "micro", "training.lr_scheduler_type": "cosine", "model.quantization": "none",
 		"training.optim": "paged_adamw_32bit", "training.finetuning_type": "lora",
+		"training.metric_for_best": "eval/macro_f1", "training.load_best": "true", "training.eval_steps": "2", "training.class_weights": "balanced", "test.thresholds": "false_allow", "test.false_allow_limit": "0.1",
 		"test.design.claim": "equivalence", "test.design.margin": "0.1", "test.design.primary": "macro_f1", "test.design.unit": "row",
 		"model.allow_unknown_config": "true", "training.use_rslora": "true", "training.fp16": "true", "training.tf32": "true", "data.strict": "true",
 		"training.lora_target_modules": "[q_proj, up_proj, lm_head, embed_tokens]", "training.lora_exclude_modules": "0.mlp.up_proj",
@@ -46,9 +48,13 @@ var choices = []struct {
 	{"full fine-tuning with paged states in 8 bits", map[string]string{
 		"device": "cpu", "data.format_type": "completion", "data.audit": "off", "model.create.shape": "micro",
 		"training.optim": "paged_adamw_8bit", "training.finetuning_type": "full",
+		"training.metric_for_best": "eval/log_loss", "training.load_best": "true", "training.eval_steps": "2", "training.class_weights": "{ALLOW: 2}", "training.focal_gamma": "2", "test.thresholds": "accuracy",
 	}},
 	{"a middling shape", large("mini")}, {"the largest shape", large("small")},
-	{"on fp8 weights", map[string]string{"device": "cpu", "data.audit": "", "model.create.shape": "micro", "model.quantization": "fp8", "training.bf16": "true"}},
+	{"on fp8 weights", map[string]string{
+		"device": "cpu", "data.audit": "", "model.create.shape": "micro", "model.quantization": "fp8", "training.bf16": "true",
+		"training.metric_for_best": "eval/ece", "training.load_best": "true", "training.eval_steps": "2",
+	}},
 	{"on a card", map[string]string{"device": "cuda", "model.create.shape": "micro"}},
 }
 
@@ -82,7 +88,7 @@ func TestEveryValueOfEveryChoiceIsInARun(t *testing.T) {
 	free := []string{
 		"name", "output_dir", "data.input_path", "model.base_model", "model.create.text", "test.test_data_path",
 		"test.model_a_path", "test.model_b_path", "test.metrics[].module",
-		"test.design.primary", "test.design.unit", "test.design.guardrails[].metric",
+		"test.design.primary", "test.design.unit", "training.class_weights", "test.design.guardrails[].metric",
 	}
 	for key, kind := range kinds(reflect.TypeFor[config.Pipeline](), "") {
 		switch kind {

@@ -15,8 +15,10 @@ type answered struct {
 	name, kind string
 	answers    []answer
 	ms         [][]float64 // of each pass over the rows
-	heads      *experiments.HeadScores
-	texts      []written // nil where the test asks for none
+	// calibration is what was fitted to the answers; nil where nothing was to be.
+	calibration *experiments.Calibration
+	heads       *experiments.HeadScores
+	texts       []written // nil where the test asks for none
 }
 
 // evaluate answers every row with both models: in turn, the first one alternating, so that a change of
@@ -52,6 +54,15 @@ func (e *Engine) evaluate(ctx context.Context, sources [2]Source, rows []dataset
 
 // answer loads models, answers every row with each in turn, and frees them.
 func (e *Engine) answer(ctx context.Context, arms []*arm, rows []dataset.Row, o ABTestOptions, sink Sink) (out []answered, err error) {
+	validation, err := validationRows(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range arms {
+		if a.validation, err = a.promptsOf(validation); err != nil {
+			return nil, err
+		}
+	}
 	need, err := e.planAnswers(arms, rows, o.Test.Generate)
 	if err != nil {
 		return nil, err
@@ -78,6 +89,11 @@ func (e *Engine) answer(ctx context.Context, arms []*arm, rows []dataset.Row, o 
 		return nil, err
 	}
 	for a := range arms {
+		if validation != nil {
+			if err := arms[a].calibrate(ctx, &out[a], rows, validation, o, sink); err != nil {
+				return nil, err
+			}
+		}
 		if out[a].heads, err = arms[a].headScores(ctx, rows); err != nil {
 			return nil, err
 		}
@@ -92,15 +108,21 @@ func (e *Engine) answer(ctx context.Context, arms []*arm, rows []dataset.Row, o 
 }
 
 // tokenize makes the rows' prompts.
-func (a *arm) tokenize(rows []dataset.Row) error {
-	a.prompts = make([][]int32, len(rows))
+func (a *arm) tokenize(rows []dataset.Row) (err error) {
+	a.prompts, err = a.promptsOf(rows)
+	return err
+}
+
+func (a *arm) promptsOf(rows []dataset.Row) ([][]int32, error) {
+	var out [][]int32
 	for i := range rows {
-		var err error
-		if a.prompts[i], err = a.prompt(&rows[i]); err != nil {
-			return err
+		ids, err := a.prompt(&rows[i])
+		if err != nil {
+			return nil, err
 		}
+		out = append(out, ids)
 	}
-	return nil
+	return out, nil
 }
 
 // prepare computes the instruction in front of the prompts once. The rows themselves

@@ -71,6 +71,9 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 	}
 	opt := trainOptions(o.Training, o.MaxLength, o.Seed)
 	opt.Storage, opt.Recompute = e.Storage, e.Recompute
+	if err := e.choosing(&opt, base, o, trainSet, splits["train"], splits["val"], sink); err != nil {
+		return err
+	}
 	what := "every weight"
 	if opt.LoRA != nil {
 		what = fmt.Sprintf("LoRA r=%d", opt.LoRA.R)
@@ -92,6 +95,11 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 	result, err := train.Run(ctx, e.Device, cfg, reading(sink, "loading", model.WithContext(ctx, weights)), trainSet, valSet, filepath.Join(o.OutDir, "checkpoints"), opt, obs)
 	if err = errors.Join(err, obs.err); err != nil {
 		return trainError(err)
+	}
+	if c := choiceOf(&result.Result, or(o.Training.MetricForBest, config.EvalLoss)); c != nil {
+		if err := obs.chosen(c, o.OutDir); err != nil {
+			return err
+		}
 	}
 	var merged model.Source = result.Params
 	if a := result.Adapter; a != nil {

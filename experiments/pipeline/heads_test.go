@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -37,23 +36,6 @@ func TestEachHeadIsJudgedByItsHalfOfTheLabel(t *testing.T) {
 	s := scoreHeads([]so8t.Verdict{verdict(0, 0), verdict(0, 0), verdict(0, 0), verdict(1, 1)}, []so8t.Class{so8t.Allow, so8t.Deny, so8t.Refuse, so8t.Refuse})
 	if s.Safety != 0.5 || s.Authority != 0.75 || s.Product.Accuracy != 0.5 {
 		t.Errorf("of four rows: %+v", s)
-	}
-}
-
-func TestTheLikeliestClassIsTheAnswer(t *testing.T) {
-	for want, p := range [][]float64{{0.4, 0.4, 0.2}, {0.1, 0.7, 0.2}, {0.1, 0.2, 0.7}} {
-		if got := likeliest(p); got != want {
-			t.Errorf("of %v: %d", p, got)
-		}
-	}
-}
-
-func TestProbabilitiesOfUnlikelyAnswersAddUpToOne(t *testing.T) {
-	for _, shift := range []float64{0, -2000, 700} {
-		p := softmax([]float64{shift, shift - math.Log(3)})
-		if !(math.Abs(p[0]-0.75) < 1e-9 && math.Abs(p[1]-0.25) < 1e-9) { // nor not a number
-			t.Errorf("log-probabilities about %g: %v", shift, p)
-		}
 	}
 }
 

@@ -198,6 +198,14 @@ func resultMetrics(r *experiments.ABResult) experiments.MetricBatch {
 		put("delta/"+d.Metric, d.Delta)
 	}
 	put("mcnemar_p", r.McNemar.PValue)
+	for i, name := range []string{"a/", "b/"} {
+		if c := r.Arms[i].Calibration; c != nil {
+			put(name+"temperature", c.Temperature)
+			put(name+"ece", c.Test.After.ECE)
+			put(name+"ece_before", c.Test.Before.ECE)
+			put(name+"log_loss_before", c.Test.Before.LogLoss)
+		}
+	}
 	for _, b := range r.Baselines {
 		put("baseline/"+b.Name, b.Scores.Accuracy)
 	}

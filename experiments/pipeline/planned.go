@@ -65,6 +65,15 @@ func (e *Engine) planArm(on *paper.Device, a *arm, g config.Generate, need *trai
 	if err := p.engine.Reserve(use); err != nil {
 		return err
 	}
+	if len(a.validation) > 0 {
+		fitted := generate.Use{Continuations: use.Continuations, Common: generate.Common(a.validation), Together: true}
+		for _, ids := range a.validation {
+			fitted.Prompts = append(fitted.Prompts, len(ids))
+		}
+		if err := p.engine.Reserve(fitted); err != nil {
+			return err
+		}
+	}
 	if p.heads != nil {
 		if err := p.heads.Reserve(max(1, longest)); err != nil {
 			return err

@@ -5,12 +5,14 @@ package pipeline
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 
 	"triality/experiments"
 	"triality/experiments/graph"
+	"triality/experiments/kinds/finetune"
 	"triality/runtime/train"
 	"triality/runtime/wallclock"
 )
@@ -78,6 +80,17 @@ func (o *trainObserver) log(r train.Record) {
 	if err := o.sink.Metrics(batch); err != nil && o.err == nil {
 		o.err = err
 	}
+}
+
+// chosen tells, logs and keeps which evaluation was the best.
+func (o *trainObserver) chosen(c *choice, dir string) error {
+	o.sink.Note(c.String())
+	now := wallclock.Now().UnixMilli()
+	name := strings.Replace(c.Metric, o.eval+"/", o.eval+"/best_", 1)
+	if err := o.sink.Metrics(experiments.MetricBatch{name: {{Step: int64(c.Step), Time: now, Value: c.Value}}}); err != nil {
+		return err
+	}
+	return graph.WriteJSON(filepath.Join(dir, finetune.ChoiceName), c)
 }
 
 // gateValue matches the monitor's values of one SO8T layer.

@@ -12,6 +12,7 @@ type Use struct {
 	Continuations []int // tokens of each
 	MaxNew        int   // tokens of a text
 	AtOnce        int   // texts made together
+	Together      bool  // ScoreBatch gets all prompts at once
 }
 
 // Reserve takes the memory for such calls, with the longest of each size together: the cache and the results of the
@@ -25,6 +26,7 @@ func (e *Engine) Reserve(u Use) error {
 		tail, longest = tail+c-1, max(longest, c)
 	}
 	rows, prompt, fed := u.Common+maxChunk+1, 0, 0 // cache rows; the longest prompt; the most tokens that go as one pack
+	together, gathered := 0, 0                     // of all that may share packs: tokens, and cache rows
 	var passes []passKey
 	for _, n := range u.Prompts {
 		prompt = max(prompt, n)
@@ -35,13 +37,19 @@ func (e *Engine) Reserve(u Use) error {
 			continue
 		}
 		fed = max(fed, rest+tail)
+		together, gathered = together+rest+tail, gathered+len(u.Continuations)*n+tail
 	}
 	if u.Common > 0 {
 		rows = max(rows, reach(0, u.Common))
 		passes = append(passes, passKey{kind: nextLogits, T: bucket(min(u.Common, maxChunk))})
 	}
 	if fed > 0 {
-		passes = append(passes, passKey{rowScores, bucket(fed), bucket(len(u.Continuations)*prompt + tail), bucket(tail + len(u.Continuations))})
+		keys, results := len(u.Continuations)*prompt+tail, tail+len(u.Continuations)
+		if u.Together { // packs are filled up: each prompt has a token of its own at least
+			fed, keys = min(maxChunk, together), max(keys, min(gathered, e.maxKeys()))
+			results *= min(len(u.Prompts), max(1, maxChunk/(1+tail)))
+		}
+		passes = append(passes, passKey{rowScores, bucket(fed), bucket(keys), bucket(results)})
 	}
 	if u.MaxNew > 0 {
 		n := min(e.cfg.MaxPositions, prompt+u.MaxNew)

@@ -56,6 +56,12 @@ func TestGradientOfEachOperationEqualsFiniteDifferences(t *testing.T) {
 		"cross-entropy with masked rows": func(w *world) (*G.Node, error) {
 			return CrossEntropy(w.float("h", 4, 3), w.float("w", 6, 3), w.index("labels", 5, -100, 0, 3))
 		},
+		"focal loss of some rows": func(w *world) (*G.Node, error) {
+			return Focal(w.must(CrossEntropy(w.float("h", 4, 3), w.float("w", 6, 3), w.index("labels", 5, -100, 0, 3))), 2)
+		},
+		"focal loss of a gamma below 1": func(w *world) (*G.Node, error) {
+			return Focal(w.must(CrossEntropy(w.float("h", 3, 3), w.float("w", 6, 3), w.index("labels", 1, 2, 3))), 0.5)
+		},
 		"dot":                 func(w *world) (*G.Node, error) { return Dot(w.float("a", 3, 4), w.float("b", 3, 4)) },
 		"dot of unlike shape": func(w *world) (*G.Node, error) { return Dot(w.float("a", 3, 4), w.float("b", 12)) },
 		"skew exponential":    func(w *world) (*G.Node, error) { return SkewExp(w.float("a", 28)) },

@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -18,7 +19,7 @@ type DeviceParams struct {
 	bufs    map[string]device.Buffer
 	shape   map[string][]int
 	cfg     Config
-	long    bool // the frequencies of longrope's long sequences are in place
+	long    *bool // the frequencies of longrope's long sequences are in place; views share it
 }
 
 // Storage says how weights and activations are held on a device. The zero value is the device's own
@@ -77,7 +78,7 @@ func Upload(dev device.Device, cfg Config, src Source) (*DeviceParams, error) {
 
 // UploadAs puts the weights on a device, a part at a time.
 func UploadAs(dev device.Device, cfg Config, src Source, st Storage) (*DeviceParams, error) {
-	d := &DeviceParams{dev: dev, storage: st, bufs: make(map[string]device.Buffer), shape: make(map[string][]int), cfg: cfg}
+	d := &DeviceParams{dev: dev, storage: st, bufs: make(map[string]device.Buffer), shape: make(map[string][]int), cfg: cfg, long: new(bool)}
 	if err := d.putAll(src); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -86,7 +87,7 @@ func UploadAs(dev device.Device, cfg Config, src Source, st Storage) (*DevicePar
 
 // Reserve takes the memory that UploadAs would take, and no values: only the shapes of src are looked at.
 func Reserve(dev device.Device, cfg Config, src Source, st Storage) (*DeviceParams, error) {
-	d := &DeviceParams{dev: dev, storage: st, bufs: make(map[string]device.Buffer), shape: make(map[string][]int), cfg: cfg}
+	d := &DeviceParams{dev: dev, storage: st, bufs: make(map[string]device.Buffer), shape: make(map[string][]int), cfg: cfg, long: new(bool)}
 	if err := d.reserveAll(src); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -245,7 +246,7 @@ func (d *DeviceParams) room(t device.DType, name string, shape []int) (device.Bu
 }
 
 func (d *DeviceParams) putFrequencies() error {
-	return d.Put(freqName, []int{d.cfg.Rotary() / 2}, d.cfg.rotaryFrequencies(d.long))
+	return d.Put(freqName, []int{d.cfg.Rotary() / 2}, d.cfg.rotaryFrequencies(*d.long))
 }
 
 // SetLength prepares the runs that follow for sequences of at most n tokens. Models with "longrope"
@@ -253,16 +254,25 @@ func (d *DeviceParams) putFrequencies() error {
 // transformers, the longest sequence of a batch decides for all. changed says that the frequencies
 // are others than before, so that keys in a cache are stale.
 func (d *DeviceParams) SetLength(n int) (changed bool, err error) {
-	if d.cfg.Rope.long(n) == d.long {
+	if d.cfg.Rope.long(n) == *d.long {
 		return false, nil
 	}
-	d.long = !d.long
+	*d.long = !*d.long
 	return true, d.putFrequencies()
 }
 
 // Put uploads one weight; an existing one of the same size and type is overwritten in place.
 func (d *DeviceParams) Put(name string, shape []int, data []float32) error {
 	return d.putPart(Part{name, shape, 0, len(data)}, data)
+}
+
+// With is a view of the weights in which those of bufs are among them, each on the same device: Close frees none.
+// The lengths that SetLength prepares are those of both.
+func (d *DeviceParams) With(bufs map[string]device.Buffer) *DeviceParams {
+	v := *d
+	v.names, v.bufs = nil, maps.Clone(d.bufs)
+	maps.Copy(v.bufs, bufs)
+	return &v
 }
 
 // Buffer is a weight's memory.

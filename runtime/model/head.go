@@ -34,6 +34,18 @@ func (b *Builder) Logits(h *G.Node) (*G.Node, error) {
 	return graph.MatMul(h, w, false, true)
 }
 
+// LogitsOf are the logits of some tokens: h[T, HiddenSize] and tokens, Int32[K], give [T, K].
+func (b *Builder) LogitsOf(h, tokens *G.Node) (*G.Node, error) {
+	h, w, err := b.operands(h)
+	if err != nil {
+		return nil, err
+	}
+	if w, err = graph.Embedding(w, tokens); err != nil {
+		return nil, err
+	}
+	return graph.MatMul(h, w, false, true)
+}
+
 // NLL is −log softmax(Logits(h))[label] of each row, [T]; 0 where the label is negative. The logits are
 // not kept.
 func (b *Builder) NLL(h, labels *G.Node) (*G.Node, error) {

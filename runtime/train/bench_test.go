@@ -31,7 +31,7 @@ func BenchmarkRun(b *testing.B) {
 				for k := range ids {
 					ids[k] = int32((i*131 + k*k) % 2048)
 				}
-				set = append(set, Example{ids, ids})
+				set = append(set, Example{IDs: ids, Labels: ids})
 			}
 			dev := cpu.New(cpu.Options{})
 			defer dev.Close()

@@ -32,6 +32,7 @@ type checkpoint struct {
 	Position int               `json:"position"` // sequences of the current epoch's order that are done
 	Records  []Record          `json:"records"`
 	Pending  pending           `json:"pending"`
+	Best     *chosen           `json:"best,omitempty"`       // where evaluations choose
 	Scale    *lossScale        `json:"loss_scale,omitempty"` // in Float16
 	Float    int               `json:"float_bits"`           // 32 or 64
 	Tensors  []tensorInfo      `json:"tensors"`
@@ -51,8 +52,8 @@ type pending struct {
 // codes is the dtype of 8-bit optimizer states: bytes.
 const codes = "U8"
 
-// tensorInfo names one tensor: weights/NAME, adam_m/NAME or adam_v/NAME, and adam_m/NAME/max where the
-// moments are codes, for the scale of each block.
+// tensorInfo names one tensor: weights/NAME, adam_m/NAME or adam_v/NAME, adam_m/NAME/max where the
+// moments are codes, for the scale of each block, and best/NAME for the weights of the best evaluation.
 type tensorInfo struct {
 	Name     string `json:"name"`
 	Elements int    `json:"elements"`

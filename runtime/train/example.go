@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"math"
 	"slices"
 )
 
@@ -15,8 +16,19 @@ const Masked = -100
 // Example is one training sequence. Labels has the length of IDs and Hugging Face's alignment:
 // Labels[i] is the id of token i where it is trained on, Masked (or any negative number) elsewhere.
 // Token i is predicted from the tokens before it, so Labels[0] is never trained on.
+//
+// Weight is what its tokens count in the loss of training, beside those of other examples; 0 stands for 1.
 type Example struct {
 	IDs, Labels []int32
+	Weight      float64
+}
+
+// weight is what e counts.
+func (e Example) weight() float64 {
+	if e.Weight == 0 {
+		return 1
+	}
+	return e.Weight
 }
 
 // trains says that a token of e, which is not empty, enters the loss.
@@ -32,6 +44,8 @@ func checkExamples(name string, set []Example, vocab, longest int) error {
 			return fmt.Errorf("%s example %d: %w", name, i, fmt.Errorf(format, a...))
 		}
 		switch {
+		case !(e.Weight >= 0) || math.IsInf(e.Weight, 0):
+			return at("its weight %v is no number from 0 on", e.Weight)
 		case len(e.IDs) == 0:
 			return at("no tokens")
 		case len(e.Labels) != len(e.IDs):
@@ -59,6 +73,9 @@ func hashExamples(sets ...[]Example) string {
 		for _, e := range set {
 			hashInts(h, e.IDs)
 			hashInts(h, e.Labels)
+			if e.weight() != 1 { // examples of before there were weights keep their hash
+				hashInt(h, int(math.Float64bits(e.Weight)))
+			}
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))

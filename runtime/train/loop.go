@@ -23,6 +23,7 @@ type Result struct {
 	ResumedFrom int      // steps that were done before this call
 	Records     []Record // the whole history
 	Weights     []Weight // trained values
+	Choice      *Choice  // of evaluations, with Options.LoadBest or EarlyStoppingPatience
 }
 
 // Last returns the newest value of that name in the history.
@@ -84,6 +85,8 @@ type runner struct {
 	records []Record
 	pending pending
 
+	best *chosen // nil before the first evaluation that chooses
+
 	saved   int // step of the newest checkpoint, -1 where there is none or it is behind
 	savedAt time.Time
 	mark    time.Time // when tokens was 0
@@ -116,6 +119,9 @@ func newRunner(dev device.Device, task Task, train, eval []Example, dir string, 
 		if r.evalSet, err = r.window(eval, batches(sequences(eval, opt.Packing), opt.EvalBatchSize), true); err != nil {
 			return nil, err
 		}
+	}
+	if opt.chooses() && r.evalSet == nil {
+		return nil, errors.New("load_best, early_stopping_patience: there are no evaluation examples to choose by")
 	}
 	if r.schedule, err = newSchedule(opt.Scheduler, opt.LearningRate, opt.WarmupRatio, r.plan.total); err != nil {
 		return nil, err
@@ -167,7 +173,7 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 	if _, err := r.folder.newest(r.identity, r.restore); err != nil {
 		return nil, err
 	}
-	if r.step < r.plan.total {
+	if !r.done() {
 		if err := r.programs.reserve(lengthsOf(r.plan, r.train, r.eval, r.opt)); err != nil {
 			return nil, err
 		}
@@ -182,7 +188,7 @@ func (r *runner) run(ctx context.Context) (*Result, error) {
 		if err := r.settle(ctx); err != nil {
 			return nil, r.interrupted(ctx, err)
 		}
-		if r.step >= r.plan.total {
+		if r.done() {
 			return r.result()
 		}
 		if err := r.advance(ctx); err != nil {
@@ -217,6 +223,7 @@ func (r *runner) window(set []Example, micro [][]int, eval bool) (*Window, error
 		p := pack(set, indices)
 		w.Batches = append(w.Batches, p)
 		w.Trained += p.Trained
+		w.Weight += p.Weight
 	}
 	if w.Trained == 0 {
 		return nil, fmt.Errorf("%w: eval=%t, examples %s", ErrNothingTrained, eval, someOf(slices.Concat(micro...)))
@@ -352,7 +359,7 @@ func (r *runner) noteScale() {
 // settle does what is due between two steps: record, evaluate, save. It may run again after a
 // resumption and then does only what was not done.
 func (r *runner) settle(ctx context.Context) error {
-	done := r.step >= r.plan.total
+	done := r.done()
 	due := func(every int) bool { return r.step > 0 && (done || every > 0 && r.step%every == 0) }
 	if due(r.opt.LoggingSteps) && r.pending.Steps > 0 {
 		if err := r.log(); err != nil {
@@ -363,6 +370,9 @@ func (r *runner) settle(ctx context.Context) error {
 		if err := r.evaluate(ctx); err != nil {
 			return err
 		}
+		if !done && r.done() {
+			return r.settle(ctx) // it was the last one: what a finished run has is to be there too
+		}
 	}
 	overdue := r.opt.CheckpointInterval > 0 && r.step > r.resumed && r.now().Sub(r.savedAt) >= r.opt.CheckpointInterval
 	if r.saved != r.step && (due(r.opt.SaveSteps) || overdue) {
@@ -372,12 +382,12 @@ func (r *runner) settle(ctx context.Context) error {
 }
 
 func (r *runner) result() (*Result, error) {
-	res := &Result{Steps: r.step, ResumedFrom: r.resumed, Records: r.records}
-	for _, s := range r.slots.list {
+	res := &Result{Steps: r.step, ResumedFrom: r.resumed, Records: r.records, Choice: r.choice()}
+	for i, s := range r.slots.list {
 		w := s.Weight
-		w.Data = make([]float32, len(s.Data))
-		if err := r.dev.Download(w.Data, s.value); err != nil {
-			return nil, fmt.Errorf("read %s: %w", w.Name, err)
+		var err error
+		if w.Data, err = r.values(i, s); err != nil {
+			return nil, err
 		}
 		res.Weights = append(res.Weights, w)
 	}

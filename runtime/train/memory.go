@@ -35,7 +35,7 @@ type Memory struct{ Device, Host memory.Plan }
 // for the longest batches and not run, and of the weights only the shapes are looked at. What the process has
 // already, such as the examples, is not counted.
 func PlanMemory(dev device.Device, cfg model.Config, shapes model.Source, set, eval []Example, opt Options) (Memory, error) {
-	if err := errors.Join(opt.Validate(), cfg.CheckTrainable()); err != nil {
+	if err := errors.Join(opt.Validate(), cfg.CheckTrainable(), opt.loss().check(dev)); err != nil {
 		return Memory{}, fmt.Errorf("train: %w", err)
 	}
 	var adapter *lora.Adapter
@@ -79,8 +79,14 @@ func PlanMemory(dev device.Device, cfg model.Config, shapes model.Source, set, e
 		return Memory{}, fmt.Errorf("train: %w", err)
 	}
 	host.Add(SharedReading, Reading(shapes))
+	if opt.Scoring != nil && len(eval) > 0 {
+		on.For(SharedActivations)
+		if err := (&scored{opt.Scoring, on, cfg, adapter, frozen}).reserve(); err != nil {
+			return Memory{}, fmt.Errorf("train: %w", err)
+		}
+	}
 	task.Build = func(rows int, training bool) (*Program, error) {
-		return languageProgram(cfg, adapter, frozen, rows, training)
+		return languageProgram(cfg, adapter, frozen, rows, training, opt.loss())
 	}
 	m, err := PlanLoop(on, task, set, eval, opt, cfg)
 	m.Host.Join(host)
@@ -119,6 +125,9 @@ func PlanLoop(on *paper.Device, task Task, set, eval []Example, opt Options, cfg
 	largest := 0
 	for _, w := range task.Weights {
 		m.Host.Add(SharedCopies, memory.Times(append([]int{4}, w.Shape...)...)) // the result
+		if opt.LoadBest {
+			m.Host.Add(SharedCopies, 2*memory.Times(append([]int{4}, w.Shape...)...)) // the best so far, and a better one
+		}
 		largest = max(largest, w.elements())
 	}
 	m.Host.Add(SharedReading, memory.Times(16, largest)) // a checkpoint's tensor with its bytes, and the one before it

@@ -38,7 +38,7 @@ func planned(t *testing.T, cfg model.Config, c lora.Config, st model.Storage, ro
 		t.Fatal(err)
 	}
 	task := &Task{Storage: st.Matrices, Build: func(rows int, training bool) (*Program, error) {
-		return languageProgram(cfg, adapter, frozen, rows, training)
+		return languageProgram(cfg, adapter, frozen, rows, training, languageLoss{})
 	}}
 	ps := newPrograms(on, task, slots.list, recompute)
 	got, err := ps.compile(rows, true)

@@ -41,6 +41,24 @@ type Options struct {
 	SaveTotalLimit     int           // save_total_limit: checkpoints kept; 0 = all
 	CheckpointInterval time.Duration // checkpoint_interval; 0 = off
 
+	// FocalGamma makes the loss of each token the focal loss of that gamma (Lin et al. 2017). LabelSmoothing is the share of
+	// the target of each example's first trained token that is spread evenly over ClassTokens, the tokens that labels begin
+	// with (Szegedy et al. 2016). Both are Run's, and of training alone: evaluations have the plain loss. 0 = off.
+	FocalGamma     float64 // focal_gamma
+	LabelSmoothing float64 // label_smoothing
+	ClassTokens    []int32
+
+	// Scoring, where not nil, adds figures of the model's answers to each evaluation. It is Run's: Loop takes none.
+	Scoring *Scoring
+	// LoadBest has the result be the weights of the best evaluation, by MetricForBest: the name of one of its values,
+	// eval_loss where it is empty. Training ends after EarlyStoppingPatience successive evaluations that were no better by
+	// more than EarlyStoppingThreshold; 0 = never.
+	LoadBest               bool    // load_best
+	MetricForBest          string  // metric_for_best
+	GreaterIsBetter        bool    // of MetricForBest
+	EarlyStoppingPatience  int     // early_stopping_patience
+	EarlyStoppingThreshold float64 // early_stopping_threshold
+
 	Seed uint64 // seed of the data order, dropout and new adapters
 
 	// Storage is how the model is held on the device.
@@ -122,7 +140,7 @@ func (o Options) Validate() error {
 			faults = append(faults, err)
 		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, o.lossFaults(), o.chooseFaults())...)
 }
 
 // identity lists what decides the bytes of the result. When checkpoints are written does not.
@@ -146,6 +164,8 @@ func (o Options) identity() map[string]string {
 		"eval_steps":                  strconv.Itoa(o.EvalSteps),
 		"seed":                        strconv.FormatUint(o.Seed, 10),
 	}
+	o.chooseIdentity(id, number)
+	o.loss().identity(id, number)
 	if o.Packing > 0 {
 		id["packing"] = strconv.Itoa(o.Packing)
 	}

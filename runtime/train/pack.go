@@ -15,8 +15,10 @@ type Packed struct {
 	Starts           []int // row of each sequence's first token
 	IDs, Pos, Lo, Hi []int32
 	Labels           []int32
-	Trained          int // tokens with a label
-	Tokens           int // tokens that are not padding
+	Trained          int       // tokens with a label
+	Weights          []float64 // of each sequence in the loss
+	Weight           float64   // of all tokens with a label
+	Tokens           int       // tokens that are not padding
 }
 
 // T is the number of rows.
@@ -35,12 +37,13 @@ func pack(set []Example, indices []int) *Packed {
 	}
 	for _, i := range indices {
 		e, start := set[i], len(p.IDs)
-		p.Starts = append(p.Starts, start)
+		p.Starts, p.Weights = append(p.Starts, start), append(p.Weights, e.weight())
 		for j, id := range e.IDs {
 			label := int32(Masked)
 			if j+1 < len(e.IDs) && e.Labels[j+1] >= 0 {
 				label = e.Labels[j+1]
 				p.Trained++
+				p.Weight += e.weight()
 			}
 			p.append(id, int32(j), int32(start), label)
 		}

@@ -16,7 +16,7 @@ func TestCompiledGraphsAreBoundedInNumber(t *testing.T) {
 		for k := range ids {
 			ids[k] = int32(k % testVocab)
 		}
-		set = append(set, Example{ids, ids})
+		set = append(set, Example{IDs: ids, Labels: ids})
 	}
 	opt := testOptions()
 	opt.Epochs, opt.BatchSize, opt.GradientAccumulation = 2, 1, 1

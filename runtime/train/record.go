@@ -66,12 +66,12 @@ func (r *runner) weight(name string) ([]float32, error) {
 // evaluated says whether this step has its evaluation.
 func (r *runner) evaluated() bool {
 	return slices.ContainsFunc(r.records, func(rec Record) bool {
-		_, ok := rec.Values["eval_loss"]
+		_, ok := rec.Values[evalLoss]
 		return ok && rec.Step == r.step
 	})
 }
 
-// evaluate records the loss on the evaluation set: the mean over its tokens with a label.
+// evaluate records the loss on the evaluation set, the mean over its tokens with a label, and what the task has scored.
 func (r *runner) evaluate(ctx context.Context) error {
 	began, sums, tokens := r.now(), map[string]float64{}, 0
 	for _, p := range r.evalSet.Batches {
@@ -90,6 +90,16 @@ func (r *runner) evaluate(ctx context.Context) error {
 		}
 		tokens += p.Tokens
 	}
+	passed := r.now().Sub(began)
+	took := passed
+	if r.task.Score != nil {
+		more, err := r.task.Score(ctx, r.trained())
+		if err != nil {
+			return fmt.Errorf("evaluation after step %d: %w", r.step, err)
+		}
+		maps.Copy(sums, more)
+		took = r.now().Sub(began)
+	}
 	values := map[string]float64{}
 	for name, v := range sums {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -97,10 +107,12 @@ func (r *runner) evaluate(ctx context.Context) error {
 		}
 		values["eval_"+name] = v
 	}
-	took := r.now().Sub(began)
+	if err := r.choose(values); err != nil {
+		return fmt.Errorf("evaluation after step %d: %w", r.step, err)
+	}
 	timing := map[string]float64{"seconds": took.Seconds()}
-	if took > 0 {
-		timing["tokens_per_second"] = float64(tokens) / took.Seconds()
+	if passed > 0 {
+		timing["tokens_per_second"] = float64(tokens) / passed.Seconds()
 	}
 	r.mark = r.mark.Add(took) // training's rate leaves it out
 	r.record(values, timing)
@@ -110,7 +122,7 @@ func (r *runner) evaluate(ctx context.Context) error {
 // save writes a checkpoint of the state after the present step.
 func (r *runner) save() error {
 	began := r.now()
-	list := tensors(r.slots.list)
+	list := append(tensors(r.slots.list), r.best.tensors(r.slots.list)...)
 	infos := make([]tensorInfo, len(list))
 	for i, t := range list {
 		infos[i] = t.tensorInfo
@@ -118,7 +130,7 @@ func (r *runner) save() error {
 	epoch, inEpoch := r.step/r.plan.perEpoch, r.step%r.plan.perEpoch
 	c := &checkpoint{
 		Identity: r.identity, Step: r.step, Epoch: epoch, Position: min(len(r.plan.sequences), inEpoch*r.opt.GradientAccumulation*r.opt.BatchSize),
-		Records: r.records, Pending: r.pending, Scale: r.scale, Float: r.bits, Tensors: infos,
+		Records: r.records, Pending: r.pending, Best: r.best, Scale: r.scale, Float: r.bits, Tensors: infos,
 	}
 	err := r.folder.write(c, func(i int) (any, error) {
 		if list[i].host != nil {
@@ -147,6 +159,9 @@ func (r *runner) restore(c *checkpoint) error {
 		if err := k.restore(c); err != nil {
 			return err
 		}
+	}
+	if err := r.restoreBest(c); err != nil {
+		return err
 	}
 	r.scale = c.Scale
 	r.step, r.resumed, r.saved = c.Step, c.Step, c.Step

@@ -29,8 +29,13 @@ type LanguageResult struct {
 // opt.Adapter is set, the whole model otherwise (fine-tuning, or pretraining from model.Init with every token labelled).
 // params is not changed. dir, checkpoints, eval, observer and errors are Loop's.
 func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.Source, train, eval []Example, dir string, opt Options, observer Observer) (_ *LanguageResult, err error) {
-	if err := errors.Join(opt.Validate(), cfg.CheckTrainable()); err != nil {
+	if err := errors.Join(opt.Validate(), cfg.CheckTrainable(), opt.loss().check(dev)); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
+	}
+	if opt.Scoring != nil {
+		if err := opt.Scoring.check(cfg); err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
 	}
 	task := Task{Vocab: cfg.VocabSize, Longest: cfg.MaxPositions, Storage: opt.Storage.Matrices}
 	adapter, err := startAdapter(cfg, opt)
@@ -74,7 +79,10 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	task.Build = func(rows int, training bool) (*Program, error) {
-		return languageProgram(cfg, adapter, frozen, rows, training)
+		return languageProgram(cfg, adapter, frozen, rows, training, opt.loss())
+	}
+	if opt.Scoring != nil {
+		task.Score = (&scored{opt.Scoring, dev, cfg, adapter, frozen}).figures
 	}
 	task.On = func(dev device.Device) (func(int, bool) (*Program, error), func() error, error) {
 		frozen, err := uploadFrozen(dev, cfg, params, opt.Storage, adapter, trained)
@@ -82,7 +90,7 @@ func Run(ctx context.Context, dev device.Device, cfg model.Config, params model.
 			return nil, nil, err
 		}
 		return func(rows int, training bool) (*Program, error) {
-			return languageProgram(cfg, adapter, frozen, rows, training)
+			return languageProgram(cfg, adapter, frozen, rows, training, opt.loss())
 		}, frozen.Close, nil
 	}
 	opt.LoRA, opt.Adapter = nil, nil // from here on the task's
@@ -176,7 +184,7 @@ func (l less) Names() []string {
 }
 
 // languageProgram is the graph of next-token loss on packed batches.
-func languageProgram(cfg model.Config, adapter *lora.Adapter, frozen *model.DeviceParams, rows int, training bool) (*Program, error) {
+func languageProgram(cfg model.Config, adapter *lora.Adapter, frozen *model.DeviceParams, rows int, training bool, l languageLoss) (*Program, error) {
 	hooks := model.Hooks{Storage: frozen.Storage()}
 	if adapter != nil {
 		hooks = adapter.Hooks(hooks, training)
@@ -193,11 +201,10 @@ func languageProgram(cfg model.Config, adapter *lora.Adapter, frozen *model.Devi
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
-	nll, err := b.NLL(h, labels)
-	if err != nil {
-		return nil, err
+	if !training {
+		l = languageLoss{}
 	}
-	cost, err := graph.Dot(share, nll)
+	cost, more, err := l.training(b, h, labels, share)
 	if err != nil {
 		return nil, err
 	}
@@ -209,6 +216,9 @@ func languageProgram(cfg model.Config, adapter *lora.Adapter, frozen *model.Devi
 				return nil, err
 			}
 			feed := append(p.Inputs(in), Input{labels, p.Labels}, Input{share, w.LossWeights(p)})
+			if more != nil {
+				feed = append(feed, more(p, w)...)
+			}
 			return append(feed, dropoutKey(b.Leaves(), w)...), nil
 		},
 	}, nil

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"context"
+
 	G "gorgonia.org/gorgonia"
 
 	"triality/runtime/device"
@@ -22,6 +24,9 @@ type Task struct {
 	// On, where not nil, puts the task on a further device of a device.Group: Build there, and what frees what it holds.
 	// Where it is nil, one device trains.
 	On func(dev device.Device) (build func(rows int, training bool) (*Program, error), release func() error, err error)
+	// Score, where not nil, gives further values for each evaluation record, whose names get eval_ before them. trained
+	// are the present values of the trainable tensors on the first device, in the type that the graph computes with.
+	Score func(ctx context.Context, trained map[string]device.Buffer) (map[string]float64, error)
 	// Monitor, where not nil, gives further values for each training record. weight reads the
 	// present values of a trainable tensor.
 	Monitor func(weight func(name string) ([]float32, error)) (map[string]float64, error)
@@ -69,17 +74,32 @@ type Window struct {
 	Eval    bool      // the packed examples are of the evaluation set
 	Batches []*Packed // all micro-batches
 	Trained int       // tokens with a label in all of them
+	Weight  float64   // of all these tokens: their number, where examples count alike
 	// DropoutKey differs for every micro-batch of the run.
 	DropoutKey [2]int32
 }
 
-// LossWeights gives each trained token of p its share 1/Trained of the window's loss, for Dot with
-// the tokens' negative log-likelihoods.
+// LossWeights gives each trained token of p its share of the window's loss, its example's weight / Weight, for Dot with
+// the tokens' negative log-likelihoods. In evaluations examples count alike.
 func (w *Window) LossWeights(p *Packed) []float64 {
 	out := make([]float64, p.T())
 	for t, label := range p.Labels {
 		if label >= 0 {
 			out[t] = 1 / float64(w.Trained)
+		}
+	}
+	if w.Eval {
+		return out
+	}
+	for i, start := range p.Starts {
+		end := p.Tokens
+		if i+1 < len(p.Starts) {
+			end = p.Starts[i+1]
+		}
+		for t := start; t < end; t++ {
+			if p.Labels[t] >= 0 {
+				out[t] = p.Weights[i] / w.Weight
+			}
 		}
 	}
 	return out

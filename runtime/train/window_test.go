@@ -187,9 +187,9 @@ func TestExamplesAreHeldToTheModel(t *testing.T) {
 	}{
 		{"empty", Example{}, "no tokens"},
 		{"labels of another length", Example{IDs: []int32{1}}, "1 tokens but 0 labels"},
-		{"an id outside the vocabulary", Example{[]int32{9}, []int32{1}}, "id 9"},
-		{"a label outside the vocabulary", Example{[]int32{1}, []int32{9}}, "label 9"},
-		{"too long", Example{make([]int32, 4), make([]int32, 4)}, "lower max_length"},
+		{"an id outside the vocabulary", Example{IDs: []int32{9}, Labels: []int32{1}}, "id 9"},
+		{"a label outside the vocabulary", Example{IDs: []int32{1}, Labels: []int32{9}}, "label 9"},
+		{"too long", Example{IDs: make([]int32, 4), Labels: make([]int32, 4)}, "lower max_length"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -163,7 +163,7 @@ func (b *Body) key(device string) (string, error) {
 	if train := b.TrainData.Key(); train != test {
 		test += train // the rows are checked against the training rows, which the floors are made of
 	}
-	compare := b.Test
+	compare := b.Test.Keyed()
 	compare.Metrics = slices.Clone(compare.Metrics)
 	if len(b.Modules) != len(compare.Metrics) {
 		return "", fmt.Errorf("%d modules for %d metrics", len(b.Modules), len(compare.Metrics))

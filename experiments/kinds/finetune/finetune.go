@@ -13,6 +13,9 @@ import (
 // Name of the kind.
 const Name = "finetune"
 
+// ChoiceName is the file that says which evaluation the model is of, where evaluations chose.
+const ChoiceName = "choice.json"
+
 // Body of a step.
 type Body struct {
 	BaseModel graph.Input     `yaml:"base_model" takes:"model" doc:"what is fine-tuned"`
@@ -57,6 +60,7 @@ func Kind(e Engine) graph.Kind {
 		Gives: []graph.Output{{Name: "model", Type: graph.Model}, {Name: "adapter", Type: graph.Adapter}},
 		Artifacts: []graph.Artifact{
 			{File: "adapter/adapter_config.json", Path: "finetune/adapter_config.json", MediaType: "application/json"},
+			{File: ChoiceName, Path: "finetune/" + ChoiceName, MediaType: "application/json"},
 			{File: "adapter/adapter_model.safetensors", Path: "finetune/adapter_model.safetensors", MediaType: "application/octet-stream"},
 		},
 		Plan: plan,
@@ -78,13 +82,8 @@ func plan(_ context.Context, p graph.Planning) (graph.Outline, error) {
 	if b.Training.FinetuningType == "full" && b.Numbers.LoadIn8bit {
 		return graph.Outline{}, experiments.Errorf(experiments.CodeInvalid, "training.finetuning_type: full trains the weights themselves, which numbers.load_in_8bit freezes: choose one")
 	}
-	training := b.Training
-	training.SaveSteps, training.SaveTotalLimit, training.CheckpointInterval = 0, 0, 0 // no result depends on these
-	if training.Devices == 1 {
-		training.Devices = 0 // left out: keys from before it hold
-	}
-	parts := []any{b.Dataset.Key(), b.BaseModel.Key(), training, b.Seed, p.Device, b.Numbers.Parts()}
-	if length := fmt.Sprint(b.MaxLength); training.Packing && b.Dataset.Fact("max_length") != length {
+	parts := []any{b.Dataset.Key(), b.BaseModel.Key(), b.Training.Keyed(), b.Seed, p.Device, b.Numbers.Parts()}
+	if length := fmt.Sprint(b.MaxLength); b.Training.Packing && b.Dataset.Fact("max_length") != length {
 		parts = append(parts, length) // else the data set's key has it
 	}
 	key, err := graph.Key(Name, parts...)
@@ -95,6 +94,9 @@ func plan(_ context.Context, p graph.Planning) (graph.Outline, error) {
 			name = "model"
 		}
 		o.Gives[name] = folder
+	}
+	if b.Training.Chooses() {
+		o.Files = append(o.Files, ChoiceName)
 	}
 	o.Facts = map[string]string{"max_length": fmt.Sprint(b.MaxLength)}
 	return o, err

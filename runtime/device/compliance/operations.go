@@ -10,7 +10,7 @@ import (
 type bufs = []device.Buffer
 
 func operations() []operation {
-	return slices.Concat(elementwise(), matmul(), productSums(), adaptedSwiGLU(), reductions(), rows(), attention(), crossEntropy(), so8(), optimizer(), dora(), quantized(), fp8())
+	return slices.Concat(elementwise(), matmul(), productSums(), adaptedSwiGLU(), reductions(), rows(), attention(), crossEntropy(), focal(), so8(), optimizer(), dora(), quantized(), fp8())
 }
 
 // on leaves out what a device need not have and has not.
