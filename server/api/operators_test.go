@@ -61,7 +61,7 @@ func TestHEADWorksWhereGETDoes(t *testing.T) {
 
 func TestPathsThatOthersAskForAreNoPage(t *testing.T) {
 	w := newWorld(t, nil)
-	for _, path := range []string{"/api", "/api/v2/runs", "/api/v1/nothing", "/ajax-api/2.0/mlflow/runs/get", "/health", "/livez", "/metrics/x", "/ready", "/version", "/debug/pprof/",
+	for _, path := range []string{"/api", "/api/v2/runs", "/api/v1/nothing", "/livez", "/metrics/x", "/ready", "/debug/pprof/",
 		"/.well-known/security.txt", "/.env", "/.git/config", "/favicon.ico", "/robots.txt", "/swagger/index.html", "/assets/nothing.js"} {
 		for _, method := range []string{"GET", "HEAD"} {
 			rec := w.do(method, path, "")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"triality/server/mlflow"
 	"triality/server/store"
 )
 
@@ -65,6 +66,7 @@ func New(o Options) (*Server, error) {
 			e.Add(http.MethodHead, r.path, r.handler)
 		}
 	}
+	(&mlflow.API{Store: o.Store, Version: o.Info.Version, Logger: s.log, MaxArtifactBytes: s.opts.MaxArtifactBytes}).Register(e)
 	e.GET("/*", s.site.serve)
 	e.HEAD("/*", s.site.serve)
 	return s, nil

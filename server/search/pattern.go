@@ -18,6 +18,9 @@ func newPattern(text string, folded bool) pattern {
 	return pattern{[]rune(text), folded}
 }
 
+// Like says whether text is like a pattern, in any case where folded says so.
+func Like(text, pattern string, folded bool) bool { return newPattern(pattern, folded).matches(text) }
+
 func fold(text string) string { return strings.Map(unicode.ToLower, text) }
 
 // matches takes at most as many steps as both lengths multiplied.

@@ -149,6 +149,19 @@ func (s *Store) Experiment(ctx context.Context, id string) (ExperimentInfo, erro
 	return out, err
 }
 
+// ExperimentNamed gives the experiment of a name.
+func (s *Store) ExperimentNamed(ctx context.Context, name string) (experiments.Experiment, error) {
+	var out experiments.Experiment
+	err := s.view(ctx, func(tx *bbolt.Tx) error {
+		id := tx.Bucket(bucketNames).Get([]byte(name))
+		if id == nil {
+			return notFound("experiment named", name)
+		}
+		return readJSON(tx, bucketExperiments, string(id), "experiment", &out)
+	})
+	return out, err
+}
+
 func (e *ExperimentInfo) count(tx *bbolt.Tx) {
 	prefix := under("e", e.ID)
 	c := tx.Bucket(bucketRunIndex).Cursor()
