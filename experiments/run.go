@@ -79,6 +79,9 @@ type Reached struct {
 // TagBook is the tag by which a run says of which notebook it is.
 const TagBook = "book"
 
+// TagClient is the tag by which a run says which program asked for it.
+const TagClient = "client"
+
 // Submission asks the queue for a run.
 type Submission struct {
 	Config   string // pipeline YAML
@@ -88,6 +91,7 @@ type Submission struct {
 	// Experiment is the id of the experiment that the run is filed in; empty: the one that the configuration names.
 	Experiment string
 	Book       string // name of the notebook that it is of; empty: none
+	By         string // program that asked for it, as it calls itself; empty: not said
 }
 
 // Job is what the queue keeps of a run that it runs. Everything is durable, so that a server that starts

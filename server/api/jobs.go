@@ -53,6 +53,11 @@ func (s *Server) submit(c echo.Context) error {
 		return err
 	}
 	job.Experiment = in.ExperimentID
+	if c.Request().Header.Get(clientHeader) != "" {
+		if job.By, err = clientOf(c); err != nil {
+			return err
+		}
+	}
 	ctx, replayed, err := once(c, body)
 	if err != nil {
 		return err

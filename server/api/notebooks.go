@@ -17,8 +17,10 @@ import (
 type Notebooks interface {
 	List(ctx context.Context) ([]books.Entry, error)
 	Read(name string) (books.Book, error)
-	// Write replaces a notebook whose revision is the given one; empty: makes one.
-	Write(name, text, was string) (books.Book, error)
+	// WriteBy replaces a notebook whose revision is the given one; empty: makes one.
+	WriteBy(name, text, was, by string) (books.Book, error)
+	Cells(name string) (books.CellTexts, error)
+	WriteCell(name string, c books.CellText, after, was, by string) (books.Book, error)
 	Remove(name, was string) error
 	History(name string) ([]books.Version, error)
 	Version(name, revision string) (books.Book, error)
@@ -110,7 +112,11 @@ func (s *Server) writeNotebook(c echo.Context) error {
 			return err
 		}
 	}
-	b, err := s.opts.Notebooks.Write(name, in.Text, was)
+	by, err := clientOf(c)
+	if err != nil {
+		return err
+	}
+	b, err := s.opts.Notebooks.WriteBy(name, in.Text, was, by)
 	if err != nil {
 		return err
 	}

@@ -162,8 +162,14 @@ func revision(text []byte) string {
 
 // Write replaces a notebook whose revision is the given one; an empty revision makes a notebook that must not be there yet.
 // Where the file says something else by now, the error's Details hold it as "book", and nothing is changed.
-func (f *Folder) Write(name, text, was string) (Book, error) {
+func (f *Folder) Write(name, text, was string) (Book, error) { return f.WriteBy(name, text, was, "") }
+
+// WriteBy is Write with who writes, for the history; see CheckBy.
+func (f *Folder) WriteBy(name, text, was, by string) (Book, error) {
 	p, err := f.path(name)
+	if err == nil {
+		err = CheckBy(by)
+	}
 	switch {
 	case err != nil:
 		return Book{}, err
@@ -195,7 +201,7 @@ func (f *Folder) Write(name, text, was string) (Book, error) {
 	if err != nil {
 		return Book{}, fmt.Errorf("notebook %s: %w", name, err)
 	}
-	if err := f.keep(name, text); err != nil {
+	if err := f.keep(name, text, by); err != nil {
 		return Book{}, err
 	}
 	return f.Read(name)
@@ -215,7 +221,7 @@ func (f *Folder) expect(name, was string, keep bool) error {
 		return changed(now, "notebook %s was changed meanwhile, by another window, an editor or git", name)
 	}
 	if keep {
-		return f.keep(name, now.Text)
+		return f.keep(name, now.Text, "")
 	}
 	return nil
 }

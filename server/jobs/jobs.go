@@ -166,6 +166,9 @@ func (q *Queue) Submit(ctx context.Context, s experiments.Submission) (experimen
 	if s.Book != "" {
 		run.Tags[experiments.TagBook] = s.Book
 	}
+	if s.By != "" {
+		run.Tags[experiments.TagClient] = s.By
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
