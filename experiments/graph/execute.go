@@ -30,26 +30,35 @@ type Executor struct {
 	RunID   string // kept in the markers
 	Devices int    // costly steps that may run side by side, one to each; 0 is 1
 	Cheap   int    // cheap steps that may run side by side, those that are taken over among them; 0: as many as there are cores
+	// Tell takes what fetching from the shared store and publishing there has to say; nil: nobody hears it.
+	Tell func(s *Planned) Teller
 }
 
 // Run runs a plan. A step starts when all that it takes is there; of several, the plan's first gets a free device. After
 // a failure no other step starts, and those that run come to their end; when ctx ends, they are cut short. A variant whose
 // values are wrong, which is a failure with CodeInvalid, is no failure of the run.
 func (x Executor) Run(ctx context.Context, p *Plan, rec Recorder) error {
-	return x.schedule(p, rec).run(ctx)
+	if err := x.bring(ctx, p); err != nil {
+		return err
+	}
+	s := x.schedule(p, rec)
+	s.publish = x.publish(ctx, p)
+	err := s.run(ctx)
+	s.publish.close()
+	return err
 }
 
 // step takes a finished result over or makes one.
 func (x Executor) step(ctx context.Context, p *Plan, s *Planned, device int, rec Recorder, ask func(context.Context, []*Variant, func(*Variant) error) error) error {
 	if s.Done == nil && (s.twin != nil || s.Variant != nil) {
-		s.Done = finished(s.Dir, s.Key)
+		s.Done = Finished(s.Dir, s.Key)
 	}
-	work := Work{Step: s, Body: s.Body, Dir: s.Dir, Device: device, Run: ask}
+	work := Work{Step: s, Body: s.Body, Dir: s.Here(), Device: device, Run: ask}
 	var err error
 	if s.Done != nil {
 		err = reuse(ctx, work, rec)
 	} else {
-		err = x.make(ctx, work, rec)
+		err = x.make(ctx, p, work, rec)
 	}
 	switch {
 	case err == nil:
@@ -75,7 +84,7 @@ func reuse(ctx context.Context, w Work, rec Recorder) error {
 }
 
 // make runs a step and marks its folder finished.
-func (x Executor) make(ctx context.Context, w Work, rec Recorder) error {
+func (x Executor) make(ctx context.Context, p *Plan, w Work, rec Recorder) error {
 	s, began := w.Step, wallclock.Now().UTC()
 	sink, err := rec.Begin(ctx, s, began)
 	kept := &keeping{Sink: sink, points: experiments.MetricBatch{}}
@@ -92,10 +101,13 @@ func (x Executor) make(ctx context.Context, w Work, rec Recorder) error {
 		var release func()
 		if release, err = claim(ctx, s, sink.Note); err == nil {
 			defer release()
-			if s.Done = finished(s.Dir, s.Key); s.Done != nil { // another process has made it meanwhile
+			if s.Done = p.meanwhile(ctx, s, sink); s.Done != nil {
 				return reuse(ctx, w, rec)
 			}
 		}
+	}
+	if err == nil && s.Kind.Cost == Free {
+		err = p.preview(ctx, s)
 	}
 	if err == nil {
 		err = s.Kind.Run(ctx, w)

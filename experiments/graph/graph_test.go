@@ -333,7 +333,7 @@ func TestAfterAFailureNothingElseStartsAndWhatRunsEnds(t *testing.T) {
 	if !slices.Equal(b.ran, []string{"beside", "fails"}) || !slices.Contains(rec.lines, "end fails failed=true cut=false") || !slices.Contains(rec.lines, "end beside failed=false cut=false") {
 		t.Errorf("ran %v, records %v", b.ran, rec.lines)
 	}
-	if p.Steps[0].Dir == "" || finished(p.Steps[0].Dir, p.Steps[0].Key) != nil {
+	if p.Steps[0].Dir == "" || Finished(p.Steps[0].Dir, p.Steps[0].Key) != nil {
 		t.Error("a failed step is marked finished")
 	}
 }

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -27,6 +28,7 @@ type Value struct {
 	Facts map[string]string // Outline.Facts of the step that gives it
 
 	from *Planned // nil where no step gives it
+	rel  string   // where it lies below that step's folder, with slashes
 }
 
 // Ref is the input that takes a step's output.
@@ -36,7 +38,12 @@ func Ref(step, output string) Input { return Input{Text: "${" + step + "." + out
 func Literal(name string) Input { return Input{Text: name, literal: true} }
 
 // Path is where the thing lies.
-func (i Input) Path() string { return i.value.Path }
+func (i Input) Path() string {
+	if from := i.value.from; from != nil && from.Away != "" {
+		return filepath.Join(from.Away, filepath.FromSlash(i.value.rel))
+	}
+	return i.value.Path
+}
 
 // Key is the hash of what decides the thing's content; empty where the input is.
 func (i Input) Key() string { return i.value.Key }

@@ -147,7 +147,7 @@ func (w Work) Place(n *config.Numbers) Place { return Place{w.Device, n} }
 func (w Work) Series() (experiments.MetricBatch, error) {
 	out := experiments.MetricBatch{}
 	for _, s := range w.Step.ancestors() {
-		batch, err := ReadMetrics(s.Dir)
+		batch, err := ReadMetrics(s.Here())
 		if err != nil {
 			return nil, err
 		}

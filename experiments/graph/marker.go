@@ -30,11 +30,12 @@ type Marker struct {
 	Seconds    float64   `json:"seconds"`
 	Outputs    []string  `json:"outputs"` // files and folders, relative to the step's folder
 	Notes      []string  `json:"notes,omitempty"`
+	By         string    `json:"by,omitempty"` // who made it, of a result that came from the shared store
 }
 
-// finished reads the marker of a step's folder; nil when the step has no finished result there, or when one of its
+// Finished reads the marker of a step's folder; nil when the step has no finished result there, or when one of its
 // outputs is gone.
-func finished(dir, key string) *Marker {
+func Finished(dir, key string) *Marker {
 	var m Marker
 	text, err := disk.ReadRegular(filepath.Join(dir, MarkerName), disk.MaxText)
 	if err != nil || json.Unmarshal(text, &m) != nil || m.Key != key {

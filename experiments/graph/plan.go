@@ -19,6 +19,7 @@ type Env struct {
 	// Literal says what a text that is no reference stands for, by what the input takes.
 	Literal func(ctx context.Context, takes []Type, text string) (Value, error)
 	Tell    func(s *Planned) Teller
+	Shared  Shared // results of others; nil: there are none
 }
 
 // Planned is a step with everything that is decided before any work.
@@ -29,6 +30,7 @@ type Planned struct {
 	Dir   string
 	Files []string // that make a result whole
 	Done  *Marker  // nil when the step has to run
+	Away  string   // folder of what is here of a result that the shared store has; empty: Dir has it, or nobody
 
 	plain        bool // its artifacts and series have the names of its kind
 	gives, facts map[string]string
@@ -48,7 +50,7 @@ type Planned struct {
 func (s *Planned) Gives(name string) bool { _, ok := s.gives[name]; return ok }
 
 // Output is where one of the step's outputs lies.
-func (s *Planned) Output(name string) string { return filepath.Join(s.Dir, s.gives[name]) }
+func (s *Planned) Output(name string) string { return filepath.Join(s.Here(), s.gives[name]) }
 
 // InRun gives metric points under the names that they have in the run: where several steps are of a kind, those that are
 // not named as it put their name in front.
@@ -58,9 +60,17 @@ func (s *Planned) InRun(batch experiments.MetricBatch) experiments.MetricBatch {
 	}
 	out := experiments.MetricBatch{}
 	for name, points := range batch {
-		out[s.Name+"/"+name] = points
+		out[s.Prefix()+name] = points
 	}
 	return out
+}
+
+// Prefix is what InRun puts before a name.
+func (s *Planned) Prefix() string {
+	if s.plain {
+		return ""
+	}
+	return s.Name + "/"
 }
 
 // Needs names the steps that this one's result depends on: those that it takes something of, and those that its variants
@@ -104,8 +114,9 @@ func (s *Planned) ancestors() []*Planned {
 
 // Plan is a graph in the order in which it runs, with the keys and what is finished.
 type Plan struct {
-	Steps []*Planned
-	graph Graph
+	Steps  []*Planned
+	graph  Graph
+	shared Shared
 }
 
 // Done says whether every step has a finished result.
@@ -133,7 +144,9 @@ func (g Graph) Make(ctx context.Context, kinds []Kind, env Env) (*Plan, error) {
 			return nil, err
 		}
 	}
-	return &Plan{Steps: steps, graph: g}, nil
+	p := &Plan{Steps: steps, graph: g, shared: env.Shared}
+	p.look(ctx, env.Tell)
+	return p, nil
 }
 
 type maker struct {
@@ -179,7 +192,7 @@ func (m *maker) plan(ctx context.Context, s *Planned) error {
 	}
 	m.byName[s.Name] = s
 	if s.Variant != nil { // another may have the same folder, and may never run
-		s.Done = finished(s.Dir, s.Key)
+		s.Done = Finished(s.Dir, s.Key)
 		return nil
 	}
 	if first := m.byDir[filepath.Clean(s.Dir)]; first != nil {
@@ -188,7 +201,7 @@ func (m *maker) plan(ctx context.Context, s *Planned) error {
 	} else {
 		m.byDir[filepath.Clean(s.Dir)] = s
 	}
-	s.Done = finished(s.Dir, s.Key)
+	s.Done = Finished(s.Dir, s.Key)
 	return nil
 }
 
@@ -203,7 +216,7 @@ func given(from *Planned, output string) (Value, error) {
 	if !ok {
 		return Value{}, experiments.Errorf(experiments.CodeInvalid, "${%s.%s}: step %s as it is configured gives no %s", from.Name, output, from.Name, output)
 	}
-	return Value{Path: filepath.Join(from.Dir, filepath.FromSlash(rel)), Key: from.Key, Facts: from.facts, from: from}, nil
+	return Value{Path: filepath.Join(from.Dir, filepath.FromSlash(rel)), Key: from.Key, Facts: from.facts, from: from, rel: rel}, nil
 }
 
 func (m *maker) literal(ctx context.Context, in *slot) (Value, error) {

@@ -32,8 +32,9 @@ var errHalted = errors.New("stopped: another step has failed")
 // schedule is a plan under way.
 type schedule struct {
 	Executor
-	plan *Plan
-	rec  Recorder
+	plan    *Plan
+	rec     Recorder
+	publish *publisher // nil: nothing is shared
 
 	free    []int // devices
 	cheap   int   // cheap steps that may start
@@ -149,6 +150,7 @@ func (s *schedule) take(ctx context.Context, e ended) {
 	switch {
 	case e.err == nil:
 		s.state[e.step] = true
+		s.publish.add(e.step)
 	case errors.Is(e.err, errHalted): // what has failed says it
 	case e.step.Variant != nil && ctx.Err() == nil && experiments.CodeOf(e.err) == experiments.CodeInvalid:
 		e.step.Variant.err = e.err // its values are wrong, and would be again

@@ -45,7 +45,11 @@ func (p *Plan) Show(ctx context.Context) map[*Planned]Shown {
 			}
 		}
 		if len(shown.Waits) == 0 {
-			v, err := s.Kind.Show(ctx, Work{Step: s, Body: s.Body, Dir: s.Dir})
+			err := p.preview(ctx, s)
+			var v any
+			if err == nil {
+				v, err = s.Kind.Show(ctx, Work{Step: s, Body: s.Body, Dir: s.Dir})
+			}
 			if err == nil {
 				shown.Value, err = json.Marshal(v)
 			}
@@ -95,7 +99,7 @@ func (i Input) Series() (experiments.MetricBatch, error) {
 func (i Input) Values() (map[string]any, error) {
 	from, out := i.value.from, map[string]any{}
 	if from.Kind.Show == nil {
-		series, err := ReadMetrics(from.Dir)
+		series, err := ReadMetrics(from.Here())
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +113,7 @@ func (i Input) Values() (map[string]any, error) {
 		maps.Copy(out, from.Kind.Constants(from.Body))
 	}
 	if from.Kind.Values != nil {
-		values, err := from.Kind.Values(from.Dir)
+		values, err := from.Kind.Values(from.Here())
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package notebook
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"triality/experiments"
+	"triality/experiments/config"
 	"triality/experiments/graph"
 )
 
@@ -51,10 +53,18 @@ func (d *Document) Tree() (*yaml.Node, error) {
 const titleKey = "title"
 
 // Title is the front matter's; empty where it gives none.
-func (d *Document) Title() string {
+func (d *Document) Title() string { return d.setting(titleKey) }
+
+// Name is the experiment that its runs are filed under.
+func (d *Document) Name() string {
+	return cmp.Or(d.setting("name"), config.DefaultSettings().Name)
+}
+
+// setting is a text of the front matter; empty where it gives none.
+func (d *Document) setting(name string) string {
 	if n, err := d.settings(); err == nil {
 		for key, value := range pairs(n) {
-			if key.Value == titleKey {
+			if key.Value == name {
 				return value.Value
 			}
 		}

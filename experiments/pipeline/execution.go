@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -102,7 +104,7 @@ func (e *execution) Reuse(ctx context.Context, s *graph.Planned, points experime
 		return err
 	}
 	err = e.change(ctx, s, func(r *experiments.Step) {
-		r.Status, r.Output, r.EndedAt, r.Notes = experiments.Reused, s.Dir, s.Done.FinishedAt, s.Done.Notes
+		r.Status, r.Output, r.EndedAt, r.Notes = experiments.Reused, s.Here(), s.Done.FinishedAt, s.Done.Told()
 	})
 	if err == nil && len(points) > 0 {
 		err = e.log(ctx, s.InRun(points))
@@ -129,7 +131,10 @@ func (e *execution) Keep(ctx context.Context, s *graph.Planned) error {
 			continue // full fine-tuning has no adapter
 		}
 		path := a.PathOf(s)
-		f, err := disk.OpenRegular(filepath.Join(s.Dir, filepath.FromSlash(a.File)))
+		f, err := disk.OpenRegular(filepath.Join(s.Here(), filepath.FromSlash(a.File)))
+		if s.Away != "" && errors.Is(err, fs.ErrNotExist) {
+			continue // what is large stays in the shared store until a step takes it
+		}
 		if err != nil {
 			return fmt.Errorf("artifact %s: %w", path, err)
 		}

@@ -106,7 +106,7 @@ func baseOf(cfg config.Pipeline, found sources, rows *dataset.Prepared) (*basemo
 }
 
 // makePlan plans a configuration. device is the name of the device that computes.
-func makePlan(ctx context.Context, cfg config.Pipeline, modules []Module, device string, found sources, tell Teller, list []graph.Kind) (*graph.Plan, error) {
+func makePlan(ctx context.Context, cfg config.Pipeline, modules []Module, device string, found sources, tell Teller, list []graph.Kind, shared graph.Shared) (*graph.Plan, error) {
 	g, err := fiveSteps(ctx, cfg, modules, found, tell)
 	if err != nil {
 		return nil, err
@@ -117,7 +117,8 @@ func makePlan(ctx context.Context, cfg config.Pipeline, modules []Module, device
 			v, err := found.literal(ctx, takes, text)
 			return v, atKey(keyOfPath(cfg, takes, text), err)
 		},
-		Tell: func(*graph.Planned) graph.Teller { return tell },
+		Tell:   func(*graph.Planned) graph.Teller { return tell },
+		Shared: shared,
 	})
 }
 

@@ -124,7 +124,7 @@ func plannedSteps(t *testing.T, cfg config.Pipeline, device string, found source
 		module.Slices = m.Slices
 		modules = append(modules, module)
 	}
-	p, err := makePlan(t.Context(), cfg, modules, device, found, &notes{}, stepkinds.All(host{&Engine{}, &execution{}}))
+	p, err := makePlan(t.Context(), cfg, modules, device, found, &notes{}, stepkinds.All(host{&Engine{}, &execution{}}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func (r *Runner) plan(ctx context.Context, s Spec, device string, e *execution, 
 	list := stepkinds.All(host{r.Engine, e})
 	l := &literals{runner: r, runID: runID, found: sources{}}
 	p, err := s.Graph.Make(ctx, list, graph.Env{
-		Dir: s.OutputDir, Device: device, Literal: l.of,
+		Dir: s.OutputDir, Device: device, Literal: l.of, Shared: r.Shared,
 		Tell: func(step *graph.Planned) graph.Teller { return planTeller{r, runID, step.Name} },
 	})
 	if err != nil {
@@ -56,7 +56,7 @@ func (r *Runner) planFive(ctx context.Context, s Spec, device string, e *executi
 		return planned{}, err
 	}
 	e.cfg = pinned
-	p, err := makePlan(ctx, pinned, modules, device, found, planTeller{r, runID, "convert"}, stepkinds.All(host{r.Engine, e}))
+	p, err := makePlan(ctx, pinned, modules, device, found, planTeller{r, runID, "convert"}, stepkinds.All(host{r.Engine, e}), r.Shared)
 	if err != nil {
 		return planned{}, err
 	}
@@ -132,6 +132,37 @@ type PlannedStep struct {
 	Shown   json.RawMessage `json:"shown,omitempty"`
 	Waits   []string        `json:"waits,omitempty"`
 	Problem string          `json:"problem,omitempty"`
+	// Shared is of a result that came from the shared store; nil: it was made here.
+	Shared *SharedResult `json:"shared,omitempty"`
+}
+
+// SharedResult is what the tracker may keep of a result that someone else made.
+type SharedResult struct {
+	By        string           `json:"by"`
+	Dir       string           `json:"dir"` // of what is here of it; absolute
+	Notes     []string         `json:"notes,omitempty"`
+	Artifacts []graph.Artifact `json:"artifacts,omitempty"` // those that are here, with their paths in the run
+	// Prefix stands before the names of its series in a run.
+	Prefix string `json:"prefix,omitempty"`
+}
+
+// sharedOf is nil where the step's result was made here.
+func sharedOf(s *graph.Planned) (*SharedResult, error) {
+	if s.Done == nil || s.Done.By == "" {
+		return nil, nil
+	}
+	dir, err := filepath.Abs(s.Here())
+	if err != nil {
+		return nil, err
+	}
+	out := &SharedResult{By: s.Done.By, Dir: dir, Notes: s.Done.Told(), Prefix: s.Prefix()}
+	for _, a := range s.Kind.Artifacts {
+		if disk.Regular(filepath.Join(s.Here(), filepath.FromSlash(a.File))) == nil {
+			a.Path = a.PathOf(s)
+			out.Artifacts = append(out.Artifacts, a)
+		}
+	}
+	return out, nil
 }
 
 // Plan says what a run of a spec would do, in its order, without running anything or opening a device.
@@ -148,9 +179,12 @@ func (r *Runner) Plan(ctx context.Context, s Spec) ([]PlannedStep, error) {
 	shown := p.Show(ctx)
 	out := make([]PlannedStep, len(p.Steps))
 	for i, step := range p.Steps {
-		o := PlannedStep{Name: step.Name, Kind: step.Kind.Name, Key: step.Key, Cost: step.Kind.Cost.String(), Needs: step.Needs(), Output: step.Dir}
+		o := PlannedStep{Name: step.Name, Kind: step.Kind.Name, Key: step.Key, Cost: step.Kind.Cost.String(), Needs: step.Needs(), Output: step.Here()}
 		if m := step.Done; m != nil {
 			o.TakenOver, o.FinishedAt, o.Seconds = true, m.FinishedAt, m.Seconds
+			if o.Shared, err = sharedOf(step); err != nil {
+				return nil, err
+			}
 		} else {
 			o.Seconds = graph.LastSeconds(filepath.Dir(step.Dir), step.Kind.Name)
 		}

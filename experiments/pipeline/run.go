@@ -32,6 +32,8 @@ type Runner struct {
 	Reporter experiments.Reporter
 	Watcher  Watcher // may be nil
 	Version  string  // of the program, for the environment table
+	// Shared has the results of others; nil: there are none.
+	Shared graph.Shared
 }
 
 // RunOptions says which run to make of a configuration.
@@ -115,7 +117,8 @@ func (r *Runner) RunSpec(ctx context.Context, s Spec, o RunOptions) (run experim
 	if r.Engine.Devices != nil {
 		devices = r.Engine.Devices.Count()
 	}
-	err = graph.Executor{RunID: run.ID, Devices: devices}.Run(ctx, p.Plan, e)
+	tell := func(s *graph.Planned) graph.Teller { return planTeller{r, run.ID, title(s)} }
+	err = graph.Executor{RunID: run.ID, Devices: devices, Tell: tell}.Run(ctx, p.Plan, e)
 	err = errors.Join(err, e.closeParts(context.WithoutCancel(ctx)))
 	run.EndedAt = wallclock.Now().UTC()
 	switch {

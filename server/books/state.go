@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"triality/experiments"
@@ -27,7 +28,7 @@ const (
 	Running State = "running"
 	Failed  State = "failed"
 	Fresh   State = "fresh"  // its result is here
-	Cached  State = "cached" // its result is here, from a run that is not of this notebook
+	Cached  State = "cached" // its result is here, from a run that is not of this notebook, or from someone else
 	Waits   State = "waits"  // it shows what others give, which have no result yet
 )
 
@@ -51,6 +52,7 @@ type Cell struct {
 	Changes  []string `json:"changes,omitempty"`
 	Settings []string `json:"settings,omitempty"`
 	Error    string   `json:"error,omitempty"` // of a failed cell
+	By       string   `json:"by,omitempty"`    // of a cached one whose result came from the shared store: who made it
 	// Of a cell that only shows what others gave: that, made for this answer, and the cells that it waits for.
 	Shown    json.RawMessage       `json:"shown,omitempty"`
 	Waits    []string              `json:"waits,omitempty"`
@@ -86,6 +88,7 @@ type Desk struct {
 	planner Planner
 	kinds   []graph.Kind
 	results *results
+	taking  sync.Mutex    // one run is made of shared results at a time
 	filled  chan struct{} // closed when every run was read
 	stop    context.CancelFunc
 	ended   chan struct{}
@@ -166,7 +169,7 @@ func (d *Desk) Status(ctx context.Context, name, text string) (Status, error) {
 	if out.Problems = problems; problems == nil {
 		out.Problems = []notebook.Problem{}
 	}
-	runs, err := d.results.runsOf(ctx, name)
+	runs, err := d.take(ctx, name, doc, steps)
 	if err != nil {
 		return out, err
 	}
@@ -207,6 +210,9 @@ func (d *Desk) Status(ctx context.Context, name, text string) (Status, error) {
 // finished is a cell whose result is there.
 func (d *Desk) finished(ctx context.Context, c *Cell, s pipeline.PlannedStep, past past) {
 	c.State, c.Ended = Fresh, s.FinishedAt
+	if s.Shared != nil {
+		c.State, c.By = Cached, s.Shared.By
+	}
 	for _, run := range past.runs {
 		if step := stepOf(run, c.ID); step != nil && step.Key == c.Key && hasResult(step) {
 			c.Run, c.ShownOf = run.ID, c.Key

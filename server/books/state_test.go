@@ -24,7 +24,11 @@ import (
 type content struct {
 	done map[string]bool
 	fail map[string]string // cell: what its plan fails with, by its line
+	// shared are results that came from the shared store, by key.
+	shared map[string]*pipeline.SharedResult
 }
+
+var sharedAt = time.Date(2026, 11, 29, 1, 2, 3, 0, time.UTC)
 
 var ref = regexp.MustCompile(`\$\{([a-z0-9]+)\.[a-z]+\}`)
 
@@ -54,7 +58,11 @@ func (c *content) Plan(_ context.Context, text, _ string) ([]pipeline.PlannedSte
 			sum := sha256.Sum256([]byte(b.Cell.Kind + "\n" + body))
 			key := hex.EncodeToString(sum[:])
 			keys[b.Cell.ID] = key
-			out = append(out, c.free(b, pipeline.PlannedStep{Name: b.Cell.ID, Kind: b.Cell.Kind, Key: key, Needs: needs, TakenOver: c.done[key]}, keys))
+			step := pipeline.PlannedStep{Name: b.Cell.ID, Kind: b.Cell.Kind, Key: key, Needs: needs, TakenOver: c.done[key], Shared: c.shared[key]}
+			if step.Shared != nil {
+				step.FinishedAt, step.Seconds = sharedAt, 23
+			}
+			out = append(out, c.free(b, step, keys))
 		}
 		if len(out) == before {
 			return nil, fmt.Errorf("a cycle")
@@ -164,7 +172,7 @@ func (b *bench) status(book, text string) Status {
 		b.desk.results.mu.Lock()
 		seen := len(b.desk.results.ofBook["b.md"])
 		b.desk.results.mu.Unlock()
-		if seen == b.n {
+		if seen >= b.n { // and those that it made itself
 			break
 		}
 		if time.Now().After(deadline) {

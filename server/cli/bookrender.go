@@ -14,6 +14,7 @@ import (
 	flag "github.com/spf13/pflag"
 
 	"triality/experiments"
+	"triality/experiments/graph"
 	"triality/experiments/notebook"
 	"triality/experiments/pipeline"
 	"triality/frontend"
@@ -29,6 +30,7 @@ func setupBookRender(e *env, fs *flag.FlagSet) func(context.Context, []string) e
 	data := dataFlag(fs)
 	output := fs.String("output", "report.html", "`file` to write")
 	language := fs.String("language", "en", "en or ja")
+	share := sharedFlags(fs)
 	e.jsonFlag(fs)
 	return func(ctx context.Context, args []string) error {
 		if len(args) != 1 {
@@ -52,7 +54,11 @@ func setupBookRender(e *env, fs *flag.FlagSet) func(context.Context, []string) e
 		if err != nil {
 			return err
 		}
-		page, err := e.renderBook(ctx, o, spec, *language)
+		var page []byte
+		results, err := share.open(ctx, e.logger(slog.LevelWarn))
+		if err == nil {
+			page, err = e.renderBook(ctx, o, spec, results, *language)
+		}
 		if err == nil {
 			page, err = pages.WithNotebook(page, *language, filepath.Base(args[0]), text)
 		}
@@ -67,12 +73,12 @@ func setupBookRender(e *env, fs *flag.FlagSet) func(context.Context, []string) e
 }
 
 // renderBook is the report of the run that has all of a notebook's results. Nothing is computed for it.
-func (e *env) renderBook(ctx context.Context, o owner, spec pipeline.Spec, language string) ([]byte, error) {
+func (e *env) renderBook(ctx context.Context, o owner, spec pipeline.Spec, results graph.Shared, language string) ([]byte, error) {
 	screen := newTerminal(e.stderr)
 	if o.server != nil {
 		return e.renderThrough(ctx, o.server, spec, language)
 	}
-	steps, err := planHere(ctx, o.store, spec, screen, e.logger(slog.LevelWarn))
+	steps, err := planHere(ctx, o.store, spec, results, screen, e.logger(slog.LevelWarn))
 	screen.clear()
 	if err == nil {
 		err = unfinished(steps)
@@ -80,7 +86,7 @@ func (e *env) renderBook(ctx context.Context, o owner, spec pipeline.Spec, langu
 	if err != nil {
 		return nil, err
 	}
-	run, err := e.takenOver(ctx, o.store, spec)
+	run, err := e.takenOver(ctx, o.store, spec, results)
 	if err != nil {
 		return nil, err
 	}
@@ -109,12 +115,13 @@ func unfinished(steps []pipeline.PlannedStep) error {
 }
 
 // takenOver is the run that made every step of a spec, or a new one that takes all of them over.
-func (e *env) takenOver(ctx context.Context, st *store.Store, spec pipeline.Spec) (run experiments.Run, err error) {
+func (e *env) takenOver(ctx context.Context, st *store.Store, spec pipeline.Spec, results graph.Shared) (run experiments.Run, err error) {
 	runner, closeRunner, err := openRunner(st, spec, nil, e.logger(slog.LevelWarn))
 	if err != nil {
 		return run, err
 	}
 	defer func() { err = errors.Join(err, closeRunner()) }()
+	runner.Shared = results
 	run, _, err = runner.RunSpec(ctx, spec, pipeline.RunOptions{})
 	return run, err
 }

@@ -34,7 +34,7 @@ func sections() []section {
 		{"step", "Its steps alone", stepCommands()},
 		{"model", "Models", slices.Concat(modelCommands(), hubCommands())},
 		{"metric", "Metrics of your own", metricCommands()},
-		{"server", "The tracker", slices.Concat(serverCommands(), workerCommands(), queueCommands(), runsCommands(), bulkCommands(), dbCommands(), auditCommands())},
+		{"server", "The tracker", slices.Concat(serverCommands(), workerCommands(), queueCommands(), runsCommands(), bulkCommands(), sharedCommands(), dbCommands(), auditCommands())},
 		{"tool", "Tools", slices.Concat(dataCommands(), benchCommands(), toolCommands())},
 	}
 }
@@ -44,6 +44,7 @@ var families = map[string]string{
 	"model":   "make, look at, merge, convert and check models",
 	"hub":     "models of the Hugging Face Hub and its cache",
 	"metric":  "WebAssembly metrics: start one, check it, try it",
+	"shared":  "results that a team shares",
 	"db":      "the tracker's database",
 	"audit":   "the log of judged queries",
 	"jobs":    "the server's queue",

@@ -13,6 +13,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/config"
+	"triality/experiments/graph"
 	"triality/experiments/kinds/abtest"
 	"triality/experiments/kinds/report"
 	"triality/experiments/pipeline"
@@ -39,6 +40,7 @@ func setupRun(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 	data := dataFlag(fs)
 	name := fs.String("name", "", "name of the run (default: the time)")
 	var set settings
+	share := sharedFlags(fs)
 	e.gateFlag(fs)
 	fs.Var(&set, "set", "`KEY=VALUE` that wins over the file, such as training.lora_r=8, in a graph STEP.training.lora_r=8; may be repeated")
 	plan := fs.Bool("plan", false, "print the steps, their keys, what is taken over and what is left to do, and run nothing")
@@ -51,13 +53,19 @@ func setupRun(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 		if err != nil {
 			return err
 		}
+		var results graph.Shared
+		if o.server == nil { // which has its own
+			if results, err = share.open(ctx, e.logger(slog.LevelWarn)); err != nil {
+				return errors.Join(err, o.Close())
+			}
+		}
 		switch {
 		case *plan:
-			err = e.printPlan(ctx, o, args[0], set)
+			err = e.printPlan(ctx, o, args[0], set, results)
 		case o.server != nil:
 			err = e.runThrough(ctx, o.server, args[0], *name, set)
 		default:
-			err = e.runPipeline(ctx, o.store, args[0], *name, set)
+			err = e.runPipeline(ctx, o.store, args[0], *name, set, results)
 		}
 		return errors.Join(err, o.Close())
 	}
@@ -68,7 +76,7 @@ func dataFlag(fs *flag.FlagSet) *string {
 }
 
 // runPipeline runs a configuration file and prints the outcome.
-func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name string, set []string) (err error) {
+func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name string, set []string, results graph.Shared) (err error) {
 	spec, err := pipeline.LoadSpec(path, set...)
 	if err != nil {
 		return err
@@ -79,7 +87,7 @@ func (e *env) runPipeline(ctx context.Context, st *store.Store, path, name strin
 	}
 	defer func() { err = errors.Join(err, closeRunner()) }()
 	screen := newTerminal(e.stderr)
-	runner.Watcher = screen
+	runner.Watcher, runner.Shared = screen, results
 	run, upToDate, err := runner.RunSpec(ctx, spec, pipeline.RunOptions{Name: name})
 	screen.clear()
 	if err != nil {

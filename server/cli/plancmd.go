@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/experiments/graph"
 	"triality/experiments/pipeline"
 )
 
 // printPlan prints what a run of a configuration would do.
-func (e *env) printPlan(ctx context.Context, o owner, path string, set []string) error {
+func (e *env) printPlan(ctx context.Context, o owner, path string, set []string, results graph.Shared) error {
 	spec, err := pipeline.LoadSpec(path, set...)
 	if err != nil {
 		return err
@@ -32,7 +33,7 @@ func (e *env) printPlan(ctx context.Context, o owner, path string, set []string)
 		}
 	} else {
 		screen := newTerminal(e.stderr)
-		if steps, err = planHere(ctx, o.store, spec, screen, e.logger(slog.LevelWarn)); err != nil {
+		if steps, err = planHere(ctx, o.store, spec, results, screen, e.logger(slog.LevelWarn)); err != nil {
 			return err
 		}
 		screen.clear()
@@ -43,14 +44,22 @@ func (e *env) printPlan(ctx context.Context, o owner, path string, set []string)
 }
 
 // planHere plans in this process. No device is opened: one may be full of another's work.
-func planHere(ctx context.Context, tracker experiments.Tracker, spec pipeline.Spec, screen pipeline.Watcher, log *slog.Logger) (steps []pipeline.PlannedStep, err error) {
+func planHere(ctx context.Context, tracker experiments.Tracker, spec pipeline.Spec, results graph.Shared, screen pipeline.Watcher, log *slog.Logger) (steps []pipeline.PlannedStep, err error) {
 	host, err := openSandbox(0, log)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
-	r := &pipeline.Runner{Engine: &pipeline.Engine{Sandbox: host}, Tracker: tracker, Watcher: screen}
+	r := &pipeline.Runner{Engine: &pipeline.Engine{Sandbox: host}, Tracker: tracker, Watcher: screen, Shared: results}
 	return r.Plan(ctx, spec)
+}
+
+// from says who made a result that came from the shared store.
+func from(s pipeline.PlannedStep) string {
+	if s.Shared == nil {
+		return ""
+	}
+	return " from " + s.Shared.By
 }
 
 func printSteps(w io.Writer, steps []pipeline.PlannedStep) {
@@ -61,7 +70,7 @@ func printSteps(w io.Writer, steps []pipeline.PlannedStep) {
 		took := time.Duration(s.Seconds * float64(time.Second)).Round(100 * time.Millisecond)
 		switch {
 		case s.TakenOver:
-			what = fmt.Sprintf("taken over: finished %s, took %v", s.FinishedAt.Local().Format(time.DateTime), took)
+			what = fmt.Sprintf("taken over%s: finished %s, took %v", from(s), s.FinishedAt.Local().Format(time.DateTime), took)
 		case s.Seconds > 0:
 			what += fmt.Sprintf(", about %v as last time", took)
 		}

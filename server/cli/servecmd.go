@@ -42,6 +42,7 @@ type serving struct {
 	root                *string
 	slots, cpuSlots     *int
 	workers             workersFlags
+	shared              sharing
 	keepDeleted         *time.Duration
 	verbose             *bool
 	think               thinkFlags
@@ -57,6 +58,7 @@ func serveFlags(fs *flag.FlagSet) serving {
 		slots:       fs.Int("slots", 0, "`jobs` at once on the machine's cards, or on its processor where it has none; 0: one to a card"),
 		cpuSlots:    fs.Int("cpu-slots", 0, "`jobs` of device: cpu that run beside those; 0: they take a slot as others do"),
 		workers:     serveWorkersFlags(fs),
+		shared:      sharedFlags(fs),
 		keepDeleted: fs.Duration("keep-deleted", store.KeepDeleted, "how long a deletion or another change of many runs can be undone; its space is freed after it"),
 		verbose:     fs.Bool("verbose", false, "log every request"),
 		think:       serveThinkFlags(fs),
@@ -196,7 +198,14 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 		defer func() { err = errors.Join(err, workers.Close()) }()
 		o.Fleet = workers
 	}
-	queue, err := jobs.New(ctx, st, worker.Process{Root: o.DataRoot}, o)
+	if _, err := s.shared.open(ctx, log); err != nil { // what is wrong with it is said now, and not by each job
+		return err
+	}
+	results, err := s.shared.named()
+	if err != nil {
+		return err
+	}
+	queue, err := jobs.New(ctx, st, worker.Process{Root: o.DataRoot, Shared: results}, o)
 	if err != nil {
 		return err
 	}
@@ -309,7 +318,7 @@ func setupDemo(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
 		}
 		st := o.store
 		defer func() { err = errors.Join(err, st.Close()) }()
-		if err := e.runPipeline(ctx, st, *path, "", nil); err != nil {
+		if err := e.runPipeline(ctx, st, *path, "", nil, nil); err != nil {
 			return err
 		}
 		fmt.Fprintln(e.stdout)

@@ -41,6 +41,7 @@ func setupWorker(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 	name := fs.String("name", "", "`name` of the worker, which no other has (default: the machine's)")
 	slots := fs.Int("slots", 0, "`jobs` at once; 0: one to a card, one on a machine without")
 	cache := fs.Float64("cache", 50, "`GB` of inputs that are kept for later jobs")
+	share := sharedFlags(fs)
 	verbose := fs.Bool("verbose", false, "log more")
 	return func(ctx context.Context, args []string) (err error) {
 		if err := need(map[string]string{"join": *join, "token-file": *tokenFile}); err != nil {
@@ -74,17 +75,24 @@ func setupWorker(e *env, fs *flag.FlagSet) func(context.Context, []string) error
 		if err != nil {
 			return fmt.Errorf("--dir: %w", err)
 		}
+		results, err := share.named()
+		if err != nil {
+			return err
+		}
 		level := slog.LevelInfo
 		if *verbose {
 			level = slog.LevelDebug
 		}
 		log := e.logger(level)
+		if _, err := share.open(ctx, log); err != nil {
+			return err
+		}
 		files, err := transfer.OpenWorker(transfer.WorkerOptions{Dir: folder, CacheBytes: int64(*cache * 1e9), Logger: log})
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, files.Close()) }()
-		agent, err := fleet.NewAgent(fleet.AgentOptions{Access: access, Name: *name, Dir: folder, Info: info, Files: fleet.Transferred{Worker: files}, Logger: log})
+		agent, err := fleet.NewAgent(fleet.AgentOptions{Access: access, Name: *name, Dir: folder, Info: info, Files: fleet.Transferred{Worker: files}, Process: worker.Process{Shared: results}, Logger: log})
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"triality/experiments"
 	"triality/experiments/pipeline"
@@ -24,11 +25,16 @@ func WorkerMain(stdin io.Reader, stdout io.WriteCloser, stderr io.Writer) int {
 		if err != nil {
 			return err
 		}
-		if err := keepTo(spec, job.Root); err != nil {
+		if err := keepTo(spec, job.Root, job.Shared); err != nil {
+			return err
+		}
+		log := e.logger(slog.LevelInfo)
+		results, err := openShared(ctx, job.Shared, log)
+		if err != nil {
 			return err
 		}
 		if job.Plan {
-			steps, err := planHere(ctx, tracker, spec, newTerminal(stderr), e.logger(slog.LevelInfo))
+			steps, err := planHere(ctx, tracker, spec, results, newTerminal(stderr), log)
 			if err != nil {
 				return err
 			}
@@ -39,20 +45,20 @@ func WorkerMain(stdin io.Reader, stdout io.WriteCloser, stderr io.Writer) int {
 			_, err = tracker.SaveArtifact(ctx, job.RunID, "plan.json", "application/json", bytes.NewReader(text))
 			return err
 		}
-		runner, closeRunner, err := openRunner(tracker, spec, job.Devices, e.logger(slog.LevelInfo))
+		runner, closeRunner, err := openRunner(tracker, spec, job.Devices, log)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, closeRunner()) }()
-		runner.Watcher = newTerminal(stderr)
+		runner.Watcher, runner.Shared = newTerminal(stderr), results
 		runner.Engine.Room.Process = job.Memory
 		_, _, err = runner.RunSpec(ctx, spec, pipeline.RunOptions{RunID: job.RunID, Resume: job.Resume})
 		return err
 	})
 }
 
-// keepTo makes this process keep to a data root and the Hub's cache; an empty one is none.
-func keepTo(spec pipeline.Spec, root string) error {
+// keepTo makes this process keep to a data root, the Hub's cache and the folder of shared results; an empty root is none.
+func keepTo(spec pipeline.Spec, root string, results worker.Shared) error {
 	if root == "" {
 		return nil
 	}
@@ -66,6 +72,9 @@ func keepTo(spec pipeline.Spec, root string) error {
 	cache, err := hub.FromEnv(os.Getenv)
 	if err != nil {
 		return experiments.Errorf(experiments.CodeInvalid, "%w", err)
+	}
+	if results.Where != "" && !strings.Contains(results.Where, "://") {
+		return disk.Confine(root, cache.CacheDir, results.Where)
 	}
 	return disk.Confine(root, cache.CacheDir)
 }

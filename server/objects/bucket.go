@@ -28,9 +28,32 @@ type Bucket struct {
 	name, prefix string
 }
 
-// OpenBucket opens https://HOST/BUCKET/PREFIX. The keys are those of the AWS tools: AWS_ACCESS_KEY_ID and
-// AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials. A region of "" is asked for.
+// OpenBucket is NewBucket for one that is there and answers.
 func OpenBucket(ctx context.Context, address, region string) (*Bucket, error) {
+	b, err := NewBucket(address, region)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.There(ctx); err != nil {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "bucket %q: %w", address, err)
+	}
+	return b, nil
+}
+
+// There says what keeps the bucket from being used: CodeUnavailable, where it may answer later.
+func (b *Bucket) There(ctx context.Context) error {
+	there, err := b.client.BucketExists(ctx, b.name)
+	if err == nil && !there {
+		err = experiments.Errorf(experiments.CodeInvalid, "there is no such bucket; make it first")
+	} else if err != nil {
+		err = b.fail("", err)
+	}
+	return err
+}
+
+// NewBucket gives the bucket https://HOST/BUCKET/PREFIX, which is not asked for. The keys are those of the AWS tools:
+// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials. A region of "" is asked for.
+func NewBucket(address, region string) (*Bucket, error) {
 	bad := func(format string, args ...any) (*Bucket, error) {
 		return nil, experiments.Errorf(experiments.CodeInvalid, "bucket %q: %w", address, fmt.Errorf(format, args...))
 	}
@@ -47,15 +70,7 @@ func OpenBucket(ctx context.Context, address, region string) (*Bucket, error) {
 	if err != nil {
 		return bad("%w", err)
 	}
-	b := &Bucket{client: client, name: name, prefix: prefix}
-	there, err := client.BucketExists(ctx, name)
-	if err != nil {
-		return bad("%w", err)
-	}
-	if !there {
-		return bad("there is no such bucket; make it first")
-	}
-	return b, nil
+	return &Bucket{client: client, name: name, prefix: prefix}, nil
 }
 
 func (b *Bucket) key(name string) string { return path.Join(b.prefix, name) }
@@ -82,6 +97,46 @@ func (b *Bucket) Upload(ctx context.Context, name string, r io.Reader, size int6
 func (b *Bucket) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	o, err := b.client.GetObject(ctx, b.name, b.key(name), minio.GetObjectOptions{})
 	return o, b.fail(name, err)
+}
+
+// Read reads a whole object of at most limit bytes. One that is not there is CodeNotFound, a larger one CodeTooLarge.
+func (b *Bucket) Read(ctx context.Context, name string, limit int64) ([]byte, error) {
+	o, err := b.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	data, err := io.ReadAll(io.LimitReader(o, limit+1))
+	switch {
+	case err != nil && minio.ToErrorResponse(err).StatusCode == 404:
+		return nil, experiments.Errorf(experiments.CodeNotFound, "bucket %s, object %s is not there", b.name, b.key(name))
+	case err != nil:
+		return nil, b.fail(name, err)
+	case int64(len(data)) > limit:
+		return nil, experiments.Errorf(experiments.CodeTooLarge, "bucket %s, object %s has more than %d bytes", b.name, b.key(name), limit)
+	}
+	return data, nil
+}
+
+// Listed is an object of a list.
+type Listed struct {
+	Name     string // below the bucket's folder
+	Size     int64
+	Modified time.Time
+}
+
+// List calls f for every object in a folder, until it fails.
+func (b *Bucket) List(ctx context.Context, folder string, f func(Listed) error) error {
+	for o := range b.client.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: b.key(folder) + "/", Recursive: true}) {
+		if o.Err != nil {
+			return b.fail(folder, o.Err)
+		}
+		name := strings.TrimPrefix(strings.TrimPrefix(o.Key, b.prefix), "/")
+		if err := f(Listed{name, o.Size, o.LastModified}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ReadLink is a link that reads an object.

@@ -21,7 +21,8 @@ import (
 
 // Folder is a Store in a folder: sha256/ab/cdef… holds the objects, incoming/ the parts.
 type Folder struct {
-	dir string
+	dir  string
+	perm fs.FileMode // of the folders that it makes
 
 	mu     sync.Mutex
 	active map[string]bool // parts that are open
@@ -30,13 +31,19 @@ type Folder struct {
 var _ Store = (*Folder)(nil)
 
 // OpenFolder opens a store, which is made where it is missing.
-func OpenFolder(dir string) (*Folder, error) {
+func OpenFolder(dir string) (*Folder, error) { return openFolder(dir, 0o700) }
+
+// OpenShared is OpenFolder for one that others write to as well, as far as the umask lets them. Each writer's owners have
+// names of their own.
+func OpenShared(dir string) (*Folder, error) { return openFolder(dir, 0o777) }
+
+func openFolder(dir string, perm fs.FileMode) (*Folder, error) {
 	for _, d := range []string{"sha256", "incoming"} {
-		if err := disk.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
+		if err := disk.MkdirAll(filepath.Join(dir, d), perm); err != nil {
 			return nil, fmt.Errorf("objects folder: %w", err)
 		}
 	}
-	return &Folder{dir: dir, active: map[string]bool{}}, nil
+	return &Folder{dir: dir, perm: perm, active: map[string]bool{}}, nil
 }
 
 // Dir is the folder.
@@ -91,9 +98,39 @@ func (f *Folder) Link(id ID, to string) error {
 	if err := id.Check(); err != nil {
 		return err
 	}
-	now := time.Now()
-	_ = os.Chtimes(f.path(id), now, now) // the next Prune may remove it early
+	f.Used(id)
 	return disk.Link(f.path(id), to)
+}
+
+// Used says that an object was used now.
+func (f *Folder) Used(id ID) {
+	now := time.Now()
+	_ = os.Chtimes(f.path(id), now, now) // another's file may refuse: it may be removed early
+}
+
+// RemoveUnused removes the objects that were last used before a time, but those that keep wants, and the parts that nobody has
+// written to since. It gives the bytes that it removed.
+func (f *Folder) RemoveUnused(ctx context.Context, before time.Time, keep func(ID) bool) (removed int64, err error) {
+	all, err := f.list(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range all {
+		if s.used.After(before) || keep(s.id) {
+			continue
+		}
+		if err := f.Remove(ctx, s.id); err != nil {
+			return removed, err
+		}
+		removed += s.id.Size
+	}
+	return removed, f.Abandon(ctx, func(owner string) bool {
+		parts, _ := filepath.Glob(filepath.Join(f.dir, "incoming", "*."+owner))
+		return slices.ContainsFunc(parts, func(p string) bool {
+			info, err := os.Stat(p)
+			return err == nil && info.ModTime().After(before)
+		})
+	})
 }
 
 // Remove implements Store.

@@ -77,3 +77,16 @@ type Part interface {
 	// Close leaves the part for the next Begin. After Commit it does nothing.
 	Close() error
 }
+
+// Copy writes an object to w. Bytes that are not those of its name are ErrDamaged, told after they were written.
+func Copy(w io.Writer, r io.Reader, id ID) error {
+	hash := sha256.New()
+	n, err := io.Copy(io.MultiWriter(w, hash), io.LimitReader(r, id.Size+1))
+	if err != nil {
+		return err
+	}
+	if sum := hex.EncodeToString(hash.Sum(nil)); n != id.Size || sum != id.SHA256 {
+		return experiments.Errorf(experiments.CodeInvalid, "object %s of %d bytes: %w: they are %d, their SHA-256 %s", id.short(), id.Size, ErrDamaged, n, sum)
+	}
+	return nil
+}

@@ -143,7 +143,7 @@ func (p *folderPart) Commit(context.Context) error {
 	}
 	to := p.folder.path(p.id)
 	dir := filepath.Dir(to)
-	err := disk.MkdirAll(dir, 0o700)
+	err := disk.MkdirAll(dir, p.folder.perm)
 	if err == nil {
 		err = disk.Rename(p.path(), to)
 	}

@@ -36,6 +36,15 @@ type Job struct {
 	Devices []int
 	// Card is the memory that the job is known to need of a card, in bytes; 0: not known.
 	Card int64
+	// Shared is the store of results that the job shares with others; its zero value: none.
+	Shared Shared
+}
+
+// Shared names a store of results that a team shares.
+type Shared struct {
+	Where  string // a folder, absolute, or a bucket's address; empty: there is none
+	Region string // of the bucket; empty: asked for
+	By     string // who makes results here; empty: USER@HOST
 }
 
 // Failure is how a job's own error travels between the processes.

@@ -25,6 +25,8 @@ type Process struct {
 	Memory int64
 	// Root is a folder that a worker keeps to: it reads and writes below it alone; empty: as its user may.
 	Root string
+	// Shared is the store of results that workers share with others.
+	Shared Shared
 	// Grace is how long a cancelled job has to leave a checkpoint before its worker is killed; 0: 8 s. Nothing
 	// is lost without one: the next attempt goes on from the checkpoint before it.
 	Grace time.Duration
@@ -64,7 +66,7 @@ func (p Process) Run(ctx context.Context, job Job, tracker experiments.Tracker, 
 	if p.Memory == 0 {
 		p.Memory = RoomOf(memory.Machine())
 	}
-	job.Grace, job.Memory, job.Root = p.Grace, p.Memory, p.Root
+	job.Grace, job.Memory, job.Root, job.Shared = p.Grace, p.Memory, p.Root, p.Shared
 	program, args := p.Program, p.Args
 	if program == "" {
 		self, err := os.Executable()

@@ -181,7 +181,7 @@ func (u *under) round(ctx context.Context, round int, list []measured) error {
 
 // measure reads the metric of a variant that has finished.
 func (u *under) measure(v *graph.Variant) (float64, error) {
-	points, err := graph.ReadMetrics(v.Last().Dir)
+	points, err := graph.ReadMetrics(v.Last().Here())
 	if err != nil {
 		return 0, err
 	}
