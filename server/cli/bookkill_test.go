@@ -18,8 +18,8 @@ import (
 	"triality/server/books"
 )
 
-// asks calls the API of a server that may have been started again elsewhere.
-func asks(t *testing.T, s *tracker, method, path string, in, into any, headers ...string) int {
+// callAPI calls the API of a server that may have been started again elsewhere.
+func callAPI(t *testing.T, s *tracker, method, path string, in, into any, headers ...string) int {
 	t.Helper()
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -70,11 +70,11 @@ func TestAServerKilledWhileACellRunsGoesOnAndLosesNothingTyped(t *testing.T) {
 	t.Cleanup(func() { s.cmd.Process.Kill() }) // where the test failed
 
 	var cells books.CellTexts
-	asks(t, s, "GET", "/notebooks/cells?name=b.md", nil, &cells)
+	callAPI(t, s, "GET", "/notebooks/cells?name=b.md", nil, &cells)
 	var book books.Book
 	write := func(rank int) {
 		t.Helper()
-		asks(t, s, "PUT", "/notebooks/cells", map[string]string{
+		callAPI(t, s, "PUT", "/notebooks/cells", map[string]string{
 			"name": "b.md", "id": "tune", "kind": "finetune", "after": "rows",
 			"body": fmt.Sprintf("base_model: model\ndataset: ${rows.dataset}\nmax_length: 96\ntraining: {num_train_epochs: 8, per_device_train_batch_size: 1, lora_r: %d, logging_steps: 1, save_steps: 1}\n", rank),
 		}, &book, `If-Match: "`+cells.Revision+`"`, "X-Triality-Client: assistant")
@@ -82,12 +82,12 @@ func TestAServerKilledWhileACellRunsGoesOnAndLosesNothingTyped(t *testing.T) {
 	}
 	write(2)
 	var run experiments.Run
-	asks(t, s, "POST", "/jobs", map[string]any{"config": book.Text, "book": "b.md", "cells": []string{"tune"}}, &run, "X-Triality-Client: assistant")
+	callAPI(t, s, "POST", "/jobs", map[string]any{"config": book.Text, "book": "b.md", "cells": []string{"tune"}}, &run, "X-Triality-Client: assistant")
 	wait := func(what string, until func(experiments.Run) bool) experiments.Run {
 		t.Helper()
 		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 			var now experiments.Run
-			asks(t, s, "GET", "/runs/"+run.ID, nil, &now)
+			callAPI(t, s, "GET", "/runs/"+run.ID, nil, &now)
 			if until(now) {
 				return now
 			}
@@ -108,14 +108,14 @@ func TestAServerKilledWhileACellRunsGoesOnAndLosesNothingTyped(t *testing.T) {
 		t.Errorf("job %+v, tags %v", end.Job, end.Tags)
 	}
 	var now books.Book
-	asks(t, s, "GET", "/notebooks/b.md", nil, &now)
+	callAPI(t, s, "GET", "/notebooks/b.md", nil, &now)
 	if now.Text != book.Text || !strings.HasPrefix(now.Text, rest) {
 		t.Errorf("the notebook says %q, want %q", now.Text, book.Text)
 	}
 	state := func(text, want string) books.Cell {
 		t.Helper()
 		var status books.Status
-		asks(t, s, "POST", "/notebooks/state", map[string]string{"name": "b.md", "text": text}, &status)
+		callAPI(t, s, "POST", "/notebooks/state", map[string]string{"name": "b.md", "text": text}, &status)
 		var got []string
 		for _, c := range status.Cells {
 			got = append(got, c.ID+" "+string(c.State))
@@ -130,7 +130,7 @@ func TestAServerKilledWhileACellRunsGoesOnAndLosesNothingTyped(t *testing.T) {
 	var points struct {
 		Points [][]any `json:"points"`
 	}
-	asks(t, s, "GET", "/runs/"+cell.Run+"/metrics/series?name=train/loss", nil, &points)
+	callAPI(t, s, "GET", "/runs/"+cell.Run+"/metrics/series?name=train/loss", nil, &points)
 	if len(points.Points) == 0 {
 		t.Error("the cell's output has no curve")
 	}
