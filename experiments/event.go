@@ -10,6 +10,8 @@ const (
 	EventProgress = "progress" // a step moved on; Data is {"step": its name, "progress": Progress}
 	EventRuns     = "runs"     // many runs were changed at once, or some deleted or brought back; Data is a RunsEvent
 	EventModule   = "module"   // a metric module was added; Data is the Module
+	EventComments = "comments" // what is said of a notebook's cells has changed; Data is {"book": its name}
+	EventPresence = "presence" // who has a notebook open has changed; Data is {"book": its name, "items": they}
 )
 
 // Event tells watchers what changed. IDs grow by one and survive a restart.

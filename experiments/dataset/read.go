@@ -76,7 +76,7 @@ func Read(ctx context.Context, input string, strict bool, tell Teller) (Rows, er
 		if out.Skipped > 0 {
 			detail = "the first problem: " + out.Problems[0]
 		}
-		return Rows{}, experiments.Errorf(experiments.CodeInvalid, "data.input_path: %s holds no usable row; %s", input, detail)
+		return Rows{}, experiments.Errorf(experiments.CodeInvalid, "read rows: %s holds no usable row; %s", input, detail)
 	}
 	return out, nil
 }

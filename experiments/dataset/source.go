@@ -32,13 +32,13 @@ func Find(input string) ([]string, error) {
 		files, globErr = disk.Glob(pattern)
 	}
 	if globErr != nil {
-		return nil, experiments.Errorf(experiments.CodeInvalid, "data.input_path: %q is not a valid pattern: %w", input, globErr)
+		return nil, experiments.Errorf(experiments.CodeInvalid, "read rows: %q is not a valid pattern: %w", input, globErr)
 	}
 	if len(files) == 0 {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, experiments.Errorf(experiments.CodeInvalid, "data.input_path: %w", err)
+			return nil, experiments.Errorf(experiments.CodeInvalid, "read rows: %w", err)
 		}
-		return nil, experiments.Errorf(experiments.CodeNotFound, "data.input_path: no file matches %s", pattern)
+		return nil, experiments.Errorf(experiments.CodeNotFound, "read rows: no file matches %s", pattern)
 	}
 	slices.Sort(files)
 	for _, name := range files {

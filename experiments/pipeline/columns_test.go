@@ -98,14 +98,14 @@ func TestAnErrorOfAPathNamesTheKeyOfTheConfiguration(t *testing.T) {
 		t.Errorf("a data set is %s", got)
 	}
 	missing := experiments.Errorf(experiments.CodeNotFound, "rows.jsonl: no such file")
-	read := experiments.Errorf(experiments.CodeNotFound, "data.input_path: x matches nothing")
+	read := experiments.Errorf(experiments.CodeNotFound, "read rows: no file matches x")
 	for _, tt := range []struct {
 		key  string
 		err  error
 		want string
 	}{
 		{"data.input_path", missing, "data.input_path: rows.jsonl: no such file"}, {"", missing, "rows.jsonl: no such file"},
-		{"data.input_path", read, "data.input_path: x matches nothing"}, {"test.test_data_path", read, "test.test_data_path: x matches nothing"},
+		{"data.input_path", read, "data.input_path: read rows: no file matches x"}, {"test.test_data_path", read, "test.test_data_path: read rows: no file matches x"},
 		{"test.test_data_path", missing, "test.test_data_path: rows.jsonl: no such file"},
 		{"test.test_data_path", experiments.Errorf(experiments.CodeNotFound, "model.base_model: none"), "model.base_model: none"},
 	} {

@@ -135,21 +135,14 @@ func keyOfPath(cfg config.Pipeline, takes []graph.Type, text string) string {
 	return ""
 }
 
-// atKey puts a configuration's key before an error that names none. The reader of rows calls what it reads
-// data.input_path, which a test set is not.
+// atKey puts a configuration's key before an error that names none.
 func atKey(key string, err error) error {
 	if err == nil || key == "" {
 		return err
 	}
 	text := err.Error()
-	if key != "data.input_path" {
-		text = strings.ReplaceAll(text, "data.input_path: ", "")
-	}
 	if slices.ContainsFunc(config.Keys(), func(k string) bool { return strings.Contains(k, ".") && strings.Contains(text, k+":") }) {
 		return err
-	}
-	if text != err.Error() {
-		return experiments.Errorf(experiments.CodeOf(err), "%s: %s", key, text)
 	}
 	return fmt.Errorf("%s: %w", key, err)
 }

@@ -175,7 +175,7 @@ func TestWhatAGraphNamesIsLookedForBeforeAnythingRuns(t *testing.T) {
 		{"low.base_model=nowhere", "pair.yaml:9: low: base_model: nowhere: no such model folder"},
 		{"low.dataset=nowhere.jsonl", "low: dataset: "},
 		{"low.dataset=base", "low: dataset: "},
-		{"rows.data.input_path=none.jsonl", "rows: "},
+		{"rows.data.input_path=none.jsonl", "rows: data.input_path: read rows: no file matches none.jsonl"},
 		{"compare.test.metrics=[{module: none.wasm}]", "compare: metric module none.wasm: no such file"},
 		{"compare.test.metrics=[{module: texts.wasm}]", "compare: test.metrics[0] (texts.wasm): metric texts needs"},
 		{"low.numbers.bf16=true", "low: numbers.bf16: give training.bf16 instead"},
@@ -187,6 +187,20 @@ func TestWhatAGraphNamesIsLookedForBeforeAnythingRuns(t *testing.T) {
 		}
 		if code := experiments.CodeOf(err); code != experiments.CodeInvalid && code != experiments.CodeNotFound {
 			t.Errorf("%s: code %s", tt.set, code)
+		}
+	}
+}
+
+func TestRowsThatAreMissingAreNamedByTheKeyThatNamesThem(t *testing.T) {
+	t.Chdir(t.TempDir())
+	r, _ := newRunner(t)
+	for _, tt := range []struct{ body, want string }{
+		{"create: {shape: micro, text: none.jsonl}", "pair.yaml:3: own: create.text: read rows: no file matches none.jsonl"},
+		{"create: {shape: micro}, rows: {input_path: none.jsonl}", "pair.yaml:3: own: rows.input_path: read rows: no file matches none.jsonl"},
+	} {
+		_, err := r.Plan(t.Context(), parsed(t, "output_dir: runs\nsteps:\n  - {name: own, kind: base, body: {base_model: made, "+tt.body+"}}\n"))
+		if err == nil || !strings.Contains(err.Error(), tt.want) || experiments.CodeOf(err) != experiments.CodeNotFound {
+			t.Errorf("%s: %v, want %q", tt.body, err, tt.want)
 		}
 	}
 }

@@ -2,12 +2,11 @@
 // Chromium.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { accessibilityFaults, missing, setUp } from './browser.mjs';
+import { accessibilityFaults, axeFaults, missing, setUp } from './browser.mjs';
 
 const sample = fileURLToPath(new URL('../../configs/sample/four_class_sample_en.jsonl', import.meta.url));
 const work = join(tmpdir(), `triality-book-${process.pid}`);
@@ -66,13 +65,6 @@ text: |
   Rows of at most **{{length.value}}** tokens; loss {{base.metrics.pretrain/loss}}.
 \`\`\`
 `;
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-/** What axe finds in the page's main part; the frame around it is looked at with the other pages. */
-async function axeFaults(page) {
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => window.axe.run('main', { resultTypes: ['violations'] }));
-  return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 120)).join(' | ')}`);
-}
 
 describe('notebooks', { skip: missing, timeout: 240_000 }, () => {
   const shared = setUp({ books: { 'small.md': book, 'broken.md': book.replace('max_length', 'max_lenght'), 'other.md': book, 'show.md': showing } });

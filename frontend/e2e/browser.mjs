@@ -1,7 +1,8 @@
 // Pages in Chromium against a server of their own: a page that logs an error or breaks its security policy fails
 // the test.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 import { binary, client, startServer } from './server.mjs';
@@ -124,6 +125,15 @@ export const accessibilityFaults = (page) =>
     for (const el of document.querySelectorAll('[tabindex]')) if (el.tabIndex > 0) faults.push(`tabindex ${el.tabIndex}: ${at(el)}`);
     return faults;
   });
+
+const axe = () => readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** What axe finds in a part of the page; the frame around it is looked at with all pages. */
+export async function axeFaults(page, part = 'main') {
+  await page.evaluate(axe());
+  const found = await page.evaluate((at) => window.axe.run(at, { resultTypes: ['violations'] }), part);
+  return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 120)).join(' | ')}`);
+}
 
 /** Contrast ratios of text colours against the backgrounds they stand on (WCAG 2.2, 1.4.3). */
 export const contrasts = (page) =>

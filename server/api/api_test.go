@@ -224,7 +224,7 @@ func (w *world) do(method, path, body string, headers ...string) *httptest.Respo
 	return rec
 }
 
-// scenario is one request and what the answer must be. In path and body EXP, MOD, VIEW and UNDO stand for the ids.
+// scenario is one request and what the answer must be. In path and body EXP, MOD, VIEW, COMMENT and UNDO stand for the ids.
 type scenario struct {
 	method, path, body string
 	headers            []string
@@ -243,6 +243,14 @@ func (w *world) check(t *testing.T, sc scenario) {
 		}
 		view = v.ID
 	}
+	comment := ""
+	if strings.Contains(sc.path, "/comments") {
+		c, err := w.store.AddComment(ctx, store.Comment{Book: "a.md", Cell: "tune", Author: "Mika", Text: "Try 64?"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		comment = c.ID
+	}
 	undo := ""
 	if strings.Contains(sc.path+strings.Join(sc.has, ""), "UNDO") {
 		c, err := w.store.ChangeRuns(ctx, store.Bulk{IDs: []string{"done"}, Action: store.ActionArchive})
@@ -251,7 +259,7 @@ func (w *world) check(t *testing.T, sc scenario) {
 		}
 		undo = c.Token
 	}
-	ids := strings.NewReplacer("UNDO", undo, "EXP", w.exp, "MOD", w.mod, "VIEW", view)
+	ids := strings.NewReplacer("UNDO", undo, "EXP", w.exp, "MOD", w.mod, "VIEW", view, "COMMENT", comment)
 	rec := w.do(sc.method, ids.Replace(sc.path), ids.Replace(sc.body), sc.headers...)
 	if rec.Code != sc.status {
 		t.Fatalf("status %d, want %d: %s", rec.Code, sc.status, rec.Body)

@@ -83,6 +83,13 @@ func (s *Server) notebook(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	switch asked := c.QueryParam("blocks"); asked {
+	case "":
+	case "1":
+		b.Blocks = books.Cut(b.Text)
+	default:
+		return invalid("blocks=%.40q: want 1, or leave it out", asked)
+	}
 	return sendBook(c, b)
 }
 

@@ -14,6 +14,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"triality/experiments"
+	"triality/server/books"
 	"triality/server/mlflow"
 	"triality/server/store"
 )
@@ -28,6 +30,7 @@ type Server struct {
 	uploads     chan struct{} // a place each large module being uploaded
 	instruments *instruments
 	loads       chan struct{}
+	room        *books.Room
 	pairs       pairs
 	pairing     sync.Mutex    // held while results are read to be compared
 	inferring   chan struct{} // a place for who infers from samples
@@ -47,6 +50,12 @@ func New(o Options) (*Server, error) {
 	s.log = s.opts.Logger
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.site = newSite(o.Frontend)
+	s.room = books.NewRoom(func(book string, items []books.Present) {
+		s.store.Announce(experiments.EventPresence, struct {
+			Book  string          `json:"book"`
+			Items []books.Present `json:"items"`
+		}{book, items})
+	})
 	s.instruments = newInstruments(o.Store, o.Info)
 	routes := s.routes()
 	doc, err := document(routes, o.Info.Version)
@@ -140,4 +149,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 }
 
 // Stop ends the event streams, those to come included.
-func (s *Server) Stop() { s.end() }
+func (s *Server) Stop() {
+	s.end()
+	s.room.Close()
+}

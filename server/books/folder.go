@@ -66,6 +66,7 @@ type Book struct {
 	Text     string    `json:"text"`
 	Revision string    `json:"revision"` // SHA-256 of the text, hex
 	Modified time.Time `json:"modified"`
+	Blocks   []Block   `json:"blocks,omitempty"` // the text, one after the other, where they were asked for
 }
 
 // List gives the notebooks below the folder by name: the Markdown files that have cells or a title. Folders whose names begin

@@ -76,6 +76,17 @@ type Block struct {
 	Cell string `json:"cell,omitempty"` // its name
 }
 
+// Cut gives a notebook's text in blocks.
+func Cut(text string) []Block { return blocks(notebook.Parse(configName, text)) }
+
+func blocks(doc *notebook.Document) []Block {
+	out := []Block{}
+	for _, b := range doc.Blocks {
+		out = append(out, Block{blockTypes[b.Type], b.Text, b.Cell.ID})
+	}
+	return out
+}
+
 var blockTypes = map[notebook.BlockType]string{notebook.Prose: "prose", notebook.FrontMatter: "front", notebook.CellBlock: "cell"}
 
 // Planner says what a run of a notebook would do.
@@ -129,10 +140,7 @@ func (d *Desk) Status(ctx context.Context, name, text string) (Status, error) {
 	}
 	doc := notebook.Parse(configName, text)
 	sound, problems := doc.Sound(d.kinds)
-	out := Status{Title: doc.Title(), Cells: []Cell{}, Blocks: []Block{}}
-	for _, b := range doc.Blocks {
-		out.Blocks = append(out.Blocks, Block{blockTypes[b.Type], b.Text, b.Cell.ID})
-	}
+	out := Status{Title: doc.Title(), Cells: []Cell{}, Blocks: blocks(doc)}
 	for _, k := range d.kinds {
 		out.Kinds = append(out.Kinds, k.Name)
 	}

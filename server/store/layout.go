@@ -8,7 +8,7 @@ import (
 )
 
 // FormatVersion is the version of the layout this code writes. It reads every version from 1 on.
-const FormatVersion = 5
+const FormatVersion = 6
 
 // FileName is the database's name in the data folder.
 const FileName = "triality.db"
@@ -33,8 +33,9 @@ var (
 	bucketChanges     = []byte("changes")          // token → JSON; token, "todo" or "done", number → JSON
 	bucketDeleted     = []byte("deleted")          // "run" or "experiment", its id → JSON
 	bucketReports     = []byte("reports")          // id → JSON, line feed, body
+	bucketComments    = []byte("comments")         // "c", id → JSON; "b", notebook, id → nothing
 
-	// buckets are those of version 1, added those that came with version 2, ofUndo those with 4, ofReports those with 5; 3 brought none.
+	// buckets are those of version 1, added those that came with version 2, ofUndo those with 4, ofReports those with 5, ofComments those with 6; 3 brought none.
 	buckets = [][]byte{
 		bucketMeta, bucketExperiments, bucketNames, bucketRuns, bucketRunIndex, bucketSeries,
 		bucketPoints, bucketArtifacts, bucketBlobRefs, bucketModules, bucketModuleUses, bucketEvents,
@@ -42,7 +43,8 @@ var (
 	added  = [][]byte{bucketRequests, bucketTrash}
 	ofUndo = [][]byte{bucketViews, bucketChanges, bucketDeleted}
 
-	ofReports = [][]byte{bucketReports}
+	ofReports  = [][]byte{bucketReports}
+	ofComments = [][]byte{bucketComments}
 
 	keyFormat  = []byte("format")
 	keyCreated = []byte("created")
@@ -58,8 +60,10 @@ func bucketsOf(format uint32) [][]byte {
 		return slices.Concat(buckets, added)
 	case format < 5:
 		return slices.Concat(buckets, added, ofUndo)
+	case format < 6:
+		return slices.Concat(buckets, added, ofUndo, ofReports)
 	}
-	return slices.Concat(buckets, added, ofUndo, ofReports)
+	return slices.Concat(buckets, added, ofUndo, ofReports, ofComments)
 }
 
 func key(parts ...string) []byte { return []byte(strings.Join(parts, "\x00")) }

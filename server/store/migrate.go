@@ -18,7 +18,7 @@ import (
 
 // migrate brings a file of an older format to this one, in one transaction, after it was copied beside
 // itself. Version 2 added two buckets, version 3 what the heads of series say of all their points, version 4 three buckets,
-// version 5 one.
+// versions 5 and 6 one each.
 func (s *Store) migrate() error {
 	var from uint32
 	err := s.view(context.Background(), func(tx *bbolt.Tx) error {

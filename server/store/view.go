@@ -35,9 +35,9 @@ type View struct {
 	Body []byte `json:"-"`
 }
 
-// RevisionError says that a view or a report is not at the revision that a change is for.
+// RevisionError says that a view, a report or a comment is not at the revision that a change is for.
 type RevisionError struct {
-	What       string // "view", "report"
+	What       string // "view", "report", "comment"
 	ID         string
 	Now, Asked int64
 }

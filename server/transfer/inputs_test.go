@@ -49,8 +49,8 @@ func TestWhatIsNotThereIsNamedByItsKey(t *testing.T) {
 	dir := t.TempDir()
 	plainProjectOf(t, dir, 10)
 	for _, tt := range []struct{ set, want string }{
-		{"data: {input_path: none.jsonl}", "data.input_path: data.input_path: no file matches"},
-		{"data: {input_path: model}", "data.input_path: data.input_path: no file matches"},
+		{"data: {input_path: none.jsonl}", "data.input_path: read rows: no file matches"},
+		{"data: {input_path: model}", "data.input_path: read rows: no file matches"},
 		{"model: {base_model: ./none/x/y}", "model.base_model: " + filepath.Join(dir, "none", "x", "y") + ": no such model folder"},
 		{"test: {test_data_path: none}", "test.test_data_path: "},
 		{"test: {model_a_path: none/x/y}", "test.model_a_path: "},

@@ -77,14 +77,14 @@ func Kind(e Engine) graph.Kind {
 				return graph.Outline{}, experiments.Errorf(experiments.CodeInvalid, "create.text, rows.input_path: both say what to train on; leave one out")
 			case b.Create.Text != "":
 				if b.Docs, err = e.Documents(ctx, b.Create.Text, b.FormatType, b.Strict, p.Tell); err != nil {
-					return graph.Outline{}, err
+					return graph.Outline{}, graph.At("create.text", err)
 				}
 			case b.Rows.InputPath != "":
 				if b.Docs, err = e.Requests(ctx, dataset.Options{
 					InputPath: b.Rows.InputPath, Format: b.FormatType, MaxLength: b.MaxLength, ValRatio: b.Rows.ValRatio, TestRatio: b.Rows.TestRatio,
 					Seed: cmp.Or(b.Rows.Seed, b.Seed), Strict: b.Strict, Audit: b.Rows.Audit,
 				}, p.Tell); err != nil {
-					return graph.Outline{}, err
+					return graph.Outline{}, graph.At("rows.input_path", err)
 				}
 			case len(b.Docs) == 0:
 				return graph.Outline{}, experiments.Errorf(experiments.CodeInvalid, "create.text: name a text to train on, or rows by rows.input_path")

@@ -61,7 +61,7 @@ func Kind(e Engine) graph.Kind {
 			if b.Rows == nil {
 				var err error
 				if b.Rows, err = dataset.Prepare(ctx, RowOptions(b.Data, b.Seed), p.Tell); err != nil {
-					return graph.Outline{}, err
+					return graph.Outline{}, graph.At("data.input_path", err)
 				}
 			}
 			data := b.Data

@@ -16,6 +16,8 @@ export interface Book {
   text: string;
   revision: string;
   modified: string;
+  /** The text in blocks, where they were asked for. */
+  blocks?: Block[];
 }
 
 export interface Version {
@@ -25,6 +27,9 @@ export interface Version {
 }
 
 export type CellState = 'waits' | 'wrong' | 'blocked' | 'new' | 'stale' | 'queued' | 'running' | 'failed' | 'fresh' | 'cached';
+
+/** States of cells that have no result and can be run. */
+export const openStates: ReadonlySet<CellState> = new Set<CellState>(['new', 'stale', 'failed']);
 
 export interface Cell {
   id: string;
@@ -68,6 +73,28 @@ export interface Status {
   kinds: string[];
 }
 
+/** What someone said of a cell. */
+export interface Comment {
+  id: string;
+  book: string;
+  cell: string;
+  author: string;
+  text: string;
+  revision: number;
+  created: string;
+  updated: string;
+  resolved_at?: string;
+  resolved_by?: string;
+}
+
+/** A page that has a notebook open. */
+export interface Present {
+  window: string;
+  name: string;
+  colour: number;
+  cell?: string;
+}
+
 const root = '/api/v1';
 const pathOf = (name: string) => `${root}/notebooks/${name.split('/').map(encodeURIComponent).join('/')}`;
 
@@ -92,7 +119,7 @@ export const books = {
   list: async () => (await json<{ items: Entry[] }>(ask('GET', `${root}/notebooks`))).items,
   /** The notebook; undefined where it still has the revision. */
   read: async (name: string, known?: string): Promise<Book | undefined> => {
-    const res = await ask('GET', pathOf(name), undefined, known ? { 'If-None-Match': `"${known}"` } : {});
+    const res = await ask('GET', `${pathOf(name)}?blocks=1`, undefined, known ? { 'If-None-Match': `"${known}"` } : {});
     return res.status === 304 ? undefined : ((await res.json()) as Book);
   },
   version: (name: string, revision: string) => json<Book>(ask('GET', `${pathOf(name)}?revision=${revision}`)),
@@ -108,3 +135,25 @@ export const books = {
 };
 
 export const href = (name: string) => `/notebooks/${name.split('/').map(encodeURIComponent).join('/')}`;
+
+const commentPath = (c: Comment) => `${root}/comments/${encodeURIComponent(c.id)}`;
+const at = (c: Comment) => ({ 'If-Match': `"${c.revision}"` });
+
+export const comments = {
+  list: async (book: string) => (await json<{ items: Comment[] }>(ask('GET', `${root}/comments?book=${encodeURIComponent(book)}`))).items,
+  add: (c: { book: string; cell: string; author: string; text: string }, key: string) =>
+    json<Comment>(ask('POST', `${root}/comments`, c, { 'Idempotency-Key': key })),
+  change: (c: Comment, patch: { text?: string; resolved?: boolean; by?: string }) => json<Comment>(ask('PATCH', commentPath(c), patch, at(c))),
+  remove: (c: Comment) => ask('DELETE', commentPath(c), undefined, at(c)),
+  restore: (c: Comment) => json<Comment>(ask('POST', `${commentPath(c)}/restore`)),
+};
+
+export const presence = {
+  say: async (p: Present & { book: string }) => (await json<{ items: Present[] }>(ask('POST', `${root}/presence`, p))).items,
+  /** Sent while the page goes. */
+  leave: (book: string, window: string): void => {
+    void fetch(`${root}/presence`, {
+      method: 'POST', keepalive: true, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ book, window, gone: true }),
+    }).catch(() => undefined);
+  },
+};

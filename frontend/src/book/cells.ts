@@ -50,15 +50,30 @@ export function freeName(kind: string, taken: string[]): string {
   for (let i = 2; ; i++) if (!taken.includes(`${base}${i}`)) return `${base}${i}`;
 }
 
+/** What is known of a cell where only its needs and its cost matter. */
+interface Costed {
+  id: string;
+  needs?: string[];
+  state: string;
+  cost?: string;
+  seconds?: number;
+}
+
 /** What a run of a cell with what it needs would do: the steps that have to run, those that are taken over, and the seconds
  *  that the former took last time; 0 where that is not known of one. */
-export function costOf(id: string, cells: { id: string; needs?: string[]; state: string; cost?: string; seconds?: number }[]): { open: number; taken: number; seconds: number } {
+export function costOf(id: string, cells: Map<string, Costed>): { open: number; taken: number; seconds: number } {
   const seen = new Set([id]);
-  for (const name of seen) for (const n of cells.find((c) => c.id === name)?.needs ?? []) seen.add(n);
-  const steps = cells.filter((c) => seen.has(c.id) && c.cost !== 'free');
+  for (const name of seen) for (const n of cells.get(name)?.needs ?? []) seen.add(n);
+  const steps = [...seen].flatMap((name) => cells.get(name) ?? []).filter((c) => c.cost !== 'free');
   const open = steps.filter((c) => c.state !== 'fresh' && c.state !== 'cached');
   const known = open.every((c) => c.seconds);
   return { open: open.length, taken: steps.length - open.length, seconds: known ? open.reduce((n, c) => n + c.seconds!, 0) : 0 };
+}
+
+/** The cells that a cell refers to, as its text names them: what is known before a plan, and of one with a mistake. */
+export function referred(text: string): string[] {
+  const { body } = parts(text);
+  return [...new Set([...body.matchAll(/\$\{([\w-]+)\.[^{}]*\}|\{\{\s*([\w-]+)\./g)].map((m) => (m[1] ?? m[2])!))];
 }
 
 /** Series of a step, by the names that its kind logs under; where a run has several steps of a kind, those whose names

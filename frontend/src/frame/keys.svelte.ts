@@ -8,6 +8,10 @@ export interface Shortcut {
   combo: string;
   label: () => string;
   act: (e: KeyboardEvent) => void;
+  /** It acts while a field is written in, too, as keys with Mod do. */
+  fields?: boolean;
+  /** Whether it is its turn; where not, the key does what it does by itself. */
+  when?: () => boolean;
 }
 
 /** What is looked at of a key that was pressed. */
@@ -46,7 +50,7 @@ export class Keys {
   press(e: KeyboardEvent, where: { field: boolean; dialog: boolean }): void {
     if (e.defaultPrevented || composing(e)) return;
     const combo = comboOf(e);
-    if (!combo || where.dialog || (where.field && !combo.startsWith('mod+'))) {
+    if (!combo || where.dialog || (where.field && !combo.startsWith('mod+') && !this.list.some((s) => s.combo === combo && s.fields))) {
       this.#pending = '';
       return;
     }
@@ -64,7 +68,7 @@ export class Keys {
   }
 
   #find(combo: string): Shortcut | undefined {
-    return combo ? this.list.findLast((s) => s.combo === combo) : undefined;
+    return combo ? this.list.findLast((s) => s.combo === combo && (s.when?.() ?? true)) : undefined;
   }
 }
 

@@ -41,7 +41,7 @@ export interface Tap {
 }
 export const taps = new Set<Tap>();
 
-const types = ['run', 'runs', 'metrics', 'restart', 'progress', 'module'];
+const types = ['run', 'runs', 'metrics', 'restart', 'progress', 'module', 'comments', 'presence'];
 const CLOSED = 2;
 
 export function eventsURL(runID: string | undefined, lastID: string): string {

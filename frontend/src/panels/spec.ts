@@ -10,6 +10,8 @@ export interface RunRef {
   group?: string;
   /** Drawn grey and dashed. */
   baseline?: boolean;
+  /** What is known of it that its record does not say: a parameter as usual. By column, "param:lr". */
+  values?: Record<string, string | number>;
 }
 
 export const kinds = ['line', 'scatter', 'bar', 'parallel', 'importance', 'histogram', 'confusion', 'reliability', 'samples', 'files', 'markdown'] as const;

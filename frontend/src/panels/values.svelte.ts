@@ -46,7 +46,10 @@ export class RunValues {
       for (const part of parts) {
         const page = await api.searchRuns({ filter: idFilter(part), columns: keys.map(keyOf), limit: idsAtOnce });
         const names = new Map(keys.map((c, i) => [c, page.columns[i]!])); // as the server calls them
-        for (const item of page.items) rows.push({ run: refs.get(item.id)!, cell: (c) => plain(item.values[names.get(c) ?? '']) });
+        for (const item of page.items) {
+          const run = refs.get(item.id)!;
+          rows.push({ run, cell: (c) => run.values?.[c] ?? plain(item.values[names.get(c) ?? '']) });
+        }
       }
       if (asked !== this.#asked) return;
       const order = new Map(ids.map((id, i) => [id, i]));
