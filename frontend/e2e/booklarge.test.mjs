@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import { missing, setUp } from './browser.mjs';
 
 const cells = 500;
-const cell = (i) => `\`\`\`triality input id=c${i}\nvalue: ${i} # of ${i}\nlabel: number ${i}\n\`\`\`\n`;
+const cell = (i) => `\`\`\`triality input id=c${i}\nvalue: ${i}\nlabel: number ${i}\n\`\`\`\n`;
 const note = (i) => `\`\`\`triality note id=c${i}\ntext: |\n  {{c${i - 1}.value}} and {{c${(i >> 1) - ((i >> 1) % 2)}.value}}\n\`\`\`\n`;
 const book = `# Large\n\n${Array.from({ length: cells }, (_, i) => `${i % 50 === 0 ? `## Part ${i / 50}\n\nText.\n\n` : ''}${i % 2 ? note(i) : cell(i)}`).join('\n')}`;
 
@@ -19,12 +19,12 @@ describe('a notebook of 500 cells', { skip: missing, timeout: 180_000 }, () => {
     onPage({}, async (page) => {
       await page.goto('/notebooks/large.md');
       await page.waitForFunction((n) => document.querySelectorAll('[data-cell]').length === n, cells);
-      await page.locator('[data-cell="c0"] textarea').waitFor();
+      await page.locator('[data-cell="c0"] textarea').waitFor({ state: 'attached' });
       const full = () => page.locator('[data-cell] textarea').count();
       assert.ok((await full()) <= 60, `${await full()} cells are drawn in full`);
       await page.locator('[data-cell="c0"] .chip').filter({ hasText: 'Up to date' }).waitFor();
       await page.getByRole('navigation', { name: 'Outline' }).getByRole('button', { name: 'c420' }).click();
-      await page.locator('[data-cell="c420"] textarea').waitFor();
+      await page.locator('[data-cell="c420"] textarea').waitFor({ state: 'attached' });
       assert.equal(await page.evaluate(() => document.activeElement.dataset.cell), 'c420');
       assert.ok((await full()) <= 120, `${await full()} cells are drawn in full`);
     }));
@@ -33,9 +33,9 @@ describe('a notebook of 500 cells', { skip: missing, timeout: 180_000 }, () => {
     onPage({}, async (page) => {
       await page.goto('/notebooks/large.md');
       const area = page.locator('[data-cell="c2"] textarea');
-      await area.waitFor();
       await page.locator('[data-cell="c2"] .chip').filter({ hasText: 'Up to date' }).waitFor();
-      await area.click();
+      await page.locator('[data-cell="c2"] summary').click();
+      await area.press('Control+Home');
       await area.press('End');
       await page.keyboard.type('1');
       // The parts of the page that change from the key on, until the server has been asked.
@@ -57,14 +57,14 @@ describe('a notebook of 500 cells', { skip: missing, timeout: 180_000 }, () => {
       assert.ok(!touched.includes('elsewhere') && !touched.some((t) => /outline/.test(t)), `drawn: ${touched}`);
       // When the states have come, those are drawn that changed: the cell, and what shows its value.
       await page.evaluate(() => window.touched.clear());
-      await page.locator('[data-cell="c3"]').getByText('of 212', { exact: false }).or(page.locator('[data-cell="c3"] .output')).first().waitFor();
+      await page.locator('[data-cell="c3"] .output').filter({ hasText: '212 and 0' }).waitFor();
       await page.locator('.state').filter({ hasText: 'Saved' }).waitFor();
       const after = await page.evaluate(() => [...window.touched].filter((t) => /^c\d+$/.test(t)));
       assert.ok(after.length <= 8, `drawn: ${after}`);
-      assert.match(readFileSync(join(shared.server.dir, 'books', 'large.md'), 'utf8'), /value: 2 # of 212\n/);
+      assert.match(readFileSync(join(shared.server.dir, 'books', 'large.md'), 'utf8'), /value: 212\n/);
     }));
 
-  test('it opens within a second, and a key takes under 16 ms', { skip: !process.env.TRIALITY_TIMES }, () =>
+  test('it opens within a second, and a key takes under 16 ms', { skip: !process.env.TRIALITY_TIMES }, (t) =>
     onPage({}, async (page) => {
       await page.goto('/notebooks/large.md'); // what is fetched once is there
       await page.locator('[data-cell="c0"] .chip').filter({ hasText: 'Up to date' }).waitFor();
@@ -73,13 +73,14 @@ describe('a notebook of 500 cells', { skip: missing, timeout: 180_000 }, () => {
       const busy = async () => (await at.send('Performance.getMetrics')).metrics.find((m) => m.name === 'TaskDuration').value * 1000;
       const t0 = performance.now();
       await page.goto('/notebooks/large.md');
-      await page.locator('[data-cell="c0"] textarea').waitFor();
+      await page.locator('[data-cell="c0"] textarea').waitFor({ state: 'attached' });
       const opened = performance.now() - t0;
       const states = page.locator('[data-cell="c0"] .chip').filter({ hasText: 'Up to date' });
       await states.waitFor();
       const all = performance.now() - t0;
+      await page.locator('[data-cell="c2"] summary').click();
       const area = page.locator('[data-cell="c2"] textarea');
-      await area.click();
+      await area.press('Control+Home');
       await area.press('End');
       const each = [];
       for (let i = 0; i < 30; i++) {
@@ -89,7 +90,8 @@ describe('a notebook of 500 cells', { skip: missing, timeout: 180_000 }, () => {
         each.push((await busy()) - b);
       }
       each.sort((a, b) => a - b);
-      console.log(`opened ${opened.toFixed(0)} ms, states ${all.toFixed(0)} ms; a key: median ${each[15].toFixed(1)} ms, worst ${each.at(-1).toFixed(1)} ms of the main thread`);
-      assert.ok(opened < 1000 && each[15] < 16, 'too slow');
+      const said = `opened ${opened.toFixed(0)} ms, states ${all.toFixed(0)} ms; a key: median ${each[15].toFixed(1)} ms, worst ${each.at(-1).toFixed(1)} ms of the main thread`;
+      t.diagnostic(said);
+      assert.ok(opened < 1000 && each[15] < 16, said);
     }));
 });

@@ -13,7 +13,7 @@ const book = `---\ntitle: Sweep\nname: sweep\noutput_dir: ${work}\ndevice: cpu\n
   cell('base', 'base', `base_model: ${work}/base\nmax_length: 48\ncreate:\n  shape: micro\n  text: ${sample}\n  vocab_size: 512\n  num_train_epochs: 0.1\n`),
   cell('convert', 'rows', `base_model: \${base.model}\ndata:\n  input_path: ${sample}\n  max_length: 48\n`),
   cell('finetune', 'tune', 'base_model: ${base.model}\ndataset: ${rows.dataset}\nmax_length: 48\ntraining:\n  num_train_epochs: 0.05\n  lora_r: 8\n  eval_steps: 1000\n'),
-  cell('sweep', 'search', 'of: tune\nkeys:\n  training.lora_r: [4, 8, 16]\nmetric: ${tune.metrics.eval/loss}\ndirection: min\nmethod: halving\nbudget: {key: training.num_train_epochs, min: 0.05, max: 0.15}\n'),
+  cell('sweep', 'search', 'of: tune\nkeys:\n  training.lora_r: [4, 8, 16]\nmetric: ${tune.metrics.eval/loss}\ndirection: min\nmethod: halving\nbudget: {key: training.num_train_epochs, min: 0.05, max: 0.2}\n'),
 ].join('\n');
 
 describe('a sweep in a notebook', { skip: missing, timeout: 240_000 }, () => {

@@ -24,7 +24,7 @@ const textOf = (pieces: Block[]) => pieces.map((p) => p.text).join('');
 test('prose is cut before its headings, and the cuts are the text', () => {
   for (const [text, want] of [
     ['', ['']],
-    ['\n\n# A\n\na\n## B\nb\n', ['\n\n# A\n\na\n', '## B\nb\n']],
+    ['\n\n# A\n\na\n## B\nb\n', ['\n\n', '# A\n\na\n', '## B\nb\n']],
     ['a\n```\n# no heading\n```\n# B\n', ['a\n```\n# no heading\n```\n', '# B\n']],
     ['a\n~~~~\n```\n# no\n~~~\n~~~~\n# B', ['a\n~~~~\n```\n# no\n~~~\n~~~~\n', '# B']],
     ['#no\n    # no\n####### no\n#\n', ['#no\n    # no\n####### no\n', '#\n']],
@@ -57,8 +57,8 @@ test('pieces that did not change are the very same, and an edited one keeps its 
   const swapped = piecesOf([blocks[0]!, blocks[3]!, blocks[2]!, blocks[1]!, prose('\ntext\n## New\n')], before);
   assert.equal(swapped[1], before[3]);
   assert.equal(swapped[3], before[1]);
-  assert.equal(swapped.length, 6);
-  assert.equal(new Set(swapped.map((p) => p.key)).size, 6);
+  assert.equal(swapped.length, 7);
+  assert.equal(new Set(swapped.map((p) => p.key)).size, 7);
   const twice = piecesOf([cellBlock('a'), cellBlock('a')], before);
   assert.notEqual(twice[0]!.key, twice[1]!.key, 'two cells of one name');
 });
@@ -108,7 +108,7 @@ test('of 300 moves of made notebooks each keeps every piece, and the order of th
     const rest = (p: Piece[]) => p.filter((x) => !all.slice(from, end).some((y) => y.key === x.key)).filter((x) => x.text.trim()).map((x) => x.text.trim());
     assert.deepEqual(solid(now).sort(), solid(all).sort(), `seed ${seed}`);
     assert.deepEqual(rest(now), rest(all), `seed ${seed}: the others' order`);
-    assert.ok(Math.abs(textOf(now).length - textOf(all).length) <= 4, `seed ${seed}: more than line ends came or went`);
+    assert.ok(Math.abs(textOf(now).length - textOf(all).length) <= 8, `seed ${seed}: more than line ends came or went`);
     // Each cell still begins at the start of a line.
     for (const m of textOf(now).matchAll(/```triality/g)) assert.ok(m.index === 0 || textOf(now)[m.index - 1] === '\n', `seed ${seed}`);
     if (eol === '\r\n') assert.doesNotMatch(textOf(now), /[^\r]\n/, `seed ${seed}`);

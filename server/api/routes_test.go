@@ -333,6 +333,7 @@ func TestEveryRouteHasAScenario(t *testing.T) {
 	seen["GET /api/v1/events"] = true                  // sse_test.go
 	seen["GET /api/v1/runs/:id/metrics/series"] = true // TestASeriesIsThinned…
 	seen["DELETE /api/v1/experiments/:id"] = true      // TestAnExperimentIsRemovedWhenItsRunsEnded
+	seen["POST /api/v1/comments/:id/restore"] = true   // TestACommentIsMadeOnceDeletedAndTakenBack
 	for _, r := range w.routes() {
 		if strings.HasPrefix(r.path, "/api/v1/reports") || strings.HasPrefix(r.path, "/shared/") {
 			continue // TestAReportIsWrittenSharedAndWithdrawn goes through each of them: links have secrets that it must be told

@@ -24,6 +24,8 @@ export interface Version {
   revision: string;
   time: string;
   size: number;
+  /** Who wrote it: "page", "api", or a program's name; none: it was found in the file. */
+  by?: string;
 }
 
 export type CellState = 'waits' | 'wrong' | 'blocked' | 'new' | 'stale' | 'queued' | 'running' | 'failed' | 'fresh' | 'cached';
@@ -46,6 +48,8 @@ export interface Cell {
   changes?: string[];
   settings?: string[];
   error?: string;
+  /** Who made a result that came from the shared store. */
+  by?: string;
   progress?: Progress;
   /** Of a cell that only shows what others gave: that, and the cells that it waits for. */
   shown?: unknown;

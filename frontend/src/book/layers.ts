@@ -27,7 +27,7 @@ export interface Drawing {
   height: number;
 }
 
-export const size = { w: 124, h: 36, between: 12, bent: 10, down: 30 };
+export const size = { w: 124, h: 36, between: 12, bent: 4, down: 30 };
 const sweeps = 10;
 
 interface Item {
@@ -109,12 +109,13 @@ function settle(items: Item[], want: (i: Item) => number): void {
   const offset = new Map<Item, number>();
   let x = 0;
   for (const [n, i] of items.entries()) {
-    if (n) x += (wide(items[n - 1]!) + wide(i)) / 2 + size.between;
+    const last = items[n - 1];
+    if (last) x += (wide(last) + wide(i)) / 2 + (last.id === undefined || i.id === undefined ? size.between / 2 : size.between);
     offset.set(i, x);
     let pool = { items: [i], sum: want(i) - x };
-    for (let last = pools.at(-1); last && last.sum / last.items.length > pool.sum / pool.items.length; last = pools.at(-1)) {
+    for (let before = pools.at(-1); before && before.sum / before.items.length > pool.sum / pool.items.length; before = pools.at(-1)) {
       pools.pop();
-      pool = { items: [...last.items, ...pool.items], sum: last.sum + pool.sum };
+      pool = { items: [...before.items, ...pool.items], sum: before.sum + pool.sum };
     }
     pools.push(pool);
   }
@@ -132,17 +133,22 @@ export function drawing(nodes: Need[]): Drawing {
   };
   const items = new Map(nodes.map((n) => [n.id, make(layer.get(n.id)!, n.id)]));
   const paths: { from: string; to: string; items: Item[] }[] = [];
+  const lines = new Map<Item, Item[]>();
+  const join = (up: Item, down: Item): Item => {
+    up.down.push(down);
+    down.up.push(up);
+    return down;
+  };
   for (const n of nodes) {
     for (const id of new Set(n.needs)) {
       const [up, down] = [items.get(id), items.get(n.id)!];
       if (!up || up.layer >= down.layer) continue;
-      const path = [up];
-      for (let l = up.layer + 1; l < down.layer; l++) path.push(make(l));
-      path.push(down);
-      path.slice(1).forEach((i, k) => {
-        path[k]!.down.push(i);
-        i.up.push(path[k]!);
-      });
+      // All that need one cell share a line as far as they go together.
+      const line = lines.get(up) ?? [up];
+      lines.set(up, line);
+      while (line.length < down.layer - up.layer) line.push(join(line.at(-1)!, make(up.layer + line.length)));
+      const path = line.slice(0, down.layer - up.layer);
+      path.push(join(path.at(-1)!, down));
       paths.push({ from: id, to: n.id, items: path });
     }
   }

@@ -15,21 +15,25 @@ export interface Heading {
 const fenceOf = (line: string) => /^ {0,3}(`{3,}|~{3,})/.exec(line)?.[1];
 const headingAt = (line: string) => /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*\r?$/.exec(line);
 
-/** Prose cut before each heading that has text before it. */
+const blankLines = /^(?:[ \t]*\r?\n)+/;
+
+/** Prose cut before each heading, and behind the blank lines that it begins with. */
 export function passages(text: string): string[] {
   const out: string[] = [];
-  let from = 0;
-  let at = 0;
+  let from = blankLines.exec(text)?.[0].length ?? 0;
+  if (from === text.length) return [text];
+  if (from) out.push(text.slice(0, from));
+  let at = from;
   let fence: string | undefined;
-  for (const line of text.split('\n')) {
+  for (const line of text.slice(from).split('\n')) {
     const mark = fenceOf(line);
     if (fence === undefined) {
-      if (headingAt(line) && text.slice(from, at).trim()) {
+      if (headingAt(line) && at > from) {
         out.push(text.slice(from, at));
         from = at;
       }
       fence = mark;
-    } else if (mark?.[0] === fence[0] && mark.length >= fence.length && line.trim() === mark) fence = undefined;
+    } else if (mark && mark[0] === fence[0] && mark.length >= fence.length && line.trim() === mark) fence = undefined;
     at += line.length + 1;
   }
   out.push(text.slice(from));
@@ -42,7 +46,7 @@ const headings = new WeakMap<Block, Heading | undefined>();
 export function headingOf(b: Block): Heading | undefined {
   if (b.type !== 'prose') return undefined;
   if (!headings.has(b)) {
-    const m = headingAt(b.text.replace(/^(?:[ \t]*\r?\n)+/, '').split('\n', 1)[0]!);
+    const m = headingAt(b.text.replace(blankLines, '').split('\n', 1)[0]!);
     headings.set(b, m ? { level: m[1]!.length, text: m[2] ?? '' } : undefined);
   }
   return headings.get(b);

@@ -1,5 +1,4 @@
 // What people said of a notebook's cells. It is kept by the server beside the file, by the cells' names.
-import { ApiError } from '../lib/api.ts';
 import type { ServerEvent } from '../lib/sse.ts';
 import { comments, type Comment } from './api.ts';
 import type { BookState } from './bookstate.svelte.ts';
@@ -15,7 +14,8 @@ export class Talk {
   /** By cell, the oldest first, with those that can be taken back at their places. */
   readonly byCell = $derived.by(() => {
     const out = new Map<string, Comment[]>();
-    for (const c of [...this.items, ...this.removed].sort((a, b) => a.created.localeCompare(b.created))) out.set(c.cell, [...(out.get(c.cell) ?? []), c]);
+    const there = new Set(this.items.map((c) => c.id));
+    for (const c of [...this.items, ...this.removed.filter((r) => !there.has(r.id))].sort((a, b) => a.created.localeCompare(b.created))) out.set(c.cell, [...(out.get(c.cell) ?? []), c]);
     return out;
   });
   /** How many of a cell are not resolved. */
@@ -56,7 +56,7 @@ export class Talk {
       failed = err;
     }
     await this.load();
-    if (failed) this.error = failed instanceof ApiError && failed.code === 'precondition_failed' ? new Error(failed.message) : failed;
+    if (failed) this.error = failed;
     return !failed;
   }
 
