@@ -84,7 +84,7 @@ func TestReadSaysWhatIsWrongWithTheInput(t *testing.T) {
 		code        experiments.Code
 		want        []string
 	}{
-		{"a missing file", filepath.Join(dir, "none.jsonl"), experiments.CodeNotFound, []string{"data.input_path", "none.jsonl"}},
+		{"a missing file", filepath.Join(dir, "none.jsonl"), experiments.CodeNotFound, []string{"none.jsonl"}},
 		{"a folder without files", t.TempDir(), experiments.CodeNotFound, []string{"four_class_*.jsonl"}},
 		{"a pattern that is none", filepath.Join(dir, "[a"), experiments.CodeInvalid, []string{"not a valid pattern"}},
 		{"an empty file", filepath.Join(dir, "empty.jsonl"), experiments.CodeInvalid, []string{"no usable row", "the files are empty"}},

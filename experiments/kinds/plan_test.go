@@ -105,7 +105,7 @@ func TestWhatAStepNeedsIsReadOnceAndWhatIsMissingIsSaid(t *testing.T) {
 		{"the same path beside an input", abtest.Name, test(func(b *abtest.Body) { b.Test.ModelBPath = "b" }), nil, nil, ""},
 
 		{"a base model's text", basemodel.Name, &basemodel.Body{Folder: "base", Create: config.Create{Shape: "micro", Text: "t"}}, nil, []string{"documents t"}, ""},
-		{"a base model's text that cannot be read", basemodel.Name, &basemodel.Body{Folder: "base", Create: config.Create{Shape: "micro", Text: "t"}}, boom, []string{"documents t"}, "it: boom"},
+		{"a base model's text that cannot be read", basemodel.Name, &basemodel.Body{Folder: "base", Create: config.Create{Shape: "micro", Text: "t"}}, boom, []string{"documents t"}, "it: create.text: boom"},
 		{"a base model's documents", basemodel.Name, &basemodel.Body{Folder: "base", Create: config.Create{Shape: "micro"}, Docs: []string{"d"}}, nil, nil, ""},
 		{"a base model of nothing", basemodel.Name, &basemodel.Body{Folder: "base", Create: config.Create{Shape: "micro"}}, nil, nil, "create.text: name a text to train on"},
 		{"a base model without a folder", basemodel.Name, &basemodel.Body{Create: config.Create{Shape: "micro"}, Docs: []string{"d"}}, nil, nil, "give base_model and create.shape"},

@@ -73,8 +73,7 @@ describe('the order of a notebook', { skip: missing, timeout: 180_000 }, () => {
   test('a cell is dragged with its blank line, in one step of undo', () =>
     onPage({ height: 1800 }, async (page) => {
       await open(page, 'drag.md');
-      const from = await grip(page, 'length').boundingBox();
-      await page.mouse.move(from.x + 5, from.y + 5);
+      await grip(page, 'length').hover(); // and what is still coming has come
       await page.mouse.down();
       const to = await page.locator('[data-cell="base"]').boundingBox();
       await page.mouse.move(to.x + 50, to.y + 30, { steps: 5 });
@@ -89,10 +88,11 @@ describe('the order of a notebook', { skip: missing, timeout: 180_000 }, () => {
       await saved(page);
       assert.equal(text('drag.md'), book);
       // Escape leaves it where it was.
-      const again = await grip(page, 'length').boundingBox();
-      await page.mouse.move(again.x + 5, again.y + 5);
+      await grip(page, 'length').hover();
       await page.mouse.down();
-      await page.mouse.move(again.x, again.y - 150, { steps: 4 });
+      const up = await page.locator('[data-cell="base"]').boundingBox();
+      await page.mouse.move(up.x + 50, up.y + 5, { steps: 4 });
+      await page.locator('.drop').waitFor();
       await page.keyboard.press('Escape');
       await page.mouse.up();
       assert.deepEqual(await order(page), ['base', 'rows', 'length', 'splits', 'said']);

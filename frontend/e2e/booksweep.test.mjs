@@ -39,8 +39,9 @@ describe('a sweep in a notebook', { skip: missing, timeout: 240_000 }, () => {
       assert.ok(Number(table[1][2]) <= Number(table[2][2]), 'the better first');
       // Each point leads to its run, the best to that of the last round.
       assert.equal(await search.locator('tbody th a').count(), 3);
-      await search.locator('figure svg path').first().waitFor();
-      assert.equal(await search.locator('figure svg path[stroke-opacity]').count(), 3, 'a line a point, also of the one that is as usual');
+      await search.locator('figure').scrollIntoViewIfNeeded();
+      await search.locator('figure .marks path').nth(2).waitFor();
+      assert.equal(await search.locator('figure .marks path').count(), 3, 'a line a point, also of the one that is as usual');
       assert.deepEqual(await axeFaults(page), []);
       const runs = (await call('GET', '/runs?limit=100')).items.filter((r) => r.tags?.sweep === 'search');
       assert.equal(runs.length, 4);

@@ -51,7 +51,7 @@ describe('several people at one notebook', { skip: missing, timeout: 180_000 }, 
         await at(mika, 'rank').getByText('It was the best of six.').waitFor({ state: 'detached' });
         await at(yuta, 'rank').getByRole('listitem').filter({ hasText: 'Deleted.' }).getByRole('button', { name: 'Undo' }).click();
         await at(mika, 'rank').getByText('It was the best of six.').waitFor();
-        await mika.getByRole('button', { name: /^Comments\s1/ }).click();
+        await mika.getByRole('complementary').getByRole('button', { name: /^Comments\s1/ }).click();
         await mika.getByRole('complementary').getByText('It was the best of six.').waitFor();
         assert.equal(readFileSync(join(shared.server.dir, 'books', 'comments.md'), 'utf8'), book);
       }),

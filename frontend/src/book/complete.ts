@@ -54,7 +54,8 @@ export function offers(text: string, caret: number, kind: Kind | undefined, own:
     const s = section?.properties?.[place.key];
     const words = s?.enum ?? (s?.type === 'boolean' ? ['true', 'false'] : []);
     const refs = s ? references(s, own, cells, kinds) : [];
-    list = [...words.map((w) => ({ text: w, note: '' })), ...refs.map((r) => ({ text: r, note: cells.find((c) => r.startsWith(`\${${c.id}.`))?.kind ?? '' }))];
+    const kindOf = new Map(cells.map((c) => [c.id, c.kind]));
+    list = [...words.map((w) => ({ text: w, note: '' })), ...refs.map((r) => ({ text: r, note: kindOf.get(r.slice(2, r.indexOf('.'))) ?? '' }))];
   } else {
     const taken = siblings(text, caret, place);
     list = (section?.['x-keys'] ?? []).filter((k) => !taken.has(k)).map((k) => {
