@@ -41,6 +41,8 @@ export class People {
   #timer: ReturnType<typeof setInterval>;
   #stop: () => void;
   #closed = false;
+  /** The page goes, or waits to be come back to. */
+  #left = false;
 
   /** The others. */
   readonly others = $derived(
@@ -55,11 +57,20 @@ export class People {
   constructor(book: BookState) {
     this.#book = book;
     this.#timer = setInterval(() => void this.beat(), every);
-    const leave = () => presence.leave(this.#book.name, this.#window);
-    const come = () => void this.beat();
+    const leave = () => {
+      this.#left = true;
+      presence.leave(this.#book.name, this.#window);
+    };
+    const come = () => {
+      this.#left = false;
+      void this.beat();
+    };
+    const seen = () => {
+      if (!document.hidden) void this.beat();
+    };
     addEventListener('pagehide', leave);
     addEventListener('pageshow', come);
-    document.addEventListener('visibilitychange', come);
+    document.addEventListener('visibilitychange', seen);
     // It is told at once when another cell is gone to, or another name chosen.
     const follow = $effect.root(() => {
       $effect(() => {
@@ -71,14 +82,14 @@ export class People {
       follow();
       removeEventListener('pagehide', leave);
       removeEventListener('pageshow', come);
-      document.removeEventListener('visibilitychange', come);
+      document.removeEventListener('visibilitychange', seen);
       leave();
     };
   }
 
   /** Says that this page is there, and hears who else is. A server that does not answer is asked again. */
   async beat(): Promise<void> {
-    if (this.#closed) return;
+    if (this.#closed || this.#left) return;
     try {
       const all = await presence.say({ book: this.#book.name, window: this.#window, name: me.name, colour: me.colour, cell: this.#book.active ?? '' });
       if (!this.#closed) this.#all = all;
