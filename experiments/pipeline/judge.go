@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"triality/experiments"
 	"triality/experiments/config"
 	"triality/experiments/dataset"
 	"triality/runtime/generate"
 	"triality/runtime/so8t"
+	"triality/runtime/tokenizer"
 	"triality/runtime/train"
 )
 
@@ -30,6 +32,7 @@ type JudgeOptions struct {
 type Judge struct {
 	arm     *arm
 	options JudgeOptions
+	marks   map[int]bool // ids of tokens that are not text
 	release func()
 }
 
@@ -99,7 +102,18 @@ func (e *Engine) OpenJudge(source Source, o JudgeOptions) (*Judge, error) {
 		release()
 		return nil, errors.Join(err, a.close())
 	}
-	return &Judge{arm: a, options: o, release: release}, nil
+	return &Judge{arm: a, options: o, marks: marksOf(a.tok), release: release}, nil
+}
+
+// marksOf are the special tokens, and those that are written as marks are.
+func marksOf(tok *tokenizer.Tokenizer) map[int]bool {
+	out := map[int]bool{}
+	for _, t := range tok.AddedTokens() {
+		if t.Special || strings.HasPrefix(t.Content, "<") && strings.HasSuffix(t.Content, ">") {
+			out[t.ID] = true
+		}
+	}
+	return out
 }
 
 // ModelHash is the SHA-256 of a model folder's files.
@@ -111,8 +125,14 @@ func (j *Judge) Close() error {
 	return j.arm.close()
 }
 
-// prompt is that of a query, whole: a judgement on a part of it would leave the rest unjudged.
+// prompt is that of a query, whole: a judgement on a part of it would leave the rest unjudged. A query cannot write the tokens
+// by which the model tells who speaks.
 func (j *Judge) prompt(query, instruction string, room int) ([]int32, error) {
+	for _, id := range j.arm.tok.Encode(query, false) {
+		if j.marks[id] {
+			return nil, experiments.Errorf(experiments.CodeInvalid, "query: it has %q, which the model takes as a mark and not as text: leave it out", j.arm.tok.Token(id))
+		}
+	}
 	ids, _, err := j.arm.format.EncodePrompt(j.arm.tok, &dataset.Row{Instruction: instruction, Input: query}, math.MaxInt)
 	if err != nil {
 		return nil, invalid(fmt.Errorf("model %s: the query cannot be put into its prompt", j.arm.name)) // not err, which may quote it

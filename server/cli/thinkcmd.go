@@ -14,6 +14,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/config"
+	"triality/experiments/kinds/convert"
 	"triality/experiments/pipeline"
 	"triality/runtime/disk"
 	"triality/runtime/hub"
@@ -89,6 +90,10 @@ func (f thinkFlags) open(ctx context.Context, e *env, st *store.Store, data, roo
 		}
 	}()
 	if t.log, err = audit.Open(auditFolder(data), log); err != nil {
+		if *f.model == "" { // what waits can wait longer
+			log.Error("escalations wait, and cannot be decided on", "error", err)
+			err = nil
+		}
 		return t, err
 	}
 	if t.waiting, err = think.OpenWaiting(folder, t.log); err != nil {
@@ -203,11 +208,28 @@ func (m *thinkModels) ofRun(ctx context.Context, id string) (think.Order, error)
 	order := m.order(run.Name, dir)
 	if spec, err := pipeline.ParseSpec("config", []byte(run.Config)); err == nil {
 		order.Numbers, order.Device = spec.Numbers(), spec.Device
-		if order.Format == "" && spec.Graph == nil {
-			order.Format = spec.Data.FormatType
+		if order.Format == "" {
+			order.Format = formatOf(spec)
 		}
 	}
 	return order, nil
+}
+
+// formatOf is the format of the rows that a run was trained on; empty where it says none, or several.
+func formatOf(spec pipeline.Spec) string {
+	if spec.Graph == nil {
+		return spec.Data.FormatType
+	}
+	format := ""
+	for _, step := range spec.Graph.Steps {
+		if b, ok := step.Body.(*convert.Body); ok {
+			if format != "" && format != b.Data.FormatType {
+				return ""
+			}
+			format = b.Data.FormatType
+		}
+	}
+	return format
 }
 
 // writing is the instruction under which texts are written.
