@@ -109,13 +109,13 @@ func (e *Engine) Replace(ctx context.Context, o ReplaceOptions, sink Sink) error
 			return trainError(err)
 		}
 	}
-	if err := errors.Join(m.SaveWeights(ctx, unfinished), writeCard(unfinished, "replaced into an SO8T model", source, o.Dataset), m.Close()); err != nil { // Windows moves no folder with open files
+	if err := errors.Join(m.SaveWeights(ctx, unfinished), m.Close()); err != nil { // Windows moves no folder with open files
 		return err
 	}
 	if err := atomicfile.MoveFolder(unfinished, filepath.Join(o.OutDir, "model")); err != nil {
 		return fmt.Errorf("replace: %w", err)
 	}
-	return nil
+	return writeCard(filepath.Join(o.OutDir, "model"), "replaced into an SO8T model", source, o.Dataset)
 }
 
 // labelWords gives the first token of each label, in the order of so8t's classes.

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestEachSeedChangesTheStepsThatItIsOf(t *testing.T) {
+func TestEachSeedAndTheAuditChangeTheStepsThatTheyAreOf(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeRows(t, "rows.jsonl", 64)
 	if err := os.Mkdir("own", 0o755); err != nil {
@@ -34,6 +34,8 @@ func TestEachSeedChangesTheStepsThatItIsOf(t *testing.T) {
 		{"seed_split=9", []string{"convert", "finetune", "replace", "abtest", "report"}},
 		{"seed_train=9", []string{"finetune", "replace", "abtest", "report"}},
 		{"seed_eval=9", []string{"abtest", "report"}},
+		{"data.audit=off", nil}, // as where it is not set
+		{"data.audit=warn", []string{"convert", "finetune", "replace", "abtest", "report"}},
 	} {
 		var changed []string
 		after := keys(tt.set)

@@ -107,7 +107,10 @@ func auditLine(e audit.Entry) string {
 		text += fmt.Sprintf("  of %d", e.Of)
 	}
 	if e.Verdict != "" {
-		text += fmt.Sprintf("  %s %.3f", e.Verdict, e.Scores[e.Verdict])
+		text += "  " + e.Verdict
+	}
+	if p, ok := e.Scores[e.Verdict]; ok {
+		text += fmt.Sprintf(" %.3f", p)
 	}
 	for _, word := range []string{e.Outcome, e.Reason, e.Decision} {
 		if word != "" {

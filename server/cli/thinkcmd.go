@@ -136,13 +136,14 @@ func (m *thinkModels) order(name, dir string) think.Order {
 // is said at once.
 func (m *thinkModels) named(ctx context.Context, e *env) (think.Order, error) {
 	name := *m.flags.model
+	ofHub := false // in whose cache it lies, to which a data root does not hold
 	order, err := m.ofRun(ctx, name)
 	if experiments.CodeOf(err) == experiments.CodeNotFound && err != nil {
 		dir, locateErr := e.modelFolder(ctx, name)
 		if locateErr != nil {
 			return order, locateErr
 		}
-		order, err = m.order(name, dir), nil
+		order, err, ofHub = m.order(name, dir), nil, dir != name
 	}
 	if err != nil {
 		return order, err
@@ -150,7 +151,7 @@ func (m *thinkModels) named(ctx context.Context, e *env) (think.Order, error) {
 	if order.Dir, err = filepath.Abs(order.Dir); err != nil {
 		return order, err
 	}
-	if m.root != "" {
+	if m.root != "" && !ofHub {
 		if real, err := disk.Real(order.Dir); err != nil || !disk.Below(real, m.root) {
 			return order, experiments.Errorf(experiments.CodeInvalid, "--think: %s lies outside %s, to which this server keeps", name, m.root)
 		}
