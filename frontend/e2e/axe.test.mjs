@@ -1,13 +1,17 @@
-// axe on every page in four forms: desktop, dark, phone, Japanese.
+// axe on every page that an address leads to, in four forms: desktop, dark, phone, Japanese.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { before, describe, test } from 'node:test';
+import '../tests/register.mjs'; // for the sources of src
 import { missing, setUp } from './browser.mjs';
 import { abResult, curves, dataSummary, replacement } from './fixtures.mjs';
 
+const { match, table } = await import('../src/lib/routes.ts');
+const { tabs } = await import('../src/run/tabs.ts');
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const json = JSON.stringify;
+const metric = new URL('../../wasm-metrics/dist/cohen_kappa.wasm', import.meta.url);
 
 describe('axe finds nothing', { skip: missing, timeout: 240_000 }, () => {
   const { call, onPage } = setUp({ books: { 'plan.md': '# Plan\n\nProse.\n\n```triality convert id=data\ndata:\n  input_path: rows.jsonl\n```\n' } });
@@ -24,6 +28,12 @@ describe('axe finds nothing', { skip: missing, timeout: 240_000 }, () => {
     }
     await call('PUT', `/runs/${id[1]}/artifacts/convert/summary.json`, json(dataSummary), 'application/octet-stream');
     await call('PUT', `/runs/${id[1]}/artifacts/replace/replacement.json`, json(replacement), 'application/octet-stream');
+    if (existsSync(metric)) id.module = (await call('POST', '/modules', readFileSync(metric), 'application/wasm')).sha256;
+    id.report = (await call('POST', '/reports', { title: 'For the review', body: { language: 'en', blocks: [
+      { kind: 'prose', text: '# Why\n\nBecause *so*.' }, { kind: 'verdict', run: id[1] }, { kind: 'runs', runs: [id[1], id[2]], metrics: ['eval/accuracy'] },
+      { kind: 'curves', runs: [id[1], id[2]], metrics: ['train/loss'] }, { kind: 'paired', runs: [id[1], id[2]] }, { kind: 'appendix' }, { kind: 'data', run: id[1] },
+    ] } })).id;
+    id.shared = (await call('POST', `/reports/${id.report}/shares`)).path;
   });
 
   const forms = {
@@ -32,9 +42,16 @@ describe('axe finds nothing', { skip: missing, timeout: 240_000 }, () => {
   };
   const pages = () => [
     '/', '/runs', `/experiments/${id.experiment}`, `/experiments/${id.experiment}?group=attribute:parent`,
-    ...['', '?tab=parameters', '?tab=samples', '?tab=files', '?tab=notes'].map((tab) => `/runs/${id[1]}${tab}`),
-    `/runs/${id[1]}/abtest`, '/queue', '/modules', '/books', '/books/plan.md', '/nowhere',
+    ...tabs.map((tab) => `/runs/${id[1]}?tab=${tab}`),
+    `/runs/${id[1]}/abtest`, `/compare?runs=${id[1]},${id[2]}`, '/queue', '/modules', ...(id.module ? [`/modules/${id.module}`] : []),
+    '/reports', `/reports/${id.report}`, id.shared, '/notebooks', '/notebooks/plan.md', '/nowhere',
   ];
+  test('every page that an address leads to is walked', () => {
+    const walked = new Set(pages().map((path) => match(path.split('?')[0]).page));
+    const all = [...new Set(table.map(([, make]) => make(['', 'x']).page))].filter((page) => page !== 'module' || id.module);
+    assert.deepEqual(all.filter((page) => !walked.has(page)), []);
+    assert.deepEqual(pages().filter((path) => match(path.split('?')[0]).page === 'none'), [id.shared, '/nowhere']);
+  });
   for (const [form, options] of Object.entries(forms)) {
     test(form, () =>
       onPage(options, async (page, p) => {
@@ -42,7 +59,7 @@ describe('axe finds nothing', { skip: missing, timeout: 240_000 }, () => {
         const faults = [];
         for (const path of pages()) {
           await page.goto(path);
-          await page.getByRole('main').getByRole('heading').first().waitFor();
+          await page.getByRole('main').getByRole('heading').first().waitFor({ state: 'attached' });
           await page.waitForFunction(() => !document.querySelector('main [aria-busy=true]'));
           await page.waitForTimeout(350); // colours that fade in, and boxes that are found to scroll
           // The page's policy allows no script of others: axe is run by the browser's debugger, beside it.

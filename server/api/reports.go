@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 	"triality/experiments"
 	"triality/server/store"
 )
+
+// documentPoints are drawn of a curve among several.
+const documentPoints = 500
 
 // maxReportRequest leaves room for the other keys.
 const maxReportRequest = store.MaxReportBody + 16<<10
@@ -43,6 +47,7 @@ type wholeReport struct {
 	Updated  time.Time              `json:"updated"`
 	Deleted  time.Time              `json:"deleted,omitzero"`
 	Shares   []reportShare          `json:"shares"`
+	Blocks   int                    `json:"blocks"` // how many the body has
 	Body     experiments.ReportBody `json:"body,omitzero"`
 }
 
@@ -60,7 +65,7 @@ func sendReport(c echo.Context, status int, r store.Report) error {
 	if err != nil {
 		return err
 	}
-	out.Body = body
+	out.Body, out.Blocks = body, len(body.Blocks)
 	c.Response().Header().Set("ETag", `"`+strconv.FormatInt(r.Revision, 10)+`"`)
 	c.Response().Header().Set("Cache-Control", "no-cache")
 	return sendJSON(c, status, out)
@@ -71,13 +76,22 @@ func (s *Server) reports(c echo.Context) error {
 	if deleted != "" && deleted != "true" && deleted != "false" {
 		return invalid("deleted=%.20q: want true or false", deleted)
 	}
-	items, err := s.store.Reports(c.Request().Context(), deleted == "true")
+	blocks := map[string]int{}
+	items, err := s.store.Reports(c.Request().Context(), deleted == "true", func(r *store.Report) error {
+		var body struct {
+			Blocks []struct{} `json:"blocks"`
+		}
+		err := json.Unmarshal(r.Body, &body)
+		blocks[r.ID] = len(body.Blocks)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	out := make([]wholeReport, len(items))
 	for i, r := range items {
 		out[i] = sentReport(r)
+		out[i].Blocks = blocks[r.ID]
 	}
 	return sendJSON(c, http.StatusOK, list[wholeReport]{Items: out})
 }
@@ -223,21 +237,32 @@ func (s *Server) sharedReport(c echo.Context) error {
 }
 
 func (s *Server) sendDocument(c echo.Context, read func(context.Context) (store.Report, error)) error {
-	free, err := s.load(c)
-	if err != nil {
-		return err
+	renderer, ok := s.opts.Reporter.(experiments.DocumentReporter)
+	if !ok {
+		return unavailable("reporter")
 	}
-	defer free()
 	ctx := c.Request().Context()
 	r, err := read(ctx)
 	if err != nil {
 		return err
 	}
-	renderer, ok := s.opts.Reporter.(experiments.DocumentReporter)
-	if !ok {
-		return unavailable("reporter")
+	body, err := experiments.ReadReportBody(r.Body)
+	if err != nil {
+		return err
 	}
-	d, err := s.reportDocument(ctx, r)
+	if slices.ContainsFunc(body.Blocks, func(b experiments.ReportBlock) bool { return b.Kind == experiments.BlockPaired }) {
+		done, err := s.infer(ctx) // before the place to load, as everywhere, so that none waits for the other
+		if err != nil {
+			return err
+		}
+		defer done()
+	}
+	free, err := s.load(c)
+	if err != nil {
+		return err
+	}
+	defer free()
+	d, err := s.reportDocument(ctx, r.Title, body)
 	if err != nil {
 		return err
 	}
@@ -253,30 +278,97 @@ func (s *Server) sendDocument(c echo.Context, read func(context.Context) (store.
 }
 
 // reportDocument gathers what a report's blocks show. A run that is gone stays out, and the report says so.
-func (s *Server) reportDocument(ctx context.Context, r store.Report) (d experiments.ReportDocument, err error) {
-	d = experiments.ReportDocument{Title: r.Title, Inputs: map[string]experiments.ReportInput{}, Runs: map[string]experiments.Run{}}
-	if d.Body, err = experiments.ReadReportBody(r.Body); err != nil {
-		return d, err
+func (s *Server) reportDocument(ctx context.Context, title string, body experiments.ReportBody) (d experiments.ReportDocument, err error) {
+	d = experiments.ReportDocument{Title: title, Body: body, Inputs: map[string]experiments.ReportInput{}, Runs: map[string]experiments.Run{},
+		Series: map[string]map[string][]experiments.Point{}, Pairs: map[[2]experiments.ReportSide]experiments.ReportPair{}}
+	there := func(err error) (bool, error) {
+		if experiments.CodeOf(err) == experiments.CodeNotFound {
+			return false, nil
+		}
+		return err == nil, err
 	}
-	gone := func(err error) bool { return experiments.CodeOf(err) == experiments.CodeNotFound }
-	for _, b := range d.Body.Blocks {
+	for _, b := range body.Blocks {
 		for _, id := range b.Runs {
 			run, err := s.store.Run(ctx, id)
-			if err == nil {
-				d.Runs[id] = run
-			} else if !gone(err) {
+			ok, err := there(err)
+			if err != nil {
 				return d, err
+			}
+			if !ok {
+				continue
+			}
+			d.Runs[id] = run
+			if b.Kind == experiments.BlockCurves {
+				if err := s.documentSeries(ctx, d.Series, id, b.Metrics); err != nil {
+					return d, err
+				}
+			}
+		}
+		if b.Kind == experiments.BlockPaired {
+			p, err := s.documentPair(ctx, b.Sides())
+			ok, err := there(err)
+			if err != nil {
+				return d, err
+			}
+			if ok {
+				d.Pairs[b.Sides()] = p
 			}
 		}
 		if _, known := d.Inputs[b.Run]; known || b.Run == "" {
 			continue
 		}
 		in, err := ReportInput(ctx, s.store, b.Run)
-		if err == nil {
-			d.Inputs[b.Run] = in
-		} else if !gone(err) {
+		ok, err := there(err)
+		if err != nil {
 			return d, err
+		}
+		if ok {
+			d.Inputs[b.Run] = in
 		}
 	}
 	return d, nil
+}
+
+// documentSeries adds a run's curves; one that it has not stays out.
+func (s *Server) documentSeries(ctx context.Context, to map[string]map[string][]experiments.Point, run string, metrics []string) error {
+	if to[run] == nil {
+		to[run] = map[string][]experiments.Point{}
+	}
+	for _, m := range metrics {
+		if _, known := to[run][m]; known {
+			continue
+		}
+		points, _, err := thinned(ctx, s.store, run, m, documentPoints)
+		if err != nil && experiments.CodeOf(err) != experiments.CodeNotFound {
+			return err
+		}
+		if len(points) > 0 {
+			to[run][m] = points
+		}
+	}
+	return nil
+}
+
+// documentPair is what a report shows of two results on the rows that both judged.
+func (s *Server) documentPair(ctx context.Context, sides [2]experiments.ReportSide) (out experiments.ReportPair, err error) {
+	p, err := s.pairOf(ctx, sides)
+	if err != nil {
+		return out, err
+	}
+	out = experiments.ReportPair{OnlyA: p.OnlyA, OnlyB: p.OnlyB, Relabelled: p.Relabelled, BothRight: p.counts.BothRight, BothWrong: p.counts.BothWrong}
+	for i, by := range []judgedBy{p.a, p.b} {
+		out.Names[i], out.Models[i] = by.Name, by.Model
+	}
+	out.Result.Rows = len(p.Samples)
+	inference, mcnemar := p.inferred()
+	if out.Result.Inference = inference; mcnemar != nil {
+		out.Result.McNemar = *mcnemar
+	}
+	out.Result.McNemar.OnlyA, out.Result.McNemar.OnlyB = p.counts.Broken, p.counts.Fixed
+	for _, x := range p.Samples {
+		if x.PredictionA != x.PredictionB {
+			out.Result.Samples = append(out.Result.Samples, x)
+		}
+	}
+	return out, nil
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http/httptest"
@@ -123,6 +124,14 @@ func TestAReportThatIsWrongIsRefusedWithItsPlace(t *testing.T) {
 		"no runs":              {`{"title":"r","body":{"language":"en","blocks":[{"kind":"runs"}]}}`, "runs is empty"},
 		"an unknown field":     {`{"title":"r","body":{"language":"en","blocks":[{"kind":"prose","html":"x"}]}}`, "html"},
 		"more metrics":         {`{"title":"r","body":{"language":"en","blocks":[{"kind":"runs","runs":["a"],"metrics":["1","2","3","4","5","6","7","8","9"]}]}}`, "at most 8"},
+		"curves of nothing":    {`{"title":"r","body":{"language":"en","blocks":[{"kind":"curves","runs":["a"]}]}}`, "metrics is empty"},
+		"curves of many runs":  {`{"title":"r","body":{"language":"en","blocks":[{"kind":"curves","metrics":["m"],"runs":["1","2","3","4","5","6","7","8","9","10","11"]}]}}`, "at most 10"},
+		"a pair of three":      {`{"title":"r","body":{"language":"en","blocks":[{"kind":"paired","runs":["a","b","c"]}]}}`, "want two"},
+		"a pair of one":        {`{"title":"r","body":{"language":"en","blocks":[{"kind":"paired","runs":["a"]}]}}`, "want two"},
+		"an arm that is none":  {`{"title":"r","body":{"language":"en","blocks":[{"kind":"paired","runs":["a","b"],"arms":["A","C"]}]}}`, "body.blocks[0]: arms"},
+		"one arm":              {`{"title":"r","body":{"language":"en","blocks":[{"kind":"paired","runs":["a","b"],"arms":["A"]}]}}`, "body.blocks[0]: arms"},
+		"many pairs":           {`{"title":"r","body":{"language":"en","blocks":[` + strings.Repeat(`{"kind":"paired","runs":["a","b"]},`, experiments.MaxReportPairs) + `{"kind":"paired","runs":["a","b"]}]}}`, "at most 10"},
+		"too many curves":      {`{"title":"r","body":{"language":"en","blocks":[` + strings.Repeat(`{"kind":"curves","runs":["1","2","3","4","5","6","7","8","9","10"],"metrics":["1","2","3","4","5","6","7","8"]},`, 5) + `{"kind":"curves","runs":["a"],"metrics":["m"]}]}}`, "at most 400"},
 		"prose that is a book": {`{"title":"r","body":{"language":"en","blocks":[{"kind":"prose","text":"` + strings.Repeat("x", experiments.MaxProse+1) + `"}]}}`, "at most"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -130,5 +139,46 @@ func TestAReportThatIsWrongIsRefusedWithItsPlace(t *testing.T) {
 				t.Errorf("%d %.300s", rec.Code, rec.Body)
 			}
 		})
+	}
+}
+
+func TestAReportComparesRunsOnTheRowsThatBothJudgedAndDrawsTheirCurves(t *testing.T) {
+	var doc experiments.ReportDocument
+	w := newWorld(t, func(o *Options) { o.Reporter = captureDocument{capture{&experiments.ReportInput{}}, &doc} })
+	right := func(i int) string { return experiments.Labels[i%4] }
+	w.judgedRun("x", 40, func(int) string { return "REFUSE" })
+	w.judgedRun("y", 60, right)
+	var points []string
+	for i := range 3 * documentPoints {
+		points = append(points, fmt.Sprintf(`{"step":%d,"value":%d}`, i, i%7))
+	}
+	if rec := w.do("POST", "/api/v1/runs/y/metrics", `{"loss":[`+strings.Join(points, ",")+`]}`); rec.Code >= 300 {
+		t.Fatal(rec.Body)
+	}
+	var made wholeReport
+	decode(t, w.do("POST", "/api/v1/reports", `{"title":"r","body":{"language":"en","blocks":[{"kind":"paired","runs":["x","y"]},{"kind":"paired","runs":["y","y"],"arms":["A","B"]},
+		{"kind":"paired","runs":["x","live"]},{"kind":"paired","runs":["gone","x"]},{"kind":"curves","runs":["y","x","gone"],"metrics":["loss","none"]}]}}`), &made)
+	if rec := w.do("GET", "/api/v1/reports/"+made.ID+"/html", ""); rec.Code != 200 {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	of := func(a, armA, b, armB string) experiments.ReportPair {
+		return doc.Pairs[[2]experiments.ReportSide{{Run: a, Arm: armA}, {Run: b, Arm: armB}}]
+	}
+	p := of("x", "B", "y", "B")
+	if p.Result.Rows != 40 || p.OnlyB != 20 || p.Names != [2]string{"run x", "run y"} || p.Models[1] != "tuned-y" || p.Result.McNemar.OnlyB != 30 || p.BothRight != 10 || len(p.Result.Samples) != 30 || p.Result.Inference.Of("accuracy") == nil {
+		t.Errorf("%+v", p)
+	}
+	if own := of("y", "A", "y", "B"); own.Result.Rows != 60 || own.Result.McNemar.OnlyB != 45 {
+		t.Errorf("%+v", own)
+	}
+	if len(doc.Pairs) != 2 {
+		t.Errorf("a run that is gone, or has no A/B test, is in a pair: %v", doc.Pairs)
+	}
+	if y := doc.Series["y"]; len(y) != 1 || len(y["loss"]) < 2 || len(y["loss"]) > documentPoints || len(doc.Series["x"]) != 0 || len(doc.Runs) != 3 {
+		t.Errorf("%d points of %d metrics; runs %d", len(y["loss"]), len(y), len(doc.Runs))
+	}
+	var all list[wholeReport]
+	if decode(t, w.do("GET", "/api/v1/reports", ""), &all); len(all.Items) != 1 || all.Items[0].Blocks != 5 || made.Blocks != 5 || all.Items[0].Body.Blocks != nil {
+		t.Errorf("%+v", all)
 	}
 }

@@ -180,21 +180,35 @@ func armOf(c echo.Context, name string) (string, error) {
 	return "", invalid("%s=%.20q: want A or B", name, arm)
 }
 
-// side is what a request asks for on one side of a comparison; key names the result that it stands for now.
-func (s *Server) side(c echo.Context, name string) (by judgedBy, key string, err error) {
-	ctx := c.Request().Context()
-	by.RunID = c.QueryParam(name)
-	if by.RunID == "" {
-		return by, "", invalid("%s is missing: the id of a run", name)
+// side is what a request asks for on one side of a comparison.
+func side(c echo.Context, name string) (of experiments.ReportSide, err error) {
+	if of.Run = c.QueryParam(name); of.Run == "" {
+		return of, invalid("%s is missing: the id of a run", name)
 	}
-	if by.Arm, err = armOf(c, name+"_arm"); err != nil {
-		return by, "", err
+	of.Arm, err = armOf(c, name+"_arm")
+	return of, err
+}
+
+// pair reads the two results that a request names, or has them still.
+func (s *Server) pair(c echo.Context) (*pairing, error) {
+	a, err := side(c, "a")
+	if err != nil {
+		return nil, err
 	}
-	run, err := s.store.Run(ctx, by.RunID)
+	b, err := side(c, "b")
+	if err != nil {
+		return nil, err
+	}
+	return s.pairOf(c.Request().Context(), [2]experiments.ReportSide{a, b})
+}
+
+// stands says what is on a side now; key names its result.
+func (s *Server) stands(ctx context.Context, of experiments.ReportSide) (by judgedBy, key string, err error) {
+	run, err := s.store.Run(ctx, of.Run)
 	if err != nil {
 		return by, "", err
 	}
-	by.Name = run.Name
+	by = judgedBy{RunID: of.Run, Name: run.Name, Arm: of.Arm}
 	artifact, f, err := s.store.OpenArtifact(ctx, by.RunID, artifactAB)
 	if err != nil {
 		return by, "", err
@@ -202,13 +216,13 @@ func (s *Server) side(c echo.Context, name string) (by judgedBy, key string, err
 	return by, strings.Join([]string{by.RunID, artifact.SHA256, by.Arm, by.Name}, " "), f.Close()
 }
 
-// pair reads the two results that a request names, or has them still.
-func (s *Server) pair(c echo.Context) (*pairing, error) {
-	a, keyA, err := s.side(c, "a")
+// pairOf reads two results, or has them still.
+func (s *Server) pairOf(ctx context.Context, sides [2]experiments.ReportSide) (*pairing, error) {
+	a, keyA, err := s.stands(ctx, sides[0])
 	if err != nil {
 		return nil, err
 	}
-	b, keyB, err := s.side(c, "b")
+	b, keyB, err := s.stands(ctx, sides[1])
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +232,6 @@ func (s *Server) pair(c echo.Context) (*pairing, error) {
 	if p := s.pairs.get(key); p != nil {
 		return p, nil
 	}
-	ctx := c.Request().Context()
 	first, n, err := s.judged(ctx, a.RunID)
 	if err != nil {
 		return nil, err

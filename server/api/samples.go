@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -155,6 +156,17 @@ func says(x *experiments.Sample, text string) bool {
 	return false
 }
 
+// infer gives the place of who infers from samples: one at a time, since it takes long where rows are many, and others load
+// meanwhile.
+func (s *Server) infer(ctx context.Context) (done func(), err error) {
+	select {
+	case s.inferring <- struct{}{}:
+		return func() { <-s.inferring }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // compareSamples compares an arm each of two runs on the rows that both judged, and gives a page of the rows asked for.
 func (s *Server) compareSamples(c echo.Context) error {
 	limit, err := intQuery(c, "limit", 100, 1, 1000)
@@ -166,13 +178,12 @@ func (s *Server) compareSamples(c echo.Context) error {
 		return err
 	}
 	infer := c.QueryParam("inference") != "0"
-	if infer { // one at a time: it takes long where rows are many, and others load meanwhile
-		select {
-		case s.inferring <- struct{}{}:
-			defer func() { <-s.inferring }()
-		case <-c.Request().Context().Done():
-			return c.Request().Context().Err()
+	if infer {
+		done, err := s.infer(c.Request().Context())
+		if err != nil {
+			return err
 		}
+		defer done()
 	}
 	free, err := s.load(c)
 	if err != nil {

@@ -114,7 +114,7 @@ func (b *builder) latency() section {
 			data = append(data, opts.BarData{Value: finite(v), Label: &opts.Label{Show: opts.Bool(true), Position: "top", Formatter: millis(v)}})
 		}
 		t.Rows = append(t.Rows, row)
-		bar.AddSeries(b.arm(i), data, barWidth("56"), charts.WithItemStyleOpts(opts.ItemStyle{Color: colour}))
+		bar.AddSeries([2]string{"A", "B"}[i], data, barWidth("56"), charts.WithItemStyleOpts(opts.ItemStyle{Color: colour}))
 	}
 	s.Blocks = append(s.Blocks, block{Charts: []chart{b.chart(bar, caption, 260, t)}})
 	var drawn []experiments.Difference // intervals of blocks of rows; others stand with the differences

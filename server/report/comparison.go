@@ -84,14 +84,16 @@ func (b *builder) scores(ab *experiments.ABResult) chart {
 	type contender struct {
 		name, kind, detail, colour string
 		scores                     experiments.Scores
+		series                     string // its short name: the table says which is A
 	}
 	var all []contender
 	for i, colour := range []string{colourA, colourB} {
 		a := ab.Arms[i]
-		all = append(all, contender{b.arm(i), a.Kind, a.Model, colour, a.Scores})
+		all = append(all, contender{b.arm(i), a.Kind, a.Model, colour, a.Scores, [2]string{"A", "B"}[i]})
 	}
 	for _, f := range ab.Baselines {
-		all = append(all, contender{b.or("baseline."+f.Name, f.Name), b.t("baseline"), f.Detail, colourBase, f.Scores})
+		name := b.or("baseline."+f.Name, f.Name)
+		all = append(all, contender{name, b.t("baseline"), f.Detail, colourBase, f.Scores, clip(name, 40)})
 	}
 	caption := b.t("scores.caption", b.testRows(ab))
 	names := []string{b.metric("accuracy"), b.metric("macro_f1")}
@@ -109,7 +111,7 @@ func (b *builder) scores(ab *experiments.ABResult) chart {
 			d.Label = &opts.Label{Show: opts.Bool(true), Position: "top", Formatter: percent(v)}
 			data = append(data, d)
 		}
-		bar.AddSeries(c.name, data, barWidth("56"), charts.WithItemStyleOpts(opts.ItemStyle{Color: c.colour}))
+		bar.AddSeries(c.series, data, barWidth("56"), charts.WithItemStyleOpts(opts.ItemStyle{Color: c.colour}))
 		t.Rows = append(t.Rows, []cell{rowHead(c.name), text(b.or("kind."+c.kind, c.kind)), num(percent(c.scores.Accuracy)), num(percent(c.scores.MacroF1)), {Text: c.detail, Class: "text"}})
 	}
 	return b.chart(bar, caption, 320, t)

@@ -6,9 +6,6 @@ import (
 	"io"
 	"slices"
 
-	"github.com/go-echarts/go-echarts/v2/charts"
-	"github.com/go-echarts/go-echarts/v2/opts"
-
 	"triality/experiments"
 )
 
@@ -71,6 +68,10 @@ func (a *assembly) section(x experiments.ReportBlock) (section, error) {
 		return section{Blocks: []block{{Prose: text}}}, err
 	case experiments.BlockRuns:
 		return a.with(a.own, func(b *builder) section { return b.runs(x, a.doc.Runs) })
+	case experiments.BlockCurves:
+		return a.with(a.own, func(b *builder) section { return b.runCurves(x, a.doc) })
+	case experiments.BlockPaired:
+		return a.with(a.own, func(b *builder) section { return b.paired(x, a.doc) })
 	}
 	in, there := a.doc.Inputs[x.Run]
 	if !there {
@@ -120,100 +121,4 @@ func (b *builder) verdictSection() section {
 	var p page
 	b.verdict(&p)
 	return section{Title: b.t("verdict"), Tone: p.Tone, Blocks: []block{{Lead: p.Verdict}, {List: p.Remarks}}}
-}
-
-// runs shows runs side by side: what differs among them, and the last values of the chosen metrics.
-func (b *builder) runs(x experiments.ReportBlock, known map[string]experiments.Run) section {
-	s := section{Title: b.t("section.runs")}
-	var runs []experiments.Run
-	gone := 0
-	for _, id := range x.Runs {
-		if r, ok := known[id]; ok {
-			runs = append(runs, r)
-		} else {
-			gone++
-		}
-	}
-	if gone > 0 {
-		s.Blocks = append(s.Blocks, block{Text: b.t("runs.gone", count(gone))})
-	}
-	if len(runs) == 0 {
-		return s.without(b.t("missing.runs"))
-	}
-	const mostKeys = 4
-	keys := differing(runs)
-	keys = keys[:min(len(keys), mostKeys)]
-	t := &table{Caption: b.t("runs.caption", count(len(runs))), Head: b.head("run", "run.status")}
-	for _, k := range keys {
-		t.Head = append(t.Head, cell{Text: k, Class: "name"})
-	}
-	for _, m := range x.Metrics {
-		t.Head = append(t.Head, cell{Text: m, Class: "num name"})
-	}
-	for _, r := range runs {
-		row := []cell{rowHead(clip(r.Name, 60)), text(b.or("status."+string(r.Status), string(r.Status)))}
-		for _, k := range keys {
-			row = append(row, cell{Text: clip(r.Params[k], 60), Class: "text"})
-		}
-		for _, m := range x.Metrics {
-			v, ok := r.Summary[m]
-			if !ok {
-				row = append(row, num("–"))
-				continue
-			}
-			row = append(row, num(figure(v)))
-		}
-		t.Rows = append(t.Rows, row)
-	}
-	s.Blocks = append(s.Blocks, block{Table: t})
-	var drawn []chart
-	for _, m := range x.Metrics {
-		if c, ok := b.runBars(m, runs); ok {
-			drawn = append(drawn, c)
-		}
-	}
-	if drawn != nil {
-		s.Blocks = append(s.Blocks, block{Charts: drawn})
-	}
-	return s
-}
-
-// differing are the parameters that are not the same in all runs, by name.
-func differing(runs []experiments.Run) []string {
-	values := map[string]map[string]bool{}
-	for _, r := range runs {
-		for k := range r.Params {
-			values[k] = map[string]bool{}
-		}
-	}
-	for k, of := range values {
-		for _, r := range runs {
-			of[r.Params[k]] = true
-		}
-		if len(of) < 2 {
-			delete(values, k)
-		}
-	}
-	return sortedKeys(values)
-}
-
-func (b *builder) runBars(metric string, runs []experiments.Run) (chart, bool) {
-	t := &table{Caption: metric, Head: append(b.head("run"), cell{Text: metric, Class: "num name"})}
-	var names []string
-	var data []opts.BarData
-	for _, r := range runs {
-		if v, ok := r.Summary[metric]; ok {
-			names = append(names, clip(r.Name, 40))
-			data = append(data, opts.BarData{Value: finite(v)})
-			t.Rows = append(t.Rows, []cell{rowHead(clip(r.Name, 60)), num(figure(v))})
-		}
-	}
-	if data == nil {
-		return chart{}, false
-	}
-	bar := charts.NewBar()
-	bar.SetGlobalOptions(shared(metric, withAxisName)...)
-	bar.SetGlobalOptions(charts.WithXAxisOpts(opts.XAxis{Type: "value", AxisLabel: shown()}), charts.WithYAxisOpts(categories(names)))
-	bar.AddSeries(metric, data, barWidth("18"), charts.WithItemStyleOpts(opts.ItemStyle{Color: colourB}))
-	return b.chart(bar, metric, 60+22*len(data), t), true
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"html"
+	"math"
 	"regexp"
 	"strings"
 	"testing"
@@ -95,5 +96,77 @@ func TestABlockWhoseRunHasNoABTestSaysSo(t *testing.T) {
 	}
 	if page := renderDocument(t, d); !strings.Contains(page, "The run has no A/B test.") {
 		t.Error(page[:2000])
+	}
+}
+
+func TestCurvesOfSeveralRunsAreDrawnTogetherAndAPairSaysWhatItsRowsShow(t *testing.T) {
+	for _, lang := range []string{"en", "ja"} {
+		d := document(lang,
+			experiments.ReportBlock{Kind: "curves", Runs: []string{"x", "y", "gone"}, Metrics: []string{"eval/loss", "abtest/b/macro_f1"}},
+			experiments.ReportBlock{Kind: "paired", Runs: []string{"x", "y"}}, experiments.ReportBlock{Kind: "paired", Runs: []string{"x", "gone"}, Arms: []string{"A", "B"}})
+		d.Series = map[string]map[string][]experiments.Point{"x": {"eval/loss": {{Step: 1, Value: 2}, {Step: 5, Value: math.NaN()}, {Step: 9, Value: 0.5}}}}
+		in := full(lang)
+		d.Pairs = map[[2]experiments.ReportSide]experiments.ReportPair{{{Run: "x", Arm: "B"}, {Run: "y", Arm: "B"}}: {
+			Names: [2]string{"run x", "run y"}, Models: [2]string{"base", "tuned"}, OnlyB: 7, Relabelled: 3, BothRight: 5, Result: *in.AB}}
+		page := renderDocument(t, d)
+		c := in.AB.Inference.Comparisons[0]
+		wants := map[string][]string{
+			"en": {"eval loss", "1 of the runs did not log eval loss.", "Macro F1 · B: none of the runs logged it.", "1 runs of this list are gone.", "both judged: B " + level(c.Metric, float64(c.B.Value)), "3 rows whose label differs", "One of the two runs is gone"},
+			"ja": {"検証損失", "1 件の実行は 検証損失 を記録していません。", "マクロ F1 · B: 記録した実行がありません。", "両方が判定した", "ラベルが異なる 3 行", "二つの実行のどちらかがもうないか"},
+		}[lang]
+		for _, want := range wants {
+			if !strings.Contains(html.UnescapeString(page), want) {
+				t.Errorf("%s: %q is not there", lang, want)
+			}
+		}
+		if n := strings.Count(page, "<figure"); n != 1 {
+			t.Errorf("%s: %d charts, want one", lang, n)
+		}
+		if o := options(t, page); len(o) != 1 || len(o[0]["series"].([]any)) != 1 || o[0]["series"].([]any)[0].(map[string]any)["name"] != "run x" {
+			t.Errorf("%s: %v", lang, o)
+		}
+	}
+}
+
+// A legend has no room for a model's name: the table beside the chart says which is A.
+func TestChartsOfTwoModelsNameTheirSeriesByLetters(t *testing.T) {
+	for _, lang := range []string{"en", "ja"} {
+		in := full(lang)
+		in.AB.Arms[0].Model, in.AB.Arms[1].Model = "/models/"+strings.Repeat("a", 200), "/models/tuned-for-a-long-time"
+		page := render(t, in, "/* echarts */")
+		pairs := 0
+		for _, o := range options(t, page) {
+			legends, _ := o["legend"].(map[string]any)
+			if shown, _ := legends["show"].(bool); !shown {
+				continue
+			}
+			for _, s := range o["series"].([]any) {
+				name, _ := s.(map[string]any)["name"].(string)
+				if strings.Contains(name, " · ") || len([]rune(name)) > 40 {
+					t.Errorf("%s: a legend says %q", lang, name)
+				}
+				if name == "A" || name == "B" {
+					pairs++
+				}
+			}
+		}
+		if pairs < 8 {
+			t.Errorf("%s: %d series of models", lang, pairs)
+		}
+	}
+}
+
+func TestTheMetricsThatAnABTestWritesAreReadAsWhatTheyAre(t *testing.T) {
+	for _, tt := range []struct{ name, en, ja string }{
+		{"abtest/b/macro_f1", "Macro F1 · B", "マクロ F1 · B"}, {"abtest/a/accuracy", "Accuracy · A", "正解率 · A"}, {"abtest/delta/latency_median_ms", "Median latency, ms · B − A", "レイテンシ中央値 (ms) · B − A"},
+		{"abtest/baseline/naive_bayes", "Accuracy · naive Bayes", "正解率 · ナイーブベイズ"}, {"abtest/mcnemar_p", "p of McNemar’s test", "マクネマー検定の p"},
+		{"abtest/b/recall.DENY", "Recall of DENY · B", "DENY の再現率 · B"}, {"abtest/metric/kappa/0123456789abcdef/value", "abtest/metric/kappa/0123456789abcdef/value", "abtest/metric/kappa/0123456789abcdef/value"},
+		{"train/loss", "train loss", "学習損失"}, {"b/macro_f1", "b/macro_f1", "b/macro_f1"}, {"abtest/", "abtest/", "abtest/"},
+	} {
+		for lang, want := range map[string]string{"en": tt.en, "ja": tt.ja} {
+			if got := (&builder{texts: catalogue[lang]}).series(tt.name); got != want {
+				t.Errorf("%s: %q is read as %q, want %q", lang, tt.name, got, want)
+			}
+		}
 	}
 }

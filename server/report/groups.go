@@ -81,7 +81,7 @@ func (b *builder) pairChart(caption string, head []cell, pairs []pair) chart {
 	}
 	bar.SetXAxis(names)
 	for i, colour := range []string{colourA, colourB} {
-		bar.AddSeries(b.arm(i), data[i], barWidth("40"), charts.WithItemStyleOpts(opts.ItemStyle{Color: colour}))
+		bar.AddSeries([2]string{"A", "B"}[i], data[i], barWidth("40"), charts.WithItemStyleOpts(opts.ItemStyle{Color: colour}))
 	}
 	c := b.chart(bar, caption, 165, t)
 	c.Beside = true

@@ -23,16 +23,28 @@
     var text = a !== 0 && (a < 1e-3 || a >= 1e6) ? v.toExponential(1) : String(+v.toPrecision(6));
     return text.replace(/-/g, '\u2212').replace('e+', 'e');
   }
-  function dress(option, css, width) {
+  // Lines that a legend takes beyond its first. It is never paged: paper does not turn pages.
+  var pen = document.createElement('canvas').getContext('2d');
+  function legendLines(option, css, width) {
+    var l = list(option.legend)[0], lines = 0, at = 0;
+    if (!l || l.show === false) return 0;
+    pen.font = '12px ' + getComputedStyle(document.body).fontFamily;
+    list(option.series).forEach(function (s) {
+      var w = Math.min(pen.measureText(s.name || '').width, width - 60) + 32; // its mark and the gap after it
+      if (at && at + w > width) { lines++; at = 0; }
+      at += w;
+    });
+    return lines;
+  }
+  function dress(option, css, width, more) {
     var ink = css.getPropertyValue('--ink').trim(), soft = css.getPropertyValue('--soft').trim(), line = css.getPropertyValue('--line').trim();
     option.textStyle = { fontFamily: getComputedStyle(document.body).fontFamily, color: ink };
     option.backgroundColor = 'transparent';
     list(option.legend).forEach(function (l) {
       l.textStyle = { color: ink, width: width - 60, overflow: 'truncate' };
       l.inactiveColor = line;
-      l.type = 'scroll';
-      l.pageTextStyle = { color: soft };
     });
+    if (more) list(option.grid).forEach(function (g) { g.top = String(+g.top + more); });
     list(option.tooltip).forEach(function (t) {
       t.renderMode = 'richText'; // texts stay texts
       t.confine = true;
@@ -79,10 +91,11 @@
       var old = window.echarts.getInstanceByDom(box);
       if (old) old.dispose();
       var w = !paper ? box.clientWidth : box.closest('.beside') ? paperBeside : paperWidth, option = JSON.parse(document.getElementById(box.id + '-option').textContent);
-      box.style.height = box.dataset.height + 'px';
+      var more = 22 * legendLines(option, css, w), h = +box.dataset.height + more;
+      box.style.height = h + 'px';
       if (w < 40) return;
-      var c = window.echarts.init(box, null, { renderer: 'svg', width: w, height: +box.dataset.height, locale: root.lang === 'ja' ? 'JA' : 'EN' });
-      c.setOption(dress(option, css, w));
+      var c = window.echarts.init(box, null, { renderer: 'svg', width: w, height: h, locale: root.lang === 'ja' ? 'JA' : 'EN' });
+      c.setOption(dress(option, css, w, more));
     });
   }
   function later(f) {

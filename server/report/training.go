@@ -85,7 +85,7 @@ func (b *builder) training() section {
 	if rest != nil {
 		t := &table{Caption: b.t("curve.rest"), Head: b.seriesHead()}
 		for _, name := range rest {
-			t.Rows = append(t.Rows, seriesRow(name, b.in.Series[name]))
+			t.Rows = append(t.Rows, seriesRow(b.series(name), b.in.Series[name]))
 		}
 		s.Blocks = append(s.Blocks, block{Table: t})
 	}
@@ -127,29 +127,43 @@ func sortedKeys[V any](m map[string]V) []string {
 func (b *builder) curves(c curve, height int) chart {
 	line := charts.NewLine()
 	line.SetGlobalOptions(shared(c.caption, withBoth)...)
-	line.SetGlobalOptions(
-		charts.WithXAxisOpts(opts.XAxis{Type: "value", Name: b.t("step"), NameLocation: "middle", NameGap: 28, Min: "dataMin", Max: "dataMax", AxisLabel: shown(), SplitLine: &opts.SplitLine{Show: opts.Bool(false)}}),
-		charts.WithYAxisOpts(opts.YAxis{Type: "value", Scale: opts.Bool(true), AxisLabel: shown()}),
-	)
+	line.SetGlobalOptions(b.overSteps()...)
 	colours := []string{colourA, colourB, colourBase}
 	// The evaluation is sparse and the thing to look at: it gets the strong colour and its points.
 	for i, name := range sortedBy(c.names, func(n string) bool { return !strings.HasPrefix(n, "eval") }) {
 		in := b.in.Series[name]
 		points := thin.Points(in, curvePoints)
-		data := make([]opts.LineData, len(points))
-		for j, p := range points {
-			data[j] = opts.LineData{Value: []any{p.Step, finite(p.Value)}}
-		}
 		colour := colours[min(i, len(colours)-1)]
 		if len(c.names) == 1 {
 			colour = colourB
 		}
-		line.AddSeries(b.or("series."+name, name), data,
-			charts.WithLineChartOpts(opts.LineChart{ShowSymbol: opts.Bool(len(points) <= 60), Symbol: "circle", SymbolSize: 4, ConnectNulls: opts.Bool(false)}),
-			charts.WithLineStyleOpts(opts.LineStyle{Color: colour, Width: 1.6}),
-			charts.WithItemStyleOpts(opts.ItemStyle{Color: colour}))
+		line.AddSeries(b.series(name), lineData(points), lineOf(colour, len(points))...)
 	}
 	return b.chart(line, c.caption, height, b.curveTable(c))
+}
+
+// overSteps are the axes of curves.
+func (b *builder) overSteps() []charts.GlobalOpts {
+	return []charts.GlobalOpts{
+		charts.WithXAxisOpts(opts.XAxis{Type: "value", Name: b.t("step"), NameLocation: "middle", NameGap: 28, Min: "dataMin", Max: "dataMax", AxisLabel: shown(), SplitLine: &opts.SplitLine{Show: opts.Bool(false)}}),
+		charts.WithYAxisOpts(opts.YAxis{Type: "value", Scale: opts.Bool(true), AxisLabel: shown()}),
+	}
+}
+
+func lineData(points []experiments.Point) []opts.LineData {
+	data := make([]opts.LineData, len(points))
+	for i, p := range points {
+		data[i] = opts.LineData{Value: []any{p.Step, finite(p.Value)}}
+	}
+	return data
+}
+
+func lineOf(colour string, points int) []charts.SeriesOpts {
+	return []charts.SeriesOpts{
+		charts.WithLineChartOpts(opts.LineChart{ShowSymbol: opts.Bool(points <= 60), Symbol: "circle", SymbolSize: 4, ConnectNulls: opts.Bool(false)}),
+		charts.WithLineStyleOpts(opts.LineStyle{Color: colour, Width: 1.6}),
+		charts.WithItemStyleOpts(opts.ItemStyle{Color: colour}),
+	}
 }
 
 // sortedBy puts the names for which first holds before the others.
@@ -203,7 +217,7 @@ func (b *builder) curveTable(c curve) *table {
 	}
 	t := &table{Caption: b.t("table.curve", c.rows), Head: b.head(">step")}
 	for _, name := range c.names {
-		t.Head = append(t.Head, cell{Text: b.or("series."+name, name), Class: "num name"})
+		t.Head = append(t.Head, cell{Text: b.series(name), Class: "num name"})
 	}
 	order := make([]int64, 0, len(steps))
 	for s := range steps {

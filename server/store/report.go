@@ -144,18 +144,23 @@ func (s *Store) Report(ctx context.Context, id string) (r Report, err error) {
 	return r, err
 }
 
-// Reports lists reports without their bodies, those changed last first; deleted ones where they are wanted, and only they.
-func (s *Store) Reports(ctx context.Context, deleted bool) ([]Report, error) {
+// Reports lists reports without their bodies, those changed last first; deleted ones where they are wanted, and only they. look
+// sees each with its body, in no order, and may see it again.
+func (s *Store) Reports(ctx context.Context, deleted bool, look func(*Report) error) ([]Report, error) {
 	items := []Report{}
 	err := s.view(ctx, func(tx *bbolt.Tx) error {
 		items = items[:0]
 		return tx.Bucket(bucketReports).ForEach(func(k, b []byte) error {
 			r, err := readReport(k, b)
-			if err == nil && r.Deleted.IsZero() != deleted {
-				r.Body = nil
-				items = append(items, r)
+			if err != nil || r.Deleted.IsZero() == deleted {
+				return err
 			}
-			return err
+			if err := look(&r); err != nil {
+				return fmt.Errorf("record of report %q: %w", k, err)
+			}
+			r.Body = nil
+			items = append(items, r)
+			return nil
 		})
 	})
 	slices.SortFunc(items, func(a, b Report) int { return cmp.Or(b.Updated.Compare(a.Updated), cmp.Compare(a.ID, b.ID)) })

@@ -36,7 +36,7 @@ func TestAReportIsKeptByteForByteAndADeletionIsUndone(t *testing.T) {
 	code(t, s.DeleteReport(ctx, made.ID, 0), experiments.CodeNotFound)
 	s.Close()
 	s = open(t, dir, Options{})
-	if gone, err := s.Reports(ctx, true); err != nil || len(gone) != 1 || gone[0].Deleted.IsZero() {
+	if gone, err := s.Reports(ctx, true, func(*Report) error { return nil }); err != nil || len(gone) != 1 || gone[0].Deleted.IsZero() {
 		t.Errorf("%+v %v", gone, err)
 	}
 	if _, err := s.RestoreReport(ctx, made.ID); err != nil {
@@ -63,7 +63,7 @@ func TestAReportDeletedLongAgoIsRemoved(t *testing.T) {
 	if _, err := s.CreateReport(ctx, "new", []byte("1")); err != nil {
 		t.Fatal(err)
 	}
-	if gone, err := s.Reports(ctx, true); err != nil || len(gone) != 0 {
+	if gone, err := s.Reports(ctx, true, func(*Report) error { return nil }); err != nil || len(gone) != 0 {
 		t.Errorf("%+v %v", gone, err)
 	}
 }

@@ -2,7 +2,7 @@
 import type { Facet, Found } from '../runs/search.ts';
 import type { Experiment, Module } from '../lib/types.ts';
 
-export type FindKind = 'page' | 'experiment' | 'run' | 'metric' | 'module';
+export type FindKind = 'page' | 'experiment' | 'run' | 'metric' | 'module' | 'report';
 
 export interface Hit {
   kind: FindKind;
@@ -43,6 +43,8 @@ const id = encodeURIComponent;
 export const experimentHit = (e: Experiment): Hit => ({ kind: 'experiment', label: e.name, about: e.description ?? '', href: `/experiments/${id(e.id)}` });
 
 export const runHit = (r: Found, experiment: string | undefined): Hit => ({ kind: 'run', label: r.name || r.id, about: experiment ?? '', href: `/runs/${id(r.id)}` });
+
+export const reportHit = (r: { id: string; title: string }, about: string): Hit => ({ kind: 'report', label: r.title, about, href: `/reports/${id(r.id)}` });
 
 export const moduleHit = (m: Module): Hit => ({ kind: 'module', label: m.name, about: `${m.version} · ${m.sha256.slice(0, 8)}`, href: `/modules/${id(m.sha256)}` });
 

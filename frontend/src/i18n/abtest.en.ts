@@ -11,6 +11,7 @@ export const enABTest = {
   'ab.group': 'Group',
   'ab.byGroup': 'By language and domain',
   'ab.groupsHow': 'Counts, without intervals: what decides is above, over all rows together.',
+  'ab.mcnemarP': 'p of McNemar’s test',
   'ab.moreGroups': '{count} more group is not shown.|{count} more groups are not shown.',
   'ab.noGroups': 'The rows have one language and one domain, or none is recorded.',
   'ab.noProbabilities': 'The result holds no probabilities.',

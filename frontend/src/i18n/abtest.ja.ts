@@ -12,6 +12,7 @@ export const jaABTest: Record<keyof typeof enABTest, string> = {
   'ab.group': 'グループ',
   'ab.byGroup': '言語別・分野別',
   'ab.groupsHow': '行数だけを示し、区間は示しません。判定は上の、すべての行をまとめた数値によります。',
+  'ab.mcnemarP': 'マクネマー検定の p',
   'ab.moreGroups': 'ほか {count} グループは表示していません。',
   'ab.noGroups': '言語と分野が一つだけか、記録されていません。',
   'ab.noProbabilities': '結果に確率がありません。',

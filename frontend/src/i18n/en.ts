@@ -2,11 +2,13 @@
 import { enABTest } from './abtest.en.ts';
 import { enCompare } from './compare.en.ts';
 import { enPanels } from './panels.en.ts';
+import { enReports } from './reports.en.ts';
 
 export const en = {
   ...enCompare,
   ...enPanels,
   ...enABTest,
+  ...enReports,
   'app.skip': 'Skip to the content',
   'app.nav': 'Main',
   'app.experiments': 'Experiments',
@@ -22,7 +24,7 @@ export const en = {
 
   // Frame
   'frame.find': 'Find anything',
-  'frame.findWhat': 'Experiments, runs, metrics, pages',
+  'frame.findWhat': 'Experiments, runs, metrics, reports, pages',
   'frame.side': 'Sidebar',
   'frame.found': '{count} found|{count} found',
   'frame.foundNone': 'Nothing is called “{text}”.',

@@ -3,11 +3,13 @@ import type { Key } from './en.ts';
 import { jaABTest } from './abtest.ja.ts';
 import { jaCompare } from './compare.ja.ts';
 import { jaPanels } from './panels.ja.ts';
+import { jaReports } from './reports.ja.ts';
 
 export const ja: Record<Key, string> = {
   ...jaCompare,
   ...jaPanels,
   ...jaABTest,
+  ...jaReports,
   'app.skip': '本文へ移動',
   'app.nav': 'メイン',
   'app.experiments': '実験',
@@ -23,7 +25,7 @@ export const ja: Record<Key, string> = {
 
   // Frame
   'frame.find': '検索',
-  'frame.findWhat': '実験、実行、指標、ページを検索',
+  'frame.findWhat': '実験、実行、指標、レポート、ページを検索',
   'frame.side': 'サイドバー',
   'frame.found': '{count} 件見つかりました',
   'frame.foundNone': '「{text}」という名前のものはありません。',

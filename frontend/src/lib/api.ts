@@ -28,7 +28,8 @@ export const reach: { report: (reached: boolean) => void } = { report: () => {} 
 
 const root = '/api/v1';
 
-async function call(method: string, path: string, body?: unknown, type = 'application/json', headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> {
+/** The rooms' own calls go through these two. */
+export async function call(method: string, path: string, body?: unknown, type = 'application/json', headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> {
   const init: RequestInit = { method, headers: { ...headers }, signal: signal ?? null };
   if (body !== undefined) {
     init.body = body instanceof Blob ? body : JSON.stringify(body);
@@ -54,7 +55,7 @@ async function call(method: string, path: string, body?: unknown, type = 'applic
   }
 }
 
-async function json<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
+export async function json<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
   return (await call(method, path, body, undefined, headers)).json() as Promise<T>;
 }
 

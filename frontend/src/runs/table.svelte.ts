@@ -3,6 +3,7 @@ import { api } from '../lib/api.ts';
 import { dateTime, number } from '../lib/i18n.ts';
 import { prefs } from '../lib/prefs.svelte.ts';
 import type { RunRef } from '../panels/spec.ts';
+import { seriesName } from '../run/names.ts';
 import { constant, isMetric, pinnedFirst, primaryOf, Titles, usualColumns, widthOf } from './columns.ts';
 import { figures } from './figures.ts';
 import { RunList, type Section } from './list.svelte.ts';
@@ -34,6 +35,8 @@ export class RunTable {
   readonly #byKey = $derived.by(() => new Map(this.facets.map((f) => [facetKey(f), f])));
   readonly columns = $derived.by(() => pinnedFirst(this.view.columns ?? (this.list.facets ? usualColumns(this.list.facets, this.everywhere) : [])));
   readonly primary = $derived.by(() => this.list.facets && primaryOf(this.list.facets));
+  /** Names of the metrics that are columns, the one that counts first before the others. */
+  readonly shownMetrics = $derived([...new Set([...(this.primary ? [this.primary] : []), ...this.columns.map((c) => c.key).filter(isMetric)].map(nameOf))]);
   readonly constant = $derived(constant(this.facets));
   readonly naming = $derived.by(() => this.list.facets ? namingKeys(this.list.facets) : []);
   readonly #titles = $derived(new Titles(this.facets));
@@ -49,7 +52,9 @@ export class RunTable {
   }
 
   title(key: ColumnKey): string {
-    return kindOf(key) === 'attribute' ? nameOf(key) : this.#titles.of(key);
+    if (kindOf(key) === 'attribute') return nameOf(key);
+    const read = isMetric(key) ? seriesName(nameOf(key)) : nameOf(key);
+    return read === nameOf(key) ? this.#titles.of(key) : read;
   }
 
   isNumber(key: ColumnKey): boolean {

@@ -1,5 +1,6 @@
 // Names of columns as a person reads them.
 import { t } from '../lib/i18n.ts';
+import { seriesName } from '../run/names.ts';
 import { kindOf, nameOf, type ColumnKey } from './view.ts';
 
 const attributes = {
@@ -14,5 +15,5 @@ export function keyTitle(key: ColumnKey): string {
   const kind = kindOf(key);
   if (kind === 'attribute') return attributeTitle(nameOf(key));
   if (kind === 'param' || kind === 'tag') return `${t(kind === 'param' ? 'run.param' : 'runs.tag')}: ${nameOf(key)}`;
-  return `${nameOf(key)} (${t(`runs.fold.${kind}`)})`;
+  return `${seriesName(nameOf(key))} (${t(`runs.fold.${kind}`)})`;
 }

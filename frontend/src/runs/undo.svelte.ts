@@ -13,6 +13,8 @@ class Undo {
   conflicts = $state(0);
   error = $state.raw<unknown>();
   busy = $state(false);
+  /** What undoes it, where that is no token of the server's. */
+  act = $state.raw<() => unknown>();
   #after: () => void = () => {};
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -21,9 +23,15 @@ class Undo {
     this.token = token;
     this.conflicts = 0;
     this.error = undefined;
+    this.act = undefined;
     this.#after = after;
     this.hold();
     this.release();
+  }
+
+  offerAct(text: string, act: () => unknown): void {
+    this.offer(text, '', () => {});
+    this.act = act;
   }
 
   offerChange(c: Change, after: () => void): void {
@@ -51,6 +59,11 @@ class Undo {
     this.busy = true;
     this.error = undefined;
     try {
+      if (this.act) {
+        await this.act();
+        this.close();
+        return;
+      }
       const c = await api.undo(this.token, this.conflicts > 0);
       this.offer(t('runs.undone', { count: c.restored }), '', this.#after);
       this.#after();
