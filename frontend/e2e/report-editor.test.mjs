@@ -141,11 +141,11 @@ for (const [lang, w] of Object.entries(words)) {
         await page.getByRole('link', { name: 'For the review' }).click();
         await blocks(page).first().waitFor();
         if (!wide) await page.getByRole('link', { name: w.preview }).click();
-        const file = page.frameLocator('iframe');
+        const file = page.frameLocator('iframe:not(.next)');
         await file.getByRole('heading', { level: 1, name: 'For the review' }).waitFor();
         await file.getByText(w.kind.paired).first().waitFor();
         await file.locator('.chart svg').first().waitFor();
-        assert.equal(await page.locator('iframe').evaluate((f) => f.getAttribute('sandbox')), 'allow-scripts');
+        assert.equal(await page.locator('iframe:not(.next)').evaluate((f) => f.getAttribute('sandbox')), 'allow-scripts');
         if (!wide) {
           await page.reload();
           await file.getByRole('heading', { level: 1 }).waitFor();
@@ -214,7 +214,7 @@ for (const [lang, w] of Object.entries(words)) {
         await page.keyboard.press('Escape');
         await page.getByRole('main').focus();
         await page.keyboard.press('Control+K');
-        await page.getByRole('combobox').fill('Theirs');
+        await page.getByRole('dialog').getByRole('combobox').fill('Theirs');
         await page.getByRole('option', { name: /Theirs/ }).waitFor();
         await page.keyboard.press('Escape');
 

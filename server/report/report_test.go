@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -413,7 +414,7 @@ func TestWhatIsMissingSaysSoInItsPlace(t *testing.T) {
 		page := render(t, empty(lang), "x")
 		for key := range catalogue[lang] {
 			id, ok := strings.CutPrefix(key, "section.")
-			if !ok || id == "configuration" || id == "models" || id == "decision" || id == "groups" || id == "runs" || id == "verdict" { // of an A/B test or a report alone
+			if !ok || id == "configuration" || id == "models" || id == "decision" || id == "groups" || slices.Contains([]string{"runs", "curves", "paired", "verdict"}, id) { // of an A/B test or a report alone
 				continue
 			}
 			missing := catalogue[lang]["missing."+id]
