@@ -43,7 +43,7 @@ describe('axe finds nothing', { skip: missing, timeout: 240_000 }, () => {
   const pages = () => [
     '/', '/runs', `/experiments/${id.experiment}`, `/experiments/${id.experiment}?group=attribute:parent`,
     ...tabs.map((tab) => `/runs/${id[1]}?tab=${tab}`),
-    `/runs/${id[1]}/abtest`, `/compare?runs=${id[1]},${id[2]}`, '/queue', '/modules', ...(id.module ? [`/modules/${id.module}`] : []),
+    `/runs/${id[1]}/abtest`, `/compare?runs=${id[1]},${id[2]}`, '/queue', '/escalations', '/modules', ...(id.module ? [`/modules/${id.module}`] : []),
     '/reports', `/reports/${id.report}`, id.shared, '/notebooks', '/notebooks/plan.md', '/nowhere',
   ];
   test('every page that an address leads to is walked', () => {
