@@ -221,6 +221,17 @@ func (x Executor) publish(ctx context.Context, p *Plan) *publisher {
 	return pub
 }
 
+// Share stores what a plan has finished where the shared store has it not.
+func (x Executor) Share(ctx context.Context, p *Plan) {
+	pub := x.publish(ctx, p)
+	p.each(func(s *Planned) {
+		if s.Done != nil {
+			pub.add(s)
+		}
+	})
+	pub.close()
+}
+
 func (p *publisher) add(s *Planned) {
 	if p != nil && s.shares() && s.Away == "" {
 		p.list <- s

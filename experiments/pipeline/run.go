@@ -73,6 +73,7 @@ func (r *Runner) RunSpec(ctx context.Context, s Spec, o RunOptions) (run experim
 	}
 	if p.Done() && o.RunID == "" {
 		if run, ok := r.madeBy(ctx, p.Plan); ok {
+			graph.Executor{Tell: r.tell(run.ID)}.Share(ctx, p.Plan) // made before there was a store, or while it was away
 			return run, true, nil
 		}
 	}
@@ -117,8 +118,7 @@ func (r *Runner) RunSpec(ctx context.Context, s Spec, o RunOptions) (run experim
 	if r.Engine.Devices != nil {
 		devices = r.Engine.Devices.Count()
 	}
-	tell := func(s *graph.Planned) graph.Teller { return planTeller{r, run.ID, title(s)} }
-	err = graph.Executor{RunID: run.ID, Devices: devices, Tell: tell}.Run(ctx, p.Plan, e)
+	err = graph.Executor{RunID: run.ID, Devices: devices, Tell: r.tell(run.ID)}.Run(ctx, p.Plan, e)
 	err = errors.Join(err, e.closeParts(context.WithoutCancel(ctx)))
 	run.EndedAt = wallclock.Now().UTC()
 	switch {
@@ -134,6 +134,11 @@ func (r *Runner) RunSpec(ctx context.Context, s Spec, o RunOptions) (run experim
 	}
 	// The run's end is recorded even when ctx is what ended it.
 	return run, false, errors.Join(err, r.Tracker.SaveRun(context.WithoutCancel(ctx), run))
+}
+
+// tell shows what is said of a step's result as the step's own.
+func (r *Runner) tell(runID string) func(*graph.Planned) graph.Teller {
+	return func(s *graph.Planned) graph.Teller { return planTeller{r, runID, title(s)} }
 }
 
 // madeBy gives the run that a plan's results make up: the one that made the last of them, where it had them all.
