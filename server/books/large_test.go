@@ -21,8 +21,8 @@ func largeBook(n int) string {
 	return out.String()
 }
 
-// The state of 500 cells, all of which are out of date, takes no more for each than that of 100 does, but for what grows with
-// the pairs of them: the bound is far above it, and far below what looks at all cells for each pair takes.
+// The state of 500 cells, all of which are out of date, takes about five times what that of 100 does. Where the whole text was
+// read for each cell it took fourteen to nineteen times that.
 func TestTheStatesOf500CellsTakeTimeThatGrowsWithTheirNumber(t *testing.T) {
 	b := newBench(t)
 	takes := func(n int) time.Duration {
@@ -31,7 +31,7 @@ func TestTheStatesOf500CellsTakeTimeThatGrowsWithTheirNumber(t *testing.T) {
 		b.plan.done = map[string]bool{}
 		edited := strings.Replace(largeBook(n), "rows.jsonl", "others.jsonl", 1)
 		least := time.Hour
-		for range 3 {
+		for range 2 {
 			b.status(name, largeBook(n)) // the run is read
 			began := time.Now()
 			s := b.status(name, edited)
@@ -44,7 +44,7 @@ func TestTheStatesOf500CellsTakeTimeThatGrowsWithTheirNumber(t *testing.T) {
 	}
 	small, large := takes(100), takes(500)
 	t.Logf("100 cells %v, 500 cells %v", small, large)
-	if large > 50*small+100*time.Millisecond {
+	if large > 10*small+100*time.Millisecond {
 		t.Errorf("500 cells take %v, 100 take %v", large, small)
 	}
 }

@@ -17,7 +17,10 @@ type past struct {
 	since map[string]changes
 }
 
-type changes struct{ cells, settings []string }
+type changes struct {
+	book            bool // the run's configuration is a notebook
+	cells, settings []string
+}
 
 func newPast(doc *notebook.Document, runs []experiments.Run) past {
 	p := past{doc: doc, runs: runs, since: map[string]changes{}}
@@ -37,8 +40,8 @@ func stepOf(run experiments.Run, cell string) *experiments.Step {
 }
 
 // unfinished is a cell that has no result: one that is under way, that failed so, that shows what is no longer its own, or
-// that never ran. steps are the whole plan.
-func (p past) unfinished(c *Cell, steps []pipeline.PlannedStep) {
+// that never ran. needs are those of the whole plan.
+func (p past) unfinished(c *Cell, needs map[string][]string) {
 	c.State = New
 	if p.under(c) {
 		return
@@ -58,12 +61,12 @@ func (p past) unfinished(c *Cell, steps []pipeline.PlannedStep) {
 		return
 	}
 	c.State = Stale
-	if !notebook.Is(run.Config) {
+	changed := p.changes(run)
+	if !changed.book {
 		return
 	}
-	changed := p.changes(run)
 	c.Settings = changed.settings
-	for _, up := range upstream(c.ID, steps) {
+	for _, up := range upstream(c.ID, needs) {
 		if slices.Contains(changed.cells, up) {
 			c.Changes = append(c.Changes, up)
 		}
@@ -98,7 +101,9 @@ func (p past) under(c *Cell) bool {
 func (p past) changes(run *experiments.Run) changes {
 	out, ok := p.since[run.ID]
 	if !ok {
-		out.cells, out.settings = p.doc.Changes(notebook.Parse(configName, run.Config))
+		before := notebook.Parse(configName, run.Config)
+		out.cells, out.settings = p.doc.Changes(before)
+		out.book = len(before.Cells()) > 0
 		p.since[run.ID] = out
 	}
 	return out
@@ -115,16 +120,22 @@ func (p past) show(c *Cell) *experiments.Run {
 	return nil
 }
 
-// upstream are a cell and those that it needs, however far.
-func upstream(cell string, steps []pipeline.PlannedStep) []string {
+// needsOf is what each step of a plan needs.
+func needsOf(steps []pipeline.PlannedStep) map[string][]string {
 	needs := map[string][]string{}
 	for _, s := range steps {
 		needs[s.Name] = s.Needs
 	}
-	out := []string{cell}
+	return needs
+}
+
+// upstream are a cell and those that it needs, however far.
+func upstream(cell string, needs map[string][]string) []string {
+	out, seen := []string{cell}, map[string]bool{cell: true}
 	for i := 0; i < len(out); i++ {
 		for _, n := range needs[out[i]] {
-			if !slices.Contains(out, n) {
+			if !seen[n] {
+				seen[n] = true
 				out = append(out, n)
 			}
 		}

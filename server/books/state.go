@@ -185,6 +185,7 @@ func (d *Desk) Status(ctx context.Context, name, text string) (Status, error) {
 	if past.now != nil {
 		out.Run = past.now.ID
 	}
+	needs := needsOf(steps)
 	for _, b := range doc.Cells() {
 		c := Cell{ID: b.Cell.ID, Kind: b.Cell.Kind, Line: b.Line, State: Blocked}
 		if slices.ContainsFunc(problems, func(p notebook.Problem) bool { return p.Cell == c.ID }) {
@@ -204,7 +205,7 @@ func (d *Desk) Status(ctx context.Context, name, text string) (Status, error) {
 			case s.TakenOver:
 				d.finished(ctx, &c, s, past)
 			default:
-				past.unfinished(&c, steps)
+				past.unfinished(&c, needs)
 			}
 		}
 		if c.Run == "" && c.Shown == nil {
