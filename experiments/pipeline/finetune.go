@@ -86,7 +86,11 @@ func (e *Engine) Finetune(ctx context.Context, o FinetuneOptions, sink Sink) err
 	if err != nil {
 		return invalid(err)
 	}
-	release, err := e.reserve(need, e.trainAdvice("training", opt.BatchSize, o.MaxLength, opt.LoRA != nil), sink)
+	how := e.trainAdvice("training", opt.BatchSize, o.MaxLength, opt.LoRA != nil)
+	if opt.Scoring != nil {
+		how[train.SharedActivations] = append(how[train.SharedActivations], "set training.eval_rows: 0")
+	}
+	release, err := e.reserve(need, how, sink)
 	if err != nil {
 		return err
 	}

@@ -56,20 +56,25 @@ func spread(rows, n int) []int {
 	return out
 }
 
-// scoring has the model choose among the labels on rows of the validation split at each evaluation.
-func scoring(a *arm, val *dataset.Stored, evalRows int) (*train.Scoring, error) {
-	s := &train.Scoring{Answers: a.answers}
+// scoring has the model choose among the labels on rows of the validation split at each evaluation. Rows whose prompt leaves
+// no room for the longest label are left out and counted; where all are, there is none.
+func scoring(a *arm, val *dataset.Stored, evalRows int) (s *train.Scoring, out int) {
+	s = &train.Scoring{Answers: a.answers}
 	var gold []int
 	for _, i := range spread(len(val.Rows), evalRows) {
 		ids, err := a.prompt(&val.Rows[i])
 		if err != nil {
-			return nil, err
+			out++
+			continue
 		}
 		s.Prompts = append(s.Prompts, ids)
 		gold = append(gold, experiments.LabelIndex(val.Rows[i].Label))
 	}
+	if len(gold) == 0 {
+		return nil, out
+	}
 	s.Figures = func(scores [][]float64) map[string]float64 { return figures(scores, gold) }
-	return s, nil
+	return s, out
 }
 
 // figures are those of answers by the likeliest label, as the trainer names them: see config.EvalMetrics.
@@ -114,12 +119,14 @@ func (e *Engine) choosing(opt *train.Options, base Source, o FinetuneOptions, se
 	if !scores && t.LabelSmoothing == 0 {
 		return nil
 	}
-	a, err := readFormat(base, trainRows, o.MaxLength, e.Config...)
-	if err != nil {
-		return err
-	}
 	needs := t.LabelSmoothing > 0 || t.Chooses() && t.MetricForBest != config.EvalLoss
+	a, err := readFormat(base, trainRows, o.MaxLength, e.Config...)
 	switch {
+	case err != nil && needs:
+		return err
+	case err != nil: // training has done without until now
+		sink.Note(fmt.Sprintf("evaluations have eval/loss alone: %v", err))
+		return nil
 	case a == nil && needs:
 		return experiments.Errorf(experiments.CodeInvalid, "dataset %s: its rows are written in no format of %v, so that where a label begins is not known; training.label_smoothing and training.metric_for_best: %s need it", o.Dataset, formats, t.MetricForBest)
 	case a == nil:
@@ -136,10 +143,15 @@ func (e *Engine) choosing(opt *train.Options, base Source, o FinetuneOptions, se
 			sink.Note(fmt.Sprintf("label smoothing is of %d of %d rows: the outputs of the others do not begin with a label", begins, len(set)))
 		}
 	}
-	if scores {
-		if opt.Scoring, err = scoring(a, val, t.EvalRows); err != nil {
-			return err
-		}
+	if !scores {
+		return nil
+	}
+	left := 0
+	if opt.Scoring, left = scoring(a, val, t.EvalRows); left > 0 {
+		sink.Note(fmt.Sprintf("%d of the validation rows leave no room for a label and are not among those that evaluations have answered", left))
+	}
+	if opt.Scoring == nil && needs {
+		return experiments.Errorf(experiments.CodeInvalid, "training.metric_for_best: %s: no validation row leaves room for a label; raise data.max_length", t.MetricForBest)
 	}
 	return nil
 }

@@ -217,6 +217,35 @@ func TestWhatEvaluationsCannotGiveIsSaidOrRefused(t *testing.T) {
 	if _, _, err := try(&free, splits["val"], "training.label_smoothing=0.1"); err == nil || !strings.Contains(err.Error(), "no training row's output begins with its label") {
 		t.Error(err)
 	}
+	// A tokenizer that ends texts by a broken file: training goes on without answers, and what needs them is refused.
+	broken := filepath.Join(t.TempDir(), "base")
+	if err := os.CopyFS(broken, os.DirFS(o.BaseModel)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(broken, "generation_config.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	whole := base
+	base.Dir = broken
+	if said, scores, err := try(splits["train"], splits["val"]); err != nil || scores || !strings.Contains(said, "evaluations have eval/loss alone: ") {
+		t.Errorf("%q, %t, %v", said, scores, err)
+	}
+	if _, _, err := try(splits["train"], splits["val"], "training.load_best=true", "training.metric_for_best=eval/ece"); err == nil {
+		t.Error("a metric of answers that there are none of is taken")
+	}
+	base = whole
+	// Rows that fill the model's positions.
+	full := *splits["val"]
+	full.Rows = slices.Clone(full.Rows)
+	for i := range full.Rows {
+		full.Rows[i].Instruction, full.Rows[i].Input = strings.Repeat("a b c d ", 2000), "x"
+	}
+	if said, scores, err := try(splits["train"], &full); err != nil || scores || !strings.Contains(said, "of the validation rows leave no room for a label") {
+		t.Errorf("%q, %t, %v", said, scores, err)
+	}
+	if _, _, err := try(splits["train"], &full, "training.load_best=true", "training.metric_for_best=eval/ece"); err == nil || !strings.Contains(err.Error(), "eval/ece: no validation row leaves room for a label") {
+		t.Error(err)
+	}
 	said, _, err := try(splits["train"], splits["val"], "training.class_weights={REFUSE: 3}")
 	if err != nil || !strings.Contains(said, "rows count in the loss by their class: ALLOW 1, ESCALATION 1, DENY 1, REFUSE 3") {
 		t.Errorf("%q, %v", said, err)
