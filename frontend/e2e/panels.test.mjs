@@ -218,7 +218,7 @@ describe('panels', { skip: missing, timeout: 240_000 }, () => {
   test('a panel out of sight asks for nothing until it is seen', () =>
     onPage({ height: 500 }, async (page) => {
       const asked = new Set();
-      page.on('request', (r) => r.url().endsWith('/api/v1/series') && asked.add(r.postDataJSON().name));
+      page.on('request', (r) => r.url().endsWith('/api/v1/series') && r.postDataJSON().names.forEach((n) => asked.add(n)));
       await compare(page);
       await page.waitForLoadState('networkidle').catch(() => {});
       await page.waitForTimeout(500);
@@ -226,6 +226,20 @@ describe('panels', { skip: missing, timeout: 240_000 }, () => {
       await panel(page, 'so8t/layers.*.orthogonality_error').scrollIntoViewIfNeeded();
       await drawn(page, 'so8t/layers.*.orthogonality_error');
       assert.ok(asked.has('so8t/layers.0.orthogonality_error'));
+    }));
+
+  test('panels in view ask together, and each is drawn with all of its lines', () =>
+    onPage({ height: 3000 }, async (page) => {
+      const questions = [];
+      page.on('request', (r) => r.url().endsWith('/api/v1/series') && questions.push(r.postDataJSON()));
+      await compare(page);
+      await page.waitForFunction(() => {
+        const all = [...document.querySelectorAll('.lines')];
+        return all.length >= 9 && all.every((el) => el.getAttribute('aria-busy') === 'false' && !/: \. /.test(el.getAttribute('aria-label')));
+      });
+      const metrics = questions.flatMap((q) => q.names);
+      assert.equal(new Set(metrics).size, metrics.length, 'a metric was asked for twice');
+      assert.ok(metrics.length >= 12 && questions.length <= metrics.length / 2, `${questions.length} questions for ${metrics.length} metrics`);
     }));
 
   test('live points of a run are appended', () =>

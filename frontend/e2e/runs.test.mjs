@@ -53,6 +53,7 @@ describe('the table of runs', { skip: missing, timeout: 240_000 }, () => {
     onPage({ width: 1440, height: 900 }, async (page) => {
       await open(page, '?order=param:index');
       assert.ok((await rows(page).count()) < 80);
+      await row(page, 27).waitFor(); // rows are made some at a time
       const box = await grid(page).boundingBox();
       const inView = await rows(page).evaluateAll((all, b) => all.filter((r) => r.getBoundingClientRect().top >= b.y && r.getBoundingClientRect().bottom <= b.y + b.height).length, box);
       assert.ok(inView >= 25, `${inView} rows at 1440 x 900`);
@@ -63,6 +64,34 @@ describe('the table of runs', { skip: missing, timeout: 240_000 }, () => {
       assert.ok((await rows(page).count()) < 80);
       const heights = await rows(page).evaluateAll((all) => [...new Set(all.map((r) => Math.round(r.getBoundingClientRect().height)))]);
       assert.deepEqual(heights, [28]); // a name of 140 characters is one line
+    }));
+
+  test('scrolling makes no rows: those that leave the view show what comes into it, and stand in order', () =>
+    onPage({ width: 1440, height: 900 }, async (page) => {
+      await open(page, '?order=param:index&layout=table');
+      const scroll = (line) => grid(page).evaluate((el, at) => (el.scrollTop = at), 28 * line);
+      await scroll(60);
+      await row(page, 70).getByRole('rowheader').waitFor();
+      await rows(page).evaluateAll((all) => all.forEach((r) => (r.known = true)));
+      for (let line = 63; line <= 120; line += 3) {
+        await scroll(line);
+        await row(page, line + 20).waitFor();
+      }
+      await scroll(200); // and a jump
+      await row(page, 210).getByRole('rowheader').waitFor();
+      assert.deepEqual(await rows(page).evaluateAll((all) => all.filter((r) => !r.known).length), 0, 'rows were made');
+      const lines = await rows(page).evaluateAll((all) => all.map((r) => Number(r.dataset.line)));
+      assert.deepEqual(lines, lines.map((_, i) => lines[0] + i), 'a screen reader reads them in order');
+      const tops = await rows(page).evaluateAll((all) => all.map((r) => Math.round(r.getBoundingClientRect().top)));
+      assert.deepEqual(tops, tops.map((_, i) => tops[0] + 28 * i));
+      // The row with the keyboard leaves the view: no other run takes its place under the keys.
+      await row(page, 210).getByRole('link').focus();
+      await scroll(0);
+      await row(page, 0).getByRole('rowheader').waitFor();
+      await page.waitForFunction(() => document.activeElement.matches('.runs-grid'));
+      // Roles that a table laid out by a grid must say itself.
+      assert.equal(await page.getByRole('table', { name: 'Runs' }).getByRole('row').filter({ has: page.getByRole('rowheader') }).count(), await rows(page).count());
+      assert.ok((await row(page, 0).getByRole('cell').count()) > 5);
     }));
 
   test('the columns at first are the primary metric, then what varies; what is the same in all is left out, and that is said', () =>

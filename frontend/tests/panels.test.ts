@@ -4,6 +4,7 @@ import { colourOf } from '../src/panels/palette.ts';
 import { ticks, yRange } from '../src/panels/range.ts';
 import { add, fromAnswer, lastAt, thin, valueAt, type Series } from '../src/panels/series.ts';
 import { changed, emptyView, moved, pinnedSection, readPanels, readView, sections, writeView } from '../src/panels/spec.ts';
+import { questions } from '../src/panels/store.ts';
 import { meanOf, trace, type Trace } from '../src/panels/traces.ts';
 
 const ink = colourOf(0, false);
@@ -82,7 +83,7 @@ test('live points stand in their place, those that are there are left out', () =
   assert.ok(add(s, 1, 1010, 9), 'another value at the same time is another point');
   assert.deepEqual(s.steps, [0, 1, 1, 2, 3]);
   assert.ok(add(s, 4, 1040, NaN) && !add(s, 4, 1040, NaN));
-  const out = fromAnswer({ run: 'r', total: 3, steps: [3, 1, 2], times: [0, 0, 0], values: [null, 'Infinity', 1] });
+  const out = fromAnswer({ name: 'm', run: 'r', total: 3, steps: [3, 1, 2], times: [0, 0, 0], values: [null, 'Infinity', 1] });
   assert.deepEqual([out.steps, out.values], [[1, 2, 3], [Infinity, 1, NaN]]);
 });
 
@@ -125,4 +126,17 @@ test('what is no panel in a stored view is left out', () => {
   assert.deepEqual(readView(JSON.parse(JSON.stringify(writeView(view)))), view);
   assert.deepEqual(writeView(emptyView), []);
   assert.deepEqual(readView([{ kind: 'workspace', x: 'moon', smoothing: 7, log: 'yes', folded: [1] }]), { panels: [], folded: [] });
+});
+
+test('panels of the same runs ask together, and many runs in parts', () => {
+  const runs = (n: number, from = 0) => Array.from({ length: n }, (_, i) => `r${from + i}`);
+  const asked = (wants: [string, string[]][]) => questions(wants.map(([metric, runs]) => ({ metric, runs }))).map((q) => `${q.metrics.join(' ')}: ${q.runs.length}`);
+  const many = Array.from({ length: 24 }, (_, i) => [`m${i}`, runs(10)] as [string, string[]]);
+  assert.deepEqual(asked(many).length, 4);
+  assert.equal(new Set(questions(many.map(([metric, runs]) => ({ metric, runs }))).flatMap((q) => q.metrics)).size, 24);
+  assert.deepEqual(asked([['a', runs(100)]]), Array(4).fill('a: 25'));
+  assert.deepEqual(asked([['a', runs(30)], ['b', runs(30)], ['c', runs(30)]]), ['a b: 25', 'a b: 5', 'c: 25', 'c: 5']);
+  assert.deepEqual(asked([['a', runs(2)], ['b', runs(2, 1)], ['c', runs(2)]]), ['a c: 2', 'b: 2']);
+  assert.deepEqual(asked(Array.from({ length: 70 }, (_, i) => [`m${i}`, ['one']])).map((q) => q.split(' ').length - 1), [60, 10]);
+  assert.deepEqual(questions([]), []);
 });

@@ -5,7 +5,7 @@ import { command, type Key } from '../src/runs/keys.ts';
 import { lay } from '../src/runs/layout.ts';
 import { differences, namingKeys, unnamed } from '../src/runs/naming.ts';
 import { both, columnOfKey, equals, oneOf, orderBy, rowsOf, searchKey, type Facet, type Facets, type SearchPage } from '../src/runs/search.ts';
-import { highest, reveal, viewport } from '../src/runs/virtual.ts';
+import { highest, reveal, slots, viewport, type Slot } from '../src/runs/virtual.ts';
 
 const facet = (kind: Facet['kind'], name: string, distinct = 5, varies = distinct > 1): Facet => ({ key: '', kind, name, runs: 5, distinct, varies });
 const facets = (...items: Facet[]): Facets => ({ items, total: 5 });
@@ -124,4 +124,28 @@ test('a page of runs becomes rows with their values in the order asked', () => {
     ], columns: ['m', 'p'], total: 2, next_cursor: '', notes: [],
   } as SearchPage;
   assert.deepEqual(rowsOf(page).map((r) => [r.id, r.created, r.started, r.archived, r.values]), [['a', 1, null, false, [1, null]], ['b', 2, 5, true, ['NaN', 'x']]]);
+});
+
+test('rows that stay in view keep their slots, and a slot whose row left takes one that came', () => {
+  let now: Slot[] = [];
+  const ids = () => now.map((s) => s.id);
+  let seed = 1;
+  const random = (n: number) => (seed = (seed * 48271) % 2147483647) % n;
+  now = slots(now, 0, 20);
+  assert.deepEqual(ids(), Array.from({ length: 20 }, (_, i) => i));
+  for (let i = 0; i < 300; i++) {
+    const first = random(i % 3 ? 40 : 5000);
+    const last = first + 10 + random(20);
+    const before = now;
+    now = slots(before, first, last);
+    assert.deepEqual(now.map((s) => s.row), Array.from({ length: last - first }, (_, k) => first + k));
+    assert.equal(new Set(ids()).size, now.length);
+    for (const s of before) if (s.row >= first && s.row < last) assert.ok(now.includes(s), 'the row in view changed its slot');
+    const known = before.map((s) => s.id);
+    const kept = before.filter((s) => s.row >= first && s.row < last);
+    assert.equal(ids().filter((id) => !known.includes(id)).length, Math.max(0, now.length - before.length), 'a slot was made while others were free');
+    // What is far from what was shown moves no element.
+    if (!kept.length) assert.deepEqual(ids().filter((id) => known.includes(id)), known.slice(0, now.length));
+  }
+  assert.deepEqual(slots(now, 7, 7), []);
 });

@@ -297,11 +297,15 @@ var scenarios = map[string]scenario{
 
 	"events named otherwise": {method: "GET", path: "/api/v1/events?named=yes", status: 400, code: iv},
 
-	"series of no run":            {method: "POST", path: "/api/v1/series", body: `{"name":"m","runs":[]}`, status: 400, code: iv, has: []string{"runs: 0, want 1 to 200"}},
-	"series of no metric":         {method: "POST", path: "/api/v1/series", body: `{"runs":["done"]}`, status: 400, code: iv, has: []string{"name is missing"}},
-	"series of too few points":    {method: "POST", path: "/api/v1/series", body: `{"name":"m","runs":["done"],"max_points":7}`, status: 400, code: iv},
-	"series that end before":      {method: "POST", path: "/api/v1/series", body: `{"name":"m","runs":["done"],"from":2,"to":1}`, status: 400, code: iv, has: []string{"from 2 is after to 1"}},
-	"series of runs without them": {method: "POST", path: "/api/v1/series", body: `{"name":"none","runs":["done","nope"]}`, status: 200, has: []string{`{"name":"none","items":[]}`}},
+	"series of no run":               {method: "POST", path: "/api/v1/series", body: `{"name":"m","runs":[]}`, status: 400, code: iv, has: []string{"runs: 0, want 1 to 200"}},
+	"series of no metric":            {method: "POST", path: "/api/v1/series", body: `{"runs":["done"]}`, status: 400, code: iv, has: []string{"name is missing"}},
+	"series of too few points":       {method: "POST", path: "/api/v1/series", body: `{"name":"m","runs":["done"],"max_points":7}`, status: 400, code: iv},
+	"series that end before":         {method: "POST", path: "/api/v1/series", body: `{"name":"m","runs":["done"],"from":2,"to":1}`, status: 400, code: iv, has: []string{"from 2 is after to 1"}},
+	"series of a metric and several": {method: "POST", path: "/api/v1/series", body: `{"name":"m","names":["n"],"runs":["done"]}`, status: 400, code: iv, has: []string{"both name and names"}},
+	"series of an empty name":        {method: "POST", path: "/api/v1/series", body: `{"names":["m",""],"runs":["done"]}`, status: 400, code: iv, has: []string{"names: one is empty"}},
+	"series of too many metrics":     {method: "POST", path: "/api/v1/series", body: `{"names":["m"` + strings.Repeat(`,"n"`, 200) + `],"runs":["done"]}`, status: 400, code: iv, has: []string{"201 names of 1 runs are 201 series, want at most 200"}},
+	"series of several without them": {method: "POST", path: "/api/v1/series", body: `{"names":["none","no"],"runs":["done"]}`, status: 200, has: []string{`{"items":[]}`}},
+	"series of runs without them":    {method: "POST", path: "/api/v1/series", body: `{"name":"none","runs":["done","nope"]}`, status: 200, has: []string{`{"name":"none","items":[]}`}},
 
 	"an unknown route":          {method: "GET", path: "/api/v1/nope", status: 404, code: nf},
 	"the bare API path":         {method: "GET", path: "/api", status: 404, code: nf},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/labstack/echo/v4"
@@ -12,13 +13,16 @@ import (
 	"triality/server/report/thin"
 )
 
-// maxSeriesRuns is how many runs one question for series may name.
-const maxSeriesRuns = 200
+// maxSeries is how many series one question may ask for.
+const maxSeries = 200
 
-// seriesQuestion asks for one metric of several runs, which is what a chart shows.
+// seriesQuestion asks for one metric of several runs, which is what a chart shows, or for several, which is what a page of
+// charts does.
 type seriesQuestion struct {
-	Name string   `json:"name"`
-	Runs []string `json:"runs"`
+	Name string `json:"name,omitempty"`
+	// Instead of name: several metrics, each of every run. Then each series of the answer has its name.
+	Names []string `json:"names,omitempty"`
+	Runs  []string `json:"runs"`
 	// The most points of each run: 8 to 100000, 2000 where it is left out.
 	MaxPoints int `json:"max_points,omitempty"`
 	// Steps between which points are wanted, both included; a point beyond each end comes along, to which a line is drawn.
@@ -28,6 +32,7 @@ type seriesQuestion struct {
 
 // seriesColumns is a run's series by columns. A value is a number, null for NaN, or "Infinity" or "-Infinity".
 type seriesColumns struct {
+	Name   string `json:"name,omitempty"` // where the question had names
 	Run    string `json:"run"`
 	Total  int64  `json:"total"` // points stored of the asked steps
 	Steps  whole  `json:"steps"`
@@ -72,7 +77,7 @@ func columnJSON(n int, add func(b []byte, i int) []byte) []byte {
 }
 
 type seriesAnswers struct {
-	Name  string          `json:"name"`
+	Name  string          `json:"name,omitempty"` // where the question had one
 	Items []seriesColumns `json:"items"`
 }
 
@@ -83,10 +88,16 @@ func (s *Server) manySeries(c echo.Context) error {
 		return err
 	}
 	switch {
-	case in.Name == "":
+	case in.Name == "" && len(in.Names) == 0:
 		return invalid("name is missing: which metric")
-	case len(in.Runs) == 0 || len(in.Runs) > maxSeriesRuns:
-		return invalid("runs: %d, want 1 to %d", len(in.Runs), maxSeriesRuns)
+	case in.Name != "" && len(in.Names) > 0:
+		return invalid("both name and names are given: leave out one")
+	case slices.Contains(in.Names, ""):
+		return invalid("names: one is empty")
+	case len(in.Runs) == 0 || len(in.Runs) > maxSeries:
+		return invalid("runs: %d, want 1 to %d", len(in.Runs), maxSeries)
+	case len(in.Names)*len(in.Runs) > maxSeries:
+		return invalid("%d names of %d runs are %d series, want at most %d: ask in parts", len(in.Names), len(in.Runs), len(in.Names)*len(in.Runs), maxSeries)
 	case in.MaxPoints != 0 && (in.MaxPoints < 8 || in.MaxPoints > 100_000):
 		return invalid("max_points %d: want a whole number from 8 to 100000", in.MaxPoints)
 	case in.From != nil && in.To != nil && *in.From > *in.To:
@@ -95,28 +106,37 @@ func (s *Server) manySeries(c echo.Context) error {
 	if in.MaxPoints == 0 {
 		in.MaxPoints = 2000
 	}
-	out := seriesAnswers{Name: in.Name, Items: make([]seriesColumns, 0, len(in.Runs))}
-	for _, run := range in.Runs {
-		points, total, err := s.between(c.Request().Context(), run, in)
-		if err != nil && experiments.CodeOf(err) == experiments.CodeNotFound {
-			continue
+	names := in.Names
+	if in.Name != "" {
+		names = []string{in.Name}
+	}
+	out := seriesAnswers{Name: in.Name, Items: make([]seriesColumns, 0, len(names)*len(in.Runs))}
+	for _, name := range names {
+		for _, run := range in.Runs {
+			points, total, err := s.between(c.Request().Context(), run, name, in)
+			if err != nil && experiments.CodeOf(err) == experiments.CodeNotFound {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			item := seriesColumns{Run: run, Total: total, Steps: make(whole, len(points)), Times: make(whole, len(points)), Values: make(reals, len(points))}
+			if in.Name == "" {
+				item.Name = name
+			}
+			for i, p := range points {
+				item.Steps[i], item.Times[i], item.Values[i] = p.Step, p.Time, p.Value
+			}
+			out.Items = append(out.Items, item)
 		}
-		if err != nil {
-			return err
-		}
-		item := seriesColumns{Run: run, Total: total, Steps: make(whole, len(points)), Times: make(whole, len(points)), Values: make(reals, len(points))}
-		for i, p := range points {
-			item.Steps[i], item.Times[i], item.Values[i] = p.Step, p.Time, p.Value
-		}
-		out.Items = append(out.Items, item)
 	}
 	return sendJSON(c, http.StatusOK, out)
 }
 
 // between reads a run's series, thinned, of the asked steps, and how many points those have.
-func (s *Server) between(ctx context.Context, run string, in seriesQuestion) ([]experiments.Point, int64, error) {
+func (s *Server) between(ctx context.Context, run, name string, in seriesQuestion) ([]experiments.Point, int64, error) {
 	if in.From == nil && in.To == nil {
-		return thinned(ctx, s.store, run, in.Name, in.MaxPoints)
+		return thinned(ctx, s.store, run, name, in.MaxPoints)
 	}
 	from, to := int64(math.MinInt64), int64(math.MaxInt64)
 	if in.From != nil {
@@ -127,7 +147,7 @@ func (s *Server) between(ctx context.Context, run string, in seriesQuestion) ([]
 	}
 	var inside []experiments.Point
 	var left, right *experiments.Point // the nearest outside
-	err := s.store.Points(ctx, run, in.Name, func(_ int64, part []experiments.Point) error {
+	err := s.store.Points(ctx, run, name, func(_ int64, part []experiments.Point) error {
 		for _, p := range part {
 			switch {
 			case p.Step < from:

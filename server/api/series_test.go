@@ -16,7 +16,7 @@ func TestSeriesOfSeveralRunsComeByColumnsAndByStep(t *testing.T) {
 	}
 	points[5000].Value, points[5001].Value, points[5002].Value = math.NaN(), math.Inf(1), math.Inf(-1)
 	for run, some := range map[string][]experiments.Point{"live": points, "done": points[:3]} {
-		if err := w.store.LogMetrics(ctx, run, experiments.MetricBatch{"loss": some}); err != nil {
+		if err := w.store.LogMetrics(ctx, run, experiments.MetricBatch{"loss": some, "f1/" + run: some[:1]}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -35,6 +35,10 @@ func TestSeriesOfSeveralRunsComeByColumnsAndByStep(t *testing.T) {
 			`{"name":"loss","items":[{"run":"live","total":3,"steps":[4999,5000,5001,5002,5003],"times":[5999,6000,6001,6002,6003],"values":[4999,null,"Infinity","-Infinity",5003]}]}`},
 		"up to the end": {`{"name":"loss","runs":["live"],"from":9999}`,
 			`{"name":"loss","items":[{"run":"live","total":1,"steps":[9998,9999],"times":[10998,10999],"values":[9998,9999]}]}`},
+		"several metrics, each series with its name": {`{"names":["f1/done","loss"],"runs":["done","live"],"from":2,"to":2}`,
+			`{"items":[{"name":"f1/done","run":"done","total":0,"steps":[0],"times":[1000],"values":[0]},` +
+				`{"name":"loss","run":"done","total":1,"steps":[1,2],"times":[1001,1002],"values":[1,2]},` +
+				`{"name":"loss","run":"live","total":1,"steps":[1,2,3],"times":[1001,1002,1003],"values":[1,2,3]}]}`},
 		"beyond the end": {`{"name":"loss","runs":["done"],"from":50}`,
 			`{"name":"loss","items":[{"run":"done","total":0,"steps":[2],"times":[1002],"values":[2]}]}`},
 	} {

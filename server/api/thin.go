@@ -15,9 +15,7 @@ func thinned(ctx context.Context, st *store.Store, run, name string, most int) (
 		if t == nil {
 			t, total = thin.New(n, most), n
 		}
-		for _, p := range part {
-			t.Add(p)
-		}
+		t.Add(part)
 		return nil
 	})
 	if err != nil || t == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"slices"
 
 	"triality/experiments"
 )
@@ -73,13 +74,14 @@ func decodeChunk(out []experiments.Point, b []byte) ([]experiments.Point, error)
 		return out, err
 	}
 	b = b[chunkHeader:]
+	out = slices.Grow(out, n)
 	var p experiments.Point
 	for range n {
-		step, sn := binary.Varint(b)
+		step, sn := shortVarint(b)
 		if sn <= 0 {
 			return out, errors.New("chunk ends inside a point's step")
 		}
-		t, tn := binary.Varint(b[sn:])
+		t, tn := shortVarint(b[sn:])
 		if tn <= 0 || len(b) < sn+tn+8 {
 			return out, errors.New("chunk ends inside a point")
 		}
@@ -93,6 +95,14 @@ func decodeChunk(out []experiments.Point, b []byte) ([]experiments.Point, error)
 		return out, fmt.Errorf("chunk has %d bytes after its last point", len(b))
 	}
 	return out, nil
+}
+
+// shortVarint is binary.Varint, inlined where the number is one byte long, as most differences between neighbours are.
+func shortVarint(b []byte) (int64, int) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return int64(b[0]>>1) ^ -int64(b[0]&1), 1
+	}
+	return binary.Varint(b)
 }
 
 // head is what a series' record holds: 108 bytes, little-endian, in this order. Those of format 1 end after the

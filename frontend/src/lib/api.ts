@@ -126,8 +126,8 @@ export const api = {
   series: (r: string, name: string, max_points: number) =>
     json<Series>('GET', `/runs/${id(r)}/metrics/series` + query({ name, max_points })),
 
-  manySeries: (b: { name: string; runs: string[]; max_points: number; from?: number; to?: number }) =>
-    json<{ name: string; items: { run: string; total: number; steps: number[]; times: number[]; values: (number | null | string)[] }[] }>('POST', '/series', b),
+  manySeries: (b: { names: string[]; runs: string[]; max_points: number; from?: number; to?: number }) =>
+    json<{ items: { name: string; run: string; total: number; steps: number[]; times: number[]; values: (number | null | string)[] }[] }>('POST', '/series', b),
 
   artifacts: (r: string) => json<List<Artifact>>('GET', `/runs/${id(r)}/artifacts`),
   putArtifact: async (r: string, path: string, body: Blob, type: string) =>

@@ -2,14 +2,19 @@
 // figures of a set (a column, an axis) have the digits that tell them apart and no more.
 
 const dash = '–';
-const cache = new Map<string, Intl.NumberFormat>();
 
-function format(lang: string, o: Intl.NumberFormatOptions): Intl.NumberFormat {
-  const key = lang + JSON.stringify(o);
-  let f = cache.get(key);
-  if (!f) cache.set(key, (f = new Intl.NumberFormat(lang, o)));
-  return f;
+// To make a formatter takes ten times as long as to use it, and a table that is scrolled writes some for each row.
+const formatters = new Map<string, unknown>();
+
+function made<T>(kind: string, lang: string, o: object, make: () => T): T {
+  const key = kind + lang + JSON.stringify(o);
+  if (!formatters.has(key)) formatters.set(key, make());
+  return formatters.get(key) as T;
 }
+
+const format = (lang: string, o: Intl.NumberFormatOptions) => made('number', lang, o, () => new Intl.NumberFormat(lang, o));
+const moment = (lang: string, o: Intl.DateTimeFormatOptions) => made('time', lang, o, () => new Intl.DateTimeFormat(lang, o));
+const distance = (lang: string) => made('distance', lang, {}, () => new Intl.RelativeTimeFormat(lang, { numeric: 'auto' }));
 
 /** What is no number that Intl should write: missing, NaN, an infinity. */
 function odd(v: number | null | undefined): string | undefined {
@@ -93,7 +98,7 @@ const parse = (v: string | undefined): number => {
 export function dateTime(v: string | undefined, lang: string): string {
   const t = parse(v);
   if (Number.isNaN(t)) return dash;
-  return new Intl.DateTimeFormat(lang, { dateStyle: 'medium', timeStyle: 'short' }).format(t);
+  return moment(lang, { dateStyle: 'medium', timeStyle: 'short' }).format(t);
 }
 
 /** How to write the times of a set (Unix ms), an axis or a column: what all of them share is left out, seconds and
@@ -110,7 +115,7 @@ export function timesAmong(times: number[], lang: string): (t: number) => string
   ];
   const distinct = new Set(times).size;
   for (const c of clock) {
-    const f = new Intl.DateTimeFormat(lang, { ...day, ...c, hourCycle: 'h23' });
+    const f = moment(lang, { ...day, ...c, hourCycle: 'h23' });
     if (new Set(times.map((t) => f.format(t))).size === distinct || c === clock[clock.length - 1]) return (t) => f.format(t);
   }
   return (t) => dateTime(new Date(t).toISOString(), lang);
@@ -121,13 +126,13 @@ export function ago(v: string | undefined, lang: string, now: number): string {
   const t = parse(v);
   if (Number.isNaN(t)) return dash;
   const s = (t - now) / 1000;
-  const f = new Intl.RelativeTimeFormat(lang, { numeric: 'auto' });
+  const f = distance(lang);
   const size = Math.abs(s);
   if (size < 45) return f.format(0, 'second');
   if (size < 3600) return f.format(Math.round(s / 60), 'minute');
   if (size < 86400) return f.format(Math.round(s / 3600), 'hour');
   if (size < 30 * 86400) return f.format(Math.round(s / 86400), 'day');
-  return new Intl.DateTimeFormat(lang, { dateStyle: 'medium' }).format(t);
+  return moment(lang, { dateStyle: 'medium' }).format(t);
 }
 
 /** A length of time with its two largest units: "1 h 4 min", "12 s", "340 ms". */

@@ -1,4 +1,5 @@
 // What a panel of lines knows: its runs' series, its zoom, and the scene that follows from them.
+import { untrack } from 'svelte';
 import { span, tickText, timesAmong } from '../lib/i18n.ts';
 import { prefs } from '../lib/prefs.svelte.ts';
 import { colourOf } from './palette.ts';
@@ -42,12 +43,20 @@ export class Lines {
   follow(): () => void {
     const ids = this.shown.map((r) => r.id);
     const names = [...new Set([...this.metrics, ...this.along])];
-    const stops = names.map((m) => seriesStore.listen(m, () => {
+    const want = () => names.forEach((m) => seriesStore.want(m, ids));
+    let ended = false;
+    const heard = () => {
+      if (ended) return;
       this.#rev++;
-      seriesStore.want(m, ids); // those that began anew
-    }));
-    for (const m of names) seriesStore.want(m, ids);
-    return () => stops.forEach((stop) => stop());
+      want(); // those that began anew
+    };
+    const stops = names.map((m) => seriesStore.listen(m, heard));
+    want();
+    untrack(() => this.#rev++); // they are on their way
+    return () => {
+      ended = true;
+      stops.forEach((stop) => stop());
+    };
   }
 
   retry(): void {

@@ -247,6 +247,8 @@ function paintCanvas(ctx: CanvasRenderingContext2D, s: Scene, f: Frame, ratio: n
     ctx.strokeStyle = ctx.fillStyle = t.ink.colour;
     ctx.setLineDash(t.ink.dash.map((d) => d * ratio));
     ctx.beginPath();
+    // Corners of a line with more points than pixels are not seen, and round ones are most of its cost.
+    ctx.lineJoin = t.x.length > f.width ? 'bevel' : 'round';
     for (const run of polylines(t.x, ys, f, scales)) {
       if (run.length > 2) follow(ctx, run);
       else {

@@ -10,6 +10,7 @@ export interface Series {
 }
 
 export interface SeriesAnswer {
+  name: string;
   run: string;
   total: number;
   steps: number[];

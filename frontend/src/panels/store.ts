@@ -2,13 +2,15 @@
 import { api } from '../lib/api.ts';
 import { eachLimited } from '../lib/load.ts';
 import { taps, type ServerEvent } from '../lib/sse.ts';
+import { inTurn } from '../lib/turns.ts';
 import type { MetricBatch } from '../lib/types.ts';
-import { add, fromAnswer, thin, type Series } from './series.ts';
+import { add, fromAnswer, thin, type Series, type SeriesAnswer } from './series.ts';
 
 /** Points of each run that a panel first loads; zooming in loads the range anew. */
 export const firstPoints = 600;
 export const zoomPoints = 3000;
 const runsAtOnce = 25; // in one question, so that the first lines show early
+const seriesAtOnce = 60; // of all the metrics of a question, so that the first panels do
 const questionsAtOnce = 4; // of the six connections that a browser has to a server
 const keptSeries = 6000;
 
@@ -19,7 +21,9 @@ class SeriesStore {
   #listeners = new Map<string, Set<Listener>>();
   #dirty = new Set<string>();
   #frame = 0;
-  #queue: { metric: string; runs: string[] }[] = [];
+  #asked: { metric: string; runs: string[] }[] = [];
+  #asking: ReturnType<typeof setTimeout> | undefined;
+  #queue: { metrics: string[]; runs: string[] }[] = [];
   #lanes = 0;
   #errors = new Map<string, unknown>();
 
@@ -55,34 +59,37 @@ class SeriesStore {
     if (!missing.length) return;
     this.#errors.delete(metric);
     for (const r of missing) have.set(r, { steps: [], times: [], values: [], total: -1 }); // asked for
-    for (let i = 0; i < missing.length; i += runsAtOnce) this.#queue.push({ metric, runs: missing.slice(i, i + runsAtOnce) });
+    this.#asked.push({ metric, runs: missing });
+    this.#asking ??= setTimeout(() => this.#ask()); // panels that come into view together ask together
+  }
+
+  #ask(): void {
+    this.#asking = undefined;
+    for (const q of questions(this.#asked)) this.#queue.push(q);
+    this.#asked = [];
     while (this.#lanes < questionsAtOnce && this.#queue.length) void this.#drain();
   }
 
   async #drain(): Promise<void> {
     this.#lanes++;
     for (let q = this.#queue.shift(); q; q = this.#queue.shift()) {
-      const { metric, runs } = q;
-      const have = this.#of(metric);
+      const { metrics, runs } = q;
+      const have = new Map(metrics.map((m) => [m, this.#of(m)])); // what was forgotten meanwhile takes no old answer
       try {
         const points = runs.length > 12 ? firstPoints / 2 : firstPoints;
-        const got = new Map((await api.manySeries({ name: metric, runs, max_points: points })).items.map((a) => [a.run, a]));
-        for (const r of runs) {
-          const a = got.get(r);
-          const live = have.get(r);
-          const s = a ? fromAnswer(a) : null;
-          // Live points that came meanwhile.
-          if (live?.steps.length) {
-            const to = s ?? { steps: [], times: [], values: [], total: 0 };
-            live.steps.forEach((step, i) => add(to, step, live.times[i]!, live.values[i]!));
-            have.set(r, to);
-          } else have.set(r, s);
+        const { items } = await api.manySeries({ names: metrics, runs, max_points: points });
+        const got = new Map(items.map((a) => [`${a.run}\n${a.name}`, a]));
+        for (const m of metrics) {
+          for (const r of runs) keep(have.get(m)!, r, got.get(`${r}\n${m}`));
+          this.#tell(m);
         }
       } catch (err) {
-        this.#errors.set(metric, err);
-        for (const r of runs) have.delete(r); // so that trying again asks for them again
+        for (const m of metrics) {
+          this.#errors.set(m, err);
+          for (const r of runs) have.get(m)!.delete(r); // so that trying again asks for them again
+          this.#tell(m);
+        }
       }
-      this.#tell(metric);
     }
     this.#lanes--;
   }
@@ -93,7 +100,7 @@ class SeriesStore {
     const parts: string[][] = [];
     for (let i = 0; i < runs.length; i += runsAtOnce) parts.push(runs.slice(i, i + runsAtOnce));
     await eachLimited(parts, questionsAtOnce, async (part) => {
-      const got = await api.manySeries({ name: metric, runs: part, max_points: zoomPoints, from: Math.floor(from), to: Math.ceil(to) });
+      const got = await api.manySeries({ names: [metric], runs: part, max_points: zoomPoints, from: Math.floor(from), to: Math.ceil(to) });
       for (const a of got.items) out.set(a.run, fromAnswer(a));
     }, signal);
     return out;
@@ -145,7 +152,7 @@ class SeriesStore {
       this.#frame = 0;
       const fns = new Set([...this.#dirty].flatMap((m) => [...(this.#listeners.get(m) ?? [])]));
       this.#dirty.clear();
-      for (const fn of fns) fn();
+      for (const fn of fns) inTurn(fn);
     });
   }
 
@@ -159,6 +166,36 @@ class SeriesStore {
       count -= runs.size;
     }
   }
+}
+
+/** Takes in a run's answer; undefined: it has no such series. */
+function keep(have: Map<string, Series | null>, run: string, a: SeriesAnswer | undefined): void {
+  const live = have.get(run); // points that came meanwhile
+  let s = a ? fromAnswer(a) : null;
+  if (live?.steps.length) {
+    const to = (s ??= { steps: [], times: [], values: [], total: 0 });
+    live.steps.forEach((step, i) => add(to, step, live.times[i]!, live.values[i]!));
+  }
+  have.set(run, s);
+}
+
+/** What panels want as questions: metrics of the same runs go together. */
+export function questions(wants: { metric: string; runs: string[] }[]): { metrics: string[]; runs: string[] }[] {
+  const alike = new Map<string, { metrics: string[]; runs: string[] }>();
+  for (const { metric, runs } of wants) {
+    const key = runs.join('\n');
+    const to = alike.get(key) ?? { metrics: [], runs };
+    alike.set(key, to);
+    to.metrics.push(metric);
+  }
+  const out: { metrics: string[]; runs: string[] }[] = [];
+  for (const { metrics, runs } of alike.values()) {
+    const most = Math.max(1, Math.floor(seriesAtOnce / Math.min(runsAtOnce, runs.length)));
+    for (let m = 0; m < metrics.length; m += most) {
+      for (let r = 0; r < runs.length; r += runsAtOnce) out.push({ metrics: metrics.slice(m, m + most), runs: runs.slice(r, r + runsAtOnce) });
+    }
+  }
+  return out;
 }
 
 export const seriesStore = new SeriesStore();

@@ -23,8 +23,6 @@ export interface Laid {
   after: number;
   /** px of everything. */
   width: number;
-  /** Cells of a row. */
-  cells: number;
 }
 
 export interface Measured {
@@ -33,7 +31,8 @@ export interface Measured {
   range: (key: ColumnKey) => [number, number] | undefined;
 }
 
-const allDrawn = 40; // columns; of more, those in view
+/** So many columns are drawn; of more, those in view. */
+export const allDrawn = 40;
 
 export function lay(columns: ViewColumn[], name: number, m: Measured, left: number, view: number): Laid {
   let at = name;
@@ -52,6 +51,5 @@ export function lay(columns: ViewColumn[], name: number, m: Measured, left: numb
   const final = visible.at(-1);
   return {
     name, pinned, visible, width: at, before: first ? first.left - edge : 0, after: final ? at - final.left - final.width : at - edge,
-    cells: 2 + pinned.length + visible.length + (first && first.left > edge ? 1 : 0),
   };
 }

@@ -16,6 +16,7 @@ export class Session {
   readonly #table: RunTable;
   readonly #grid: () => Grid | undefined;
   #asked: Asked | undefined;
+  #named = '';
 
   constructor(table: RunTable, grid: () => Grid | undefined) {
     this.#table = table;
@@ -47,8 +48,12 @@ export class Session {
       if (list.facets) return this.#ask(table.asked);
     });
     $effect(() => {
-      void [table.view.baseline, table.view.shown];
-      if (list.shown) void untrack(() => this.#extras());
+      // They have values for the columns that the rows have; the first time both are asked for at once.
+      const keys = list.shown?.keys ?? (list.facets && table.keys);
+      const named = keys && JSON.stringify([table.view.baseline, table.view.shown, keys]);
+      if (!named || named === this.#named) return;
+      this.#named = named;
+      void untrack(() => this.#extras());
     });
     $effect(() => {
       void connection.returns;

@@ -25,6 +25,33 @@ export function viewport(total: number, row: number, top: number, height: number
   return { first, last, above, below: Math.max(0, whole - above - (last - first) * row) };
 }
 
+/** A place of the page in which a row of the list is drawn. */
+export interface Slot {
+  id: number;
+  row: number;
+}
+
+/** The slots for the rows from first to before last, in order. A row that is drawn already keeps its slot, and a slot whose
+ *  row went out of view takes one that came in: scrolling makes no elements. Where nothing is kept, none changes its place. */
+export function slots(before: Slot[], first: number, last: number): Slot[] {
+  const kept = before.filter((s) => s.row >= first && s.row < last);
+  const free = before.filter((s) => s.row < first || s.row >= last).map((s) => s.id);
+  let fresh = before.reduce((n, s) => Math.max(n, s.id + 1), 0);
+  const from = kept[0]?.row ?? last;
+  const to = kept.length ? kept[kept.length - 1]!.row + 1 : last;
+  const take = (row: number): Slot => ({ id: free.shift() ?? fresh++, row });
+  const fill = (a: number, b: number) => Array.from({ length: Math.max(0, b - a) }, (_, i) => take(a + i));
+  return [...fill(first, from), ...kept, ...fill(to, last)];
+}
+
+/** Before a slot shows another row: a keyboard that stands in it stands in the list from then on, and acts on no other row. */
+export function holdFocus(list: HTMLElement | undefined, first: number, last: number): void {
+  const at = list?.ownerDocument.activeElement;
+  if (!at || at === list || !list.contains(at)) return;
+  const line = Number(at.closest<HTMLElement>('[data-line]')?.dataset.line ?? -1);
+  if (line >= 0 && (line < first || line >= last)) list.focus({ preventScroll: true });
+}
+
 /** The place that shows a row; undefined where it is in view already. head is what covers the upper edge. */
 export function reveal(index: number, total: number, row: number, top: number, height: number, head = 0): number | undefined {
   if (total * row > highest) return (index / Math.max(1, total)) * (highest - height);
