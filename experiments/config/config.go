@@ -32,7 +32,7 @@ type Data struct {
 	TestRatio  float64 `yaml:"test_ratio" range:"0..<1" doc:"share of the groups in the test split"`
 	Strict     bool    `yaml:"strict" doc:"refuse a file with a bad line instead of skipping the line and saying so; holds for every file of rows: input, test data, pre-training text"`
 	// Audit is left out of keys where it is unset.
-	Audit string `json:",omitempty" yaml:"audit" doc:"what is done about data of persons and secrets in the rows of input_path: off (as when empty), warn counts and names them, redact writes [EMAIL] and the like in their place, refuse ends with the first places"`
+	Audit string `json:",omitempty" yaml:"audit" doc:"what is done about data of persons and secrets in the rows: off (as when empty), warn counts and names them, redact writes [EMAIL] and the like in their place, refuse ends with the first places"`
 }
 
 // Model names the base model.

@@ -142,7 +142,7 @@ func TestAModelOfTheHubComesFromTheServersCache(t *testing.T) {
 	dir, cache, other := t.TempDir(), t.TempDir(), t.TempDir()
 	plainProjectOf(t, dir, 10)
 	at := filepath.Join("models--org--name", "snapshots", commit)
-	for name, text := range map[string]string{"config.json": "{}", "model.safetensors": "weights", "tokenizer.json": "{}", "README.md": "no part of it"} {
+	for name, text := range map[string]string{"config.json": "{}", "model.safetensors": "tensors of a name", "tokenizer.json": "{}", "README.md": "no part of it"} {
 		write(t, filepath.Join(cache, at, name), text)
 	}
 	write(t, filepath.Join(cache, "models--org--name", "refs", "main"), commit)
@@ -162,7 +162,7 @@ func TestAModelOfTheHubComesFromTheServersCache(t *testing.T) {
 	if !strings.Contains(p.Config, "org/name@"+commit) {
 		t.Errorf("the commit is not named:\n%s", p.Config)
 	}
-	if got := read(t, filepath.Join(other, at, "model.safetensors")); got != "weights" {
+	if got := read(t, filepath.Join(other, at, "model.safetensors")); got != "tensors of a name" {
 		t.Errorf("%q", got)
 	}
 	if _, err := os.Stat(filepath.Join(other, at, "README.md")); err == nil {
@@ -171,7 +171,7 @@ func TestAModelOfTheHubComesFromTheServersCache(t *testing.T) {
 	// A second worker of that machine has it.
 	asked := false
 	c.after = func(method string, args, reply []byte) ([]byte, error) {
-		asked = asked || method == methodRead && strings.Contains(string(reply), "weights")
+		asked = asked || method == methodRead && strings.Contains(string(reply), "tensors of a name")
 		return reply, nil
 	}
 	if _, err := newWorker(t).Stage(t.Context(), c, "run1", nil); err != nil || asked {
