@@ -8,13 +8,14 @@ import (
 	"syscall"
 
 	"triality/runtime/sandbox"
+	"triality/runtime/tablefile"
 	"triality/server/cli"
 	"triality/server/think"
 	"triality/server/worker"
 )
 
 func main() {
-	// A worker, of a metric, of a job or of queries, is this program again; it must do nothing else.
+	// A worker, of a metric, of a job or of queries, and a reader of others' tables are this program again; they must do nothing else.
 	if len(os.Args) > 1 && os.Args[1] == sandbox.WorkerArg {
 		os.Exit(sandbox.WorkerMain(os.Stdin, os.Stdout))
 	}
@@ -23,6 +24,9 @@ func main() {
 	}
 	if len(os.Args) > 1 && os.Args[1] == think.Arg {
 		os.Exit(cli.ThinkMain(os.Stdin, os.Stdout))
+	}
+	if len(os.Args) > 1 && os.Args[1] == tablefile.Arg {
+		os.Exit(tablefile.Main(os.Stdin, os.Stdout, os.Args[2:]))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

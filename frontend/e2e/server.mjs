@@ -8,13 +8,20 @@ import { fileURLToPath } from 'node:url';
 
 export const binary = process.env.TRIALITY ?? fileURLToPath(new URL('../../bin/triality', import.meta.url));
 
-/** Starts `triality serve`; port 0 lets it choose one. books: texts of notebooks by name, in a folder that it serves. */
-export async function startServer({ data, port = 0, books } = {}) {
+/** Starts `triality serve`; port 0 lets it choose one. books: texts of notebooks by name, in a folder that it serves; configs:
+ *  those of configurations that it offers. Either may be a function of the data folder. */
+export async function startServer({ data, port = 0, books, configs } = {}) {
   const dir = data ?? (await mkdtemp(join(tmpdir(), 'triality-e2e-')));
-  const notebooks = join(dir, 'books');
-  if (books) await mkdir(notebooks, { recursive: true });
-  for (const [name, text] of Object.entries(books ?? {})) await writeFile(join(notebooks, name), text);
-  const child = spawn(binary, ['serve', '--data', dir, '--addr', `127.0.0.1:${port}`, ...(books ? [notebooks] : [])], {
+  async function folder(name, texts) {
+    const at = join(dir, name);
+    await mkdir(at, { recursive: true });
+    for (const [file, text] of Object.entries(typeof texts === 'function' ? texts(dir) : texts)) await writeFile(join(at, file), text);
+    return at;
+  }
+  const args = ['serve', '--data', dir, '--addr', `127.0.0.1:${port}`];
+  if (configs) args.push('--configs', await folder('configs', configs));
+  if (books) args.push(await folder('books', books));
+  const child = spawn(binary, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const said = [];

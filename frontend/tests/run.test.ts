@@ -17,7 +17,7 @@ test('paths become folders, and a folder with one folder in it is one with it', 
 test('what is not served as a page is not shown as one', () => {
   assert.equal(kindOf(file('p.html')), 'text');
   assert.equal(kindOf(file('p.html', 'text/html; charset=utf-8')), 'html');
-  assert.equal(kindOf(file('p.parquet')), 'binary');
+  assert.equal(kindOf(file('p.parquet')), 'table');
   assert.equal(kindOf(file('no-end', 'text/plain')), 'text');
 });
 

@@ -18,8 +18,14 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
 	"triality/experiments"
 	"triality/experiments/pipeline"
+	"triality/runtime/tablefile"
 	"triality/server/books"
 	"triality/server/store"
 	"triality/server/think"
@@ -139,6 +145,20 @@ const bookOfTest = "---\ntitle: A\n---\n\n```triality convert id=a\nbase_model: 
 // bookRevision is its revision.
 var bookRevision = fmt.Sprintf("%x", sha256.Sum256([]byte(bookOfTest)))
 
+// arrowRows is an Arrow stream of three rows.
+func arrowRows(t testing.TB) string {
+	t.Helper()
+	b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{{Name: "id", Type: arrow.PrimitiveTypes.Int64}, {Name: "text", Type: arrow.BinaryTypes.String, Nullable: true}}, nil))
+	b.Field(0).(*array.Int64Builder).AppendValues([]int64{0, 1, 2}, nil)
+	b.Field(1).(*array.StringBuilder).AppendValues([]string{"行 0", "", "行 2"}, []bool{true, false, true})
+	var out bytes.Buffer
+	w := ipc.NewWriter(&out, ipc.WithSchema(b.Schema()))
+	if err := errors.Join(w.Write(b.NewRecordBatch()), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
 func newWorld(t testing.TB, change func(*Options)) *world {
 	t.Helper()
 	st, err := store.Open(t.TempDir(), store.Options{})
@@ -164,6 +184,17 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 	desk := books.NewDesk(ctx, st, jobs{st})
 	t.Cleanup(desk.Close)
 	o.Desk = desk
+	o.Rows = func(ctx context.Context, f *os.File, ask tablefile.Ask) (tablefile.Page, error) {
+		info, err := f.Stat()
+		if err != nil {
+			return tablefile.Page{}, err
+		}
+		page, err := tablefile.Read(ctx, f, info.Size(), ask)
+		if err != nil {
+			err = fmt.Errorf("%w: %w", tablefile.ErrFile, err)
+		}
+		return page, err
+	}
 	if change != nil {
 		change(&o)
 	}
@@ -181,6 +212,7 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 	w.save(experiments.Run{ID: "done", Name: "実行 1/2", Status: experiments.Finished, Config: "a: 1\n"})
 	for path, text := range map[string]string{
 		artifactAB: `{"rows":3,"differences":[],"metrics":[{"name":"x","sha256":"ab","outputs":[{"name":"v","kind":"scalar","values":[1]},{"name":"rows","kind":"column","values":[1,2,3]}]}]}`, artifactData: `{"rows":9}`, artifactReplacement: `{"hidden_size":64}`, "a b/日本.html": "<p>hi",
+		"a b/rows.arrow": arrowRows(t),
 	} {
 		if _, err := st.SaveArtifact(ctx, "done", path, "", strings.NewReader(text)); err != nil {
 			t.Fatal(err)

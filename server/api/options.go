@@ -81,6 +81,7 @@ type Options struct {
 	Configs     []Config
 	Notebooks   Notebooks
 	Desk        Desk
+	Rows        Rows
 	Think       Think       // nil: queries are not answered
 	Escalations Escalations // nil: none wait
 	Info        Info

@@ -8,6 +8,7 @@ import (
 
 	"triality/experiments"
 	"triality/experiments/kinds"
+	"triality/runtime/tablefile"
 	"triality/server/books"
 	"triality/server/fleet"
 	"triality/server/search"
@@ -111,6 +112,7 @@ func (s *Server) routes() []route {
 		{method: "GET", path: "/runs/:id/artifacts", summary: "A run's files", answer: list[experiments.Artifact]{}, errors: missing, handler: s.artifacts},
 		{method: "GET", path: "/runs/:id/artifacts/*", summary: "A file's content; ranges are served", query: []parameter{{"download", "1: as an attachment"}}, answerType: "*/*", errors: missing, handler: s.artifact},
 		{method: "PUT", path: "/runs/:id/artifacts/*", summary: "Store a file; the same path replaces it", bodyType: "*/*", status: 201, answer: experiments.Artifact{}, errors: with(fragile, nf, iv, experiments.CodeTooLarge), handler: s.putArtifact},
+		{method: "GET", path: "/runs/:id/rows/*", summary: "Rows of a Parquet or Arrow file: columns with their types, how many rows there are, and some of them. A value is a text, of a nested value its JSON, of bytes their base64", query: []parameter{{"offset", "of the first row, from 0"}, {"limit", "how many rows, 1 to 1000; default 100"}}, answer: tablefile.Page{}, errors: with(missing, iv, un), handler: s.rows},
 		{method: "GET", path: "/runs/:id/abtest", summary: "Result of the A/B test", answer: experiments.ABResult{}, errors: missing, handler: s.jsonArtifact(artifactAB)},
 		{method: "GET", path: "/runs/:id/abtest/metrics", summary: "What metric modules gave on the A/B test, each with its key; a value a row is left out, which the A/B test's result has", answer: list[experiments.ModuleResult]{}, errors: missing, handler: s.moduleResults},
 		{method: "POST", path: "/runs/:id/abtest/metrics", summary: "Run a stored metric module on the A/B test and keep its result with the run", body: newTrial{}, status: 201, answer: experiments.ModuleResult{}, errors: with(writing, nf, cf), handler: s.tryModule},

@@ -24,6 +24,7 @@ import (
 	"triality/experiments/pipeline/metrictest"
 	"triality/frontend"
 	"triality/runtime/sandbox"
+	"triality/runtime/tablefile"
 	"triality/server/store"
 	"triality/server/think"
 	"triality/server/worker"
@@ -32,6 +33,9 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.WorkerArg {
 		os.Exit(sandbox.WorkerMain(os.Stdin, os.Stdout))
+	}
+	if len(os.Args) > 1 && os.Args[1] == tablefile.Arg {
+		os.Exit(tablefile.Main(os.Stdin, os.Stdout, os.Args[2:]))
 	}
 	if len(os.Args) > 1 && os.Args[1] == worker.Arg {
 		os.Exit(WorkerMain(os.Stdin, os.Stdout, os.Stderr))

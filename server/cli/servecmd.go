@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,6 +21,7 @@ import (
 	"triality/experiments/pipeline"
 	"triality/frontend"
 	"triality/runtime/disk"
+	"triality/runtime/tablefile"
 	"triality/server/api"
 	"triality/server/books"
 	"triality/server/client"
@@ -231,7 +231,7 @@ func (e *env) serve(ctx context.Context, st *store.Store, s serving, ready func(
 	defer func() { err = errors.Join(err, thinker.Close()) }()
 	server, err := api.New(api.Options{
 		Think: thinker.answers(), Escalations: thinker.escalations(),
-		Workers: shown, Store: st, Notebooks: notebooks, Desk: desk, Token: token, Jobs: queue, Modules: modules.New(st, host), Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
+		Workers: shown, Store: st, Notebooks: notebooks, Desk: desk, Rows: tablefile.Apart, Token: token, Jobs: queue, Modules: modules.New(st, host), Reporter: reporter, Frontend: site, Configs: configs, Logger: log,
 		Info: api.Info{Version: Version, EngineVersion: pipeline.EngineVersion, Device: api.Device{Name: info.Name, Model: info.Model, Threads: info.Threads, SIMD: info.SIMD}},
 	})
 	if err != nil {
@@ -299,66 +299,4 @@ func shippedConfigs(dir string) ([]api.Config, error) {
 		out = append(out, api.Config{Name: name, Title: title, YAML: string(text)})
 	}
 	return out, nil
-}
-
-func setupDemo(e *env, fs *flag.FlagSet) func(context.Context, []string) error {
-	s := serveFlags(fs)
-	path := fs.String("config", "configs/demo.yaml", "pipeline `YAML`")
-	return func(ctx context.Context, args []string) (err error) {
-		o, err := e.open(ctx, *s.data)
-		if err != nil {
-			return err
-		}
-		if o.server != nil {
-			err := e.runThrough(ctx, o.server, *path, "", nil)
-			if err == nil {
-				fmt.Fprintf(e.stdout, "\nthe server that runs already shows it: %s\n", o.server.URL())
-			}
-			return err
-		}
-		st := o.store
-		defer func() { err = errors.Join(err, st.Close()) }()
-		if err := e.runPipeline(ctx, st, *path, "", nil, nil); err != nil {
-			return err
-		}
-		fmt.Fprintln(e.stdout)
-		if s.books, err = openBooks(*s.data, nil); err != nil {
-			return err
-		}
-		if os.Getenv("CI") != "true" {
-			return e.serve(ctx, st, s, nil)
-		}
-		// Where nobody looks at the pages, checking that they answer is all there is to do.
-		*s.addr = "127.0.0.1:0"
-		return e.serve(ctx, st, s, func(ctx context.Context, url string) error { return e.checkPages(ctx, st, url) })
-	}
-}
-
-// checkPages fetches each page and the data behind it.
-func (e *env) checkPages(ctx context.Context, st *store.Store, url string) error {
-	runs, _, err := st.Runs(ctx, store.RunFilter{Limit: 1})
-	if err != nil {
-		return err
-	}
-	paths := []string{"/", "/modules", "/api/v1/info", "/api/v1/experiments", "/api/v1/modules"}
-	for _, r := range runs {
-		paths = append(paths, "/runs/"+r.ID, "/runs/"+r.ID+"/abtest", "/api/v1/runs/"+r.ID, "/api/v1/runs/"+r.ID+"/abtest", "/api/v1/runs/"+r.ID+"/report")
-	}
-	client := http.Client{Timeout: 30 * time.Second}
-	for _, p := range paths {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+p, nil)
-		if err != nil {
-			return err
-		}
-		res, err := client.Do(req)
-		if err != nil {
-			return fmt.Errorf("check pages: %w", err)
-		}
-		res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			return fmt.Errorf("check pages: %s answered %s", p, res.Status)
-		}
-	}
-	fmt.Fprintf(e.stdout, "%d pages and API calls answer\n", len(paths))
-	return nil
 }

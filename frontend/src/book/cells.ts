@@ -43,6 +43,9 @@ export function linked(text: string, name: string): string {
   });
 }
 
+/** The notebook that a newcomer begins with, in a language where it is written in it. */
+export const guideOf = (names: string[], lang: string): string | undefined => [`first.${lang}.md`, 'first.md'].find((n) => names.includes(n));
+
 /** A name that no cell has: the kind's, or with a number after it. */
 export function freeName(kind: string, taken: string[]): string {
   const base = kind.replace(/[^A-Za-z0-9]/g, '');

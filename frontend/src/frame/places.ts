@@ -19,7 +19,7 @@ export const places: Place[] = [
   { href: '/', label: 'app.experiments', icon: 'folder', combo: 'g e', holds: ['experiments', 'experiment', 'run', 'abtest'] },
   { href: '/runs', label: 'frame.allRuns', icon: 'runs', combo: 'g r', holds: ['runs'] },
   { href: '/queue', label: 'app.queue', icon: 'queue', combo: 'g q', holds: ['queue'] },
-  { href: '/notebooks', label: 'app.notebooks', icon: 'book', combo: 'g n', holds: ['books', 'book'] },
+  { href: '/notebooks', label: 'app.notebooks', icon: 'book', combo: 'g n', holds: ['books', 'book', 'guide'] },
   { href: '/reports', label: 'app.reports', icon: 'report', combo: 'g p', holds: ['reports', 'report'] },
   { href: '/modules', label: 'app.modules', icon: 'metrics', combo: 'g m', holds: ['modules', 'module'] },
   { href: '/escalations', label: 'escalations.title', icon: 'person', combo: 'g w', ofThink: true, holds: ['escalations'] },

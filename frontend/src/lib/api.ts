@@ -7,7 +7,7 @@ import type { Bulk, Change } from '../runs/actions.ts';
 import type { SavedView } from '../runs/views.svelte.ts';
 import type {
   ABResult, Artifact, ConfigExample, DatasetSummary, Experiment, Info, List, MetricInfo, Module, ModuleResult, PlannedStep, Run,
-  Series, Status, Worker,
+  Series, Status, TableFilePage, Worker,
 } from './types.ts';
 
 export class ApiError extends Error {
@@ -130,6 +130,9 @@ export const api = {
     json<{ items: { name: string; run: string; total: number; steps: number[]; times: number[]; values: (number | null | string)[] }[] }>('POST', '/series', b),
 
   artifacts: (r: string) => json<List<Artifact>>('GET', `/runs/${id(r)}/artifacts`),
+  /** Rows of a Parquet or Arrow file. */
+  fileRows: async (r: string, path: string, offset: number, limit: number, signal: AbortSignal) =>
+    (await call('GET', `/runs/${id(r)}/rows/${path.split('/').map(id).join('/')}` + query({ offset, limit }), undefined, undefined, {}, signal)).json() as Promise<TableFilePage>,
   putArtifact: async (r: string, path: string, body: Blob, type: string) =>
     (await call('PUT', artifactURL(r, path).slice(root.length), body, type)).json() as Promise<Artifact>,
   comparedSamples: async (query: string, signal: AbortSignal) =>

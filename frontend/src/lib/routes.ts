@@ -15,6 +15,7 @@ export type Route =
   | { page: 'report'; id: string }
   | { page: 'books' }
   | { page: 'book'; name: string }
+  | { page: 'guide' }
   | { page: 'none' };
 
 const name = '([^/]+)';
@@ -30,6 +31,7 @@ export const table: [RegExp, (m: RegExpExecArray) => Route][] = [
   [/^\/modules\/?$/, () => ({ page: 'modules' })],
   [/^\/reports\/?$/, () => ({ page: 'reports' })],
   [new RegExp(`^/reports/${name}/?$`), (m) => ({ page: 'report', id: decode(m[1]!) })],
+  [/^\/guide\/?$/, () => ({ page: 'guide' })],
   [/^\/notebooks\/?$/, () => ({ page: 'books' })],
   [/^\/notebooks\/(.+)$/, (m) => ({ page: 'book', name: decode(m[1]!) })],
   [new RegExp(`^/modules/${name}/?$`), (m) => ({ page: 'module', sha: decode(m[1]!) })],

@@ -134,6 +134,17 @@ export interface Artifact {
   created_at: string;
 }
 
+/** Rows of a Parquet or Arrow file: values as texts, null where there is none. */
+export interface TableFilePage {
+  columns: { name: string; type: string }[];
+  /** Columns that are not among them. */
+  hidden?: number;
+  rows: (string | null)[][];
+  offset: number;
+  total: number;
+  format: string;
+}
+
 export interface DatasetSummary {
   files: string[] | null;
   rows: number;

@@ -30,7 +30,7 @@ export function tree(artifacts: Artifact[]): Folder {
 
 export const leaf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 
-export type FileKind = 'image' | 'html' | 'json' | 'csv' | 'markdown' | 'safetensors' | 'gguf' | 'arrow' | 'text' | 'binary';
+export type FileKind = 'image' | 'html' | 'json' | 'csv' | 'markdown' | 'safetensors' | 'gguf' | 'table' | 'text' | 'binary';
 
 /** What shows a file, by the end of its name, then by its type. */
 export function kindOf(a: Artifact): FileKind {
@@ -38,8 +38,8 @@ export function kindOf(a: Artifact): FileKind {
   const known: Record<string, FileKind> = {
     png: 'image', jpg: 'image', jpeg: 'image', gif: 'image', webp: 'image', svg: 'image', avif: 'image',
     html: 'html', htm: 'html', json: 'json', csv: 'csv', tsv: 'csv', md: 'markdown', safetensors: 'safetensors', gguf: 'gguf',
-    arrow: 'arrow', feather: 'arrow', txt: 'text', log: 'text', yaml: 'text', yml: 'text', toml: 'text', jsonl: 'text', py: 'text',
-    sh: 'text', ini: 'text', cfg: 'text', jinja: 'text', parquet: 'binary',
+    arrow: 'table', feather: 'table', parquet: 'table', txt: 'text', log: 'text', yaml: 'text', yml: 'text', toml: 'text', jsonl: 'text', py: 'text',
+    sh: 'text', ini: 'text', cfg: 'text', jinja: 'text',
   };
   // A browser draws as a page only what is served as one.
   if (known[end] === 'html') return a.media_type.startsWith('text/html') ? 'html' : 'text';

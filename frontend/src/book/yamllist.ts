@@ -1,0 +1,33 @@
+// An item more in a list of a cell's YAML, which leaves every other byte as it is.
+import { isAlias, isScalar, isSeq, parseDocument, stringify, type Node } from 'yaml';
+import { withValue, type Plain } from './yamledit.ts';
+
+/** The body with one more item at the end of the list at a path, which is made where there is none. note, a comment behind it, is
+ *  left out where it would stand inside brackets. Throws where the body is no YAML, or where something else stands there. */
+export function withItem(body: string, path: string[], item: { [key: string]: Plain }, note = ''): string {
+  const doc = parseDocument(body);
+  if (doc.errors.length) throw new Error(doc.errors[0]!.message);
+  const list = doc.getIn(path, true) as Node | undefined;
+  if (list === undefined || (isScalar(list) && list.value === null)) return withValue(body, path, [item]);
+  if (!isSeq(list)) throw new Error(`${path.join('.')}: ${isAlias(list) ? 'an alias' : 'no list'}`);
+  const [from, to] = list.range!;
+  const last = list.items.at(-1) as Node | undefined;
+  if (list.flow) {
+    const at = to - 1; // before the bracket
+    const inner = body.slice(from + 1, at);
+    const end = last ? from + 1 + inner.trimEnd().length : at;
+    const text = stringify(item, { lineWidth: 0, collectionStyle: 'flow' }).trimEnd();
+    // A comment may stand behind the last item; then the new one has a line of its own.
+    const comment = last && /#[^\n]*$/.test(inner.trimEnd().split('\n').at(-1)!);
+    if (comment) return `${body.slice(0, last.range![1])},${body.slice(last.range![1], at)}${text}${body.slice(at)}`;
+    const lead = !last ? '' : inner.trimEnd().endsWith(',') ? ' ' : ', ';
+    return body.slice(0, end) + lead + text + body.slice(end);
+  }
+  const eol = body.includes('\r\n') ? '\r\n' : '\n';
+  const pad = ' '.repeat(from - (body.lastIndexOf('\n', from - 1) + 1));
+  let at = last!.range![1];
+  if (body[at - 1] !== '\n') at = body.indexOf('\n', at) < 0 ? body.length : body.indexOf('\n', at) + 1;
+  const lines = Object.entries(item).map(([k, v]) => stringify({ [k]: v }, { lineWidth: 0 }).trimEnd());
+  const text = `${pad}- ${lines.join(`${eol}${pad}  `)}${note ? ` # ${note}` : ''}${eol}`;
+  return body.slice(0, at) + (at > 0 && body[at - 1] !== '\n' ? eol : '') + text + body.slice(at);
+}
