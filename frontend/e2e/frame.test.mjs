@@ -21,8 +21,8 @@ describe('frame', { skip: missing, timeout: 60_000 }, () => {
     page.locator(selector).first().evaluate((el, i) => el.dispatchEvent(new KeyboardEvent('keydown', { bubbles: true, cancelable: true, ...i })), init);
 
   for (const [locale, words] of [
-    ['en-US', { find: 'Find anything', what: 'Experiments, runs, metrics, pages', queue: 'Queue', projects: 'Projects', none: /Nothing is called/, experiments: 'Experiments', keys: 'Keys', menu: 'Menu' }],
-    ['ja-JP', { find: '検索', what: '実験、実行、指標、ページを検索', queue: '待ち行列', projects: 'プロジェクト', none: /という名前のものはありません/, experiments: '実験', keys: 'キー操作', menu: 'メニュー' }],
+    ['en-US', { find: 'Find anything', what: 'Experiments, runs, metrics, reports, pages', queue: 'Queue', projects: 'Projects', none: /Nothing is called/, experiments: 'Experiments', keys: 'Keys', menu: 'Menu' }],
+    ['ja-JP', { find: '検索', what: '実験、実行、指標、レポート、ページを検索', queue: '待ち行列', projects: 'プロジェクト', none: /という名前のものはありません/, experiments: '実験', keys: 'キー操作', menu: 'メニュー' }],
   ]) {
     test(`one search finds pages, experiments, runs and metrics, whatever signs are in their names (${locale})`, () =>
       onPage({ locale }, async (page) => {

@@ -30,7 +30,7 @@ func (b *builder) paired(x experiments.ReportBlock, d experiments.ReportDocument
 	}
 	t := &table{Caption: b.t("paired.caption"), Head: b.head("model", "run", "paired.arm", "paired.folder", ">paired.only")}
 	for i, letter := range []string{"A", "B"} {
-		t.Rows = append(t.Rows, []cell{{Text: letter, Row: true, Class: [2]string{"a", "b"}[i]}, {Text: clip(p.Names[i], 60), Class: "text"}, text(b.t("paired.arm." + sides[i].Arm)),
+		t.Rows = append(t.Rows, []cell{{Text: letter, Row: true, Class: [2]string{"a", "b"}[i]}, {Text: clip(p.Names[i], 60), Class: "text"}, text(b.t("side." + sides[i].Arm)),
 			{Text: clip(p.Models[i], 80), Class: "text"}, num(count([2]int{p.OnlyA, p.OnlyB}[i]))})
 	}
 	m := p.Result.McNemar
