@@ -12,6 +12,7 @@ export function withItem(body: string, path: string[], item: { [key: string]: Pl
   if (!isSeq(list)) throw new Error(`${path.join('.')}: ${isAlias(list) ? 'an alias' : 'no list'}`);
   const [from, to] = list.range!;
   const last = list.items.at(-1) as Node | undefined;
+  const eol = body.includes('\r\n') ? '\r\n' : '\n';
   if (list.flow) {
     const at = to - 1; // before the bracket
     const inner = body.slice(from + 1, at);
@@ -19,11 +20,17 @@ export function withItem(body: string, path: string[], item: { [key: string]: Pl
     const text = stringify(item, { lineWidth: 0, collectionStyle: 'flow' }).trimEnd();
     // A comment may stand behind the last item; then the new one has a line of its own.
     const comment = last && /#[^\n]*$/.test(inner.trimEnd().split('\n').at(-1)!);
-    if (comment) return `${body.slice(0, last.range![1])},${body.slice(last.range![1], at)}${text}${body.slice(at)}`;
+    if (comment) {
+      const end = last.range![1];
+      const next = body.indexOf('\n', end) + 1;
+      const line = body.lastIndexOf('\n', last.range![0] - 1) + 1;
+      const indent = /^ */.exec(body.slice(line))![0];
+      const deeper = line + indent.length === last.range![0] ? indent : `${indent}  `; // the list begins on its key's line
+      return `${body.slice(0, end)},${body.slice(end, next)}${deeper}${text}${eol}${body.slice(next)}`;
+    }
     const lead = !last ? '' : inner.trimEnd().endsWith(',') ? ' ' : ', ';
     return body.slice(0, end) + lead + text + body.slice(end);
   }
-  const eol = body.includes('\r\n') ? '\r\n' : '\n';
   const pad = ' '.repeat(from - (body.lastIndexOf('\n', from - 1) + 1));
   let at = last!.range![1];
   if (body[at - 1] !== '\n') at = body.indexOf('\n', at) < 0 ? body.length : body.indexOf('\n', at) + 1;
