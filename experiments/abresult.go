@@ -16,6 +16,18 @@ type ABResult struct {
 	// TimingPasses is how often each row's answer was timed; 0 in results of before it was more than once.
 	TimingPasses int               `json:"timing_passes,omitempty"`
 	Environment  map[string]string `json:"environment,omitempty"`
+	// Trainings are those of the arms, where there were several: Arms' scores, classes and confusion, Inference and Differences are
+	// over all of them; Samples, McNemar, Metrics, Heads and latencies are the first's.
+	Trainings []Training `json:"trainings,omitempty"`
+	// Others are arms beside A and B, which decide nothing; Inference.Contrasts has how they stand to the two.
+	Others []ArmResult `json:"others,omitempty"`
+}
+
+// Training is one of several trainings of the arms of an A/B test, which answered the same rows.
+type Training struct {
+	Seed   uint64    `json:"seed"`
+	Models [2]string `json:"models"` // A, B; the same in each where an arm is not trained
+	Scores [2]Scores `json:"scores"`
 }
 
 // ArmResult is one model's figures. A model answers with the label that it holds likeliest as the
@@ -31,6 +43,14 @@ type ArmResult struct {
 	Heads     *HeadScores  `json:"heads,omitempty"` // of an SO8T model
 	// Calibration is what was fitted on the validation split before this model's answers were taken; nil: nothing.
 	Calibration *Calibration `json:"calibration,omitempty"`
+	// Answers are those of an arm beside A and B, whose answers Samples have.
+	Answers *Answers `json:"answers,omitempty"`
+}
+
+// Answers are an arm's answers to the rows, in the order of Samples.
+type Answers struct {
+	Predictions   []int       `json:"predictions"`             // in Labels
+	Probabilities [][]float64 `json:"probabilities,omitempty"` // per label; none of a floor
 }
 
 // HeadScores are what an SO8T model's safety and authority heads get right by themselves, and their
@@ -123,4 +143,27 @@ type Sample struct {
 	LogProbB []float32 `json:"logprob_b,omitempty"`
 	// Columns are the row's fields that the schema does not know, as JSON has them.
 	Columns Columns `json:"columns,omitempty"`
+}
+
+// Values are what a text may have of a result: "accuracy.B", "accuracy.delta", "rows", "verdict".
+func (r *ABResult) Values() map[string]any {
+	out := map[string]any{"rows": r.Rows, "device": r.Device}
+	for _, d := range r.Differences {
+		for name, v := range map[string]float64{"A": d.A, "B": d.B, "delta": d.Delta, "low": d.Low, "high": d.High} {
+			out[d.Metric+"."+name] = v
+		}
+		if d.Reading != "" {
+			out[d.Metric+".reading"] = d.Reading
+		}
+	}
+	for _, b := range r.Baselines {
+		out["baseline."+b.Name] = b.Scores.Accuracy
+	}
+	for _, a := range r.Others {
+		out["arm."+a.Name] = a.Scores.Accuracy
+	}
+	if r.Inference != nil {
+		out["verdict"] = r.Inference.Verdict.Decision
+	}
+	return out
 }

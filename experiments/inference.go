@@ -45,15 +45,20 @@ func (e Estimate) Bounded() bool {
 type Inference struct {
 	Design     Design  `json:"design"`
 	DesignHash string  `json:"design_hash"`
-	Level      float64 `json:"level"` // of the intervals
-	Rows       int     `json:"rows"`
+	Level      float64 `json:"level"`    // of the intervals
+	Rows       int     `json:"rows"`     // that each training answered
 	Clusters   int     `json:"clusters"` // units of independence
-	Largest    int     `json:"largest_cluster"`
-	Tainted    int     `json:"tainted_rows"` // rows known to be in the training data
+	// Seeds are those of the arms' trainings where there were several: figures are means over them, and intervals are over
+	// seeds, rows and units together. Empty: one training, of whose seed the intervals say nothing.
+	Seeds   []uint64 `json:"seeds,omitempty"`
+	Largest int      `json:"largest_cluster"`
+	Tainted int      `json:"tainted_rows"` // rows known to be in the training data
 	// Comparisons are the primary metric's, the guardrails', then the others', whose p-values are corrected together.
 	Comparisons []Comparison `json:"comparisons"`
-	Looks       *Looks       `json:"looks,omitempty"`
-	Verdict     Verdict      `json:"verdict"`
+	// Contrasts are how arms beside A and B stand to each of the two. They decide nothing; their p-values are corrected together.
+	Contrasts []Contrast `json:"contrasts,omitempty"`
+	Looks     *Looks     `json:"looks,omitempty"`
+	Verdict   Verdict    `json:"verdict"`
 }
 
 // Roles of a comparison, findings and readings.
@@ -91,6 +96,55 @@ type Comparison struct {
 	// it is shown or refuted. Smallest is the least difference that these rows show with the design's power.
 	MoreRows int  `json:"more_rows"`
 	Smallest Real `json:"smallest_effect"`
+	// Trainings is what the seeds change; nil where the arms were trained once.
+	Trainings *Trainings `json:"trainings,omitempty"`
+}
+
+// Trainings is what each training of a comparison's arms gave, in the order of Inference.Seeds.
+type Trainings struct {
+	A     []Real `json:"a"`
+	B     []Real `json:"b"`
+	Delta []Real `json:"delta"`
+	// SeedError and RowError are the parts of the standard error: of other seeds, and of other rows and units. Their squares add
+	// up to its square. SeedShare is the first's share of that.
+	SeedError Real `json:"seed_error"`
+	RowError  Real `json:"row_error"`
+	SeedShare Real `json:"seed_share"`
+	// MoreTrainings is about how many more trainings of each arm would show the claim on these rows, as MoreRows of rows with
+	// these trainings; 0: none would.
+	MoreTrainings int `json:"more_trainings"`
+}
+
+// Contrast compares two arms of which one at least is neither A nor B: in its comparisons From stands as A, To as B.
+type Contrast struct {
+	From        string       `json:"from"`
+	To          string       `json:"to"`
+	Comparisons []Comparison `json:"comparisons"`
+}
+
+// Names of arms that a pipeline has beside A and B: what steps of a run make, and floors.
+const (
+	ArmBase                                = "base"
+	ArmFinetuned                           = "finetuned"
+	ArmSO8T                                = "so8t"
+	ArmIdentity                            = "identity"  // the SO8T model as it was before its rotations and heads were trained
+	ArmBurnedIn                            = "burned_in" // the SO8T model as a plain one
+	Arm8bit                                = "8bit"      // model B held in int8
+	FloorMajority, FloorBayes, FloorLinear = "majority", "naive_bayes", "linear"
+)
+
+// OtherArms are the names of arms that a pipeline may have beside A and B.
+func OtherArms() []string {
+	return []string{ArmBase, ArmFinetuned, ArmSO8T, ArmIdentity, ArmBurnedIn, Arm8bit, FloorMajority, FloorBayes, FloorLinear}
+}
+
+// NeedsModel says whether an arm of a name is a model of its own, rather than a floor or model B in another form.
+func NeedsModel(name string) bool {
+	switch name {
+	case Arm8bit, FloorMajority, FloorBayes, FloorLinear:
+		return false
+	}
+	return true
 }
 
 // Of is the comparison of a metric, nil where there is none.

@@ -42,7 +42,8 @@ func TestScoresAgreeWithHandCountedFigures(t *testing.T) {
 }
 
 func TestMajorityAnswersTheCommonestTrainingLabel(t *testing.T) {
-	s := Majority([]int{2, 2, 1}, []int{2, 0, 2, 2}, 4)
+	common := Commonest([]int{2, 2, 1}, 4)
+	s := Score([]int{2, 0, 2, 2}, []int{common, common, common, common}, 4)
 	near(t, "accuracy", s.Accuracy, 0.75, 1e-15)
 }
 

@@ -13,19 +13,27 @@ import (
 // with an empty one stands for itself. Every label and prediction is one of experiments.Labels. The verdict is left to
 // package verdict.
 func Infer(samples []experiments.Sample, units []string, d experiments.Design, seed uint64) *experiments.Inference {
-	t := newTable(samples, units)
+	return InferTrainings([][]experiments.Sample{samples}, units, d, seed)
+}
+
+// InferTrainings is Infer for arms that were trained several times: trainings has the answers of each to the same rows, in
+// the same order. Figures are over all of them, intervals over seeds, rows and units together.
+func InferTrainings(trainings [][]experiments.Sample, units []string, d experiments.Design, seed uint64) *experiments.Inference {
+	samples := trainings[0]
+	t := newTable(trainings, units)
 	out := &experiments.Inference{
-		Design: d, DesignHash: d.Hash(), Level: d.Level(), Rows: len(samples), Clusters: t.clusters.Count, Largest: t.clusters.Largest(),
+		Design: d, DesignHash: d.Hash(), Level: d.Level(), Rows: len(samples), Clusters: t.clusters.Count, Largest: t.clusters.Largest() / len(trainings),
 	}
 	done := map[string]bool{}
+	var noises []*inference.Noise // of the comparisons
 	add := func(metric, role, claim string, margin float64) {
 		if done[metric] {
 			return
 		}
 		done[metric] = true
-		c := t.compare(metric, d, seed)
+		c, noise := t.compare(metric, d, seed)
 		c.Role, c.Claim, c.Margin = role, claim, margin
-		out.Comparisons = append(out.Comparisons, c)
+		out.Comparisons, noises = append(out.Comparisons, c), append(noises, noise)
 	}
 	add(d.Primary, experiments.RolePrimary, d.Claim, d.Margin)
 	for _, g := range d.Guardrails {
@@ -45,13 +53,13 @@ func Infer(samples []experiments.Sample, units []string, d experiments.Design, s
 		out.Comparisons[decided+i].Adjusted = v
 	}
 	for i := range out.Comparisons {
-		settle(&out.Comparisons[i], out, i < decided)
+		settle(&out.Comparisons[i], noises[i], out, i < decided)
 	}
 	return out
 }
 
 // settle fills in what follows from a comparison's interval and the design.
-func settle(c *experiments.Comparison, of *experiments.Inference, decides bool) {
+func settle(c *experiments.Comparison, noise *inference.Noise, of *experiments.Inference, decides bool) {
 	up := c.Better == "higher"
 	i := inference.Interval{Low: float64(c.Delta.Low), High: float64(c.Delta.High)}
 	alpha := 1 - of.Level
@@ -83,6 +91,10 @@ func settle(c *experiments.Comparison, of *experiments.Inference, decides bool) 
 	case experiments.ClaimEquivalence:
 		gap = c.Margin - math.Abs(delta)
 	}
+	if noise != nil {
+		c.MoreRows, c.Trainings.MoreTrainings = noise.More(of.Rows, gap, alpha, of.Design.Power)
+		return
+	}
 	c.MoreRows = inference.MoreRows(of.Rows, gap, spread, alpha, of.Design.Power)
 }
 
@@ -92,21 +104,30 @@ type table struct {
 	lossA, lossB  []float64
 	probabilities bool // every row has those of both arms
 	clusters      inference.Clusters
+	trainings     inference.Trainings // of more than one; else of none
 }
 
-func newTable(samples []experiments.Sample, units []string) *table {
-	t := &table{clusters: inference.ClustersOf(units), probabilities: len(samples) > 0}
-	for i := range samples {
-		s := &samples[i]
-		g := experiments.LabelIndex(s.Label)
-		t.gold, t.a, t.b = append(t.gold, g), append(t.a, experiments.LabelIndex(s.PredictionA)), append(t.b, experiments.LabelIndex(s.PredictionB))
-		if g >= len(s.ProbabilityA) || g >= len(s.ProbabilityB) {
-			t.probabilities = false
-			continue
+func newTable(trainings [][]experiments.Sample, units []string) *table {
+	t := &table{clusters: inference.ClustersOf(units), probabilities: len(units) > 0}
+	if n := len(trainings); n > 1 {
+		t.clusters, t.trainings = t.clusters.Repeat(n)
+	}
+	for _, samples := range trainings {
+		for i := range samples {
+			t.add(&samples[i])
 		}
-		t.lossA, t.lossB = append(t.lossA, calibration.LogLoss(s.ProbabilityA[g])), append(t.lossB, calibration.LogLoss(s.ProbabilityB[g]))
 	}
 	return t
+}
+
+func (t *table) add(s *experiments.Sample) {
+	g := experiments.LabelIndex(s.Label)
+	t.gold, t.a, t.b = append(t.gold, g), append(t.a, experiments.LabelIndex(s.PredictionA)), append(t.b, experiments.LabelIndex(s.PredictionB))
+	if g >= len(s.ProbabilityA) || g >= len(s.ProbabilityB) {
+		t.probabilities = false
+		return
+	}
+	t.lossA, t.lossB = append(t.lossA, calibration.LogLoss(s.ProbabilityA[g])), append(t.lossB, calibration.LogLoss(s.ProbabilityB[g]))
 }
 
 // share is a metric that says how many of some rows meet a condition.
@@ -142,51 +163,67 @@ func SharesAlone(metric string) bool {
 	return ok
 }
 
-// compare computes one metric of both arms.
-func (t *table) compare(metric string, d experiments.Design, seed uint64) experiments.Comparison {
+// compare computes one metric of both arms, and what their trainings show of it where there are several.
+func (t *table) compare(metric string, d experiments.Design, seed uint64) (experiments.Comparison, *inference.Noise) {
 	level := d.Level()
 	c := experiments.Comparison{Metric: metric, Better: "higher"}
 	if experiments.LowerIsBetter(metric) {
 		c.Better = "lower"
 	}
+	var diff inference.Difference
+	var arms [2]experiments.Estimate
 	s, isShare := shareOf(metric)
 	switch {
 	case isShare:
 		shares, rows := t.shares(s)
-		diff := shares.Difference(level, seed)
+		diff = shares.Difference(level, seed)
 		c.Method = "Tango's score interval on effective rows; sign flips by cluster"
 		if d.Looks == experiments.LooksAny && len(rows) > 0 {
 			diff.Interval, diff.P = sequence(shares, level)
 			diff.Exact = false
 			c.Method = "confidence sequence by betting"
 		}
-		fill(&c, diff)
-		_, ia := inference.Rate(shares.A, shares.Clusters, level)
-		_, ib := inference.Rate(shares.B, shares.Clusters, level)
-		between(&c.A, ia)
-		between(&c.B, ib)
+		for a, meets := range [][]bool{shares.A, shares.B} {
+			_, i := inference.Rate(meets, shares.Clusters, shares.Trainings, level)
+			between(&arms[a], i)
+		}
 	case metric == "log_loss":
-		fill(&c, inference.MeanDifference(t.lossA, t.lossB, t.clusters, level, seed))
-		_, _, ia := inference.Mean(t.lossA, t.clusters, level)
-		_, _, ib := inference.Mean(t.lossB, t.clusters, level)
-		between(&c.A, ia)
-		between(&c.B, ib)
+		diff = inference.MeanDifference(t.lossA, t.lossB, t.clusters, t.trainings, level, seed)
+		for a, losses := range [][]float64{t.lossA, t.lossB} {
+			_, _, i := inference.Mean(losses, t.clusters, t.trainings, level)
+			between(&arms[a], i)
+		}
 		c.Method = "mean with an error robust to clusters and Student's t; sign flips by cluster"
 	default:
-		answers := inference.Answers{Gold: t.gold, A: t.a, B: t.b, Classes: len(experiments.Labels), Clusters: t.clusters}
-		f := answers.MacroF1()
-		if label, ok := strings.CutPrefix(metric, "precision."); ok {
-			f = answers.Precision(experiments.LabelIndex(label))
+		f := t.figure(metric)
+		diff = f.Difference(level, seed)
+		diff.Effective = math.NaN()
+		for a := range arms {
+			_, i := f.Arm(a == 1, level)
+			between(&arms[a], i)
 		}
-		fill(&c, f.Difference(level, seed))
-		c.Effective = experiments.Real(math.NaN())
-		_, ia := f.Arm(false, level)
-		_, ib := f.Arm(true, level)
-		between(&c.A, ia)
-		between(&c.B, ib)
 		c.Method = "jackknife by cluster with half a row for each arm and Student's t; exchange of the arms by cluster"
 	}
-	return c
+	c.A, c.B = arms[0], arms[1]
+	fill(&c, diff)
+	if n := t.trainings.Count; n > 1 {
+		c.Rows /= n // each training answered them
+		c.Effective = experiments.Real(math.NaN())
+		if diff.Noise != nil {
+			c.Method += "; the seeds' part by the spread of the trainings"
+			c.Trainings = t.noise(metric, diff)
+		}
+	}
+	return c, diff.Noise
+}
+
+// figure is macro-F1, or precision of a class.
+func (t *table) figure(metric string) *inference.Figures {
+	answers := inference.Answers{Gold: t.gold, A: t.a, B: t.b, Classes: len(experiments.Labels), Clusters: t.clusters, Trainings: t.trainings}
+	if label, ok := strings.CutPrefix(metric, "precision."); ok {
+		return answers.Precision(experiments.LabelIndex(label))
+	}
+	return answers.MacroF1()
 }
 
 func (t *table) shares(s share) (out inference.Shares, rows []int) {
@@ -196,7 +233,7 @@ func (t *table) shares(s share) (out inference.Shares, rows []int) {
 			out.A, out.B = append(out.A, s.meets(g, t.a[i])), append(out.B, s.meets(g, t.b[i]))
 		}
 	}
-	out.Clusters = t.clusters.Select(rows)
+	out.Clusters, out.Trainings = t.clusters.Select(rows), t.trainings.Select(rows)
 	return out, rows
 }
 

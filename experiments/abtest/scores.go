@@ -66,18 +66,13 @@ func Score(gold, predicted []int, k int) experiments.Scores {
 	return s
 }
 
-// Majority is the baseline that always answers the commonest label of the training rows.
-func Majority(train, gold []int, k int) experiments.Scores {
+// Commonest is the commonest of some labels, which the baseline answers that always says the same.
+func Commonest(labels []int, k int) int {
 	counts := make([]int, k)
-	for _, l := range train {
+	for _, l := range labels {
 		counts[l]++
 	}
-	best := slices.Index(counts, slices.Max(counts))
-	predicted := make([]int, len(gold))
-	for i := range predicted {
-		predicted[i] = best
-	}
-	return Score(gold, predicted, k)
+	return slices.Index(counts, slices.Max(counts))
 }
 
 func ratio(a, b int) float64 {

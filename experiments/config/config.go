@@ -12,6 +12,7 @@ type Pipeline struct {
 	SeedSplit   uint64   `yaml:"seed_split" json:",omitempty" doc:"seed of the split into train, val and test; 0: seed"`
 	SeedTrain   uint64   `yaml:"seed_train" json:",omitempty" doc:"seed of new weights, of the shuffling and of the dropout, in pre-training, finetune and replace; 0: seed"`
 	SeedEval    uint64   `yaml:"seed_eval" json:",omitempty" doc:"seed of the A/B test's resampling and of the texts that it has written; 0: seed"`
+	Repeats     int      `yaml:"repeats" json:",omitempty" range:"1..100" doc:"trainings of the arms that are trained, on one split: the first has seed_train, the next seed_train + 1 and so on; the verdict is then over seeds, rows and groups together"`
 	Device      string   `yaml:"device" doc:"auto, cpu or cuda; auto takes an NVIDIA card where there is one that works, and says which device it is"`
 	Threads     int      `yaml:"threads" range:"0..1024" doc:"worker threads of the cpu device; 0 is all cores"`
 	MemoryLimit Bytes    `yaml:"device_memory_limit" doc:"most memory of the card that cuda takes, such as 11GiB; what the driver takes for itself, some hundred MiB, comes on top; 0: all it has"`
@@ -118,6 +119,7 @@ type Test struct {
 	TestDataPath    string             `yaml:"test_data_path" path:"input" doc:"rows to test on (.jsonl or a dataset folder), checked against the training split; empty: the test split of convert"`
 	ModelAPath      string             `yaml:"model_a_path" path:"model" doc:"model A, a folder or a name of the Hub; empty: model.base_model"`
 	ModelBPath      string             `yaml:"model_b_path" path:"model" doc:"model B, likewise; empty: the SO8T model of replace"`
+	Arms            []string           `yaml:"arms" json:"-" doc:"arms beside A and B, which answer the same rows after them and decide nothing: base, finetuned, so8t, identity (the SO8T model before its rotations and heads are trained), burned_in (the SO8T model as a plain one), 8bit (model B held in int8), or a floor: majority, naive_bayes, linear; [] for none"`
 	Warmup          int                `yaml:"warmup" range:"0..1000000" doc:"rows each arm answers before timing starts"`
 	TimingPasses    int                `yaml:"timing_passes" range:"1..1000" doc:"times that each row is answered for its latency, both models in turn; the answers are those of the first"`
 	Resamples       int                `yaml:"bootstrap_resamples" range:"100..100000" doc:"resamples of the bootstrap behind the intervals of latencies"`
@@ -161,6 +163,7 @@ func Default() Pipeline {
 		Name:      "default",
 		OutputDir: "work",
 		Seed:      42,
+		Repeats:   1,
 		Device:    "auto",
 		Data:      Data{FormatType: "instruction", MaxLength: 256, ValRatio: 0.1, TestRatio: 0.2},
 		Model: Model{Quantization: "none", Int8Threshold: 6, Create: Create{
@@ -173,7 +176,7 @@ func Default() Pipeline {
 			LoraR: 16, LoraAlpha: 32, LoraDropout: 0.05, LoraTargetModules: []string{"all-linear"},
 		},
 		SO8T:   SO8T{LearningRate: 1e-3, BatchSize: 16, PETLambda: 0.01, HeadWeight: 1},
-		Test:   Test{Design: experiments.DefaultDesign(), Calibration: "none", Thresholds: experiments.ThresholdsNone, Warmup: 8, TimingPasses: 3, Resamples: 2000},
+		Test:   Test{Design: experiments.DefaultDesign(), Arms: []string{experiments.ArmFinetuned}, Calibration: "none", Thresholds: experiments.ThresholdsNone, Warmup: 8, TimingPasses: 3, Resamples: 2000},
 		Report: Report{Language: "en"},
 	}
 }

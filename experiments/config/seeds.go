@@ -10,3 +10,6 @@ type Seeds struct{ Split, Train, Eval uint64 }
 func (p *Pipeline) Seeds() Seeds {
 	return Seeds{cmp.Or(p.SeedSplit, p.Seed), cmp.Or(p.SeedTrain, p.Seed), cmp.Or(p.SeedEval, p.Seed)}
 }
+
+// SeedOf is the seed of a training among repeats, from 0: those that follow the first count on from its.
+func (p *Pipeline) SeedOf(repeat int) uint64 { return p.Seeds().Train + uint64(repeat) }

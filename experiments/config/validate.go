@@ -45,6 +45,17 @@ func (p *Pipeline) problems(file string) []string {
 	check(p.Name != "", "name", "must not be empty")
 	check(p.OutputDir != "", "output_dir", "must not be empty")
 
+	check(p.Repeats < 2 || p.Test.Design.Looks != experiments.LooksAny, "repeats, test.design.looks", "any is of rows alone, and says nothing of other seeds: take once, or repeats: 1")
+	check(p.Repeats < 2 || p.Test.ModelBPath == "", "repeats, test.model_b_path", "with a model B of your own nothing is trained that is compared: leave one out")
+	for i, name := range p.Test.Arms {
+		hint := ""
+		if near, ok := Nearest(name, experiments.OtherArms()); ok {
+			hint = fmt.Sprintf("; did you mean %s?", near)
+		}
+		check(slices.Contains(experiments.OtherArms(), name), fmt.Sprintf("test.arms[%d]", i), "want one of %s, have %q%s", strings.Join(experiments.OtherArms(), ", "), name, hint)
+		check(!slices.Contains(p.Test.Arms[:i], name), fmt.Sprintf("test.arms[%d]", i), "%s is given twice", name)
+		check(name != experiments.Arm8bit || !p.Model.LoadIn8bit && p.Model.Quantization != FP8, fmt.Sprintf("test.arms[%d]", i), "8bit: the models are held in 8 bits already")
+	}
 	check(p.Model.BaseModel != "", "model.base_model", "is needed: a folder with config.json, model.safetensors and tokenizer.json, or org/name of the Hub")
 	check(p.Training.FinetuningType == "lora" || !p.Model.LoadIn8bit, "training.finetuning_type", "full trains the weights themselves, which model.load_in_8bit freezes: choose one")
 	check(p.Training.FinetuningType == "lora" || p.Model.Quantization != FP8, "training.finetuning_type", "full trains the weights themselves, which model.quantization freezes: choose one")

@@ -7,6 +7,7 @@ type Answers struct {
 	Gold, A, B []int
 	Classes    int
 	Clusters   Clusters
+	Trainings  Trainings
 }
 
 // MacroF1 compares the mean F1 over the classes that occur as label or answer, as scikit-learn has it.
@@ -49,7 +50,7 @@ func (a Answers) Precision(c int) *Figures {
 
 // figures lays answers out: of each row its label in Shared; of each arm its answers, then its right ones, by class.
 func (a Answers) figures(of func(shared, arm []float64) float64) *Figures {
-	f := &Figures{Clusters: a.Clusters, Of: of, Low: 0, High: 1}
+	f := &Figures{Clusters: a.Clusters, Trainings: a.Trainings, Of: of, Low: 0, High: 1}
 	one := func(answer, gold int) []float64 {
 		v := make([]float64, 2*a.Classes)
 		v[answer] = 1

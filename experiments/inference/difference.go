@@ -19,6 +19,17 @@ type Difference struct {
 	Effective      float64
 	// SE is the standard error behind Interval.
 	SE float64
+	// Noise is what the trainings show, where there are several; nil otherwise.
+	Noise *Noise
+}
+
+// noisy is settle for several trainings: the seeds' part is added to the rows' interval.
+func (d Difference) noisy(n *Noise, rows bounds, test Test, level float64) Difference {
+	d.Noise = n
+	d.SE = math.Sqrt(n.Seeds + n.clusters()*d.SE*d.SE)
+	interval := func(level float64) Interval { return n.widen(d.Delta, rows, level) }
+	d.Interval = interval(level)
+	return d.settle(n.tail(interval), test, level)
 }
 
 // settle joins the interval's own p-value with the test's, and makes the interval agree: where the test does not

@@ -72,8 +72,9 @@ func effectiveRows(c Clusters, d []float64) float64 {
 }
 
 // Rate is a share with its interval: Wilson's score interval on the effective rows, with Student's t where rows share
-// clusters, as in Shares.Difference (Wilson 1927; Dean & Pagendorf 2015 compare such intervals).
-func Rate(meets []bool, c Clusters, level float64) (value float64, interval Interval) {
+// clusters, as in Shares.Difference (Wilson 1927; Dean & Pagendorf 2015 compare such intervals), and over trainings where there
+// are several.
+func Rate(meets []bool, c Clusters, t Trainings, level float64) (value float64, interval Interval) {
 	if len(meets) == 0 {
 		return math.NaN(), Interval{0, 1}
 	}
@@ -84,10 +85,13 @@ func Rate(meets []bool, c Clusters, level float64) (value float64, interval Inte
 		}
 	}
 	p, w := share(meets), worthOf(c, d)
-	n, z := w.effective, w.critical(level)
-	if math.IsInf(z, 1) {
-		return p, Interval{0, 1}
+	wilson := func(level float64) Interval {
+		n, z := w.effective, w.critical(level)
+		if math.IsInf(z, 1) {
+			return Interval{0, 1}
+		}
+		centre, half := (p+z*z/(2*n))/(1+z*z/n), z/(1+z*z/n)*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
+		return Interval{centre - half, centre + half}.clip(0, 1)
 	}
-	centre, half := (p+z*z/(2*n))/(1+z*z/n), z/(1+z*z/n)*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
-	return p, Interval{centre - half, centre + half}.clip(0, 1)
+	return p, meanNoise(d, c, t).widen(p, bounds{wilson, w.critical, 0, 1}, level)
 }

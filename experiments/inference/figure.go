@@ -12,6 +12,7 @@ import (
 type Figures struct {
 	Shared, A, B [][]float64
 	Clusters     Clusters
+	Trainings    Trainings
 	// Of is the figure of one arm. It may depend on the sums' ratios alone, and is NaN where it is undefined.
 	Of func(shared, arm []float64) float64
 	// Half are half-rows that keep an interval honest where the rows hardly vary: for each, what such a row contributes to
@@ -60,23 +61,34 @@ func sum(of []arms) arms {
 // Difference of the figure. The test exchanges the arms by cluster (all ways of up to 12 clusters, else 4,999 drawn
 // ones); the interval is Estimate's.
 func (f *Figures) Difference(level float64, seed uint64) Difference {
-	d, t := f.estimate(level)
+	d, rows, t := f.estimate(level)
 	if !(d.SE > 0) {
 		return d
 	}
-	return d.settle(studentTail(t, float64(d.Clusters-1)), f.exchange(f.clusters(), d.Delta, seed), level)
+	test := f.exchange(f.clusters(), d.Delta, seed)
+	if d.Noise != nil {
+		return d.noisy(d.Noise, rows, test, level)
+	}
+	return d.settle(studentTail(t, float64(d.Clusters-1)), test, level)
+}
+
+// Values are the figure of both arms.
+func (f *Figures) Values() (a, b float64) {
+	total := sum(f.clusters())
+	return f.Of(total.shared, total.a), f.Of(total.shared, total.b)
 }
 
 // Estimate is Difference without its test; its P says nothing. The interval leaves out one cluster at a time (jackknife:
 // Efron & Tibshirani 1993, §11) with half a row added in favour of each arm, after the ½ that Agresti & Min (2005) add to
 // paired counts, and Student's t with one degree less than there are clusters.
 func (f *Figures) Estimate(level float64) Difference {
-	d, _ := f.estimate(level)
+	d, _, _ := f.estimate(level)
 	return d
 }
 
-// estimate also gives how many standard errors the difference is from 0; without an error there is no interval.
-func (f *Figures) estimate(level float64) (d Difference, t float64) {
+// estimate also gives what the rows alone show, and how many of their standard errors the difference is from 0; without an
+// error there is no interval.
+func (f *Figures) estimate(level float64) (d Difference, rows bounds, t float64) {
 	d = Difference{Rows: len(f.A), Clusters: f.Clusters.Count, Interval: Interval{f.Low - f.High, f.High - f.Low}, P: 1}
 	d.A, d.B = math.NaN(), math.NaN()
 	of := f.clusters()
@@ -86,15 +98,69 @@ func (f *Figures) estimate(level float64) (d Difference, t float64) {
 	}
 	d.Delta = d.B - d.A
 	if math.IsNaN(d.Delta) || d.Clusters < 2 {
-		return d, 0
+		return d, rows, 0
 	}
-	centre, se := jackknife(f.withHalves(of), func(t arms) float64 { return f.Of(t.shared, t.b) - f.Of(t.shared, t.a) })
-	if !(se > 0) {
-		return d, 0
+	difference := func(t arms) float64 { return f.Of(t.shared, t.b) - f.Of(t.shared, t.a) }
+	centre, se := jackknife(f.withHalves(of), difference)
+	noise, known := f.noise(difference)
+	if !(se > 0) || !known {
+		return d, rows, 0
 	}
-	half := student((1+level)/2, float64(d.Clusters-1)) * se
-	d.SE, d.Interval = se, Interval{math.Min(centre-half, d.Delta), math.Max(centre+half, d.Delta)}.clip(f.Low-f.High, f.High-f.Low)
-	return d, centre / se
+	rows = f.bounds(d.Delta, centre, se, f.Low-f.High, f.High-f.Low)
+	d.SE, d.Noise, d.Interval = se, noise, noise.widen(d.Delta, rows, level)
+	return d, rows, centre / se
+}
+
+// bounds are those of the jackknife: around centre, with the figure itself in the interval.
+func (f *Figures) bounds(value, centre, se, low, high float64) bounds {
+	q := func(level float64) float64 { return student((1+level)/2, float64(f.Clusters.Count-1)) }
+	return bounds{func(level float64) Interval {
+		half := q(level) * se
+		return Interval{math.Min(centre-half, value), math.Max(centre+half, value)}.clip(low, high)
+	}, q, low, high}
+}
+
+// noise is that of a figure of the trainings, nil with one; known is false where the figure of one of them is undefined.
+func (f *Figures) noise(figure func(arms) float64) (n *Noise, known bool) {
+	if f.Trainings.Count < 2 {
+		return nil, true
+	}
+	var values []float64
+	var cells [][]arms
+	for k := range f.Trainings.Count {
+		one := Figures{Clusters: Clusters{Count: f.Clusters.Count}}
+		for i, of := range f.Trainings.Of {
+			if of == k {
+				one.Shared, one.A, one.B = append(one.Shared, f.Shared[i]), append(one.A, f.A[i]), append(one.B, f.B[i])
+				one.Clusters.Of = append(one.Clusters.Of, f.Clusters.Of[i])
+			}
+		}
+		cells = append(cells, one.clusters())
+		values = append(values, figure(sum(cells[k])))
+		if math.IsNaN(values[k]) {
+			return nil, false
+		}
+	}
+	total := sum(f.clusters())
+	all, pull := figure(total), make([][]float64, len(cells))
+	for k := range cells {
+		pull[k] = make([]float64, len(cells[k]))
+		for c, of := range cells[k] {
+			if v := figure(total.without(of)); !math.IsNaN(v) {
+				pull[k][c] = all - v
+			}
+		}
+	}
+	return noiseOf(values, pull), true
+}
+
+// without is what is left of sums where some are taken out.
+func (t arms) without(out arms) arms {
+	left := sum([]arms{t})
+	add(left.shared, out.shared, -1)
+	add(left.a, out.a, -1)
+	add(left.b, out.b, -1)
+	return left
 }
 
 // Arm gives the figure of one arm with an interval made the same way; b chooses B.
@@ -115,17 +181,22 @@ func (f *Figures) Arm(b bool, level float64) (value float64, interval Interval) 
 		return value, interval
 	}
 	centre, se := jackknife(f.withHalves(of), pick)
-	if !(se > 0) {
+	noise, known := f.noise(pick)
+	if !(se > 0) || !known {
 		return value, interval
 	}
-	half := student((1+level)/2, float64(len(of)-1)) * se
-	return value, Interval{math.Min(centre-half, value), math.Max(centre+half, value)}.clip(f.Low, f.High)
+	return value, noise.widen(value, f.bounds(value, centre, se, f.Low, f.High), level)
 }
 
+// withHalves adds half-rows: of a row that every training answers, as often as there are trainings.
 func (f *Figures) withHalves(of []arms) []arms {
 	out := append([]arms{}, of...)
 	for _, h := range f.Half {
-		out = append(out, arms{h.Shared, h.For, h.Against}, arms{h.Shared, h.Against, h.For})
+		one := arms{h.Shared, h.For, h.Against}
+		for range f.Trainings.Count - 1 {
+			one = sum([]arms{one, {h.Shared, h.For, h.Against}})
+		}
+		out = append(out, one, arms{one.shared, one.b, one.a})
 	}
 	return out
 }

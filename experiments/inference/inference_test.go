@@ -81,8 +81,8 @@ func TestAnIntervalIsNeverWiderThanWhereClustersAreCopies(t *testing.T) {
 		if (got.P < 0.05) != !got.Interval.Has(0) {
 			t.Fatalf("%d clusters of %d copies: p is %g beside %v", m, k, got.P, got.Interval)
 		}
-		_, wide := Rate(copies.B, copies.Clusters, 0.95)
-		_, once := Rate(one.B, one.Clusters, 0.95)
+		_, wide := Rate(copies.B, copies.Clusters, Trainings{}, 0.95)
+		_, once := Rate(one.B, one.Clusters, Trainings{}, 0.95)
 		if wide.Low < once.Low-1e-9 || wide.High > once.High+1e-9 {
 			t.Fatalf("%d clusters of %d copies: a rate of %v, the same rows once: %v", m, k, wide, once)
 		}
@@ -120,9 +120,9 @@ func TestAnIntervalLeavesOutZeroExactlyWhereThePValueIsBelowAlpha(t *testing.T) 
 			}
 		}
 		check("shares", s.Difference(0.95, 1))
-		check("log loss", MeanDifference(la, lb, c, 0.95, 1))
+		check("log loss", MeanDifference(la, lb, c, Trainings{}, 0.95, 1))
 		if rng.IntN(30) == 0 { // thousands of exchanges each
-			answers := Answers{gold, a, b, 4, c}
+			answers := Answers{Gold: gold, A: a, B: b, Classes: 4, Clusters: c}
 			check("macro-F1", answers.MacroF1().Difference(0.95, 1))
 			check("precision", answers.Precision(1).Difference(0.95, 1))
 		}

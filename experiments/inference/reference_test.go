@@ -93,7 +93,7 @@ func TestSharesAgreeWithScipyAndStatsmodels(t *testing.T) {
 		if want.FlipP != nil {
 			near(t, "the p-value", d.P, math.Max(*want.FlipP, want.ScoreP), 1e-10)
 		}
-		_, wilson := Rate(want.B, s.Clusters, 0.95)
+		_, wilson := Rate(want.B, s.Clusters, Trainings{}, 0.95)
 		near(t, "Wilson's low end", wilson.Low, want.WilsonB[0], 1e-9)
 		near(t, "Wilson's high end", wilson.High, want.WilsonB[1], 1e-9)
 		if t.Failed() {
@@ -104,7 +104,7 @@ func TestSharesAgreeWithScipyAndStatsmodels(t *testing.T) {
 
 func TestMeansAgreeWithStatsmodels(t *testing.T) {
 	for _, want := range read(t).Means {
-		d := MeanDifference(want.A, want.B, clustersOf(want.Clusters), 0.95, 1)
+		d := MeanDifference(want.A, want.B, clustersOf(want.Clusters), Trainings{}, 0.95, 1)
 		near(t, "standard error", d.SE, want.SE, 1e-12)
 		near(t, "p", math.Max(want.TP, d.P), d.P, 0)
 		if d.P < 0.05 {

@@ -4,8 +4,9 @@ import "math"
 
 // Shares compares how often each of two arms meets a condition on the same rows, such as having the row right.
 type Shares struct {
-	A, B     []bool
-	Clusters Clusters
+	A, B      []bool
+	Clusters  Clusters
+	Trainings Trainings
 }
 
 // Difference of the two shares. The test flips signs by cluster and is exact. The interval is Tango's score interval
@@ -24,6 +25,9 @@ func (s Shares) Difference(level float64, seed uint64) Difference {
 	d.Delta = (c.onlyB - c.onlyA) / c.rows
 	d.SE = c.se(d.Delta)
 	test := SignFlip(c.sums, seed)
+	if n := meanNoise(c.each, s.Clusters, s.Trainings); n != nil {
+		return d.noisy(n, bounds{c.interval, c.critical, -1, 1}, test, level)
+	}
 	d.Interval = c.interval(level)
 	return d.settle(c.tail(c.score(0)), test, level)
 }
@@ -34,7 +38,9 @@ func (s Shares) Score(level float64) Interval {
 	if len(s.A) == 0 {
 		return Interval{-1, 1}
 	}
-	return s.counts().interval(level)
+	c := s.counts()
+	n := meanNoise(c.each, s.Clusters, s.Trainings)
+	return n.widen((c.onlyB-c.onlyA)/c.rows, bounds{c.interval, c.critical, -1, 1}, level)
 }
 
 func (c counts) interval(level float64) Interval {
@@ -56,6 +62,7 @@ func share(of []bool) float64 {
 type counts struct {
 	rows         float64
 	onlyA, onlyB float64 // rows on which one arm alone meets the condition
+	each         []float64
 	sums         []float64
 	worth
 }
@@ -73,7 +80,7 @@ func (s Shares) counts() counts {
 			c.onlyA++
 		}
 	}
-	c.worth, c.sums = worthOf(s.Clusters, d), s.Clusters.Sums(d)
+	c.each, c.worth, c.sums = d, worthOf(s.Clusters, d), s.Clusters.Sums(d)
 	return c
 }
 

@@ -16,6 +16,7 @@ import (
 	"triality/experiments/kinds/metric"
 	"triality/experiments/kinds/note"
 	"triality/experiments/kinds/query"
+	"triality/experiments/kinds/repeats"
 	"triality/experiments/kinds/replace"
 	"triality/experiments/kinds/report"
 	"triality/experiments/kinds/samples"
@@ -30,6 +31,7 @@ type Engine interface {
 	finetune.Engine
 	replace.Engine
 	abtest.Engine
+	repeats.Engine
 	report.Engine
 	merge.Engine
 	burnin.Engine
@@ -45,7 +47,7 @@ type Engine interface {
 func All(e Engine) []graph.Kind {
 	return []graph.Kind{
 		basemodel.Kind(e), convert.Kind(e), finetune.Kind(e), merge.Kind(e), replace.Kind(e), burnin.Kind(e), export.Kind(e),
-		abtest.Kind(e), metric.Kind(e), report.Kind(e), sweep.Kind(),
+		abtest.Kind(e), repeats.Kind(e), metric.Kind(e), report.Kind(e), sweep.Kind(),
 		input.Kind(), note.Kind(), query.Kind(e), table.Kind(), chart.Kind(e), compare.Kind(e), samples.Kind(e),
 	}
 }

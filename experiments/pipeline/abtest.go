@@ -63,15 +63,27 @@ func (e *Engine) ABTest(ctx context.Context, o ABTestOptions, sink Sink) (*exper
 		r.Environment["arms"] = "one after the other: the device does not hold both models at once"
 	}
 	r.TestSet = &set.facts
+	floors, err := baselines(ctx, set.train, rows)
+	if err != nil {
+		return nil, trainError(err)
+	}
+	for _, f := range floors {
+		r.Baselines = append(r.Baselines, f.Baseline)
+	}
+	if r.Others, err = e.otherArms(ctx, rows, o, sources[1], floors, sink); err != nil {
+		return nil, err
+	}
 	r.Inference = abtest.Infer(r.Samples, units, o.Test.Design, o.Seed)
 	r.Inference.Tainted = set.facts.InTraining
+	beside, err := others(r)
+	if err != nil {
+		return nil, err
+	}
+	r.Inference.Contrasts = abtest.Contrasts([][]experiments.Sample{r.Samples}, beside, units, o.Test.Design, o.Seed)
 	r.Inference.Looks = countLook(ctx, o, r, sink)
 	verdict.Decide(r.Inference)
 	r.Differences = differences(r, abtest.Timings{A: verdicts[0].ms, B: verdicts[1].ms}, o)
 	r.Device = e.Device.Info().String()
-	if r.Baselines, err = baselines(ctx, set.train, rows); err != nil {
-		return nil, trainError(err)
-	}
 	for _, m := range o.Modules {
 		result := e.EvaluateModule(ctx, m, r)
 		if result.Error != "" {
@@ -121,31 +133,44 @@ func compare(rows []dataset.Row, arms [2]answered, o ABTestOptions) *experiments
 	return r
 }
 
+// floor is a baseline with its answers.
+type floor struct {
+	experiments.Baseline
+	predicted []int
+}
+
 // baselines are the floors on the same rows: the commonest training label, and a naive Bayes and a linear model on
 // character n-grams trained on the training rows. Without training rows there are none.
-func baselines(ctx context.Context, train, test []dataset.Row) ([]experiments.Baseline, error) {
+func baselines(ctx context.Context, train, test []dataset.Row) ([]floor, error) {
 	if len(train) == 0 {
 		return nil, nil
 	}
 	texts, labels, gold := make([]string, len(train)), make([]int, len(train)), make([]int, len(test))
-	bayes, linear := make([]int, len(test)), make([]int, len(test))
 	for i := range train {
 		texts[i], labels[i] = train[i].Text(), experiments.LabelIndex(train[i].Label)
 	}
 	k := len(experiments.Labels)
-	nb := naivebayes.Train(texts, labels, k)
+	nb, common := naivebayes.Train(texts, labels, k), abtest.Commonest(labels, k)
 	svm, err := linearsvm.Train(ctx, texts, labels, k)
 	if err != nil {
 		return nil, err
 	}
-	for i := range test {
-		gold[i], bayes[i], linear[i] = experiments.LabelIndex(test[i].Label), nb.Predict(test[i].Text()), svm.Predict(test[i].Text())
+	out := []floor{
+		{Baseline: experiments.Baseline{Name: experiments.FloorMajority, Detail: "always the commonest training label"}},
+		{Baseline: experiments.Baseline{Name: experiments.FloorBayes, Detail: "character 2–4-grams, trained on the train split"}},
+		{Baseline: experiments.Baseline{Name: experiments.FloorLinear, Detail: "character 1–5-grams by tf-idf, linear support vector machine, trained on the train split"}},
 	}
-	return []experiments.Baseline{
-		{Name: "majority", Scores: abtest.Majority(labels, gold, k), Detail: "always the commonest training label"},
-		{Name: "naive_bayes", Scores: abtest.Score(gold, bayes, k), Detail: "character 2–4-grams, trained on the train split"},
-		{Name: "linear", Scores: abtest.Score(gold, linear, k), Detail: "character 1–5-grams by tf-idf, linear support vector machine, trained on the train split"},
-	}, nil
+	for i := range test {
+		text := test[i].Text()
+		gold[i] = experiments.LabelIndex(test[i].Label)
+		for f, answer := range []int{common, nb.Predict(text), svm.Predict(text)} {
+			out[f].predicted = append(out[f].predicted, answer)
+		}
+	}
+	for f := range out {
+		out[f].Scores = abtest.Score(gold, out[f].predicted, k)
+	}
+	return out, nil
 }
 
 // ReadABResult reads the result file of an A/B test's folder.

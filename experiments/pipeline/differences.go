@@ -9,7 +9,11 @@ import (
 
 // differences are the figures that stand first on every page: those of the inference over all rows, and latencies.
 func differences(r *experiments.ABResult, timings abtest.Timings, o ABTestOptions) []experiments.Difference {
-	var out []experiments.Difference
+	return append(inferred(r), timings.Differences(r.Inference.Level, o.Test.Resamples, o.Seed)...)
+}
+
+// inferred are those of the inference.
+func inferred(r *experiments.ABResult) (out []experiments.Difference) {
 	for _, metric := range experiments.InferenceMetrics() {
 		c := r.Inference.Of(metric)
 		if c == nil || strings.Contains(metric, ".") && c.Role == experiments.RoleSecondary || !c.Delta.Bounded() || c.Rows == 0 {
@@ -20,5 +24,5 @@ func differences(r *experiments.ABResult, timings abtest.Timings, o ABTestOption
 			Low: float64(c.Delta.Low), High: float64(c.Delta.High), Better: c.Better, Reading: c.Reading,
 		})
 	}
-	return append(out, timings.Differences(r.Inference.Level, o.Test.Resamples, o.Seed)...)
+	return out
 }

@@ -13,8 +13,10 @@ import (
 	"triality/experiments/graph"
 	"triality/experiments/kinds/abtest"
 	"triality/experiments/kinds/basemodel"
+	"triality/experiments/kinds/burnin"
 	"triality/experiments/kinds/convert"
 	"triality/experiments/kinds/finetune"
+	"triality/experiments/kinds/repeats"
 	"triality/experiments/kinds/replace"
 	"triality/experiments/kinds/report"
 	"triality/runtime/model"
@@ -22,7 +24,8 @@ import (
 )
 
 // fiveSteps is a pipeline YAML as a graph: convert, finetune, replace, abtest and report, and before them, where the
-// configuration says how, the base model. Each step is named as its kind. The rows are read here, once: a base model
+// configuration says how, the base model. Each step is named as its kind; with repeats, finetune, replace and abtest are there
+// once for each training, and a step puts their results together. The rows are read here, once: a base model
 // without a text of its own is pre-trained on them.
 func fiveSteps(ctx context.Context, cfg config.Pipeline, modules []Module, found sources, tell Teller) (graph.Graph, error) {
 	g := graph.Graph{}
@@ -41,31 +44,87 @@ func fiveSteps(ctx context.Context, cfg config.Pipeline, modules []Module, found
 // they have been read.
 func joinedSteps(cfg config.Pipeline, create *basemodel.Body, rows *dataset.Prepared, modules []Module) (g graph.Graph) {
 	seeds := cfg.Seeds()
-	add := func(kind string, body any) { g.Steps = append(g.Steps, graph.Step{Name: kind, Kind: kind, Body: body}) }
+	add := func(name, kind string, body any) {
+		g.Steps = append(g.Steps, graph.Step{Name: name, Kind: kind, Body: body})
+	}
 	base := graph.Literal(cfg.Model.BaseModel)
 	if create != nil {
-		add(basemodel.Name, create)
+		add(basemodel.Name, basemodel.Name, create)
 		base = graph.Ref(basemodel.Name, "model")
 	}
 	rowsOf := graph.Ref(convert.Name, "dataset")
-	numbers := cfg.Numbers()
-	add(convert.Name, &convert.Body{Data: cfg.Data, BaseModel: base, Seed: seeds.Split, Rows: rows})
-	add(finetune.Name, &finetune.Body{
-		BaseModel: base, Dataset: rowsOf, Training: cfg.Training, Numbers: numbers, MaxLength: cfg.Data.MaxLength, Seed: seeds.Train,
-	})
-	add(replace.Name, &replace.Body{
-		Model: graph.Ref(finetune.Name, "model"), Dataset: rowsOf, SO8T: cfg.SO8T, Numbers: numbers, MaxLength: cfg.Data.MaxLength, Seed: seeds.Train,
-	})
-	add(abtest.Name, &abtest.Body{
-		ModelA: inputOr(cfg.Test.ModelAPath, base), ModelB: inputOr(cfg.Test.ModelBPath, graph.Ref(replace.Name, "model")),
-		TestData: inputOr(cfg.Test.TestDataPath, rowsOf), TrainData: rowsOf, Test: cfg.Test, FormatType: cfg.Data.FormatType,
-		MaxLength: cfg.Data.MaxLength, Strict: cfg.Data.Strict, Numbers: numbers, Seed: seeds.Eval, Modules: modules,
-	})
-	add(report.Name, &report.Body{
-		AB: graph.Ref(abtest.Name, "result"), Data: graph.Ref(convert.Name, "summary"), Training: graph.Ref(finetune.Name, "model"),
+	add(convert.Name, convert.Name, &convert.Body{Data: cfg.Data, BaseModel: base, Seed: seeds.Split, Rows: rows})
+	names := trained(cfg, add, base, rowsOf, modules)
+	result := graph.Ref(names[0], "result")
+	if len(names) > 1 {
+		all := &repeats.Body{Seed: seeds.Eval}
+		for r, name := range names {
+			all.Results, all.Seeds = append(all.Results, graph.Ref(name, "result")), append(all.Seeds, cfg.SeedOf(r))
+		}
+		add(repeats.Name, repeats.Name, all)
+		result = graph.Ref(repeats.Name, "result")
+	}
+	add(report.Name, report.Name, &report.Body{
+		AB: result, Data: graph.Ref(convert.Name, "summary"), Training: graph.Ref(finetune.Name, "model"),
 		Replacement: graph.Ref(replace.Name, "model"), Report: cfg.Report, Name: cfg.Name,
 	})
 	return g
+}
+
+// trained adds the steps of each training, and gives the names of its A/B tests. Those of one training are named as their
+// kinds. Each training differs from the first by its seed alone, so that its steps are those of a run with that seed_train.
+func trained(cfg config.Pipeline, add func(name, kind string, body any), base, rowsOf graph.Input, modules []Module) (tests []string) {
+	numbers, look := cfg.Numbers(), ""
+	if cfg.Repeats > 1 {
+		look = "trainings"
+	}
+	for r := range max(1, cfg.Repeats) {
+		named := func(kind string) string {
+			if r == 0 {
+				return kind
+			}
+			return fmt.Sprintf("%s-%d", kind, r+1)
+		}
+		tuned, replaced, test := named(finetune.Name), named(replace.Name), named(abtest.Name)
+		if cfg.Repeats > 1 && r == 0 {
+			test += "-1" // the step that puts them together has the run's result
+		}
+		add(tuned, finetune.Name, &finetune.Body{
+			BaseModel: base, Dataset: rowsOf, Training: cfg.Training, Numbers: numbers, MaxLength: cfg.Data.MaxLength, Seed: cfg.SeedOf(r),
+		})
+		add(replaced, replace.Name, &replace.Body{
+			Model: graph.Ref(tuned, "model"), Dataset: rowsOf, SO8T: cfg.SO8T, Numbers: numbers, MaxLength: cfg.Data.MaxLength, Seed: cfg.SeedOf(r),
+		})
+		var arms []graph.Input
+		for _, name := range cfg.Test.Arms {
+			switch name {
+			case experiments.ArmBase:
+				arms = append(arms, base)
+			case experiments.ArmFinetuned:
+				arms = append(arms, graph.Ref(tuned, "model"))
+			case experiments.ArmSO8T:
+				arms = append(arms, graph.Ref(replaced, "model"))
+			case experiments.ArmIdentity:
+				untrained := cfg.SO8T
+				untrained.Epochs = 0
+				add(named(name), replace.Name, &replace.Body{
+					Model: graph.Ref(tuned, "model"), Dataset: rowsOf, SO8T: untrained, Numbers: numbers, MaxLength: cfg.Data.MaxLength, Seed: cfg.SeedOf(r),
+				})
+				arms = append(arms, graph.Ref(named(name), "model"))
+			case experiments.ArmBurnedIn:
+				add(named(burnin.Name), burnin.Name, &burnin.Body{Model: graph.Ref(replaced, "model"), AllowUnknownConfig: numbers.AllowUnknownConfig})
+				arms = append(arms, graph.Ref(named(burnin.Name), "model"))
+			}
+		}
+		add(test, abtest.Name, &abtest.Body{
+			Arms:   arms,
+			ModelA: inputOr(cfg.Test.ModelAPath, base), ModelB: inputOr(cfg.Test.ModelBPath, graph.Ref(replaced, "model")),
+			TestData: inputOr(cfg.Test.TestDataPath, rowsOf), TrainData: rowsOf, Test: cfg.Test, FormatType: cfg.Data.FormatType,
+			MaxLength: cfg.Data.MaxLength, Strict: cfg.Data.Strict, Numbers: numbers, Seed: cfg.Seeds().Eval, Look: look, Modules: modules,
+		})
+		tests = append(tests, test)
+	}
+	return tests
 }
 
 func inputOr(text string, in graph.Input) graph.Input {

@@ -122,16 +122,13 @@ func (h host) RecordModule(ctx context.Context, m metric.Module) error {
 
 // joined is an A/B result of one arm each of two: their rows must be the same.
 func joined(a, b *experiments.ABResult, arms [2]string) (*experiments.ABResult, error) {
-	if len(a.Samples) != len(b.Samples) {
-		return nil, experiments.Errorf(experiments.CodeInvalid, "result has %s and other %d: two results are compared on the same rows", plural(len(a.Samples), "rows"), len(b.Samples))
+	if err := sameRows(a, b, "result", "other"); err != nil {
+		return nil, err
 	}
 	out := *a
 	out.Samples = slices.Clone(a.Samples)
 	for i := range out.Samples {
 		s, o := &out.Samples[i], &b.Samples[i]
-		if s.Text != o.Text || s.Label != o.Label || s.Index != o.Index {
-			return nil, experiments.Errorf(experiments.CodeInvalid, "row %d of result and of other differ: two results are compared on the same rows", s.Index)
-		}
 		if arms[0] == "B" {
 			s.PredictionA, s.ProbabilityA, s.LatencyAMS, s.OutputA, s.LogProbA = s.PredictionB, s.ProbabilityB, s.LatencyBMS, s.OutputB, s.LogProbB
 		}
@@ -142,6 +139,19 @@ func joined(a, b *experiments.ABResult, arms [2]string) (*experiments.ABResult, 
 		}
 	}
 	return &out, nil
+}
+
+// sameRows refuses two results, by the keys that name them, whose rows are not the same in the same order.
+func sameRows(a, b *experiments.ABResult, first, second string) error {
+	if len(a.Samples) != len(b.Samples) {
+		return experiments.Errorf(experiments.CodeInvalid, "%s has %s and %s %d: two results are compared on the same rows", first, plural(len(a.Samples), "rows"), second, len(b.Samples))
+	}
+	for i := range a.Samples {
+		if s, o := &a.Samples[i], &b.Samples[i]; s.Text != o.Text || s.Label != o.Label || s.Index != o.Index || s.Group != o.Group {
+			return experiments.Errorf(experiments.CodeInvalid, "row %d of %s and of %s differ: two results are compared on the same rows", s.Index, first, second)
+		}
+	}
+	return nil
 }
 
 // AdapterFiles are what makes a PEFT folder.

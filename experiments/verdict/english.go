@@ -1,6 +1,10 @@
 package verdict
 
-import "strings"
+import (
+	"strings"
+
+	"triality/experiments"
+)
 
 var english = language{
 	metrics: map[string]string{
@@ -51,13 +55,33 @@ var english = language{
 	tainted:    "Cannot tell: {tainted} of the {rows} test rows are in the training data, so these are not figures of held-out rows.",
 	more:       "about {more} more rows would tell, if the differences are what they look like",
 	noMore:     "more rows like these would not change that, if the differences are what they look like",
-	join:       func(parts ...string) string { return strings.Join(parts, "; ") + "." },
 
-	clusters:   "{rows} rows in {clusters} independent groups by {unit}, at most {largest} rows each; rows of a group count together.",
-	rows:       "{rows} rows, each independent of the others by {unit}.",
-	candidates: "B is the best of {candidates} configurations tried on these rows: the intervals have a level of {level}% for that.",
-	first:      "This is the first look at these test rows.",
-	looks:      "This is look {count} at these test rows; the first was on {first}. Each look without a plan for it makes a chance finding likelier.",
-	changed:    "The design was changed after the first look at these test rows: what it shows is no longer a plan that was kept.",
+	moreEither:      "about {more} more rows, or {trainings} more trainings of each arm, would tell, if the differences are what they look like",
+	moreTrainings:   "about {trainings} more trainings of each arm would tell, if the differences are what they look like; more rows alone would not",
+	noMoreTrainings: "neither more rows like these nor more trainings would change that, if the differences are what they look like",
+
+	join: func(parts ...string) string { return strings.Join(parts, "; ") + "." },
+
+	clusters:      "{rows} rows in {clusters} independent groups by {unit}, at most {largest} rows each; rows of a group count together.",
+	rows:          "{rows} rows, each independent of the others by {unit}.",
+	candidates:    "B is the best of {candidates} configurations tried on these rows: the intervals have a level of {level}% for that.",
+	first:         "This is the first look at these test rows.",
+	looks:         "This is look {count} at these test rows; the first was on {first}. Each look without a plan for it makes a chance finding likelier.",
+	changed:       "The design was changed after the first look at these test rows: what it shows is no longer a plan that was kept.",
+	trainings:     "Arms that are trained were trained {count} times, with the seeds {seeds}: figures are means over them, and intervals are over other seeds, rows and groups together.",
+	seedShare:     "Of the variance of the difference in {metric}, {share}% is what another seed would change; the rest is other rows.",
+	twoTrainings:  "Two trainings hardly say how far a third would be from them, so the intervals are wide: the seeds’ part is counted as 12.7 standard errors at 95%; with five trainings it is 2.8.",
+	firstTraining: "Single rows, groups, latencies and metric modules are those of the first training.",
+	arms: map[string]string{
+		experiments.ArmBase: "the base model", experiments.ArmFinetuned: "the fine-tuned model", experiments.ArmSO8T: "the SO8T model",
+		experiments.ArmIdentity: "the untrained SO8T model", experiments.ArmBurnedIn: "the burned-in model", experiments.Arm8bit: "B in 8 bits",
+		experiments.FloorMajority: "the majority floor", experiments.FloorBayes: "the naive Bayes floor", experiments.FloorLinear: "the linear floor",
+	},
+	contrast: "Compared with {from}, {to}: {said}.",
+	reads: map[string]string{
+		experiments.ReadingBetter: "{metric} is better ({brief})", experiments.ReadingWorse: "{metric} is worse ({brief})", experiments.ReadingNoClear: "{metric} is not told apart ({brief})",
+	},
+	and2:       "; ",
+	corrected:  "Arms beside A and B decide nothing; what is said of them is corrected for all {count} comparisons of theirs together (Holm).",
 	notCounted: "How often these test rows were looked at is not counted: {reason}",
 }

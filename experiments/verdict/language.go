@@ -1,6 +1,8 @@
 package verdict
 
 import (
+	"math"
+	"strconv"
 	"strings"
 
 	"triality/experiments"
@@ -25,9 +27,18 @@ type language struct {
 	tainted    string
 	more       string
 	noMore     string
-	join       func(parts ...string) string
+	// The same where the arms were trained several times.
+	moreEither, moreTrainings, noMoreTrainings string
+	join                                       func(parts ...string) string
 
 	clusters, rows, looks, first, changed, candidates, notCounted string
+	trainings, twoTrainings, seedShare, firstTraining             string
+
+	arms      map[string]string // names of arms that a pipeline has beside A and B
+	contrast  string            // two arms: to, from, and what is said of metrics
+	reads     map[string]string // of a metric, by reading: metric, difference, low, high
+	and2      string            // between what is said of metrics
+	corrected string
 }
 
 var languages = map[string]language{"en": english, "ja": japanese}
@@ -117,14 +128,13 @@ func (l language) sentence(i *experiments.Inference) string {
 	}
 	parts := append([]string{l.say(l.open[claim(primary)], primary, i)}, l.doubts(others, i)...)
 	if len(others) == 0 {
-		parts = append(parts, l.further(primary))
+		parts = append(parts, l.further([]*experiments.Comparison{primary}, i))
 	}
 	return l.join(parts...)
 }
 
-// doubts says of guardrails how much worse they may be, and of the last how many rows would tell.
+// doubts says of guardrails how much worse they may be, and of all together how many rows or trainings would tell.
 func (l language) doubts(of []*experiments.Comparison, i *experiments.Inference) (out []string) {
-	most := 0
 	for _, c := range of {
 		text := l.mayBe
 		if c.Rows == 0 || !c.Delta.Bounded() {
@@ -132,26 +142,43 @@ func (l language) doubts(of []*experiments.Comparison, i *experiments.Inference)
 		}
 		out = append(out, l.say(text, c, i))
 	}
-	for _, c := range append(of, i.Of(i.Verdict.Args[0])) {
-		if c.Finding == experiments.FindingOpen {
-			if c.MoreRows == 0 {
-				most = 0
-				break
-			}
-			most = max(most, c.MoreRows)
-		}
-	}
 	if len(of) > 0 {
-		out = append(out, l.further(&experiments.Comparison{MoreRows: most}))
+		out = append(out, l.further(append(of, i.Of(i.Verdict.Args[0])), i))
 	}
 	return out
 }
 
-func (l language) further(c *experiments.Comparison) string {
-	if c.MoreRows == 0 {
-		return l.noMore
+// further says how many rows, or trainings, would tell of all comparisons that are open.
+func (l language) further(of []*experiments.Comparison, i *experiments.Inference) string {
+	rows, trainings := 0, 0
+	most := func(sum *int, more int) {
+		if *sum = max(*sum, more); more == 0 {
+			*sum = math.MaxInt // of one of them none would
+		}
 	}
-	return fill(l.more, "more", rounded(c.MoreRows))
+	for _, c := range of {
+		if c.Finding != experiments.FindingOpen {
+			continue
+		}
+		most(&rows, c.MoreRows)
+		if c.Trainings != nil {
+			most(&trainings, c.Trainings.MoreTrainings)
+		} else {
+			trainings = math.MaxInt
+		}
+	}
+	text := l.noMore
+	switch byRows, byTrainings := rows < math.MaxInt, trainings < math.MaxInt; {
+	case byRows && byTrainings:
+		text = l.moreEither
+	case byTrainings:
+		text = l.moreTrainings
+	case byRows:
+		text = l.more
+	case len(i.Seeds) > 1:
+		text = l.noMoreTrainings
+	}
+	return fill(text, "more", rounded(rows), "trainings", whole(trainings))
 }
 
 // list joins names: "a", "a and b", "a, b and c".
@@ -169,6 +196,7 @@ func (l language) notes(i *experiments.Inference) []string {
 		text = l.clusters
 	}
 	out := []string{fill(text, "rows", whole(i.Rows), "clusters", whole(i.Clusters), "largest", whole(i.Largest), "unit", i.Design.Unit)}
+	out = append(append(out, l.ofTrainings(i)...), l.contrasts(i)...)
 	if n := i.Design.Candidates; n > 1 {
 		out = append(out, fill(l.candidates, "candidates", whole(n), "level", percent(i.Level)))
 	}
@@ -185,4 +213,57 @@ func (l language) notes(i *experiments.Inference) []string {
 		out = append(out, l.changed)
 	}
 	return out
+}
+
+// ofTrainings says what several trainings of the arms are counted as.
+func (l language) ofTrainings(i *experiments.Inference) (out []string) {
+	if len(i.Seeds) < 2 {
+		return nil
+	}
+	var seeds []string
+	for _, s := range i.Seeds {
+		seeds = append(seeds, strconv.FormatUint(s, 10))
+	}
+	out = append(out, fill(l.trainings, "count", whole(len(seeds)), "seeds", strings.Join(seeds, ", ")))
+	if c := i.Of(i.Verdict.Args[0]); c != nil && c.Trainings != nil && !math.IsNaN(float64(c.Trainings.SeedShare)) {
+		out = append(out, fill(l.seedShare, "metric", l.name(c.Metric), "share", decimals(100*float64(c.Trainings.SeedShare), 0)))
+	}
+	if len(seeds) == 2 {
+		out = append(out, l.twoTrainings)
+	}
+	return append(out, l.firstTraining)
+}
+
+// contrasts say how other arms stand to A and B: of the primary metric, and of each that reads better or worse.
+func (l language) contrasts(i *experiments.Inference) (out []string) {
+	count := 0
+	for k := range i.Contrasts {
+		of := &i.Contrasts[k]
+		var said []string
+		for j := range of.Comparisons {
+			c := &of.Comparisons[j]
+			count++
+			if c.Rows > 0 && c.Delta.Bounded() && (j == 0 || c.Reading != experiments.ReadingNoClear) {
+				said = append(said, l.say(l.reads[c.Reading], c, i))
+			}
+		}
+		if len(said) > 0 {
+			out = append(out, fill(l.contrast, "to", l.arm(of.To), "from", l.arm(of.From), "said", strings.Join(said, l.and2)))
+		}
+	}
+	if len(out) > 0 {
+		out = append(out, fill(l.corrected, "count", whole(count)))
+	}
+	return out
+}
+
+// ArmName is what an arm beside A and B is called in a language.
+func ArmName(in, name string) string { return languages[in].arm(name) }
+
+// arm is an arm's name.
+func (l language) arm(name string) string {
+	if known := l.arms[name]; known != "" {
+		return known
+	}
+	return name
 }

@@ -136,14 +136,25 @@ func TestNoSentenceContradictsAFigure(t *testing.T) {
 		if rng.IntN(4) == 0 {
 			d.Candidates = 20
 		}
-		samples, units := w.samples(rng, n, 1+rng.IntN(3))
-		i := abtest.Infer(samples, units, d, 1)
+		trainings, units := w.trainings(rng, n, 1+rng.IntN(3), d)
+		i := abtest.InferTrainings(trainings, units, d, 1)
+		for k := range trainings {
+			if len(trainings) > 1 {
+				i.Seeds = append(i.Seeds, uint64(40+k))
+			}
+		}
+		if rng.IntN(3) == 0 {
+			i.Contrasts = abtest.Contrasts(trainings, []abtest.Other{other(rng, "finetuned", trainings), other(rng, "linear", trainings)}, units, d, 1)
+		}
 		if rng.IntN(20) == 0 {
 			i.Tainted = 1
 		}
 		Decide(i)
 		check(t, i)
 		seen[i.Verdict.Code]++
+		if len(trainings) > 1 {
+			seen["trainings "+i.Verdict.Code]++
+		}
 		if t.Failed() {
 			t.Fatalf("%+v\n%+v\n%+v", d, i.Verdict, i.Comparisons)
 		}
@@ -152,7 +163,58 @@ func TestNoSentenceContradictsAFigure(t *testing.T) {
 		if seen[code] == 0 {
 			t.Errorf("no result had the code %s: %v", code, seen)
 		}
+		if code != CodeTainted && seen["trainings "+code] == 0 {
+			t.Errorf("no result of several trainings had the code %s: %v", code, seen)
+		}
 	}
+}
+
+// trainings are the same rows answered by one to three trainings of the arms.
+func (w world) trainings(rng *rand.Rand, n, cluster int, d experiments.Design) (out [][]experiments.Sample, units []string) {
+	times := 1
+	if d.Looks == experiments.LooksOnce {
+		times += max(0, rng.IntN(5)-2)
+	}
+	first, units := w.samples(rng, n, cluster)
+	for out = append(out, first); len(out) < times; {
+		shifted := w
+		for a := range shifted.right {
+			shifted.right[a] = min(1, max(0, w.right[a]+0.1*rng.NormFloat64()))
+		}
+		next, _ := shifted.samples(rng, n, cluster)
+		for i := range next { // the rows of the first
+			right := [2]bool{next[i].PredictionA == next[i].Label, next[i].PredictionB == next[i].Label}
+			next[i].Label = first[i].Label
+			for a, p := range []*string{&next[i].PredictionA, &next[i].PredictionB} {
+				if right[a] {
+					*p = first[i].Label
+				}
+			}
+		}
+		out = append(out, next)
+	}
+	return out, units
+}
+
+// other is an arm that answers at random.
+func other(rng *rand.Rand, name string, trainings [][]experiments.Sample) abtest.Other {
+	o := abtest.Other{Name: name}
+	right := rng.Float64()
+	for _, samples := range trainings {
+		a := experiments.Answers{}
+		for i := range samples {
+			answer := rng.IntN(4)
+			if rng.Float64() < right {
+				answer = experiments.LabelIndex(samples[i].Label)
+			}
+			a.Predictions = append(a.Predictions, answer)
+			if name != "linear" {
+				a.Probabilities = append(a.Probabilities, []float64{0.1, 0.2, 0.3, 0.4})
+			}
+		}
+		o.Answers = append(o.Answers, a)
+	}
+	return o
 }
 
 func check(t *testing.T, i *experiments.Inference) {
@@ -172,7 +234,40 @@ func check(t *testing.T, i *experiments.Inference) {
 			}
 		}
 	}
+	notes := map[string]string{"en": strings.Join(v.Notes["en"], "\n"), "ja": strings.Join(v.Notes["ja"], "\n")}
+	for language, text := range notes {
+		if said := strings.Contains(text, map[string]string{"en": "were trained", "ja": "回学習しました"}[language]); said != (len(i.Seeds) > 1) {
+			t.Errorf("of %d trainings the notes say %q", len(i.Seeds), text)
+		}
+	}
+	if strings.Contains(v.Text["en"], "more trainings") && len(i.Seeds) < 2 {
+		t.Errorf("of one training: %q", v.Text["en"])
+	}
 	alpha := 1 - i.Level
+	for _, of := range i.Contrasts {
+		for k := range of.Comparisons {
+			c := &of.Comparisons[k]
+			hasZero := c.Delta.Low <= 0 && c.Delta.High >= 0
+			if c.Reading != experiments.ReadingNoClear && (c.Adjusted >= alpha || hasZero) || c.Adjusted < c.P || (c.P < alpha) == hasZero {
+				t.Errorf("%s against %s, %s: reads %s with p = %v (%v), %v to %v", of.To, of.From, c.Metric, c.Reading, c.Adjusted, c.P, c.Delta.Low, c.Delta.High)
+			}
+			// What the notes say of two arms is what the table beside them says.
+			for language, l := range map[string]language{"en": english, "ja": japanese} {
+				said := fill(l.contrast, "to", l.arm(of.To), "from", l.arm(of.From), "said", "")
+				said = strings.TrimRight(said, ".。")
+				for line := range strings.Lines(notes[language]) {
+					if !strings.HasPrefix(line, said) {
+						continue
+					}
+					for reading, text := range l.reads {
+						if strings.Contains(line, l.say(text, c, i)) != (reading == c.Reading && (reading != experiments.ReadingNoClear || k == 0)) {
+							t.Errorf("%s reads %s, and the note is %q", c.Metric, c.Reading, line)
+						}
+					}
+				}
+			}
+		}
+	}
 	for k := range i.Comparisons {
 		c := &i.Comparisons[k]
 		low, high := float64(c.Delta.Low), float64(c.Delta.High)
@@ -182,6 +277,9 @@ func check(t *testing.T, i *experiments.Inference) {
 		}
 		if c.Reading != experiments.ReadingNoClear && (c.Adjusted >= alpha || hasZero) {
 			t.Errorf("%s: reads %s with p = %v, %v to %v", c.Metric, c.Reading, c.Adjusted, low, high)
+		}
+		if n := c.Trainings; (n != nil) && (len(n.Delta) != len(i.Seeds) || !(n.SeedError >= 0) || !(n.RowError >= 0) || n.SeedShare < 0 || n.SeedShare > 1+1e-9) {
+			t.Errorf("%s: %+v", c.Metric, n)
 		}
 		if c.Role == experiments.RoleSecondary {
 			continue
@@ -212,7 +310,11 @@ func check(t *testing.T, i *experiments.Inference) {
 func TestBothLanguagesSayTheSameThings(t *testing.T) {
 	for name, pair := range map[string][2]map[string]string{
 		"metrics": {english.metrics, japanese.metrics}, "shown": {english.shown, japanese.shown}, "refuted": {english.refuted, japanese.refuted},
-		"open": {english.open, japanese.open}, "also": {english.also, japanese.also},
+		"open": {english.open, japanese.open}, "also": {english.also, japanese.also}, "reads": {english.reads, japanese.reads}, "arms": {english.arms, japanese.arms},
+		"more": {
+			{"either": english.moreEither, "trainings": english.moreTrainings, "neither": english.noMoreTrainings, "count": english.trainings, "share": english.seedShare, "contrast": english.contrast, "corrected": english.corrected},
+			{"either": japanese.moreEither, "trainings": japanese.moreTrainings, "neither": japanese.noMoreTrainings, "count": japanese.trainings, "share": japanese.seedShare, "contrast": japanese.contrast, "corrected": japanese.corrected},
+		},
 	} {
 		for key, en := range pair[0] {
 			if ja, ok := pair[1][key]; !ok || values(en) != values(ja) {
@@ -232,6 +334,71 @@ func values(text string) string {
 		seen[f]++
 	}
 	return fmt.Sprint(seen) // maps print in the order of their keys
+}
+
+// Finding 5: seeds moved the accuracy by a third of the claimed gain, and nothing said so.
+func TestSeedsThatDisagreeAreNoVerdict(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	rows, units := world{right: [2]float64{0.5, 0.5}}.samples(rng, 400, 1)
+	training := func(right float64) []experiments.Sample {
+		out := append([]experiments.Sample{}, rows...)
+		for i := range out {
+			if out[i].PredictionB = "ALLOW"; rng.Float64() < right {
+				out[i].PredictionB = out[i].Label
+			}
+		}
+		return out
+	}
+	d := experiments.DefaultDesign()
+	d.Guardrails = nil
+	three := [][]experiments.Sample{training(0.9), training(0.45), training(0.6)}
+	one := decided(three[0], units, d)
+	i := abtest.InferTrainings(three, units, d, 1)
+	i.Seeds = []uint64{42, 43, 44}
+	Decide(i)
+	if !one.Verdict.Ships() {
+		t.Fatalf("the first training alone: %q", one.Verdict.Text["en"])
+	}
+	if v := i.Verdict; v.Decision != experiments.DecisionNotKnown || !strings.Contains(v.Text["en"], "more trainings of each arm would tell") || !strings.Contains(v.Text["ja"], "回の学習で判定できます") {
+		t.Errorf("%q", v.Text)
+	}
+	c := i.Of("accuracy")
+	if notes := strings.Join(i.Verdict.Notes["en"], "\n"); c.Trainings.SeedShare < 0.9 || c.Rows != 400 || !strings.Contains(notes, "3 times, with the seeds 42, 43, 44") || !strings.Contains(notes, "is what another seed would change") {
+		t.Errorf("%+v: %s", c.Trainings, notes)
+	}
+	i = abtest.InferTrainings([][]experiments.Sample{training(0.9), training(0.89), training(0.91)}, units, d, 1)
+	i.Seeds = []uint64{42, 43, 44}
+	if Decide(i); !i.Verdict.Ships() {
+		t.Errorf("seeds that agree: %q", i.Verdict.Text["en"])
+	}
+}
+
+// Finding 4: A against B mixed fine-tuning with SO8T, whose own phase gained nothing and made the log loss worse.
+func TestTheNotesTellFineTuningFromSO8T(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	rows, units := world{right: [2]float64{0.5, 0.85}}.samples(rng, 500, 2)
+	tuned := experiments.Answers{}
+	for k := range rows {
+		s := &rows[k]
+		p := func(class int, sure float64) []float64 {
+			out := []float64{(1 - sure) / 3, (1 - sure) / 3, (1 - sure) / 3, (1 - sure) / 3}
+			out[class] = sure
+			return out
+		}
+		answer := experiments.LabelIndex(s.PredictionB)
+		tuned.Predictions, tuned.Probabilities = append(tuned.Predictions, answer), append(tuned.Probabilities, p(answer, 0.7))
+		s.ProbabilityA, s.ProbabilityB = []float64{0.25, 0.25, 0.25, 0.25}, p(answer, 0.9999)
+	}
+	d := experiments.DefaultDesign()
+	i := abtest.Infer(rows, units, d, 1)
+	i.Contrasts = abtest.Contrasts([][]experiments.Sample{rows}, []abtest.Other{{Name: experiments.ArmFinetuned, Answers: []experiments.Answers{tuned}}}, units, d, 1)
+	Decide(i)
+	notes := strings.Join(i.Verdict.Notes["en"], "\n")
+	for _, want := range []string{"Compared with A, the fine-tuned model: accuracy is better (", "Compared with the fine-tuned model, B: accuracy is not told apart (0.0 points", "log loss is worse (+"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("the notes lack %q: %s", want, notes)
+		}
+	}
 }
 
 func TestNotesSayHowOftenTheRowsWereLookedAt(t *testing.T) {

@@ -32,6 +32,15 @@ function judged(extra = {}) {
     ],
     verdict: { decision: 'do_not_ship', code: 'guardrail_broken', args: ['accuracy', 'false_allow'], text: { en: 'Do not ship B: the sentence.', ja: 'B を採用してはいけません。この文。' }, notes: { en: ['60 groups.'], ja: ['60 グループ。'] } },
   };
+  // Three trainings, and the fine-tuned model beside the two.
+  const { inference } = ab;
+  inference.seeds = [42, 43, 44];
+  for (const c of inference.comparisons) {
+    const d = c.delta.value;
+    c.trainings = { a: [c.a.value, c.a.value, c.a.value], b: [], delta: [d - 0.031, d, d + 0.031], seed_error: 0.0179, row_error: 0.0123, seed_share: 0.68, more_trainings: 0 };
+  }
+  ab.others = [{ ...ab.arms[0], name: 'finetuned', model: 'work/demo/finetuned', scores: { accuracy: 0.777, macro_f1: 0.75 } }];
+  inference.contrasts = [{ from: 'A', to: 'finetuned', comparisons: [of('accuracy', 'secondary', 'higher', x.accuracy, 0.777, 0.04, { reading: 'better' })] }, { from: 'finetuned', to: 'B', comparisons: [of('log_loss', 'secondary', 'lower', 0.3, 0.445, 0.02, { reading: 'worse' })] }];
   return { ...ab, ...extra };
 }
 
@@ -144,6 +153,12 @@ describe('reports', { skip: missing, timeout: 120_000 }, () => {
         await page.getByRole('img', { name: /ECE|calibration error/ }).waitFor();
         const guard = page.getByRole('listitem').filter({ hasText: ja ? /誤許可/ : /False.allow/i });
         assert.match(await guard.innerText(), /\+9/);
+        const section = (name) => page.getByRole('region', { name, exact: true });
+        const trainings = section(ja ? '学習の繰り返し' : 'Trainings');
+        await trainings.getByRole('rowheader', { name: '44' }).waitFor();
+        assert.match(await trainings.innerText(), /0\.0179[^]*0\.0123[^]*68/);
+        const others = section(ja ? 'その他のアーム' : 'Other arms');
+        assert.match(await others.innerText(), ja ? /0\.777[^]*良い[^]*\+0\.145[^]*悪い/ : /0\.777[^]*better[^]*\+0\.145[^]*worse/);
         for (const by of ['finance', 'en']) await page.getByRole('rowheader', { name: new RegExp(`${by}$`) }).first().waitFor();
         assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= form.width, 'wider than the window');
         assert.deepEqual(await accessibilityFaults(page), []);

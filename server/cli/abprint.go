@@ -25,9 +25,14 @@ func printABResult(w io.Writer, r *experiments.ABResult) {
 	for _, d := range r.Differences {
 		fmt.Fprintf(w, "  %-18s %10.4f %10.4f %+10.4f   [%+.4f, %+.4f]  %s\n", d.Metric, d.A, d.B, d.Delta, d.Low, d.High, readings[d.Reading])
 	}
+	printTrainings(w, r)
 	for _, b := range r.Baselines {
 		fmt.Fprintf(w, "  %-18s %10.4f            accuracy; macro-F1 %.4f (%s)\n", b.Name, b.Scores.Accuracy, b.Scores.MacroF1, printable.Line(b.Detail))
 	}
+	for _, a := range r.Others {
+		fmt.Fprintf(w, "  %-18s %10.4f            accuracy; macro-F1 %.4f (%s)\n", printable.Line(a.Name), a.Scores.Accuracy, a.Scores.MacroF1, printable.Line(a.Model))
+	}
+	printContrasts(w, r)
 	p := ""
 	if r.Inference != nil {
 		if c := r.Inference.Of("accuracy"); c != nil {
@@ -45,6 +50,46 @@ func printABResult(w io.Writer, r *experiments.ABResult) {
 		printModuleResult(w, labels[i], m)
 	}
 }
+
+// printTrainings prints what each training gave, and how much of the error is the seeds' and the rows'.
+func printTrainings(w io.Writer, r *experiments.ABResult) {
+	if r.Inference == nil || len(r.Trainings) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "  B − A of each training:\n  %-18s", "")
+	for _, t := range r.Trainings {
+		fmt.Fprintf(w, " %12s", fmt.Sprintf("seed %d", t.Seed))
+	}
+	fmt.Fprintf(w, "   standard error: seeds, rows\n")
+	for _, c := range r.Inference.Comparisons {
+		if c.Trainings == nil || c.Role == experiments.RoleSecondary && strings.Contains(c.Metric, ".") {
+			continue
+		}
+		fmt.Fprintf(w, "  %-18s", c.Metric)
+		for _, d := range c.Trainings.Delta {
+			fmt.Fprintf(w, " %+12.4f", float64(d))
+		}
+		fmt.Fprintf(w, "   %.4f, %.4f\n", float64(c.Trainings.SeedError), float64(c.Trainings.RowError))
+	}
+}
+
+// printContrasts prints how arms beside A and B stand to the two.
+func printContrasts(w io.Writer, r *experiments.ABResult) {
+	if r.Inference == nil {
+		return
+	}
+	for _, of := range r.Inference.Contrasts {
+		fmt.Fprintf(w, "  %s compared with %s:\n", printable.Line(of.To), printable.Line(of.From))
+		for _, c := range of.Comparisons {
+			if c.Rows > 0 {
+				fmt.Fprintf(w, "    %-16s %+10.4f   [%+.4f, %+.4f]  %s\n", c.Metric, float64(c.Delta.Value), float64(c.Delta.Low), float64(c.Delta.High), standings[c.Reading])
+			}
+		}
+	}
+}
+
+// standings are what a difference says of the arm that is compared with another.
+var standings = map[string]string{experiments.ReadingBetter: "better", experiments.ReadingWorse: "worse", experiments.ReadingNoClear: "no clear difference"}
 
 // readings are what a difference says of B; of a metric that decides nothing, after Holm's correction.
 var readings = map[string]string{experiments.ReadingBetter: "B is better", experiments.ReadingWorse: "B is worse", experiments.ReadingNoClear: "no clear difference"}

@@ -96,11 +96,15 @@ func setupBenchInference(e *env, fl *flag.FlagSet) func(context.Context, []strin
 	simulations := fl.Int("simulations", 400, "comparisons drawn for each figure; those with many rows are drawn less often. 20000 gives the figures of docs/verdict.md")
 	seed := fl.Uint64("seed", 1, "of the comparisons")
 	threads := fl.Int("threads", 0, "threads; 0 is all cores. The figures do not depend on it")
+	only := fl.String("only", "", "seeds: the intervals of arms that were trained several times, alone")
 	return func(ctx context.Context, args []string) error {
+		if *only != "" && *only != inferencebench.PartSeeds {
+			return usagef("--only wants %s, have %q", inferencebench.PartSeeds, *only)
+		}
 		if *simulations < 10 || *simulations > 10_000_000 || *threads < 0 {
 			return usagef("--simulations must be at least 10 and at most 10000000, --threads must not be negative")
 		}
-		report, err := inferencebench.Run(ctx, inferencebench.Options{Simulations: *simulations, Seed: *seed, Threads: *threads,
+		report, err := inferencebench.Run(ctx, inferencebench.Options{Simulations: *simulations, Seed: *seed, Threads: *threads, Only: *only,
 			Progress: func(begins string) { fmt.Fprintln(e.stderr, begins) }})
 		if err != nil {
 			return err

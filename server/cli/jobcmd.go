@@ -15,6 +15,7 @@ import (
 	"triality/experiments/config"
 	"triality/experiments/graph"
 	"triality/experiments/kinds/abtest"
+	"triality/experiments/kinds/repeats"
 	"triality/experiments/kinds/report"
 	"triality/experiments/pipeline"
 	"triality/frontend"
@@ -111,10 +112,13 @@ func (e *env) printOutcome(run experiments.Run, upToDate bool) error {
 	results := map[string]*experiments.ABResult{}
 	for _, s := range run.Steps {
 		switch s.Kind {
-		case abtest.Name:
+		case abtest.Name, repeats.Name:
 			r, err := pipeline.ReadABResult(s.Output)
 			if err != nil {
 				return err
+			}
+			if s.Kind == repeats.Name {
+				clear(results) // its A/B tests are each of one training
 			}
 			out.ABTest, out.Results, results[s.Title()] = r, filepath.Join(s.Output, abtest.ResultsName), r
 		case report.Name:

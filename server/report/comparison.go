@@ -67,6 +67,7 @@ func (b *builder) comparison() section {
 	default:
 		s.Blocks = append(s.Blocks, block{Text: b.t("missing.differences")})
 	}
+	s.Blocks = append(append(s.Blocks, b.trainings(ab)...), b.others(ab)...)
 	if test, ok := b.clusterTest(ab); ok {
 		s.Blocks = append(s.Blocks, test)
 		return s

@@ -13,7 +13,7 @@ const (
 	mostDecisions = 8
 	mostValues    = 5 // of a language or domain
 	mostClasses   = 8
-	longestRemark = 320 // characters
+	longestRemark = 420 // characters
 	longestTitle  = 120
 )
 
@@ -51,6 +51,20 @@ func (b *builder) models() section {
 	for i, a := range b.in.AB.Arms {
 		t.Rows = append(t.Rows, []cell{{Text: b.arm(i), Row: true, Class: [2]string{"a", "b"}[i]}, text(b.or("kind."+a.Kind, a.Kind)),
 			num(percent(a.Scores.Accuracy)), num(percent(a.Scores.MacroF1)), num(millis(a.Latency.MedianMS))})
+	}
+	for k, a := range b.in.AB.Others {
+		if k == 4 {
+			break
+		}
+		if a.Kind == "baseline" { // below
+			continue
+		}
+		latency := "–"
+		if a.Latency.MedianMS > 0 {
+			latency = millis(a.Latency.MedianMS)
+		}
+		t.Rows = append(t.Rows, []cell{rowHead(b.armName(a.Name)), {Text: b.or("kind."+a.Kind, clip(a.Kind, 20)), Class: "quiet"},
+			num(percent(a.Scores.Accuracy)), num(percent(a.Scores.MacroF1)), num(latency)})
 	}
 	for k, f := range b.in.AB.Baselines {
 		if k == 4 {

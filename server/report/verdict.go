@@ -1,6 +1,10 @@
 package report
 
-import "triality/experiments"
+import (
+	"slices"
+
+	"triality/experiments"
+)
 
 // verdict shows the sentence that the A/B test came to, what to know beside it, and how both arms stand to the best
 // baseline. The sentence is made with the result (package verdict), so that every place shows the same.
@@ -41,8 +45,8 @@ func (b *builder) floor(p *page, ab *experiments.ABResult) {
 			best = &ab.Baselines[i]
 		}
 	}
-	if best == nil {
-		return
+	if best == nil || ab.Inference != nil && slices.ContainsFunc(ab.Inference.Contrasts, func(c experiments.Contrast) bool { return c.To == best.Name }) {
+		return // the notes compare it with both, by intervals
 	}
 	name, floor := b.or("baseline."+best.Name, best.Name), best.Scores.Accuracy
 	a, z := ab.Arms[0].Scores.Accuracy > floor, ab.Arms[1].Scores.Accuracy > floor

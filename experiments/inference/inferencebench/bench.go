@@ -15,18 +15,23 @@ import (
 type Options struct {
 	Simulations int // of each row; what costs more is done less often
 	Seed        uint64
-	Threads     int // 0: all cores
+	Threads     int    // 0: all cores
+	Only        string // empty: everything; or PartSeeds alone
 	Progress    func(begins string)
 }
 
+// PartSeeds is the part with arms that were trained several times.
+const PartSeeds = "seeds"
+
 // Report is what Run measured.
 type Report struct {
-	Simulations int        `json:"simulations"`
-	Seed        uint64     `json:"seed"`
-	Coverage    []Coverage `json:"coverage"`
-	FalseWins   []FalseWin `json:"false_wins"`
-	Power       []Power    `json:"power"`
-	Sequential  []Stopping `json:"sequential"`
+	Simulations int            `json:"simulations"`
+	Seed        uint64         `json:"seed"`
+	Coverage    []Coverage     `json:"coverage"`
+	Seeds       []SeedCoverage `json:"seeds"`
+	FalseWins   []FalseWin     `json:"false_wins"`
+	Power       []Power        `json:"power"`
+	Sequential  []Stopping     `json:"sequential"`
 }
 
 // Share is how many of the simulations something was so in, with the standard error of that share.
@@ -56,7 +61,15 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		{"false wins", func(ctx context.Context) (err error) { r.FalseWins, err = s.falseWins(ctx); return err }},
 		{"power", func(ctx context.Context) (err error) { r.Power, err = s.power(ctx); return err }},
 		{"stopping early", func(ctx context.Context) (err error) { r.Sequential, err = s.stopping(ctx); return err }},
+		{PartSeeds, func(ctx context.Context) (err error) {
+			s.rows = 1 << 20 // its figures are the same alone
+			r.Seeds, err = s.seeds(ctx)
+			return err
+		}},
 	} {
+		if o.Only != "" && o.Only != part.name {
+			continue
+		}
 		if o.Progress != nil {
 			o.Progress(part.name)
 		}

@@ -20,6 +20,19 @@ func TestIntervalsHoldTestsKeepTheirLevelAndStoppingSaves(t *testing.T) {
 			}
 		}
 	}
+	for _, c := range r.Seeds {
+		for name, s := range c.Of {
+			if !strings.Contains(name, "as given") && s.Share < 0.95-4.5*math.Sqrt(0.0475/float64(s.Simulations)) {
+				t.Errorf("%d trainings, %d rows in clusters of %d: %s holds %.3f", c.Trainings, c.Rows, c.ClusterSize, name, s.Share)
+			}
+		}
+		if f := c.FalseWins; f.Share > 0.05+4.5*math.Sqrt(0.0475/float64(f.Simulations)) {
+			t.Errorf("%d trainings, %d rows in clusters of %d: %.3f false wins", c.Trainings, c.Rows, c.ClusterSize, f.Share)
+		}
+		if c.Width < c.RowsWidth {
+			t.Errorf("%d trainings, %d rows in clusters of %d: over seeds the interval is narrower, %.3f and %.3f", c.Trainings, c.Rows, c.ClusterSize, c.Width, c.RowsWidth)
+		}
+	}
 	for _, f := range r.FalseWins {
 		if !strings.Contains(f.Test, "not offered") && f.Of.Share > 0.05+4.5*math.Sqrt(0.0475/float64(f.Of.Simulations)) {
 			t.Errorf("%+v", f)

@@ -30,7 +30,7 @@ var intervals = []struct {
 	}},
 	{"accuracy of one arm", func(_ *rand.Rand, t truth, s sample) bool {
 		r := s.right()
-		_, i := inference.Rate(r.B, r.Clusters, level)
+		_, i := inference.Rate(r.B, r.Clusters, r.Trainings, level)
 		return i.Has(t.accuracy[1])
 	}},
 	{"recall of a class, B − A", func(_ *rand.Rand, t truth, s sample) bool {
@@ -38,7 +38,7 @@ var intervals = []struct {
 		return recall.Difference(level, 1).Interval.Has(t.accuracy[1] - t.accuracy[0])
 	}},
 	{"log loss, B − A", func(_ *rand.Rand, t truth, s sample) bool {
-		_, _, i := inference.Mean(differences(s.loss), s.Clusters, level)
+		_, _, i := inference.Mean(differences(s.loss), s.Clusters, s.Trainings, level)
 		return i.Has(t.lossDifference())
 	}},
 	{"macro-F1, B − A", func(_ *rand.Rand, t truth, s sample) bool {

@@ -47,7 +47,7 @@ func (s *simulator) falseWins(ctx context.Context) (out []FalseWin, err error) {
 			}
 			if err == nil && n <= 200 {
 				err = count("log loss", n, k, few, null(func(x sample) inference.Difference {
-					return inference.MeanDifference(x.loss[0], x.loss[1], x.Clusters, level, 1)
+					return inference.MeanDifference(x.loss[0], x.loss[1], x.Clusters, x.Trainings, level, 1)
 				}))
 			}
 			if err == nil && n <= 50 {

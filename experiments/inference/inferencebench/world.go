@@ -100,7 +100,7 @@ func (s sample) shares(of func(gold int) bool, meets func(gold, answer int) bool
 			out.A, out.B = append(out.A, meets(g, s.A[i])), append(out.B, meets(g, s.B[i]))
 		}
 	}
-	out.Clusters = s.Clusters.Select(rows)
+	out.Clusters, out.Trainings = s.Clusters.Select(rows), s.Trainings.Select(rows)
 	return out
 }
 

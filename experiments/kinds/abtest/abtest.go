@@ -2,6 +2,7 @@
 package abtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -32,14 +33,51 @@ type Body struct {
 	ModelB     graph.Input    `yaml:"model_b" takes:"model" doc:"model B"`
 	TestData   graph.Input    `yaml:"test_data" takes:"data set" doc:"rows to test on (.jsonl, or a data set's test split)"`
 	TrainData  graph.Input    `yaml:"train_data" takes:"data set" optional:"true" doc:"what the models were trained on, which the rows are checked against"`
+	Arms       []graph.Input  `yaml:"arms" takes:"model" doc:"models beside A and B that answer the same rows after them, and decide nothing; test.arms names them, in the same order, and others that need no model: 8bit, majority, naive_bayes, linear"`
 	Test       config.Test    `yaml:"test" doc:"warm-up, resamples, metrics and texts; its paths are the keys above"`
 	FormatType string         `yaml:"format_type" as:"data.format_type" doc:"how rows are written"`
 	MaxLength  int            `yaml:"max_length" as:"data.max_length" doc:"longest row in tokens"`
 	Strict     bool           `yaml:"strict" doc:"refuse rows with a bad line instead of skipping the line"`
 	Numbers    config.Numbers `yaml:"numbers" doc:"how models are held"`
 	Seed       uint64         `yaml:"seed" doc:"of the bootstrap and of texts"`
+	// Look names the look at the rows that the test is a part of; empty: it is one of its own. Tests of a plan that was made before
+	// any of them, such as those of several trainings, are one look.
+	Look string `yaml:"-"`
 	// Modules are those of Test.Metrics where they have been read; nil: planning reads them.
 	Modules []Module `yaml:"-"`
+}
+
+// Arm is one beside A and B.
+type Arm struct {
+	Name  string
+	Model string // a folder, or "org/name" of the Hub; empty: Name says what it is
+}
+
+// arms pairs the names of further arms with their models.
+func (b *Body) arms() (out []Arm, err error) {
+	names := b.Test.Arms
+	if len(names) == 0 {
+		for i := range b.Arms {
+			names = append(names, string(rune('C'+i)))
+		}
+	}
+	models := b.Arms
+	for i, name := range names {
+		a := Arm{Name: name}
+		switch {
+		case name == "" || name == "A" || name == "B" || slices.Contains(names[:i], name):
+			return nil, experiments.Errorf(experiments.CodeInvalid, "test.arms[%d]: %q: each arm wants a name of its own, other than A and B", i, name)
+		case experiments.NeedsModel(name) && len(models) == 0:
+			return nil, experiments.Errorf(experiments.CodeInvalid, "test.arms[%d]: %s has no model: arms has %d", i, name, len(b.Arms))
+		case experiments.NeedsModel(name):
+			a.Model, models = models[0].Path(), models[1:]
+		}
+		out = append(out, a)
+	}
+	if len(models) > 0 {
+		return nil, experiments.Errorf(experiments.CodeInvalid, "arms: %d models have no name in test.arms", len(models))
+	}
+	return out, nil
 }
 
 // Module is a WebAssembly metric to run in an A/B test.
@@ -64,6 +102,7 @@ type Options struct {
 	MaxLength      int
 	Test           config.Test
 	Modules        []Module
+	Arms           []Arm // beside the two
 	Seed           uint64
 	Environment    map[string]string // kept with the result; may be nil
 	// ID and Count are of the look at the rows: see experiments.Look. Without Count it is counted beside them.
@@ -88,6 +127,7 @@ func Kind(e Engine) graph.Kind {
 		Name: Name, Cost: graph.Costly,
 		Body: func() any {
 			d := config.Default()
+			d.Test.Arms = nil // a pipeline has steps that make them
 			return &Body{Test: d.Test, FormatType: d.Data.FormatType, MaxLength: d.Data.MaxLength, Numbers: d.Numbers(), Seed: d.Seed}
 		},
 		Gives:     []graph.Output{{Name: "result", Type: graph.ABResult}},
@@ -95,6 +135,9 @@ func Kind(e Engine) graph.Kind {
 		Plan: func(ctx context.Context, p graph.Planning) (graph.Outline, error) {
 			b := p.Body.(*Body)
 			if err := b.samePaths(); err != nil {
+				return graph.Outline{}, err
+			}
+			if _, err := b.arms(); err != nil {
 				return graph.Outline{}, err
 			}
 			if b.Modules == nil && len(b.Test.Metrics) > 0 {
@@ -108,9 +151,14 @@ func Kind(e Engine) graph.Kind {
 		},
 		Run: func(ctx context.Context, w graph.Work) error {
 			b := w.Body.(*Body)
+			arms, err := b.arms()
+			if err != nil {
+				return err
+			}
 			return e.Compare(ctx, w.Place(&b.Numbers), Options{
+				Arms:   arms,
 				ModelA: b.ModelA.Path(), ModelB: b.ModelB.Path(), TestData: b.TestData.Path(), TrainData: b.TrainData.Path(),
-				Strict: b.Strict, OutDir: w.Dir, Format: b.FormatType, MaxLength: b.MaxLength, Test: b.Test, Modules: b.Modules, Seed: b.Seed, ID: w.Step.Key,
+				Strict: b.Strict, OutDir: w.Dir, Format: b.FormatType, MaxLength: b.MaxLength, Test: b.Test, Modules: b.Modules, Seed: b.Seed, ID: cmp.Or(b.Look, w.Step.Key),
 			}, w.Sink)
 		},
 		Values: values,
@@ -120,28 +168,12 @@ func Kind(e Engine) graph.Kind {
 	}
 }
 
-// values are what a text may have of a result: "accuracy.B", "accuracy.delta", "rows", "verdict".
 func values(dir string) (map[string]any, error) {
 	var r experiments.ABResult
 	if err := graph.ReadJSON(filepath.Join(dir, ResultsName), &r); err != nil {
 		return nil, err
 	}
-	out := map[string]any{"rows": r.Rows, "device": r.Device}
-	for _, d := range r.Differences {
-		for name, v := range map[string]float64{"A": d.A, "B": d.B, "delta": d.Delta, "low": d.Low, "high": d.High} {
-			out[d.Metric+"."+name] = v
-		}
-		if d.Reading != "" {
-			out[d.Metric+".reading"] = d.Reading
-		}
-	}
-	for _, b := range r.Baselines {
-		out["baseline."+b.Name] = b.Scores.Accuracy
-	}
-	if r.Inference != nil {
-		out["verdict"] = r.Inference.Verdict.Decision
-	}
-	return out, nil
+	return r.Values(), nil
 }
 
 // samePaths refuses paths in the test section beside other inputs: they would be ignored.
@@ -171,6 +203,14 @@ func (b *Body) key(device string) (string, error) {
 	for i, m := range b.Modules {
 		compare.Metrics[i].Module = m.SHA256 // the content decides, not the path
 	}
-	return graph.Key(Name, b.ModelA.Key(), b.ModelB.Key(), test, compare, b.MaxLength, b.FormatType, b.Seed, device, b.Numbers.Parts(),
-		resultVersion, b.Test.Design.Hash())
+	parts := []any{
+		b.ModelA.Key(), b.ModelB.Key(), test, compare, b.MaxLength, b.FormatType, b.Seed, device, b.Numbers.Parts(), resultVersion, b.Test.Design.Hash(),
+	}
+	if len(b.Arms)+len(b.Test.Arms) > 0 { // a test of two alone has the key that it had before there were more
+		parts = append(parts, b.Test.Arms)
+		for _, a := range b.Arms {
+			parts = append(parts, a.Key())
+		}
+	}
+	return graph.Key(Name, parts...)
 }

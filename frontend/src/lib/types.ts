@@ -188,6 +188,15 @@ export interface Comparison {
   margin: number;
   finding?: string;
   reading: 'better' | 'worse' | 'unclear';
+  /** What each training gave, where the arms were trained several times. */
+  trainings?: { a: (number | null)[]; b: (number | null)[]; delta: (number | null)[]; seed_error: number | null; row_error: number | null; seed_share: number | null };
+}
+
+/** Two arms of which one at least is neither A nor B: from stands as A in the comparisons, to as B. */
+export interface Contrast {
+  from: string;
+  to: string;
+  comparisons: Comparison[] | null;
 }
 
 /** What the rows show by the design of the test. */
@@ -196,6 +205,9 @@ export interface Inference {
   rows: number;
   clusters: number;
   comparisons: Comparison[] | null;
+  /** Of the arms' trainings, where there were several. */
+  seeds?: number[];
+  contrasts?: Contrast[];
   verdict: { decision: string; code: string; text?: Record<string, string>; notes?: Record<string, string[]> };
 }
 
@@ -294,6 +306,8 @@ export interface ABResult {
   test_set?: TestSet;
   arms: [ArmResult, ArmResult];
   inference?: Inference;
+  /** Arms beside A and B, which decide nothing. */
+  others?: ArmResult[];
   differences: Difference[] | null;
   mcnemar: { only_a: number; only_b: number; statistic: number | null; p_value: number | null; exact: boolean };
   baselines: { name: string; scores: { accuracy: number | null; macro_f1: number | null }; detail: string }[] | null;
