@@ -143,8 +143,8 @@ func TestNoSentenceContradictsAFigure(t *testing.T) {
 				i.Seeds = append(i.Seeds, uint64(40+k))
 			}
 		}
-		if rng.IntN(3) == 0 {
-			i.Contrasts = abtest.Contrasts(trainings, []abtest.Other{other(rng, "finetuned", trainings), other(rng, "linear", trainings)}, units, d, 1)
+		if rng.IntN(8) == 0 { // thousands of exchanges each
+			i.Contrasts = abtest.Contrasts(trainings, []abtest.Other{other(rng, []string{"finetuned", "linear"}[rng.IntN(2)], trainings)}, units, d, 1)
 		}
 		if rng.IntN(20) == 0 {
 			i.Tainted = 1
@@ -179,7 +179,7 @@ func (w world) trainings(rng *rand.Rand, n, cluster int, d experiments.Design) (
 	for out = append(out, first); len(out) < times; {
 		shifted := w
 		for a := range shifted.right {
-			shifted.right[a] = min(1, max(0, w.right[a]+0.1*rng.NormFloat64()))
+			shifted.right[a] = min(1, max(0, w.right[a]+0.02*rng.NormFloat64()))
 		}
 		next, _ := shifted.samples(rng, n, cluster)
 		for i := range next { // the rows of the first

@@ -124,9 +124,12 @@ func TestNoCellOfAReportContradictsItsResult(t *testing.T) {
 				}
 			}
 			if c := i.Of("accuracy"); c.Trainings != nil {
+				row := []string{b.metric("accuracy")}
 				for k, seed := range i.Seeds {
-					has("a training", fmt.Sprint(seed), change("accuracy", float64(c.Trainings.Delta[k])))
+					has("the seed", b.t("trainings.seed", fmt.Sprint(seed)))
+					row = append(row, ">"+change("accuracy", float64(c.Trainings.Delta[k]))+"<")
 				}
+				has("the trainings", row...)
 			}
 			if floor := strings.Contains(page, "above the best baseline") || strings.Contains(page, "最も良いベースライン"); floor == (len(i.Contrasts) > 0) {
 				t.Errorf("%s: with %d contrasts the report says of the floor: %v", lang, len(i.Contrasts), floor)

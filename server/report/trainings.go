@@ -21,30 +21,36 @@ func told(of []experiments.Comparison) (out []*experiments.Comparison) {
 	return out
 }
 
+// seedsBeside are the trainings that a table has beside each other on paper.
+const seedsBeside = 4
+
 // trainings shows B − A of each training, and how much of the error is the seeds' and the rows'.
-func (b *builder) trainings(ab *experiments.ABResult) []block {
+func (b *builder) trainings(ab *experiments.ABResult) (out []block) {
 	if ab.Inference == nil || len(ab.Inference.Seeds) < 2 {
 		return nil
 	}
-	t := &table{Caption: b.t("trainings.caption", count(len(ab.Inference.Seeds))), Head: b.head("trained.seed")}
-	rows := make([][]cell, len(ab.Inference.Seeds))
-	for k, seed := range ab.Inference.Seeds {
-		rows[k] = []cell{rowHead(strconv.FormatUint(seed, 10))}
-	}
-	mean, seeds, others := []cell{rowHead(b.t("trainings.mean"))}, []cell{rowHead(b.t("trainings.seeds"))}, []cell{rowHead(b.t("trainings.rows"))}
-	for _, c := range told(ab.Inference.Comparisons) {
-		if c.Trainings == nil || len(c.Trainings.Delta) != len(rows) {
-			continue
+	seeds := ab.Inference.Seeds
+	for from := 0; from < len(seeds); from += seedsBeside {
+		to := min(len(seeds), from+seedsBeside)
+		t := &table{Caption: b.t("trainings.caption", count(len(seeds))), Head: b.head("metric")}
+		for _, seed := range seeds[from:to] {
+			t.Head = append(t.Head, cell{Text: b.t("trainings.seed", strconv.FormatUint(seed, 10)), Class: "num"})
 		}
-		t.Head = append(t.Head, cell{Text: b.metric(c.Metric), Class: "num"})
-		for k, d := range c.Trainings.Delta {
-			rows[k] = append(rows[k], num(change(c.Metric, float64(d))))
+		t.Head = append(t.Head, b.head(">trainings.mean", ">trainings.seeds", ">trainings.rows")...)
+		for _, c := range told(ab.Inference.Comparisons) {
+			if c.Trainings == nil || len(c.Trainings.Delta) != len(seeds) {
+				continue
+			}
+			row := []cell{rowHead(clip(b.metric(c.Metric), 60))}
+			for _, d := range c.Trainings.Delta[from:to] {
+				row = append(row, num(change(c.Metric, float64(d))))
+			}
+			t.Rows = append(t.Rows, append(row, num(change(c.Metric, float64(c.Delta.Value))), num(spread(c.Metric, c.Trainings.SeedError)), num(spread(c.Metric, c.Trainings.RowError))))
 		}
-		mean = append(mean, num(change(c.Metric, float64(c.Delta.Value))))
-		seeds, others = append(seeds, num(spread(c.Metric, c.Trainings.SeedError))), append(others, num(spread(c.Metric, c.Trainings.RowError)))
+		out = append(out, block{Table: t})
 	}
-	t.Rows = append(rows, mean, seeds, others)
-	return []block{{Heading: b.t("trainings"), Table: t}, {Text: b.t("trainings.how")}}
+	out[0].Heading = b.t("trainings")
+	return append(out, block{Text: b.t("trainings.how")})
 }
 
 // spread is a standard error in the unit of differences.

@@ -152,7 +152,10 @@ func (s *simulator) seeds(ctx context.Context) (out []SeedCoverage, err error) {
 				if err != nil {
 					return nil, err
 				}
-				for j, name := range names[:len(names)-max(0, min(1, n/1000))] {
+				for j, name := range names {
+					if n > 200 && name == "macro-F1, B − A" {
+						continue
+					}
 					c.Of[name] = shareOf(int64(sums[j]), times)
 				}
 				c.Width, c.RowsWidth = sums[len(names)]/float64(times), sums[len(names)+1]/float64(times)
