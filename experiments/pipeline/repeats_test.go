@@ -35,7 +35,7 @@ func ownBase(t *testing.T) {
 // keysByName plans a configuration and gives its steps' keys by their names.
 func keysByName(t *testing.T, set ...string) map[string]string {
 	t.Helper()
-	p, err := makePlan(t.Context(), smallConfig(t, ".", append([]string{"model.base_model=own"}, set...)...), nil, "cpu", nil, &notes{}, stepkinds.All(host{&Engine{}, &execution{}}))
+	p, err := makePlan(t.Context(), smallConfig(t, ".", append([]string{"model.base_model=own"}, set...)...), nil, "cpu", nil, &notes{}, stepkinds.All(host{&Engine{}, &execution{}}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
