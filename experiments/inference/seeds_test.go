@@ -150,3 +150,35 @@ func TestMoreTrainingsAreAskedForWhereSeedsAreTheNoise(t *testing.T) {
 		t.Errorf("two trainings: %d more", trainings)
 	}
 }
+
+// What is used instead of Welch and Satterthwaite's degrees of freedom, and why.
+func TestWeightedQuantilesHoldWhereWelchsDoNot(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 2))
+	const times, z = 8000, 1.959963985
+	for _, trainings := range []int{2, 3, 5} {
+		df := float64(trainings - 1)
+		for _, seeds := range []float64{0.1, 1, 10, 100} { // their variance; that of the rows is 1, and known
+			weighted, welch := 0, 0
+			for range times {
+				squares := 0.0
+				for range trainings - 1 {
+					v := rng.NormFloat64()
+					squares += v * v
+				}
+				estimated, x := seeds*squares/df, math.Abs(rng.NormFloat64())*math.Sqrt(seeds+1)
+				if x <= crossed(estimated, df, 1, z, 0.95) {
+					weighted++
+				}
+				if x <= student(0.975, (estimated+1)*(estimated+1)*df/(estimated*estimated))*math.Sqrt(estimated+1) {
+					welch++
+				}
+			}
+			if share := float64(weighted) / times; share < 0.93 || share > 0.985 {
+				t.Errorf("%d trainings, seeds of %g: weighted quantiles hold %.3f", trainings, seeds, share)
+			}
+			if share := float64(welch) / times; trainings == 2 && seeds == 10 && share > 0.9 {
+				t.Errorf("Welch's degrees hold %.3f with two trainings: they would do", share)
+			}
+		}
+	}
+}

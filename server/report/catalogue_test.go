@@ -64,7 +64,7 @@ func TestEveryTextIsUsedAndEveryUseIsThere(t *testing.T) {
 		}
 	}
 	// Keys made of a prefix and data: b.or("status."+…).
-	prefixes := regexp.MustCompile(`"([a-z]+\.)"\s*\+`).FindAllStringSubmatch(source.String(), -1)
+	prefixes := regexp.MustCompile(`"([a-z.]+\.)"\s*\+`).FindAllStringSubmatch(source.String(), -1)
 	for key := range english {
 		used := strings.Contains(source.String(), `"`+key+`"`) || strings.Contains(source.String(), `">`+key+`"`)
 		for _, p := range prefixes {
