@@ -50,6 +50,7 @@ steps:
   - {name: f32, kind: export, body: {model: "${merged.model}", type: f32}}
   - {name: abtest, kind: abtest, body: {model_a: model, model_b: "${merged.model}", test_data: "${rows.dataset}", test: {warmup: 1, bootstrap_resamples: 100}, max_length: 96}}
   - {name: second, kind: abtest, body: {model_a: "${plain.model}", model_b: model, test_data: "${rows.dataset}", test: {warmup: 1, bootstrap_resamples: 100}, max_length: 96}}
+  - {name: both, kind: repeats, body: {results: ["${abtest.result}", "${second.result}"], seeds: [1, 2]}}
   - {name: mine, kind: metric, body: {result: "${abtest.result}", metric: {module: agree.wasm, slices: [class]}}}
   - {name: across, kind: metric, body: {result: "${abtest.result}", other: "${second.result}", other_arm: A, metric: {module: agree.wasm}}}
   - {name: across2, kind: metric, body: {result: "${abtest.result}", other: "${second.result}", arm: A, other_arm: B, metric: {module: agree.wasm}}}
