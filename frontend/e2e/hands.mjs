@@ -70,7 +70,7 @@ export function keyboard(page) {
     async file(path, place) {
       const input = place.locator('input[type=file]');
       await reach(input);
-      const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Enter')]);
+      const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Space')]);
       await chooser.setFiles(path);
     },
     async select(list, names) {

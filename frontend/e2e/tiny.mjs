@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 export const built = (name) => join(root, 'wasm-metrics/dist', `${name}.wasm`);
 
 /** Writes the first rows of the sample below a folder, and gives texts that run on them there. */
-export function tiny(dir, rows = 80) {
+export function tiny(dir, rows = 64) {
   mkdirSync(join(dir, 'rows'), { recursive: true });
   for (const lang of ['en', 'ja']) {
     const all = readFileSync(join(root, `configs/sample/four_class_sample_${lang}.jsonl`), 'utf8').split('\n');
@@ -35,10 +35,10 @@ export function tiny(dir, rows = 80) {
   const shorter = (text, epochs) => less(...epochs).reduce((t, [from, to]) => t.replace(from, `num_train_epochs: ${to}`), text);
   return {
     /** A shipped notebook; seed sets its results apart from another's. */
-    notebook: (name, seed, epochs = [1, 15, 0.2]) =>
+    notebook: (name, seed, epochs = [0.5, 10, 0.2]) =>
       shorter(with_(readFileSync(join(root, 'configs/notebooks', name), 'utf8'), [...here, ['\nname: first-notebook\n', `\nname: first-notebook\nseed: ${seed}\ndevice: cpu\n`]]), epochs),
     /** The demo's configuration. */
-    demo: (seed, epochs = [1, 12, 0.2]) =>
+    demo: (seed, epochs = [0.5, 8, 0.2]) =>
       shorter(with_(readFileSync(join(root, 'configs/demo.yaml'), 'utf8'), [...here, ['seed: 42', `seed: ${seed}`], ['device: auto', 'device: cpu']]), epochs),
   };
 }
