@@ -10,7 +10,6 @@ export function withItem(body: string, path: string[], item: { [key: string]: Pl
   const list = doc.getIn(path, true) as Node | undefined;
   if (list === undefined || (isScalar(list) && list.value === null)) return withValue(body, path, [item]);
   if (!isSeq(list)) throw new Error(`${path.join('.')}: ${isAlias(list) ? 'an alias' : 'no list'}`);
-  const eol = body.includes('\r\n') ? '\r\n' : '\n';
   const [from, to] = list.range!;
   const last = list.items.at(-1) as Node | undefined;
   const eol = body.includes('\r\n') ? '\r\n' : '\n';
@@ -22,18 +21,12 @@ export function withItem(body: string, path: string[], item: { [key: string]: Pl
     // A comment may stand behind the last item; then the new one has a line of its own.
     const comment = last && /#[^\n]*$/.test(inner.trimEnd().split('\n').at(-1)!);
     if (comment) {
-<<<<<<< ours
       const end = last.range![1];
       const next = body.indexOf('\n', end) + 1;
       const line = body.lastIndexOf('\n', last.range![0] - 1) + 1;
       const indent = /^ */.exec(body.slice(line))![0];
       const deeper = line + indent.length === last.range![0] ? indent : `${indent}  `; // the list begins on its key's line
       return `${body.slice(0, end)},${body.slice(end, next)}${deeper}${text}${eol}${body.slice(next)}`;
-=======
-      const [begins, ends] = last.range!;
-      const before = body.slice(body.lastIndexOf('\n', begins - 1) + 1, begins);
-      return `${body.slice(0, ends)},${body.slice(ends, end)}${eol}${before.trim() ? ' '.repeat(before.length) : before}${text}${body.slice(end)}`;
->>>>>>> theirs
     }
     const lead = !last ? '' : inner.trimEnd().endsWith(',') ? ' ' : ', ';
     return body.slice(0, end) + lead + text + body.slice(end);
