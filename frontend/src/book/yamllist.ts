@@ -26,7 +26,8 @@ export function withItem(body: string, path: string[], item: { [key: string]: Pl
       const line = body.lastIndexOf('\n', last.range![0] - 1) + 1;
       const indent = /^ */.exec(body.slice(line))![0];
       const deeper = line + indent.length === last.range![0] ? indent : `${indent}  `; // the list begins on its key's line
-      return `${body.slice(0, end)},${body.slice(end, next)}${deeper}${text}${eol}${body.slice(next)}`;
+      const comma = /^\s*,/.test(body.slice(end, next)) ? '' : ',';
+      return `${body.slice(0, end)}${comma}${body.slice(end, next)}${deeper}${text}${eol}${body.slice(next)}`;
     }
     const lead = !last ? '' : inner.trimEnd().endsWith(',') ? ' ' : ', ';
     return body.slice(0, end) + lead + text + body.slice(end);
