@@ -44,7 +44,7 @@ describe('axe finds nothing', { skip: missing, timeout: 240_000 }, () => {
     '/', '/runs', `/experiments/${id.experiment}`, `/experiments/${id.experiment}?group=attribute:parent`,
     ...tabs.map((tab) => `/runs/${id[1]}?tab=${tab}`),
     `/runs/${id[1]}/abtest`, `/compare?runs=${id[1]},${id[2]}`, '/queue', '/escalations', '/modules', ...(id.module ? [`/modules/${id.module}`] : []),
-    '/reports', `/reports/${id.report}`, id.shared, '/notebooks', '/notebooks/plan.md', '/nowhere',
+    '/reports', `/reports/${id.report}`, id.shared, '/notebooks', '/notebooks/plan.md', '/guide', '/nowhere',
   ];
   test('every page that an address leads to is walked', () => {
     const walked = new Set(pages().map((path) => match(path.split('?')[0]).page));
