@@ -60,7 +60,9 @@ describe('axe finds nothing', { skip: missing, timeout: 240_000 }, () => {
         for (const path of pages()) {
           await page.goto(path);
           await page.getByRole('main').getByRole('heading').first().waitFor({ state: 'attached' });
-          await page.waitForFunction(() => !document.querySelector('main [aria-busy=true]'));
+          await page.waitForFunction(() => !document.querySelector('main [aria-busy=true]'), undefined, { timeout: 40_000 }).catch(async () => {
+            throw new Error(`${path} stays busy: ${await page.evaluate(() => [...document.querySelectorAll('main [aria-busy=true]')].map((e) => e.cloneNode().outerHTML).join(' '))}`);
+          });
           await page.waitForTimeout(350); // colours that fade in, and boxes that are found to scroll
           // The page's policy allows no script of others: axe is run by the browser's debugger, beside it.
           await page.evaluate(axe);
