@@ -117,20 +117,7 @@ func (s *Server) patchComment(c echo.Context) error {
 	return sendComment(c, http.StatusOK, now)
 }
 
-func (s *Server) deleteComment(c echo.Context) error {
-	id, err := param(c, "id")
-	if err != nil {
-		return err
-	}
-	revision, err := ifMatch(c)
-	if err != nil {
-		return err
-	}
-	if err := s.store.DeleteComment(c.Request().Context(), id, revision); err != nil {
-		return stale(err)
-	}
-	return c.NoContent(http.StatusNoContent)
-}
+func (s *Server) deleteComment(c echo.Context) error { return removeAt(c, s.store.DeleteComment) }
 
 func (s *Server) restoreComment(c echo.Context) error {
 	id, err := param(c, "id")

@@ -166,20 +166,7 @@ func (s *Server) patchReport(c echo.Context) error {
 	return sendReport(c, http.StatusOK, r)
 }
 
-func (s *Server) deleteReport(c echo.Context) error {
-	id, err := param(c, "id")
-	if err != nil {
-		return err
-	}
-	revision, err := ifMatch(c)
-	if err != nil {
-		return err
-	}
-	if err := s.store.DeleteReport(c.Request().Context(), id, revision); err != nil {
-		return stale(err)
-	}
-	return c.NoContent(http.StatusNoContent)
-}
+func (s *Server) deleteReport(c echo.Context) error { return removeAt(c, s.store.DeleteReport) }
 
 func (s *Server) restoreReport(c echo.Context) error {
 	id, err := param(c, "id")

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -68,7 +69,7 @@ func ifMatch(c echo.Context) (int64, error) {
 	return 0, invalid(`If-Match: %.60q: want a revision in quotes as the ETag of the answer has it, such as "3", or *`, strings.Join(values, ", "))
 }
 
-// stale gives an error of a view that was changed meanwhile its code.
+// stale gives an error of something that was changed meanwhile its code.
 func stale(err error) error {
 	var r *store.RevisionError
 	if !errors.As(err, &r) {
@@ -173,7 +174,10 @@ func (s *Server) changeView(c echo.Context, in any, change func(*store.View) err
 	return sendView(c, http.StatusOK, v)
 }
 
-func (s *Server) deleteView(c echo.Context) error {
+func (s *Server) deleteView(c echo.Context) error { return removeAt(c, s.store.DeleteView) }
+
+// removeAt removes what the path names, at the revision that If-Match has.
+func removeAt(c echo.Context, remove func(ctx context.Context, id string, revision int64) error) error {
 	id, err := param(c, "id")
 	if err != nil {
 		return err
@@ -182,7 +186,7 @@ func (s *Server) deleteView(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.store.DeleteView(c.Request().Context(), id, revision); err != nil {
+	if err := remove(c.Request().Context(), id, revision); err != nil {
 		return stale(err)
 	}
 	return c.NoContent(http.StatusNoContent)

@@ -186,8 +186,7 @@ func setExperimentTag(e *experiments.Experiment, t pair) error {
 		e.Description = string(t.Value)
 		return nil
 	}
-	e.Tags = with(e.Tags, string(t.Key), string(t.Value))
-	return nil
+	return put(&e.Tags, "tags", t)
 }
 
 // with and without are a map with a key and without it; the one given stays as it is.

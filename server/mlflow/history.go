@@ -3,6 +3,7 @@ package mlflow
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"strconv"
 
@@ -128,69 +129,83 @@ func (a *API) historyOfMany(ctx context.Context, in bulkHistory) (any, error) {
 // maxIntervalPoints is the most points of a run that an interval is drawn with.
 const maxIntervalPoints = 2500
 
-// historyInInterval gives the points of the steps in an interval; of more steps than asked for, evenly chosen ones, the
-// same in every run, the first and the last of each among them.
+// historyInInterval gives the points of the steps in an interval. Of a run with more than are asked for it gives the first
+// of each of equal stretches of steps, which are the same for every run, and its last.
 func (a *API) historyInInterval(ctx context.Context, in bulkHistory) (any, error) {
 	ids, err := in.runs()
 	if err != nil {
 		return nil, err
 	}
-	if in.Start != nil && in.End != nil && *in.Start > *in.End {
-		return nil, invalid("end_step must be greater than or equal to start_step. Found start_step=%d and end_step=%d.", *in.Start, *in.End)
+	from, to := int64(math.MinInt64), int64(math.MaxInt64)
+	if in.Start != nil {
+		from = int64(*in.Start)
+	}
+	if in.End != nil {
+		to = int64(*in.End)
+	}
+	if from > to {
+		return nil, invalid("end_step must be greater than or equal to start_step. Found start_step=%d and end_step=%d.", from, to)
 	}
 	most, err := limit(in.Most, maxIntervalPoints)
 	if err != nil {
 		return nil, err
 	}
 	most = min(most, maxIntervalPoints)
-	found := map[string][]experiments.Point{}
-	steps := map[int64]bool{}
-	for _, id := range ids {
-		err := a.points(ctx, id, string(in.Key), func(part []experiments.Point) error {
+	within := func(id string, use func(experiments.Point)) error {
+		return a.points(ctx, id, string(in.Key), func(part []experiments.Point) error {
 			for _, p := range part {
-				if (in.Start == nil || p.Step >= int64(*in.Start)) && (in.End == nil || p.Step <= int64(*in.End)) {
-					found[id] = append(found[id], p)
-					steps[p.Step] = true
+				if p.Step >= from && p.Step <= to {
+					use(p)
 				}
 			}
 			return nil
 		})
-		if err != nil {
+	}
+	counts := make([]int, len(ids))
+	first, last := int64(math.MaxInt64), int64(math.MinInt64)
+	for i, id := range ids {
+		if err := within(id, func(p experiments.Point) {
+			counts[i]++
+			first, last = min(first, p.Step), max(last, p.Step)
+		}); err != nil {
 			return nil, err
 		}
 	}
-	chosen := evenly(steps, most)
+	// In floats, since steps may be as far apart as integers go.
+	width := max(1, float64(last)-float64(first))
+	stretch := func(step int64) int {
+		return int((float64(step) - float64(first)) / width * float64(most-1))
+	}
 	out := history{Metrics: []historic{}}
-	for _, id := range ids {
-		points := found[id]
+	for i, id := range ids {
+		var points []experiments.Point
+		var end experiments.Point
+		taken := map[int]bool{}
+		if err := within(id, func(p experiments.Point) {
+			if counts[i] > most {
+				if end.Step <= p.Step || len(points) == 0 {
+					end = p
+				}
+				if taken[stretch(p.Step)] {
+					return
+				}
+				taken[stretch(p.Step)] = true
+			}
+			if len(points) < most { // more may have come meanwhile
+				points = append(points, p)
+			}
+		}); err != nil {
+			return nil, err
+		}
 		slices.SortStableFunc(points, func(x, y experiments.Point) int {
 			return cmp.Or(cmp.Compare(x.Step, y.Step), cmp.Compare(x.Time, y.Time))
 		})
-		left := most
-		for i, p := range points {
-			ends := i == 0 || i == len(points)-1
-			if left > 0 && (chosen[p.Step] || ends) {
-				out.Metrics = append(out.Metrics, historic{pointOf(string(in.Key), p), id})
-				left--
-			}
+		if n := len(points); counts[i] > most && n > 0 && points[n-1].Step != end.Step {
+			points = append(points[:min(n, most-1)], end)
+		}
+		for _, p := range points {
+			out.Metrics = append(out.Metrics, historic{pointOf(string(in.Key), p), id})
 		}
 	}
 	return out, nil
-}
-
-// evenly chooses at most n of the steps.
-func evenly(steps map[int64]bool, n int) map[int64]bool {
-	if len(steps) <= n {
-		return steps
-	}
-	sorted := make([]int64, 0, len(steps))
-	for s := range steps {
-		sorted = append(sorted, s)
-	}
-	slices.Sort(sorted)
-	out := make(map[int64]bool, n)
-	for i := range n {
-		out[sorted[i*(len(sorted)-1)/max(1, n-1)]] = true
-	}
-	return out
 }

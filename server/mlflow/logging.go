@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"triality/experiments"
+	"triality/server/store"
 )
 
 // MLflow's limits of what one request logs.
@@ -16,6 +17,7 @@ const (
 	maxKey          = 250
 	maxParam        = 6000
 	maxTag          = 5000
+	maxPairs        = 1000 // parameters or tags of one run or experiment, as POST /api/v1/runs takes
 )
 
 func checkPair(what string, p pair, most int) error {
@@ -27,6 +29,15 @@ func checkPair(what string, p pair, most int) error {
 	case len(p.Value) > most:
 		return invalid("%s value of '%s' had length %d, which exceeded length limit of %d", what, p.Key, len(p.Value), most)
 	}
+	return nil
+}
+
+// put sets a key of a run's or experiment's map, which has at most maxPairs; the map that was there stays as it is.
+func put(m *map[string]string, what string, p pair) error {
+	if _, there := (*m)[string(p.Key)]; !there && len(*m) >= maxPairs {
+		return invalid("there are %d %s already, and no more may be", len(*m), what)
+	}
+	*m = with(*m, string(p.Key), string(p.Value))
 	return nil
 }
 
@@ -42,8 +53,7 @@ func setParam(r *experiments.Run, p pair) error {
 		}
 		return nil
 	}
-	r.Params = with(r.Params, string(p.Key), string(p.Value))
-	return nil
+	return put(&r.Params, "params", p)
 }
 
 func (a *API) logParam(ctx context.Context, in struct {
@@ -76,6 +86,8 @@ func (b batch) points() (experiments.MetricBatch, error) {
 			return nil, invalid("Missing value for required parameter 'metrics[%d].key'.", i)
 		case len(m.Key) > maxKey:
 			return nil, invalid("Metric name '%.40s…' had length %d, which exceeded length limit of %d", m.Key, len(m.Key), maxKey)
+		case store.CheckMetricName(string(m.Key)) != nil:
+			return nil, invalid("metrics[%d]: %v", i, store.CheckMetricName(string(m.Key)))
 		case m.Value == nil:
 			return nil, invalid("Missing value for required parameter 'metrics[%d].value'.", i)
 		}

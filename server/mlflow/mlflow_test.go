@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -168,6 +169,7 @@ func TestABatchWithAMistakeStoresNothing(t *testing.T) {
 	many := strings.Repeat(`{"key":"k","value":"v"},`, 100) + `{"key":"k","value":"v"}`
 	for body, words := range map[string]string{
 		`"metrics":[{"key":"a","value":1},{"key":"","value":1}],"tags":[{"key":"t","value":"v"}]`:            "metrics[1].key",
+		`"metrics":[{"key":"a","value":1},{"key":"b\u0001","value":1}],"tags":[{"key":"t","value":"v"}]`:     "control character",
 		`"metrics":[{"key":"a","value":1},{"key":"b"}],"tags":[{"key":"t","value":"v"}]`:                     "metrics[1].value",
 		`"metrics":[{"key":"a","value":1}],"params":[{"key":"lr","value":"2"}]`:                              "Changing param values is not allowed",
 		`"metrics":[{"key":"a","value":1}],"params":[{"key":"","value":"2"}]`:                                "'key' of a param",
@@ -180,6 +182,24 @@ func TestABatchWithAMistakeStoresNothing(t *testing.T) {
 	if err != nil || len(r.Summary) != 0 || len(r.Tags) != 0 || len(r.Params) != 1 {
 		t.Errorf("stored: %+v, %v", r, err)
 	}
+}
+
+func TestARunHasABoundedNumberOfParametersAndTags(t *testing.T) {
+	w := newWorld(t)
+	id := w.run(`{}`).Info.ID
+	_, err := w.api.Store.UpdateRun(t.Context(), id, func(r *experiments.Run) error {
+		r.Params, r.Tags = map[string]string{}, map[string]string{}
+		for i := range maxPairs {
+			r.Params[fmt.Sprint(i)], r.Tags[fmt.Sprint(i)] = "a", "a"
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.refused("POST", Prefixes[0]+"/runs/log-parameter", fmt.Sprintf(`{"run_id":%q,"key":"more","value":"1"}`, id), 400, codeInvalid, "1000 params already")
+	w.refused("POST", Prefixes[0]+"/runs/set-tag", fmt.Sprintf(`{"run_id":%q,"key":"more","value":"1"}`, id), 400, codeInvalid, "1000 tags already")
+	w.post("/runs/set-tag", fmt.Sprintf(`{"run_id":%q,"key":"7","value":"changed"}`, id), nil)
 }
 
 func TestWhatIsDeletedIsArchivedAndComesBack(t *testing.T) {
@@ -406,6 +426,23 @@ func TestPointsOfManyRunsAreDrawnOverTheSameSteps(t *testing.T) {
 		if !slices.Equal(steps[id], want) {
 			t.Errorf("steps of %s: %v", id, steps[id])
 		}
+	}
+	// Points that are few are all given, however unevenly they lie, and a run's last one always.
+	sparse := w.run(fmt.Sprintf(`{"experiment_id":%q}`, exp)).Info.ID
+	w.post("/runs/log-batch", fmt.Sprintf(`{"run_id":%q,"metrics":[{"key":"loss","value":1,"step":1},{"key":"loss","value":1,"step":2},{"key":"loss","value":1,"step":9223372036854775807}]}`, sparse), nil)
+	w.get(fmt.Sprintf("/metrics/get-history-bulk-interval?run_ids=%s&run_ids=%s&metric_key=loss&max_results=5", ids[0], sparse), &h)
+	steps = map[string][]int64{}
+	for _, m := range h.Metrics {
+		steps[m.RunID] = append(steps[m.RunID], int64(m.Step))
+	}
+	if !slices.Equal(steps[sparse], []int64{1, 2, math.MaxInt64}) || !slices.Equal(steps[ids[0]], []int64{0, 999}) {
+		t.Errorf("steps of runs of other lengths: %v", steps)
+	}
+	same := w.run(fmt.Sprintf(`{"experiment_id":%q}`, exp)).Info.ID
+	w.post("/runs/log-batch", fmt.Sprintf(`{"run_id":%q,"metrics":[{"key":"loss","value":1,"step":3},{"key":"loss","value":2,"step":3},{"key":"loss","value":3,"step":3}]}`, same), nil)
+	w.get("/metrics/get-history-bulk-interval?run_ids="+same+"&metric_key=loss&max_results=2", &h)
+	if len(h.Metrics) != 1 || h.Metrics[0].Step != 3 {
+		t.Errorf("of one step: %+v", h.Metrics)
 	}
 	w.get(fmt.Sprintf("/metrics/get-history-bulk?run_id=%s&run_id=%s&metric_key=loss&max_results=1500", ids[0], ids[1]), &h)
 	if len(h.Metrics) != 1500 {

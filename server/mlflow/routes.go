@@ -50,7 +50,7 @@ func (a *API) Endpoints() []Endpoint {
 		built(post, "/runs/update", "the status of a pipeline's run is the pipeline's: INVALID_STATE", answer(a, a.updateRun)),
 		built(post, "/runs/delete", "archives it", answer(a, a.deleteRun)),
 		built(post, "/runs/restore", "", answer(a, a.restoreRun)),
-		built(post, "/runs/search", "the filter's language is a wider one (docs/search.md)", answer(a, a.searchRuns)),
+		built(post, "/runs/search", "at most 1,000 runs a page; the filter's language is a wider one (docs/search.md)", answer(a, a.searchRuns)),
 		built(post, "/runs/log-metric", "", answer(a, a.logMetric)),
 		built(post, "/runs/log-parameter", "", answer(a, a.logParam)),
 		built(post, "/runs/log-batch", "metrics are stored after params and tags; a mistake in any stores nothing", answer(a, a.logBatch)),
@@ -59,7 +59,7 @@ func (a *API) Endpoints() []Endpoint {
 
 		built(get, "/metrics/get-history", "in the order logged", answer(a, a.metricHistory)),
 		built(get, "/metrics/get-history-bulk", "", answer(a, a.historyOfMany)),
-		built(get, "/metrics/get-history-bulk-interval", "", answer(a, a.historyInInterval)),
+		built(get, "/metrics/get-history-bulk-interval", "of a run with more points than asked for, the first of each of equal stretches of steps, and its last", answer(a, a.historyInInterval)),
 
 		built(get, "/artifacts/list", "on one page", answer(a, a.listArtifacts)),
 		built(get, "//api/2.0/mlflow-artifacts/artifacts", "lists a folder", a.handle(a.proxied)),

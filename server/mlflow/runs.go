@@ -2,7 +2,6 @@ package mlflow
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"triality/experiments"
@@ -273,7 +272,7 @@ func setTag(r *experiments.Run, t pair, parent string) error {
 	case t.Key == tagParent && string(t.Value) == parent:
 		r.ParentID = parent
 	default:
-		r.Tags = with(r.Tags, string(t.Key), string(t.Value))
+		return put(&r.Tags, "tags", t)
 	}
 	return nil
 }
@@ -301,8 +300,7 @@ func (a *API) untagRun(ctx context.Context, in struct {
 		case tagParent:
 			r.ParentID = ""
 		}
-		r.Tags = maps.Clone(r.Tags)
-		delete(r.Tags, string(in.Key))
+		r.Tags = without(r.Tags, string(in.Key))
 		return nil
 	})
 	return empty{}, err

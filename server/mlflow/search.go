@@ -11,7 +11,7 @@ import (
 	"triality/server/search/query"
 )
 
-// maxResults is the most that one page of a search holds.
+// maxResults is the most that may be asked for at once.
 const maxResults = 50_000
 
 type runSearch struct {
@@ -63,31 +63,26 @@ func (a *API) searchRuns(ctx context.Context, in runSearch) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for len(out.Runs) < most {
-		q.Limit = min(most-len(out.Runs), search.MaxLimit)
-		found, err := a.Store.Search(ctx, q)
+	q.Limit = min(most, search.MaxLimit) // whole runs are large; a token leads to the rest
+	found, err := a.Store.Search(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range found.Items {
+		r, err := a.Store.Run(ctx, row.ID)
+		if experiments.CodeOf(err) == experiments.CodeNotFound {
+			continue // removed meanwhile
+		}
 		if err != nil {
 			return nil, err
 		}
-		for _, row := range found.Items {
-			r, err := a.Store.Run(ctx, row.ID)
-			if experiments.CodeOf(err) == experiments.CodeNotFound {
-				continue // removed meanwhile
-			}
-			if err != nil {
-				return nil, err
-			}
-			whole, err := a.whole(ctx, r)
-			if err != nil {
-				return nil, err
-			}
-			out.Runs = append(out.Runs, whole)
+		whole, err := a.whole(ctx, r)
+		if err != nil {
+			return nil, err
 		}
-		if q.Cursor = found.Next; q.Cursor == "" {
-			break
-		}
+		out.Runs = append(out.Runs, whole)
 	}
-	out.Next = q.Cursor
+	out.Next = found.Next
 	return out, nil
 }
 

@@ -44,7 +44,7 @@ func checkExperiment(e experiments.Experiment) error {
 		return err
 	}
 	if e.Primary != "" {
-		return checkMetricName(e.Primary)
+		return CheckMetricName(e.Primary)
 	}
 	return nil
 }

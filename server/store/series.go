@@ -53,7 +53,8 @@ func infoOf(name string, h head) SeriesInfo {
 	return s
 }
 
-func checkMetricName(name string) error {
+// CheckMetricName says what is wrong with a name of a metric.
+func CheckMetricName(name string) error {
 	if name == "" || len(name) > MaxMetricName {
 		return experiments.Errorf(experiments.CodeInvalid, "metric name %.40q: want 1 to %d bytes", name, MaxMetricName)
 	}
@@ -74,7 +75,7 @@ func (s *Store) RestartMetrics(ctx context.Context, run string, batch experiment
 func (s *Store) logMetrics(ctx context.Context, run string, batch experiments.MetricBatch, restart bool) error {
 	names, records := make([]string, 0, len(batch)), 0
 	for name, points := range batch {
-		if err := checkMetricName(name); err != nil {
+		if err := CheckMetricName(name); err != nil {
 			return err
 		}
 		if len(points) > 0 {
