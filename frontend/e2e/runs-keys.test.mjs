@@ -168,6 +168,26 @@ describe('the table of runs by keyboard and arranged', { skip: missing, timeout:
       await page.getByRole('button', { name: 'Delete the view' }).waitFor();
     }));
 
+  test('a saved view that the sidebar leads to is shown as it was saved, from elsewhere and from its own page', () =>
+    onPage({}, async (page) => {
+      const saved = [];
+      for (const [name, filter] of [['Every thousandth', 'lr = 0.001'], ['The first', 'index < 2']]) {
+        saved.push(await call('POST', '/views', { name, experiment, body: { filter } }));
+      }
+      await page.goto('/queue');
+      await page.getByRole('link', { name: 'Every thousandth' }).click();
+      await page.getByText('6 of 12 shown').waitFor();
+      assert.equal(await page.getByLabel('Filter runs').inputValue(), 'lr = 0.001');
+      assert.equal(await page.getByRole('button', { name: 'Save', exact: true }).count(), 0, 'it is as it was saved');
+      await page.getByRole('link', { name: 'The first' }).click();
+      await page.getByText('2 of 12 shown').waitFor();
+      await page.reload();
+      await page.getByText('2 of 12 shown').waitFor();
+      await page.goBack();
+      await page.getByText('6 of 12 shown').waitFor();
+      for (const v of saved) await call('DELETE', `/views/${v.id}`);
+    }));
+
   test('chosen runs are tagged, archived, moved and deleted at once, and each is undone', () =>
     onPage({}, async (page) => {
       const target = await call('POST', '/experiments', { name: 'target' });

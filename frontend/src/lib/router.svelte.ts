@@ -8,12 +8,15 @@ class Router {
   search = $state(location.search);
   /** Grows with every navigation, so that a page for another id is a new page. */
   visit = $state(0);
+  /** Grows with every link that is followed, also to another view of the page that is open. */
+  followed = $state(0);
   route = $derived(match(this.path));
 
   go(path: string, replace = false): void {
     if (replace) history.replaceState(null, '', path);
     else history.pushState(null, '', path);
     this.arrive();
+    this.followed++;
     scrollTo(0, 0);
   }
 

@@ -53,7 +53,11 @@ export class SavedViews {
       const got = (await api.views(this.#experiment)).items ?? [];
       this.items = got.filter((v) => (v.experiment ?? '') === (this.#experiment ?? ''));
       const saved = this.#state.saved;
-      if (saved && this.current?.id !== saved) this.current = this.items.some((v) => v.id === saved) ? await api.view(saved) : undefined;
+      if (this.current?.id === saved && !this.#state.named) return;
+      const current = this.items.some((v) => v.id === saved) ? await api.view(saved) : undefined;
+      if (this.#state.saved !== saved) return; // another was opened meanwhile
+      this.current = current;
+      if (current && this.#state.named) this.#state.take(asView(current.body));
     });
   }
 

@@ -1,6 +1,6 @@
 // The view of a page. Every change is written into the address as far as it stays short, and whole into the history's
 // entry, so that Back, Forward, a reload and a colleague find it again.
-import { asView, longestAddress, readView, viewQuery, type RunView } from './view.ts';
+import { asView, longestAddress, readView, usualView, viewQuery, type RunView } from './view.ts';
 
 interface Entry {
   query: string;
@@ -17,6 +17,8 @@ export class ViewState {
   view = $state.raw<RunView>(readView('').view);
   /** Id of the saved view it was opened as. */
   saved = $state('');
+  /** The address names a saved view and says nothing else: it is to be shown as it was saved. */
+  named = $state(false);
   selected: string[] = [];
   /** Where the table was scrolled to. */
   top = 0;
@@ -33,6 +35,7 @@ export class ViewState {
     const given = readView(location.search);
     this.view = mine ? asView(entry.view) : given.view;
     this.saved = mine ? entry.saved : given.saved;
+    this.named = !mine && !!given.saved && location.search === viewQuery(usualView(), [], given.saved);
     this.selected = mine ? entry.selected : given.selected;
     this.top = mine ? (entry.top ?? 0) : 0;
     this.left = mine ? (entry.left ?? 0) : 0;
@@ -40,6 +43,14 @@ export class ViewState {
 
   change(part: Partial<RunView>): void {
     this.view = { ...this.view, ...part };
+    this.named = false;
+    this.write();
+  }
+
+  /** Shows the saved view that the address names, at this place of the history. */
+  take(view: RunView): void {
+    this.view = view;
+    this.named = false;
     this.write();
   }
 
@@ -48,6 +59,7 @@ export class ViewState {
     this.write();
     this.view = view;
     this.saved = saved;
+    this.named = false;
     this.top = this.left = 0;
     this.write(true);
   }
