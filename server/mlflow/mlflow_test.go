@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -351,105 +350,6 @@ func TestExperimentsAreFoundByMLflowsFilters(t *testing.T) {
 		t.Errorf("%+v, %v", e, err)
 	}
 	w.refused("POST", Prefixes[0]+"/experiments/delete-experiment-tag", fmt.Sprintf(`{"experiment_id":%q,"key":"team"}`, ids["beta"]), 404, codeNotFound, "No tag with name: team")
-}
-
-func TestArtifactsGoThroughTheProxy(t *testing.T) {
-	w := newWorld(t)
-	info := w.run(`{}`).Info
-	at := "/api/2.0/mlflow-artifacts/artifacts/" + strings.TrimPrefix(info.Location, "mlflow-artifacts:/")
-	for name, text := range map[string]string{"model/MLmodel": "flavors", "model/data/weights.bin": "123", "notes ü.txt": "hello", "page.html": "<script>alert(1)</script>"} {
-		if status, said := w.send(http.MethodPut, at+"/"+strings.ReplaceAll(strings.ReplaceAll(name, " ", "%20"), "ü", "%C3%BC"), text); status != 200 {
-			t.Fatalf("%s: %d %s", name, status, said)
-		}
-	}
-	type listing struct {
-		Root  string `json:"root_uri"`
-		Files []file `json:"files"`
-	}
-	l := listing{}
-	w.get("/artifacts/list?run_id="+info.ID, &l)
-	if want := []file{{Path: "model", Dir: true}, {Path: "notes ü.txt", Size: 5}, {Path: "page.html", Size: 25}}; l.Root != info.Location || !slices.Equal(l.Files, want) {
-		t.Errorf("the top: %+v", l)
-	}
-	l = listing{}
-	w.get("/artifacts/list?run_uuid="+info.ID+"&path=model", &l)
-	if want := []file{{Path: "model/MLmodel", Size: 7}, {Path: "model/data", Dir: true}}; !slices.Equal(l.Files, want) {
-		t.Errorf("a folder: %+v", l)
-	}
-	status, text := w.send("GET", "/api/2.0/mlflow-artifacts/artifacts?path="+strings.TrimPrefix(info.Location, "mlflow-artifacts:/")+"/model", "")
-	l = listing{}
-	w.read("proxy", status, text, &l)
-	if want := []file{{Path: "MLmodel", Size: 7}, {Path: "data", Dir: true}}; !slices.Equal(l.Files, want) {
-		t.Errorf("the proxy's: %+v", l)
-	}
-	if status, text := w.send("GET", at+"/model/data/weights.bin", ""); status != 200 || text != "123" {
-		t.Errorf("a file: %d %s", status, text)
-	}
-	req := httptest.NewRequest("GET", "/get-artifact?run_uuid="+info.ID+"&path=page.html", nil)
-	rec := httptest.NewRecorder()
-	w.e.ServeHTTP(rec, req)
-	if h := rec.Header(); rec.Code != 200 || h.Get("Content-Type") != "application/octet-stream" || !strings.Contains(h.Get("Content-Security-Policy"), "sandbox") {
-		t.Errorf("a page of a client's is served as %d %v", rec.Code, h)
-	}
-	for _, p := range []string{"/../../x", "/%2e%2e/x", "/a/%2e%2e/%2e%2e/b", "/a%5cb", "//etc/passwd", "/"} {
-		if status, text := w.send(http.MethodPut, at+p, "x"); status == 200 {
-			t.Errorf("%s was taken: %s", p, text)
-		}
-	}
-	w.refused("PUT", "/api/2.0/mlflow-artifacts/artifacts/file:/etc/passwd", "x", 400, codeInvalid, "artifact_uri")
-	w.refused("PUT", at+"/large", strings.Repeat("x", 1001), 413, codeTooLarge)
-	w.refused("GET", at+"/nothing", "", 404, codeNotFound, "No such artifact")
-	w.refused("GET", "/get-artifact?path=x", "", 400, codeInvalid, "run_id")
-}
-
-func TestPointsOfManyRunsAreDrawnOverTheSameSteps(t *testing.T) {
-	w := newWorld(t)
-	exp := w.experiment("curves")
-	var ids []string
-	for range 2 {
-		id := w.run(fmt.Sprintf(`{"experiment_id":%q}`, exp)).Info.ID
-		ids = append(ids, id)
-		var points []string
-		for step := range 1000 {
-			points = append(points, fmt.Sprintf(`{"key":"loss","value":%d,"timestamp":%d,"step":%d}`, step, step+1, step))
-		}
-		w.post("/runs/log-batch", fmt.Sprintf(`{"run_id":%q,"metrics":[%s]}`, id, strings.Join(points, ",")), nil)
-	}
-	var h history
-	w.get(fmt.Sprintf("/metrics/get-history-bulk-interval?run_ids=%s&run_ids=%s&metric_key=loss&start_step=100&end_step=500&max_results=11", ids[0], ids[1]), &h)
-	steps := map[string][]int64{}
-	for _, m := range h.Metrics {
-		steps[m.RunID] = append(steps[m.RunID], int64(m.Step))
-	}
-	want := []int64{100, 140, 180, 220, 260, 300, 340, 380, 420, 460, 500}
-	for _, id := range ids {
-		if !slices.Equal(steps[id], want) {
-			t.Errorf("steps of %s: %v", id, steps[id])
-		}
-	}
-	// Points that are few are all given, however unevenly they lie, and a run's last one always.
-	sparse := w.run(fmt.Sprintf(`{"experiment_id":%q}`, exp)).Info.ID
-	w.post("/runs/log-batch", fmt.Sprintf(`{"run_id":%q,"metrics":[{"key":"loss","value":1,"step":1},{"key":"loss","value":1,"step":2},{"key":"loss","value":1,"step":9223372036854775807}]}`, sparse), nil)
-	w.get(fmt.Sprintf("/metrics/get-history-bulk-interval?run_ids=%s&run_ids=%s&metric_key=loss&max_results=5", ids[0], sparse), &h)
-	steps = map[string][]int64{}
-	for _, m := range h.Metrics {
-		steps[m.RunID] = append(steps[m.RunID], int64(m.Step))
-	}
-	if !slices.Equal(steps[sparse], []int64{1, 2, math.MaxInt64}) || !slices.Equal(steps[ids[0]], []int64{0, 999}) {
-		t.Errorf("steps of runs of other lengths: %v", steps)
-	}
-	same := w.run(fmt.Sprintf(`{"experiment_id":%q}`, exp)).Info.ID
-	w.post("/runs/log-batch", fmt.Sprintf(`{"run_id":%q,"metrics":[{"key":"loss","value":1,"step":3},{"key":"loss","value":2,"step":3},{"key":"loss","value":3,"step":3}]}`, same), nil)
-	w.get("/metrics/get-history-bulk-interval?run_ids="+same+"&metric_key=loss&max_results=2", &h)
-	if len(h.Metrics) != 1 || h.Metrics[0].Step != 3 {
-		t.Errorf("of one step: %+v", h.Metrics)
-	}
-	w.get(fmt.Sprintf("/metrics/get-history-bulk?run_id=%s&run_id=%s&metric_key=loss&max_results=1500", ids[0], ids[1]), &h)
-	if len(h.Metrics) != 1500 {
-		t.Errorf("%d points of both", len(h.Metrics))
-	}
-	w.refused("GET", Prefixes[0]+"/metrics/get-history-bulk-interval?metric_key=loss", "", 400, codeInvalid, "run_ids")
-	w.refused("GET", Prefixes[0]+"/metrics/get-history-bulk-interval?run_ids="+ids[0]+"&metric_key=loss&start_step=5&end_step=4", "", 400, codeInvalid, "end_step")
 }
 
 func TestRequestsThatAreWrongAreRefusedInMLflowsForm(t *testing.T) {
